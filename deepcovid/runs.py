@@ -1,0 +1,112 @@
+"""A run's folder: where its files are, how they are written, what they were made from."""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(os.environ.get("DEEPCOVID_ROOT", Path(__file__).resolve().parent.parent))
+RUNS = Path(os.environ.get("DEEPCOVID_RUNS", ROOT / "runs"))
+RESULTS = ROOT / "results"
+NOTICE = "Research software, not for clinical use."
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
+
+
+class UserError(Exception):
+    """A mistake the user can mend: the message names the thing and says what to do."""
+
+
+@contextmanager
+def replacing(path: Path):
+    """Yield a temporary path beside `path`, which it replaces only once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write `text` so that a reader sees the old file or the new one, never a half."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_json(path: Path, data) -> Path:
+    return write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(data) -> str:
+    """Sixteen hex digits that stand for JSON-able `data`."""
+    text = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_digest(*modules) -> str:
+    """Stands for the code of `modules`; comments and layout do not count."""
+    return digest([ast.dump(ast.parse(Path(m.__file__).read_text("utf-8"))) for m in modules])
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def done(path: Path, made_from: str) -> bool:
+    """Is `path` there, and was it made from what `made_from` stands for?"""
+    stamp = path.with_name(path.name + ".made-from")
+    return path.exists() and stamp.exists() and stamp.read_text() == made_from
+
+
+def mark_done(path: Path, made_from: str) -> None:
+    write_text(path.with_name(path.name + ".made-from"), made_from)
+
+
+def once(path: Path, made_from, make: Callable[[], None]) -> Path:
+    """Call `make`, which writes `path`, unless that was done before from the same `made_from`."""
+    stamp = digest(made_from)
+    if not done(path, stamp):
+        make()
+        mark_done(path, stamp)
+    return path
+
+
+def git_revision() -> str:
+    """The commit of the code, with `+changes` where files differ from it; `unknown` without git."""
+    def git(*words):
+        return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True,
+                              check=True).stdout.strip()
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def environment() -> dict:
+    """What a run's numbers may depend on besides its profile: versions, machine, code."""
+    return {
+        "deepcovid": version("deepcovid"),
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
