@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Callable
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -78,15 +77,6 @@ def done(path: Path, made_from: str) -> bool:
 
 def mark_done(path: Path, made_from: str) -> None:
     write_text(path.with_name(path.name + ".made-from"), made_from)
-
-
-def once(path: Path, made_from, make: Callable[[], None]) -> Path:
-    """Call `make`, which writes `path`, unless that was done before from the same `made_from`."""
-    stamp = digest(made_from)
-    if not done(path, stamp):
-        make()
-        mark_done(path, stamp)
-    return path
 
 
 def git_revision() -> str:

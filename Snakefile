@@ -1,0 +1,104 @@
+# One rule per notebook. `./run_all.sh` calls this with --config profile=NAME overrides='{...}' and
+# --directory runs/NAME, so file names below are relative to the run's folder.
+import json
+import shlex
+
+from deepcovid import profiles
+from deepcovid.runs import ROOT
+
+overrides = config.get("overrides") or {}
+profile = profiles.load(config["profile"], overrides)
+models, seeds = ",".join(profile.models), ",".join(map(str, profile.seeds))
+jobs = len(profile.models) * len(profile.seeds)
+given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.items()
+                if k not in ("models", "seeds"))
+given = shlex.quote(given)
+
+# Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
+PAPERMILL = ("papermill {input.notebook} {log} --cwd {ROOT} --no-progress-bar --no-log-output "
+             '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
+             "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
+EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
+    "SEEDS", "seeds: '{wildcards.seed}'")
+ONCE = PAPERMILL.replace("MODELS", "models: '{models}'").replace("SEEDS", "seeds: '{seeds}'")
+
+
+def notebook(name):
+    return ROOT / "notebooks" / f"{name}.ipynb"
+
+
+def code(*modules):
+    return [ROOT / "deepcovid" / f"{module}.py" for module in modules]
+
+
+def settings(*fields):
+    return {field: getattr(profile, field) for field in fields}
+
+
+rule all:
+    input: "index.html", "metrics.csv"
+
+
+rule dataset:
+    message: "01_dataset: images, splits, manifest"
+    input: code("images", "manifest", "phantom"), notebook=notebook("01_dataset")
+    params: settings("data", "validation_fraction")
+    output: "manifest.csv"
+    log: "notebooks/01_dataset.ipynb"
+    benchmark: "benchmarks/01_dataset.tsv"
+    shell: ONCE
+
+
+rule augmentation:
+    message: "02_augmentation: the training positives, augmented"
+    input: code("augmentation"), "manifest.csv", notebook=notebook("02_augmentation")
+    params: settings("augment_positives")
+    output: "training.csv"
+    log: "notebooks/02_augmentation.ipynb"
+    benchmark: "benchmarks/02_augmentation.tsv"
+    shell: ONCE
+
+
+rule training:
+    message: "03_training: {wildcards.model}, seed {wildcards.seed}"
+    input:
+        code("augmentation", "models", "features", "training", "scoring"),
+        "manifest.csv", "training.csv", notebook=notebook("03_training"),
+    params: settings("image_size", "weights", "optimizer", "learning_rate", "momentum", "schedule",
+                     "epochs", "batch_size", "trainable", "train_crop", "batch_norm",
+                     "class_weights", "selection")
+    threads: max(1, workflow.cores // jobs)
+    output: "{model}/seed{seed}/scores.csv"
+    log: "notebooks/03_training-{model}-seed{seed}.ipynb"
+    benchmark: "benchmarks/03_training-{model}-seed{seed}.tsv"
+    shell: "OMP_NUM_THREADS={threads} " + EACH
+
+
+rule evaluation:
+    message: "04_evaluation: the models beside the paper"
+    input:
+        code("metrics", "figures"), "manifest.csv",
+        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
+        notebook=notebook("04_evaluation"),
+    params: settings("threshold", "models", "seeds")
+    output: "metrics.csv"
+    log: "notebooks/04_evaluation.ipynb"
+    benchmark: "benchmarks/04_evaluation.tsv"
+    shell: ONCE
+
+
+rule overview:
+    message: "00_overview: the study's findings, from results/"
+    input: code("figures"), "metrics.csv", notebook=notebook("00_overview")
+    output: touch("overview.done")
+    log: "notebooks/00_overview.ipynb"
+    shell: ONCE
+
+
+rule pages:
+    message: "index.html: the notebooks as pages"
+    input: code("report"), "overview.done", "metrics.csv"
+    output: "index.html"
+    run:
+        from deepcovid import report
+        report.pages(profile)

@@ -1,0 +1,129 @@
+"""The command line behind `run_all.sh`.
+
+What is heavy, or may not be installed yet, is imported where it is used: `--help` needs Python only.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from deepcovid.runs import NOTICE, ROOT, UserError
+
+EPILOG = """
+profiles:
+  demo       drawn radiographs, no download, minutes on a CPU (the default)
+  paper      COVID-Xray-5k by the paper's recipe
+  released   COVID-Xray-5k by the recipe of the authors' released script
+  failed     the earlier attempt that called every image Non-COVID
+  control    the paper's recipe on random, untrained backbones
+
+other commands:
+  ./run_all.sh publish PROFILE   copy a run's tables and plots (no radiograph, no weights) to results/
+
+examples:
+  ./run_all.sh
+  ./run_all.sh paper -p data ~/covid-xray-5k -p models squeezenet -p weights ~/weights
+  ./run_all.sh paper -p seeds 0,1,2 --cores 8
+
+On the first call the pinned dependencies are installed into .venv, unless an environment that has
+the package is active. A second call does only what is missing or out of date. A run writes to
+runs/PROFILE; open runs/PROFILE/index.html. The settings that -p takes are explained in
+profiles/paper.yaml. """
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="./run_all.sh",
+        description=f"Run the deepcovid study, notebook by notebook. {NOTICE}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("command", nargs="?", default="demo", metavar="PROFILE")
+    result.add_argument("published", nargs="?", help=argparse.SUPPRESS)
+    result.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                        dest="overrides", help="override a setting of the profile; repeatable")  # fmt: skip
+    result.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)),
+                        help="CPU cores to use (default: all)")  # fmt: skip
+    result.add_argument("--snakemake", default="", metavar="OPTIONS",
+                        help="further options for Snakemake, e.g. '--executor slurm --jobs 8'")  # fmt: skip
+    return result
+
+
+def preflight(profile) -> None:
+    """Refuse what cannot work before anything of an earlier run is touched."""
+    from deepcovid import manifest, models
+
+    models.device_of(profile.device)
+    if profile.data != "phantom":
+        manifest.refuse_unreadable(profile.data_folder)
+    for name in profile.models:
+        models.build(name, profile.weights)
+
+
+def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
+    """Run a profile's notebooks through Snakemake; give its exit status."""
+    preflight(profile)
+    profile.folder.mkdir(parents=True, exist_ok=True)
+    lock = (profile.folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"Another run of profile {profile.name} is under way.") from None
+    # our lock ends with the process, even a killed one; Snakemake's own would stay
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile",
+        "--directory", profile.folder, "--cores", str(cores), "--nolock", "--rerun-incomplete",
+        "--quiet", "host", "reason", *extra,
+        "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
+    ]  # fmt: skip
+    status = subprocess.run(command, pass_fds=[lock.fileno()]).returncode
+    if status:
+        for line in failures(profile.folder / "notebooks"):
+            print(line, file=sys.stderr)
+    else:
+        print(f"\nDone. Read {profile.folder / 'index.html'}\n"
+              f"      Numbers: {profile.folder / 'metrics.csv'}\n{NOTICE}")  # fmt: skip
+    return status
+
+
+def failures(folder: Path):
+    """Name and reason of each executed notebook that ended in an error."""
+    import nbformat
+
+    for path in sorted(folder.glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                if output.output_type == "error":
+                    yield f"\n{path.stem} stopped: {output.evalue or output.ename}\n  see {path}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    from deepcovid import profiles, report
+
+    try:
+        if args.command == "publish":
+            if not args.published:
+                raise UserError("Say which profile's run to publish: ./run_all.sh publish PROFILE")
+            folder = report.publish(profiles.load(args.published))
+            print(f"Published to {folder}")
+            return 0
+        if args.published:
+            raise UserError(f"'{args.published}' is one argument too many; see ./run_all.sh --help")
+        overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
+        profile = profiles.load(args.command, overrides)
+        return run(profile, overrides, args.cores, args.snakemake.split())
+    except UserError as error:
+        print(f"deepcovid: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

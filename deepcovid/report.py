@@ -1,0 +1,160 @@
+"""A run as pages in a browser, its provenance, and the part of it that may be published."""
+
+import html
+import shutil
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+from nbconvert import HTMLExporter
+
+from deepcovid import manifest
+from deepcovid.profiles import PATHS, Profile
+from deepcovid.runs import (
+    NOTICE,
+    RESULTS,
+    UserError,
+    digest,
+    environment,
+    read_json,
+    write_json,
+    write_text,
+)
+
+# scripts that nbconvert would link from the internet: a page must read offline
+OFFLINE = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"), "")
+# a radiograph or a file of weights is never among these
+PUBLISHED = ("metrics.csv", "*.json", "figures/*.svg", "figures/*.png",
+             "*/seed*/metrics.json", "*/seed*/training.json", "*/seed*/history.csv")  # fmt: skip
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>deepcovid: {name}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+table {{ border-collapse: collapse; font-size: 14px; display: block; overflow-x: auto }}
+th, td {{ padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd }}
+.notice {{ color: #8a1c1c }}
+</style></head><body>
+<h1>deepcovid: run <code>{name}</code></h1>
+<p class="notice">{notice}</p>
+{warning}
+<h2>Test results</h2>
+{metrics}
+<p>Intervals are 95%. All columns: <a href="metrics.csv">metrics.csv</a>; how the run was made:
+<a href="run.json">run.json</a>.</p>
+<h2>Notebooks, as executed</h2>
+<ul>
+{links}
+</ul></body></html>
+"""
+
+
+def title(notebook) -> str:
+    """The first heading of a notebook."""
+    lines = (line for cell in notebook.cells for line in cell.source.splitlines())
+    return next((line.lstrip("# ") for line in lines if line.startswith("# ")), "")
+
+
+def pages(profile: Profile) -> Path:
+    """Write each executed notebook of a run as a page, `run.json`, and an index of all."""
+    folder = profile.folder
+    write_json(folder / "run.json", provenance(profile))
+    exporter = HTMLExporter(embed_images=True, **OFFLINE)
+    links = []
+    for path in executed(profile):
+        notebook = nbformat.read(path, as_version=4)
+        body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+        write_text(path.with_suffix(".html"), body)
+        name = html.escape(f"{path.stem}: {title(notebook)}")
+        links.append(f'<li><a href="notebooks/{path.stem}.html">{name}</a></li>')
+    warning = ""
+    if profile.data == "phantom":
+        warning = "<p>The images of this run are drawn, not taken: its numbers say nothing of COVID-19.</p>"
+    return write_text(folder / "index.html", PAGE.format(
+        name=html.escape(profile.name), notice=NOTICE, warning=warning, links="\n".join(links),
+        metrics=metrics_table(folder / "metrics.csv").to_html(index=False, border=0)))  # fmt: skip
+
+
+def executed(profile: Profile) -> list[Path]:
+    """The executed notebooks of a run's models and seeds, in reading order."""
+    folder = profile.folder / "notebooks"
+    wanted = {
+        f"03_training-{model}-seed{seed}" for model in profile.models for seed in profile.seeds
+    }
+    return [p for p in sorted(folder.glob("*.ipynb")) if "-seed" not in p.stem or p.stem in wanted]
+
+
+def metrics_table(path: Path) -> pd.DataFrame:
+    """`metrics.csv` for a reader: one column a quantity, with its interval."""
+    table = pd.read_csv(path)
+    shown = table[["model", "seed", "weights"]].copy()
+
+    def with_interval(name):
+        columns = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
+        return [f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in columns]
+
+    shown["ROC AUC"] = with_interval("auc")
+    shown["threshold"] = table.threshold.map("{:.3g}".format)
+    shown["sensitivity"] = with_interval("sensitivity")
+    shown["specificity"] = with_interval("specificity")
+    at_98 = table.specificity_at_98_sensitivity
+    shown["specificity at 98% sensitivity"] = at_98.map("{:.3f}".format)
+    return shown
+
+
+def provenance(profile: Profile) -> dict:
+    """All that a run's numbers depend on. Folders are given by name, not by place."""
+    table = manifest.read(profile.folder / "manifest.csv")
+    settings = profile.settings()
+    settings |= {key: Path(settings[key]).name for key in PATHS if settings[key]}
+    trainings = [
+        read_json(profile.model_folder(model, seed) / "training.json")
+        for model in profile.models
+        for seed in profile.seeds
+    ]
+    timings = sorted((profile.folder / "benchmarks").glob("*.tsv"))
+    return {
+        "notice": NOTICE,
+        "profile": settings,
+        "data": {
+            "images": len(table),
+            "fingerprint": digest(sorted(table.sha1)),
+            "by_split": manifest.counts(table).to_dict("index"),
+        },
+        "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in trainings],
+        "environment": environment(),
+        "wall_seconds": {p.stem: float(pd.read_csv(p, sep="\t").s[0]) for p in timings},
+    }
+
+
+def publish(profile: Profile) -> Path:
+    """Copy a finished run's tables and plots to `results/<profile>/`; return that folder.
+
+    Scores are published for the validation and test images, by file name. Radiographs, pictures
+    that show one, and weights are never copied.
+    """
+    source, target = profile.folder, RESULTS / profile.name
+    if not (source / "run.json").is_file():
+        raise UserError(f"There is no finished run in {source}: ./run_all.sh {profile.name}")
+    files = [path for pattern in PUBLISHED for path in sorted(source.glob(pattern))]
+    for path in files:
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    for path in sorted(source.glob("*/seed*/scores.csv")):
+        table = pd.read_csv(path)
+        copy = target / path.relative_to(source)
+        table[table.split != "train"].to_csv(copy, index=False, lineterminator="\n")
+    return target
+
+
+def scores_of(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
+    """All scores in a run's or a published folder, by (model, seed)."""
+    return tables_of(folder, "scores.csv")
+
+
+def tables_of(folder: Path, name: str) -> dict[tuple[str, int], pd.DataFrame]:
+    """The tables called `name` of all models in a folder, by (model, seed)."""
+    paths = sorted(folder.glob(f"*/seed*/{name}"))
+    return {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): pd.read_csv(p) for p in paths}

@@ -1,0 +1,62 @@
+"""A small data folder and profile that tests share. Nothing here needs a GPU or a network."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deepcovid import augmentation, manifest, profiles, runs
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def draw(path: Path, seed: int, bright: int = 0, size: int = 48) -> None:
+    """A smooth grey picture; `bright` lifts a square in its middle, for a model to learn."""
+    rng = np.random.default_rng(seed)
+    pixels = np.kron(rng.integers(60, 120, (6, 6)), np.ones((size // 6, size // 6)))
+    pixels[size // 3 : -size // 3, size // 3 : -size // 3] += bright
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """`train|test / covid|non`: 12 and 24 training images, 8 and 12 test images, all of patients
+    of their own but for covid-phantom 0 and 1, who have two training images each."""
+    folder = tmp_path_factory.mktemp("data")
+    seed = 0
+    for split, covid, non in (("train", 12, 24), ("test", 8, 12)):
+        for i in range(covid):
+            patient = (i // 2 if i < 4 else i) + (500 if split == "test" else 0)
+            seed += 1
+            draw(folder / split / "covid" / f"covid-phantom{patient:05d}-{i}.png", seed, 70)
+        for i in range(non):
+            seed += 1
+            finding = ("No Finding", "Edema")[i % 2]
+            draw(folder / split / "non" / f"{finding}-phantom{seed + 1000:05d}-study1.png", seed)
+    return folder
+
+
+@pytest.fixture
+def profile(data, tmp_path, monkeypatch) -> profiles.Profile:
+    """A quick run on `data` in a folder of its own, its manifest and training table written."""
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    run = profiles.load("demo", {"data": str(data), "models": "squeezenet", "image_size": 64,
+                                 "epochs": 3, "learning_rate": 1e-2, "augment_positives": 2})  # fmt: skip
+    return prepared(run)
+
+
+def prepared(run: profiles.Profile) -> profiles.Profile:
+    manifest.run(run)
+    augmentation.run(run)
+    return run
+
+
+def changed(run: profiles.Profile, **settings) -> profiles.Profile:
+    return dataclasses.replace(run, **settings)
+
+
+def user_error(match: str):
+    return pytest.raises(runs.UserError, match=match)

@@ -1,0 +1,33 @@
+import pytest
+
+from deepcovid import runs
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = runs.write_text(tmp_path / "sub" / "a.txt", "old")
+    with pytest.raises(RuntimeError), runs.replacing(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_digests_tell_apart_what_differs_and_nothing_else(tmp_path):
+    assert runs.digest({"a": 1, "b": 2}) == runs.digest({"b": 2, "a": 1})
+    assert runs.digest([1]) != runs.digest([2])
+    paths = [tmp_path / name for name in ("a.py", "b.py", "c.py")]
+    for path, source in zip(paths, ("x = 1", "x  =  1  # why", "x = 2"), strict=True):
+        path.write_text(source)
+    a, b, c = (runs.code_digest(type("M", (), {"__file__": str(path)})) for path in paths)
+    assert a == b != c
+
+
+def test_done_holds_only_for_what_it_was_made_from(tmp_path):
+    path = tmp_path / "x.csv"
+    assert not runs.done(path, "recipe")
+    path.write_text("1")
+    runs.mark_done(path, "recipe")
+    assert runs.done(path, "recipe")
+    assert not runs.done(path, "another recipe")
+    path.unlink()
+    assert not runs.done(path, "recipe")
