@@ -1,9 +1,11 @@
 # One rule per notebook. `./run_all.sh` calls this with --config profile=NAME overrides='{...}' and
 # --directory runs/NAME, so file names below are relative to the run's folder.
+import importlib
 import json
 import shlex
 
 from deepcovid import profiles
+from deepcovid.profiles import RECIPE
 from deepcovid.runs import ROOT
 
 overrides = config.get("overrides") or {}
@@ -15,7 +17,7 @@ given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.item
 given = shlex.quote(given)
 
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("papermill {input.notebook} {log} --cwd {ROOT} --no-progress-bar --no-log-output "
+PAPERMILL = ("papermill {input.ipynb} {log} --cwd {ROOT} --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
@@ -23,7 +25,7 @@ EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
 ONCE = PAPERMILL.replace("MODELS", "models: '{models}'").replace("SEEDS", "seeds: '{seeds}'")
 
 
-def notebook(name):
+def ipynb(name):
     return ROOT / "notebooks" / f"{name}.ipynb"
 
 
@@ -41,7 +43,7 @@ rule all:
 
 rule dataset:
     message: "01_dataset: images, splits, manifest"
-    input: code("images", "manifest", "phantom"), notebook=notebook("01_dataset")
+    input: code("images", "manifest", "phantom"), ipynb=ipynb("01_dataset")
     params: settings("data", "validation_fraction")
     output: "manifest.csv"
     log: "notebooks/01_dataset.ipynb"
@@ -51,7 +53,7 @@ rule dataset:
 
 rule augmentation:
     message: "02_augmentation: the training positives, augmented"
-    input: code("augmentation"), "manifest.csv", notebook=notebook("02_augmentation")
+    input: code("augmentation"), "manifest.csv", ipynb=ipynb("02_augmentation")
     params: settings("augment_positives")
     output: "training.csv"
     log: "notebooks/02_augmentation.ipynb"
@@ -63,10 +65,8 @@ rule training:
     message: "03_training: {wildcards.model}, seed {wildcards.seed}"
     input:
         code("augmentation", "models", "features", "training", "scoring"),
-        "manifest.csv", "training.csv", notebook=notebook("03_training"),
-    params: settings("image_size", "weights", "optimizer", "learning_rate", "momentum", "schedule",
-                     "epochs", "batch_size", "trainable", "train_crop", "batch_norm",
-                     "class_weights", "selection")
+        "manifest.csv", "training.csv", ipynb=ipynb("03_training"),
+    params: settings("weights", *RECIPE)
     threads: max(1, workflow.cores // jobs)
     output: "{model}/seed{seed}/scores.csv"
     log: "notebooks/03_training-{model}-seed{seed}.ipynb"
@@ -79,7 +79,7 @@ rule evaluation:
     input:
         code("metrics", "figures"), "manifest.csv",
         expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
-        notebook=notebook("04_evaluation"),
+        ipynb=ipynb("04_evaluation"),
     params: settings("threshold", "models", "seeds")
     output: "metrics.csv"
     log: "notebooks/04_evaluation.ipynb"
@@ -89,7 +89,7 @@ rule evaluation:
 
 rule overview:
     message: "00_overview: the study's findings, from results/"
-    input: code("figures"), "metrics.csv", notebook=notebook("00_overview")
+    input: code("figures"), "metrics.csv", ipynb=ipynb("00_overview")
     output: touch("overview.done")
     log: "notebooks/00_overview.ipynb"
     shell: ONCE
@@ -99,6 +99,5 @@ rule pages:
     message: "index.html: the notebooks as pages"
     input: code("report"), "overview.done", "metrics.csv"
     output: "index.html"
-    run:
-        from deepcovid import report
-        report.pages(profile)
+    # `report` is a word of Snakemake's own
+    run: importlib.import_module("deepcovid.report").pages(profile)

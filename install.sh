@@ -22,7 +22,7 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$pinned" ]; then
         exit 1
     fi
     echo "Installing the pinned dependencies into .venv (about 6 GB; once) ..." >&2
-    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" >&2
+    "$python" -m venv --clear "$venv" >&2
     # uv fills an environment in seconds; pip does the same, slowly, where uv is not to be had
     install="$venv/bin/python -m pip install --quiet"
     if $install uv >&2 2>/dev/null; then

@@ -138,6 +138,10 @@ CHECKS = {
     "threshold": number(float, 0, 1, but=("youden", "sensitivity_98")),
 }
 
+# what the trained weights depend on, besides the images, the seed and the first weights
+RECIPE = ("image_size", "optimizer", "learning_rate", "momentum", "schedule", "epochs",
+          "batch_size", "trainable", "train_crop", "batch_norm", "class_weights", "selection")  # fmt: skip
+
 
 def names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))

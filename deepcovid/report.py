@@ -8,7 +8,7 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
-from deepcovid import manifest
+from deepcovid import manifest, metrics
 from deepcovid.profiles import PATHS, Profile
 from deepcovid.runs import (
     NOTICE,
@@ -17,6 +17,7 @@ from deepcovid.runs import (
     digest,
     environment,
     read_json,
+    replacing,
     write_json,
     write_text,
 )
@@ -83,6 +84,24 @@ def executed(profile: Profile) -> list[Path]:
         f"03_training-{model}-seed{seed}" for model in profile.models for seed in profile.seeds
     }
     return [p for p in sorted(folder.glob("*.ipynb")) if "-seed" not in p.stem or p.stem in wanted]
+
+
+def evaluate(profile: Profile) -> dict[tuple[str, int], pd.DataFrame]:
+    """Write `metrics.json` of each model and seed, and `metrics.csv` of all; give the scores."""
+    tables, rows = {}, []
+    for model in profile.models:
+        for seed in profile.seeds:
+            folder = profile.model_folder(model, seed)
+            table = metrics.read_scores(folder / "scores.csv")
+            weights = read_json(folder / "training.json")["weights"]
+            row = {"model": model, "seed": seed, "weights": weights["file"] or weights["kind"]}
+            row |= metrics.summary(table, profile.threshold)
+            write_json(folder / "metrics.json", row)
+            tables[model, seed] = table
+            rows.append(row)
+    with replacing(profile.folder / "metrics.csv") as partial:
+        pd.DataFrame(rows, columns=list(metrics.COLUMNS)).to_csv(partial, index=False)
+    return tables
 
 
 def metrics_table(path: Path) -> pd.DataFrame:

@@ -242,9 +242,7 @@ def build(covid_chestxray: Path, chexpert: Path, folder: Path, release: bool = T
     tables = read_tables(*roots.values())
     plan = planned_release() if release else drawn(*tables, rule, seed)
     plan["place"] = plan.split + "/" + plan.label + "/" + plan["name"]
-    plan["path"] = [
-        roots[label] / path for label, path in zip(plan.label, plan.source, strict=True)
-    ]
+    plan["path"] = [roots[row.label] / row.source for row in plan.itertuples()]
     with ThreadPoolExecutor() as pool:
         plan["refusal"] = list(pool.map(images.refusal, plan.path))
     lost = plan[plan.refusal.notna()]
@@ -259,23 +257,30 @@ def build(covid_chestxray: Path, chexpert: Path, folder: Path, release: bool = T
         for row in kept.itertuples():
             target = room / row.place
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(row.path, target) if link else shutil.copyfile(row.path, target)
+            (linked if link else shutil.copyfile)(row.path, target)
             if row.git_blob_sha1 and blob_sha1(target) != row.git_blob_sha1:
                 changed.append(row.place)
         for file, table in zip(("covid", "chexpert"), tables, strict=True):
             columns = [c for c in table if c in COVID_COLUMNS + CHEXPERT_COLUMNS]
-            rows = kept[["split", "name", "source"]].merge(table.drop_duplicates("source"))
-            rows[["split", "name", *columns]].to_csv(
+            table = table[["source", *columns]].drop_duplicates("source")
+            rows = kept[["split", "name", "source"]].merge(table, on="source")
+            rows.drop(columns="source").to_csv(
                 room / f"{file}-metadata.csv", index=False, lineterminator="\n"
             )
         become(room, folder)
-    seen = {
-        p.relative_to(roots["covid"]).as_posix() for p in images.find(roots["covid"] / "images")
-    }
+    seen = {f"images/{p.name}" for p in (roots["covid"] / "images").iterdir()
+            if p.suffix.lower() in images.SUFFIXES}  # fmt: skip
     unlisted = (seen | {*kept.source}) - {*tables[0].source, *tables[1].source}
     counts = (kept.split + "/" + kept.label).value_counts(sort=False).to_dict()
     copies = int((known().source == "").sum()) if release else 0
     return Build(Path(folder), counts, missing, changed, sorted(unlisted), copies)
+
+
+def linked(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except OSError:  # on another disk, or on one that knows no links
+        shutil.copyfile(path, target)
 
 
 def planned_release() -> pd.DataFrame:
@@ -373,7 +378,6 @@ class Verification:
     foreign: list[str]  # images that the release does not have
 
     def __str__(self) -> str:
-        """A few lines for the terminal."""
         total = sum(map(len, (self.present, self.repacked, self.changed, self.missing)))
         text = f"{self.folder}: {len(self.present):,} of the {total:,} images of COVID-Xray-5k "
         text += "are there, byte for byte."
@@ -391,7 +395,8 @@ class Verification:
         return text
 
 
-def report(found: Verification) -> str:
+def report(found: Verification | Build) -> str:
+    """What was found or built, a few lines for the terminal."""
     return str(found)
 
 

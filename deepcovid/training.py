@@ -18,11 +18,8 @@ import deepcovid.features
 from deepcovid import manifest, models, runs
 from deepcovid.augmentation import locate
 from deepcovid.features import ImageSet, extract, to_device
-from deepcovid.profiles import Profile
+from deepcovid.profiles import RECIPE, Profile
 
-# what the trained weights depend on, besides the images, the seed and the first weights
-RECIPE = ("image_size", "optimizer", "learning_rate", "momentum", "schedule", "epochs",
-          "batch_size", "trainable", "train_crop", "batch_norm", "class_weights", "selection")  # fmt: skip
 HISTORY = ["epoch", "phase", "loss", "accuracy", "auc", "learning_rate"]
 SAVE_EVERY = 30  # seconds between the states that a stopped training resumes from
 
