@@ -7,11 +7,15 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from deepcovid.runs import NOTICE, ROOT, UserError
+
+# what a reader of Snakemake's log wants to see: which notebook starts, how much is done
+PROGRESS = re.compile(r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)")
 
 EPILOG = """
 profiles:
@@ -22,6 +26,8 @@ profiles:
   control    the paper's recipe on random, untrained backbones
 
 other commands:
+  ./run_all.sh verify -p data FOLDER
+                                 compare a copy of COVID-Xray-5k with the release, image by image
   ./run_all.sh publish PROFILE   copy a run's tables and plots (no radiograph, no weights) to results/
 
 examples:
@@ -60,6 +66,8 @@ def preflight(profile) -> None:
     models.device_of(profile.device)
     if profile.data != "phantom":
         manifest.refuse_unreadable(profile.data_folder)
+        if profile.augment_positives == "release":
+            manifest.refuse_without_copies(profile.data_folder)
     for name in profile.models:
         models.build(name, profile.weights)
 
@@ -77,17 +85,24 @@ def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile",
         "--directory", profile.folder, "--cores", str(cores), "--nolock", "--rerun-incomplete",
-        "--quiet", "host", "reason", *extra,
-        "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
+        *extra, "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
     ]  # fmt: skip
-    status = subprocess.run(command, pass_fds=[lock.fileno()]).returncode
-    if status:
-        for line in failures(profile.folder / "notebooks"):
-            print(line, file=sys.stderr)
+    log = profile.folder / "snakemake.log"
+    with log.open("w") as file, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        pass_fds=[lock.fileno()],
+    ) as snakemake:  # fmt: skip
+        for line in snakemake.stdout:
+            file.write(line)
+            if shown := PROGRESS.match(line):
+                print(shown["message"] or f"  {shown['steps']}", flush=True)
+    if snakemake.returncode:
+        reasons = list(failures(profile.folder / "notebooks")) or log.read_text().splitlines()[-15:]
+        print(*reasons, f"The whole log: {log}", sep="\n", file=sys.stderr)
     else:
         print(f"\nDone. Read {profile.folder / 'index.html'}\n"
               f"      Numbers: {profile.folder / 'metrics.csv'}\n{NOTICE}")  # fmt: skip
-    return status
+    return snakemake.returncode
 
 
 def failures(folder: Path):
@@ -103,18 +118,23 @@ def failures(folder: Path):
 
 def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    from deepcovid import profiles, report
+    from deepcovid import profiles, report, sources
 
     try:
+        overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
         if args.command == "publish":
             if not args.published:
                 raise UserError("Say which profile's run to publish: ./run_all.sh publish PROFILE")
-            folder = report.publish(profiles.load(args.published))
-            print(f"Published to {folder}")
+            print("Published to", report.publish(profiles.load(args.published, overrides)))
             return 0
         if args.published:
             raise UserError(f"'{args.published}' is one argument too many; see ./run_all.sh --help")
-        overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
+        if args.command == "verify":
+            if "data" not in overrides:
+                raise UserError("Say which folder to verify: ./run_all.sh verify -p data FOLDER")
+            found = sources.verify(Path(overrides["data"]))
+            print(found)
+            return 0 if not (found.missing or found.changed) else 1
         profile = profiles.load(args.command, overrides)
         return run(profile, overrides, args.cores, args.snakemake.split())
     except UserError as error:

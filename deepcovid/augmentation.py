@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from deepcovid import images, manifest
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, digest, replacing
+from deepcovid.runs import digest, replacing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision documents
 
@@ -78,11 +78,7 @@ def run(profile: Profile) -> pd.DataFrame:
     table = manifest.read(profile.folder / "manifest.csv")
     train = table[table.split == "train"]
     if profile.augment_positives == "release":
-        if (train.augmented_from == "").all():
-            raise UserError(
-                f"{profile.data_folder} holds none of the release's augmented copies "
-                "(covid_original_*): make copies with -p augment_positives 5."
-            )
+        manifest.refuse_without_copies(profile.data_folder)
         made = train.iloc[:0]
     else:
         train = manifest.originals(train)

@@ -58,6 +58,15 @@ def refuse_unreadable(folder: Path, classes=None) -> None:
         )
 
 
+def refuse_without_copies(folder: Path) -> None:
+    """Raise UserError unless the release's own augmented copies are among the images."""
+    if not any(RELEASED_COPY.match(path.name) for path in images.find(folder / "train" / "covid")):
+        raise UserError(
+            f"{folder} holds none of the release's augmented copies (covid_original_*), which "
+            "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
+        )
+
+
 def unpacked(name: str) -> tuple[str, ...]:
     """The names under which a table may know a file: its own, and without an added `.jpg`."""
     return (name, name.removesuffix(".jpg"))
@@ -197,7 +206,7 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 def run(profile: Profile) -> pd.DataFrame:
     """Write `manifest.csv` of a run; the phantom's images are drawn first if need be."""
     if profile.data == "phantom" and not profile.data_folder.is_dir():
-        phantom.write(profile.data_folder, seed=0)
+        phantom.write(profile.data_folder, seed=0, size=160)
     table = make(profile.data_folder, profile.validation_fraction)
     write(table, profile.folder / "manifest.csv")
     return table

@@ -235,6 +235,8 @@ def test_damaged_and_foreign_archives_leave_nothing(tmp_path):
     partial = {name: data for name, data in release().items() if "test/non" not in name}
     refused(write_zip(tmp_path / "p.zip", partial), folder, "test/non")
     refused(tmp_path / "gone.zip", folder, r"gone\.zip")
+    doubtful = release() | {"data/train/covid (2)/x.jpg": picture(1)}  # which of the two is meant?
+    refused(write_zip(tmp_path / "d.zip", doubtful), folder, "does not hold")
 
 
 def test_unpack_never_mixes_with_what_is_there(tmp_path):

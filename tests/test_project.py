@@ -1,0 +1,105 @@
+"""The conventions that hold the project together."""
+
+import ast
+import re
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from deepcovid.runs import ROOT
+
+# a module imports only those before it; runs may be imported by any
+ORDER = ["runs", "profiles", "phantom", "images", "sources", "manifest", "augmentation", "models",
+         "features", "training", "scoring", "metrics", "audit", "heatmaps", "diagnosis",
+         "shortcuts", "figures", "report", "__main__"]  # fmt: skip
+MODULES = sorted(path.stem for path in (ROOT / "deepcovid").glob("*.py") if path.stem != "__init__")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def imported(module: str) -> set[str]:
+    tree = ast.parse((ROOT / "deepcovid" / f"{module}.py").read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_data_flows_one_way(module):
+    assert module in ORDER
+    names = {name.split(".")[1] for name in imported(module) if name.startswith("deepcovid.")}
+    later = {n for n in names & set(ORDER) if ORDER.index(n) >= ORDER.index(module)}
+    assert not later
+
+
+@pytest.mark.parametrize("module", ["metrics", "figures"])
+def test_metrics_and_figures_need_no_torch(module):
+    seen, waiting = set(), [module]
+    while waiting:
+        names = imported(waiting.pop())
+        assert not any(name.split(".")[0] in ("torch", "torchvision") for name in names)
+        ours = {n.split(".")[1] for n in names if n.startswith("deepcovid.")} & set(MODULES)
+        waiting += ours - seen
+        seen |= ours
+
+
+def test_conda_users_get_what_pip_users_get():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    ours = {str(Requirement(d)) for d in project["dependencies"]}
+    assert {str(Requirement(d)) for d in pip if not d.startswith("-")} == ours
+    assert f"python{project['requires-python']}" in environment
+
+
+def test_the_pins_satisfy_the_requirements_and_carry_hashes_but_no_address():
+    text = (ROOT / "requirements.txt").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for requirement in map(Requirement, project["dependencies"]):
+        assert requirement.specifier.contains(pins[requirement.name], prereleases=True)
+    assert text.count("--hash=sha256:") >= len(pins)
+    assert "://" not in text
+
+
+def source(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_ask_first_answer_last_and_hold_no_logic(path):
+    cells = source(path)
+    assert cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")
+    assert "?" in cells[0].source
+    tagged = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
+    assert [c.source for c in tagged] == ['profile = "demo"\noverrides = {}']
+    assert "## Answer" in cells[-2].source and cells[-1].cell_type == "code"
+    for cell in cells:
+        if cell.cell_type == "code":
+            lines = [line for line in cell.source.splitlines() if line.strip()]
+            assert len(lines) <= 12, cell.source
+            tree = ast.parse(cell.source)
+            kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+            assert not any(isinstance(node, kinds) for node in ast.walk(tree)), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_committed_with_their_demo_outputs(path):
+    code = [c for c in source(path) if c.cell_type == "code"]
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
+    outputs = [o for c in code for o in c.outputs]
+    assert not any(o.output_type == "error" for o in outputs)
+    assert path.stat().st_size < 600_000
+    text = path.read_text()
+    assert str(ROOT) not in text and "/home/" not in text
+
+
+def test_every_notebook_has_its_rule():
+    rules = (ROOT / "Snakefile").read_text()
+    assert all(f'"{path.stem}"' in rules for path in NOTEBOOKS)
