@@ -15,7 +15,9 @@ from pathlib import Path
 from deepcovid.runs import NOTICE, ROOT, UserError
 
 # what a reader of Snakemake's log wants to see: which notebook starts, how much is done
-PROGRESS = re.compile(r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)")
+PROGRESS = re.compile(
+    r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)"
+)
 
 EPILOG = """
 profiles:
@@ -50,12 +52,27 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("command", nargs="?", default="demo", metavar="PROFILE")
     result.add_argument("published", nargs="?", help=argparse.SUPPRESS)
-    result.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-                        dest="overrides", help="override a setting of the profile; repeatable")  # fmt: skip
-    result.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)),
-                        help="CPU cores to use (default: all)")  # fmt: skip
-    result.add_argument("--snakemake", default="", metavar="OPTIONS",
-                        help="further options for Snakemake, e.g. '--executor slurm --jobs 8'")  # fmt: skip
+    result.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        dest="overrides",
+        help="override a setting of the profile; repeatable",
+    )
+    result.add_argument(
+        "--cores",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="CPU cores to use (default: all)",
+    )
+    result.add_argument(
+        "--snakemake",
+        default="",
+        metavar="OPTIONS",
+        help="further options for Snakemake, e.g. '--executor slurm --jobs 8'",
+    )
     return result
 
 
@@ -83,15 +100,33 @@ def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
         raise UserError(f"Another run of profile {profile.name} is under way.") from None
     # our lock ends with the process, even a killed one; Snakemake's own would stay
     command = [
-        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile",
-        "--directory", profile.folder, "--cores", str(cores), "--nolock", "--rerun-incomplete",
-        *extra, "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        ROOT / "Snakefile",
+        "--directory",
+        profile.folder,
+        "--cores",
+        str(cores),
+        "--nolock",
+        "--rerun-incomplete",
+        *extra,
+        "--config",
+        f"profile={profile.name}",
+        f"overrides={json.dumps(overrides)}",
+    ]
     log = profile.folder / "snakemake.log"
-    with log.open("w") as file, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        pass_fds=[lock.fileno()],
-    ) as snakemake:  # fmt: skip
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=[lock.fileno()],
+        ) as snakemake,
+    ):
         for line in snakemake.stdout:
             file.write(line)
             if shown := PROGRESS.match(line):
@@ -100,8 +135,10 @@ def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
         reasons = list(failures(profile.folder / "notebooks")) or log.read_text().splitlines()[-15:]
         print(*reasons, f"The whole log: {log}", sep="\n", file=sys.stderr)
     else:
-        print(f"\nDone. Read {profile.folder / 'index.html'}\n"
-              f"      Numbers: {profile.folder / 'metrics.csv'}\n{NOTICE}")  # fmt: skip
+        print(
+            f"\nDone. Read {profile.folder / 'index.html'}\n"
+            f"      Numbers: {profile.folder / 'metrics.csv'}\n{NOTICE}"
+        )
     return snakemake.returncode
 
 

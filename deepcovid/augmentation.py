@@ -14,11 +14,13 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torch
 
 # Section 3 of the paper names flips, small rotations and small distortions, without their sizes;
 # these leave a chest a chest.
-DISTORT = v2.Compose([
-    v2.RandomHorizontalFlip(),
-    v2.RandomRotation(degrees=10, interpolation=v2.InterpolationMode.BILINEAR),
-    v2.RandomPerspective(distortion_scale=0.1, p=1.0),
-])  # fmt: skip
+DISTORT = v2.Compose(
+    [
+        v2.RandomHorizontalFlip(),
+        v2.RandomRotation(degrees=10, interpolation=v2.InterpolationMode.BILINEAR),
+        v2.RandomPerspective(distortion_scale=0.1, p=1.0),
+    ]
+)
 
 
 def to_input(size: int, train_crop: str = "none") -> v2.Compose:
@@ -64,8 +66,11 @@ def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed
             path = out / f"{Path(row['image']).name}-copy{k}.png"
             with replacing(path) as partial:
                 seeded(DISTORT, seed, row["sha1"], k)(picture).save(partial, compress_level=1)
-            rows.append(row | images.facts(path) | {
-                "image": f"{out.name}/{path.name}", "augmented_from": row["image"]})  # fmt: skip
+            rows.append(
+                row
+                | images.facts(path)
+                | {"image": f"{out.name}/{path.name}", "augmented_from": row["image"]}
+            )
     return pd.DataFrame(rows, columns=table.columns)
 
 

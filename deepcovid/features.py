@@ -81,7 +81,9 @@ def extract(
         store = keep / digest([models.state_digest(backbone), size, device.type])
     chunk_of = wanted // CHUNK
     needed = np.unique(chunk_of)
-    files = {c: store and store / f"{digest(sha1[c * CHUNK : (c + 1) * CHUNK])}.npy" for c in needed}
+    files = {
+        c: store and store / f"{digest(sha1[c * CHUNK : (c + 1) * CHUNK])}.npy" for c in needed
+    }
     missing = [c for c in needed if not (store and files[c].exists())]
     groups = [range(c * CHUNK, min((c + 1) * CHUNK, len(paths))) for c in missing]
     stream = ImageSet(paths, size).batches(groups, device, workers)

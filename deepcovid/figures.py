@@ -12,8 +12,12 @@ from deepcovid.runs import replacing
 
 # Okabe and Ito's colours, which readers with a colour vision deficiency tell apart
 COVID, NON_COVID, GREY = "#D55E00", "#0072B2", "#666666"
-COLOURS = {"resnet18": "#E69F00", "resnet50": "#009E73", "squeezenet": "#0072B2",
-           "densenet121": "#CC79A7"}  # fmt: skip
+COLOURS = {
+    "resnet18": "#E69F00",
+    "resnet50": "#009E73",
+    "squeezenet": "#0072B2",
+    "densenet121": "#CC79A7",
+}
 STYLE = {
     "figure.dpi": 90,
     "figure.constrained_layout.use": True,
@@ -111,13 +115,14 @@ def roc(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
         auc = metrics.auc(table.label, table.score)
         label = f"{name_of(model, seed, seeds)}: AUC {auc:.3f}"
         for axis in axes:
-            axis.plot(fpr, tpr, color=COLOURS[model], lw=1.4, label=label,
-                      drawstyle="steps-post")  # fmt: skip
+            axis.plot(fpr, tpr, color=COLOURS[model], lw=1.4, label=label, drawstyle="steps-post")
     some = next(iter(tables.values())).label
     for axis in axes:
         axis.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
-        axis.set(xlabel=f"1 - specificity (of {(some == 0).sum():,} Non-COVID)",
-                 ylabel=f"sensitivity (of {(some == 1).sum():,} COVID-19)")  # fmt: skip
+        axis.set(
+            xlabel=f"1 - specificity (of {(some == 0).sum():,} Non-COVID)",
+            ylabel=f"sensitivity (of {(some == 1).sum():,} COVID-19)",
+        )
     axes[1].set(xlim=(0, 0.3), ylim=(0.7, 1.005), title="upper left corner, enlarged")
     axes[0].legend(fontsize=8, loc="lower right")
     axes[0].set_title("ROC curves")
@@ -132,12 +137,17 @@ def precision_recall(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
         precision, recall, _ = metrics.precision_recall(table.label, table.score)
         value = metrics.average_precision(table.label, table.score)
         label = f"{name_of(model, seed, seeds)}: average precision {value:.3f}"
-        axis.plot(recall, precision, color=COLOURS[model], lw=1.4, label=label,
-                  drawstyle="steps-post")  # fmt: skip
+        axis.plot(
+            recall, precision, color=COLOURS[model], lw=1.4, label=label, drawstyle="steps-post"
+        )
     prevalence = next(iter(tables.values())).label.mean()
     axis.axhline(prevalence, color=GREY, ls=":", lw=1)
-    axis.set(xlabel="recall (sensitivity)", ylabel="precision (positive predictive value)",
-             ylim=(0, 1.02), title=f"Precision-recall; {prevalence:.1%} of images are COVID-19")  # fmt: skip
+    axis.set(
+        xlabel="recall (sensitivity)",
+        ylabel="precision (positive predictive value)",
+        ylim=(0, 1.02),
+        title=f"Precision-recall; {prevalence:.1%} of images are COVID-19",
+    )
     axis.legend(fontsize=8, loc="lower left")
     return figure
 
@@ -148,8 +158,14 @@ def score_histogram(table: pd.DataFrame, threshold: float, title: str = "") -> F
     bins = np.linspace(0, 1, 41)
     for label, name, colour in ((0, "Non-COVID", NON_COVID), (1, "COVID-19", COVID)):
         values = table.score[table.label == label]
-        axis.hist(values, bins, weights=np.full(len(values), 100 / len(values)), color=colour,
-                  alpha=0.6, label=f"{name} ({len(values):,} images)")  # fmt: skip
+        axis.hist(
+            values,
+            bins,
+            weights=np.full(len(values), 100 / len(values)),
+            color=colour,
+            alpha=0.6,
+            label=f"{name} ({len(values):,} images)",
+        )
     axis.axvline(threshold, color="black", lw=1, ls="--", label=f"threshold {threshold:.3g}")
     axis.set(xlabel="score, P(COVID-19)", ylabel="% of the class", title=title)
     axis.legend(fontsize=8)
@@ -164,10 +180,22 @@ def confusion(counts: dict[str, int], title: str = "") -> Figure:
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     names = ["Non-COVID", "COVID-19"]
     for (i, j), value in np.ndenumerate(matrix):
-        axis.text(j, i, f"{value:,}\n{share[i, j]:.1%}", ha="center", va="center",
-                  color="white" if share[i, j] > 0.5 else "black")  # fmt: skip
-    axis.set(xticks=[0, 1], xticklabels=names, yticks=[0, 1], xlabel="model's answer",
-             ylabel="truth", title=title)  # fmt: skip
+        axis.text(
+            j,
+            i,
+            f"{value:,}\n{share[i, j]:.1%}",
+            ha="center",
+            va="center",
+            color="white" if share[i, j] > 0.5 else "black",
+        )
+    axis.set(
+        xticks=[0, 1],
+        xticklabels=names,
+        yticks=[0, 1],
+        xlabel="model's answer",
+        ylabel="truth",
+        title=title,
+    )
     axis.set_yticklabels(names, rotation=90, va="center")
     axis.grid(visible=False)
     return figure

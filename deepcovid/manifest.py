@@ -11,13 +11,26 @@ from deepcovid import images, phantom
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, replacing
 
-COLUMNS = ("image", "label", "split", "source", "patient", "finding", "augmented_from", "sha1",
-           "width", "height", "mode")  # fmt: skip
+COLUMNS = (
+    "image",
+    "label",
+    "split",
+    "source",
+    "patient",
+    "finding",
+    "augmented_from",
+    "sha1",
+    "width",
+    "height",
+    "mode",
+)
 SPLITS = ("train", "validation", "test")
 CLASSES = {"non": 0, "covid": 1}
 LABEL_NAMES = {0: "Non-COVID", 1: "COVID-19"}
 # how the release names its own augmented copies of an image: prefix, image, underscore, UUID
-RELEASED_COPY = re.compile(r"covid_original_(?P<original>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RELEASED_COPY = re.compile(
+    r"covid_original_(?P<original>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
 CHEXPERT = re.compile(r"(?:(?P<finding>.+)-)?(?P<patient>patient\d+)-study\d+-view\d+_frontal")
 PHANTOM = re.compile(r"(?P<finding>.+)-(?P<patient>phantom\d+)-")
 
@@ -106,8 +119,12 @@ def describe(path: Path, originals: set[str], covid: dict, chexpert: dict) -> di
     else:  # nothing known: each image counts as a patient of its own, but for a series by days
         source = "covid-chestxray" if is_covid and covid else path.parent.name
         patient = re.sub(r"[-_]day\d+$", "", Path(name).stem)
-    return {"source": source, "patient": patient, "finding": finding,
-            "augmented_from": augmented_from}  # fmt: skip
+    return {
+        "source": source,
+        "patient": patient,
+        "finding": finding,
+        "augmented_from": augmented_from,
+    }
 
 
 def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFrame:
@@ -126,8 +143,13 @@ def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFram
         with ThreadPoolExecutor() as pool:
             facts = list(pool.map(images.facts, paths))
         for path, fact in zip(paths, facts, strict=True):
-            row = {"image": path.relative_to(folder).as_posix(), "label": CLASSES[name],
-                   "split": split, **describe(path, originals, covid, chexpert), **fact}  # fmt: skip
+            row = {
+                "image": path.relative_to(folder).as_posix(),
+                "label": CLASSES[name],
+                "split": split,
+                **describe(path, originals, covid, chexpert),
+                **fact,
+            }
             if row["augmented_from"]:  # also where the original itself is not there
                 row["augmented_from"] = f"{split}/{name}/{row['augmented_from']}"
             rows.append(row)

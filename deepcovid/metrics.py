@@ -16,10 +16,29 @@ from deepcovid.runs import UserError
 
 TARGET = 0.98  # the sensitivity at which the paper compares its models
 INTERVALS = {"gaussian": "normal", "wilson": "wilson", "clopper_pearson": "beta"}
-COLUMNS = ("model", "seed", "weights", "auc", "auc_low", "auc_high", "average_precision",
-           "threshold", "sensitivity", "sensitivity_low", "sensitivity_high", "specificity",
-           "specificity_low", "specificity_high", "specificity_at_98_sensitivity", "accuracy",
-           "null_accuracy", "tp", "fn", "fp", "tn")  # fmt: skip
+COLUMNS = (
+    "model",
+    "seed",
+    "weights",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "average_precision",
+    "threshold",
+    "sensitivity",
+    "sensitivity_low",
+    "sensitivity_high",
+    "specificity",
+    "specificity_low",
+    "specificity_high",
+    "specificity_at_98_sensitivity",
+    "accuracy",
+    "null_accuracy",
+    "tp",
+    "fn",
+    "fp",
+    "tn",
+)
 
 
 def checked(label, score) -> tuple[np.ndarray, np.ndarray]:
@@ -111,8 +130,12 @@ def confusion(label, score, threshold: float) -> dict[str, int]:
     """tp, fn, fp, tn, where a score of at least `threshold` says COVID-19."""
     label, score = checked(label, score)
     said = score >= threshold
-    return {"tp": int((said & (label == 1)).sum()), "fn": int((~said & (label == 1)).sum()),
-            "fp": int((said & (label == 0)).sum()), "tn": int((~said & (label == 0)).sum())}  # fmt: skip
+    return {
+        "tp": int((said & (label == 1)).sum()),
+        "fn": int((~said & (label == 1)).sum()),
+        "fp": int((said & (label == 0)).sum()),
+        "tn": int((~said & (label == 0)).sum()),
+    }
 
 
 def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
@@ -145,15 +168,19 @@ def summary(scores: pd.DataFrame, rule: float | str) -> dict:
     sensitivity = proportion_interval(counts["tp"], positives)
     specificity = proportion_interval(counts["tn"], negatives)
     return {
-        "auc": auc(test.label, test.score), "auc_low": low, "auc_high": high,
+        "auc": auc(test.label, test.score),
+        "auc_low": low,
+        "auc_high": high,
         "average_precision": average_precision(test.label, test.score),
         "threshold": threshold,
         "sensitivity": counts["tp"] / positives,
-        "sensitivity_low": sensitivity[0], "sensitivity_high": sensitivity[1],
+        "sensitivity_low": sensitivity[0],
+        "sensitivity_high": sensitivity[1],
         "specificity": counts["tn"] / negatives,
-        "specificity_low": specificity[0], "specificity_high": specificity[1],
+        "specificity_low": specificity[0],
+        "specificity_high": specificity[1],
         "specificity_at_98_sensitivity": at_sensitivity(test.label, test.score)[1],
         "accuracy": (counts["tp"] + counts["tn"]) / len(test),
         "null_accuracy": max(positives, negatives) / len(test),
         **counts,
-    }  # fmt: skip
+    }

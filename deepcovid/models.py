@@ -164,9 +164,14 @@ def split(name: str, network: nn.Module) -> Classifier:
         return Classifier(backbone, nn.Linear(features, len(CLASSES)), "layer4")
     if name == "densenet121":
         # DenseNet applies ReLU and pooling in `forward`, not as modules
-        backbone = nn.Sequential(OrderedDict(
-            features=network.features, relu=nn.ReLU(), avgpool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten()))  # fmt: skip
+        backbone = nn.Sequential(
+            OrderedDict(
+                features=network.features,
+                relu=nn.ReLU(),
+                avgpool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+            )
+        )
         head = nn.Linear(network.classifier.in_features, len(CLASSES))
         return Classifier(backbone, head, "features")
     # SqueezeNet decides at each place of its last map (1x1 convolution), then averages

@@ -139,8 +139,20 @@ CHECKS = {
 }
 
 # what the trained weights depend on, besides the images, the seed and the first weights
-RECIPE = ("image_size", "optimizer", "learning_rate", "momentum", "schedule", "epochs",
-          "batch_size", "trainable", "train_crop", "batch_norm", "class_weights", "selection")  # fmt: skip
+RECIPE = (
+    "image_size",
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "schedule",
+    "epochs",
+    "batch_size",
+    "trainable",
+    "train_crop",
+    "batch_norm",
+    "class_weights",
+    "selection",
+)
 
 
 def names() -> list[str]:

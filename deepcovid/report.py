@@ -25,8 +25,15 @@ from deepcovid.runs import (
 # scripts that nbconvert would link from the internet: a page must read offline
 OFFLINE = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"), "")
 # a radiograph or a file of weights is never among these
-PUBLISHED = ("metrics.csv", "*.json", "figures/*.svg", "figures/*.png",
-             "*/seed*/metrics.json", "*/seed*/training.json", "*/seed*/history.csv")  # fmt: skip
+PUBLISHED = (
+    "metrics.csv",
+    "*.json",
+    "figures/*.svg",
+    "figures/*.png",
+    "*/seed*/metrics.json",
+    "*/seed*/training.json",
+    "*/seed*/history.csv",
+)
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>deepcovid: {name}</title>
@@ -72,9 +79,16 @@ def pages(profile: Profile) -> Path:
     warning = ""
     if profile.data == "phantom":
         warning = "<p>The images of this run are drawn, not taken: its numbers say nothing of COVID-19.</p>"
-    return write_text(folder / "index.html", PAGE.format(
-        name=html.escape(profile.name), notice=NOTICE, warning=warning, links="\n".join(links),
-        metrics=metrics_table(folder / "metrics.csv").to_html(index=False, border=0)))  # fmt: skip
+    return write_text(
+        folder / "index.html",
+        PAGE.format(
+            name=html.escape(profile.name),
+            notice=NOTICE,
+            warning=warning,
+            links="\n".join(links),
+            metrics=metrics_table(folder / "metrics.csv").to_html(index=False, border=0),
+        ),
+    )
 
 
 def executed(profile: Profile) -> list[Path]:

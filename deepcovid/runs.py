@@ -81,9 +81,12 @@ def mark_done(path: Path, made_from: str) -> None:
 
 def git_revision() -> str:
     """The commit of the code, with `+changes` where files differ from it; `unknown` without git."""
+
     def git(*words):
-        return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True,
-                              check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", ROOT, *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):

@@ -28,5 +28,7 @@ def run(profile: Profile, name: str, seed: int) -> Path:
 
 def write(table: pd.DataFrame, path: Path) -> Path:
     with replacing(path) as partial:
-        table.to_csv(partial, columns=COLUMNS, index=False, float_format="%.7g", lineterminator="\n")
+        table.to_csv(
+            partial, columns=COLUMNS, index=False, float_format="%.7g", lineterminator="\n"
+        )
     return path

@@ -57,8 +57,13 @@ class Inputs:
         return self.files.batches(groups, device, self.workers, epoch)
 
 
-def gather(profile: Profile, model: models.Classifier, tables: dict[str, pd.DataFrame], seed: int,
-           device: torch.device) -> dict[str, Inputs]:  # fmt: skip
+def gather(
+    profile: Profile,
+    model: models.Classifier,
+    tables: dict[str, pd.DataFrame],
+    seed: int,
+    device: torch.device,
+) -> dict[str, Inputs]:
     """Inputs of each phase, cached wherever backbone and images are the same in every epoch."""
     inventory = inventory_of(profile)
     paths = [locate(profile, image) for image in inventory.image]
@@ -69,8 +74,16 @@ def gather(profile: Profile, model: models.Classifier, tables: dict[str, pd.Data
         label = torch.tensor(table.label.to_numpy(), device=device)
         rows = [position[image] for image in table.image]
         if fixed and (phase != "train" or profile.train_crop == "none"):
-            found = extract(model.backbone, paths, list(inventory.sha1), rows, profile.image_size,
-                            device, profile.workers, label=f"{phase} features")  # fmt: skip
+            found = extract(
+                model.backbone,
+                paths,
+                list(inventory.sha1),
+                rows,
+                profile.image_size,
+                device,
+                profile.workers,
+                label=f"{phase} features",
+            )
             inputs[phase] = Inputs(label, cached=torch.from_numpy(found))
         else:
             crop = profile.train_crop if phase == "train" else "none"
@@ -116,8 +129,11 @@ def set_mode(profile: Profile, model: models.Classifier) -> None:
 def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dict[str, float]:
     """Mean loss, accuracy at 0.5 and ROC AUC of scores P(COVID-19)."""
     label, score = label.cpu().numpy(), score.cpu().numpy()
-    return {"loss": float(loss.mean()), "accuracy": float(((score > 0.5) == label).mean()),
-            "auc": float(roc_auc_score(label, score))}  # fmt: skip
+    return {
+        "loss": float(loss.mean()),
+        "accuracy": float(((score > 0.5) == label).mean()),
+        "auc": float(roc_auc_score(label, score)),
+    }
 
 
 @torch.no_grad()
@@ -138,8 +154,13 @@ def predict(model: models.Classifier, inputs: Inputs, batch_size: int = 256) -> 
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 
 
-def fit(profile: Profile, model: models.Classifier, inputs: dict[str, Inputs], seed: int,
-        folder: Path | None = None) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:  # fmt: skip
+def fit(
+    profile: Profile,
+    model: models.Classifier,
+    inputs: dict[str, Inputs],
+    seed: int,
+    folder: Path | None = None,
+) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
     """Train `model` in place; give the history and the state of the selected epoch.
 
     Columns of the history: epoch (from 1), phase, loss, accuracy, auc, learning_rate; the train
@@ -179,8 +200,13 @@ def fit(profile: Profile, model: models.Classifier, inputs: dict[str, Inputs], s
             history = kept[kept.epoch <= start].to_dict("records")
         saved = time.monotonic()
         rates = learning_rates(profile)
-        for epoch in tqdm(range(start, profile.epochs), initial=start, total=profile.epochs,
-                          desc="epochs", unit="epoch"):  # fmt: skip
+        for epoch in tqdm(
+            range(start, profile.epochs),
+            initial=start,
+            total=profile.epochs,
+            desc="epochs",
+            unit="epoch",
+        ):
             optimizer.param_groups[0]["lr"] = float(rates[epoch])
             groups = torch.randperm(len(train.label), generator=shuffle).split(profile.batch_size)
             set_mode(profile, model)
@@ -204,17 +230,28 @@ def fit(profile: Profile, model: models.Classifier, inputs: dict[str, Inputs], s
                 {"epoch": epoch + 1, "phase": phase, **values, "learning_rate": rates[epoch]}
                 for phase, values in measured.items()
             ]
-            merit = {"last": epoch, "validation_auc": measured.get("validation", {}).get("auc"),
-                     "test_accuracy": measured.get("test", {}).get("accuracy")}  # fmt: skip
+            merit = {
+                "last": epoch,
+                "validation_auc": measured.get("validation", {}).get("auc"),
+                "test_accuracy": measured.get("test", {}).get("accuracy"),
+            }
             if merit[profile.selection] > best:
                 best = float(merit[profile.selection])
                 selected = {k: v.detach().cpu().clone() for k, v in part.state_dict().items()}
             if folder and time.monotonic() - saved > SAVE_EVERY:
                 write_history(history, folder)
-                save_tensors(folder / "resume.pt", {
-                    "part": part.state_dict(), "optimizer": optimizer.state_dict(),
-                    "shuffle": shuffle.get_state(), "random": torch.get_rng_state(),
-                    "epoch": epoch + 1, "best": best, "selected": selected})  # fmt: skip
+                save_tensors(
+                    folder / "resume.pt",
+                    {
+                        "part": part.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "shuffle": shuffle.get_state(),
+                        "random": torch.get_rng_state(),
+                        "epoch": epoch + 1,
+                        "best": best,
+                        "selected": selected,
+                    },
+                )
                 saved = time.monotonic()
     part.load_state_dict(selected)
     return pd.DataFrame(history, columns=HISTORY), selected
@@ -253,7 +290,9 @@ def run(profile: Profile, name: str, seed: int) -> Path:
     tables = phase_tables(profile)
     made_from = {
         "recipe": {key: getattr(profile, key) for key in RECIPE},
-        "images": {phase: runs.digest([list(t.sha1), list(t.label)]) for phase, t in tables.items()},
+        "images": {
+            phase: runs.digest([list(t.sha1), list(t.label)]) for phase, t in tables.items()
+        },
         "weights": models.state_digest(model),
         "code": runs.code_digest(
             deepcovid.augmentation, models, deepcovid.features, sys.modules[__name__]
@@ -272,13 +311,22 @@ def run(profile: Profile, name: str, seed: int) -> Path:
     history, state = fit(profile, model, inputs, seed, folder)
     write_history(history, folder)
     save_tensors(folder / "checkpoint.pt", state)
-    runs.write_json(folder / "training.json", {
-        "model": name, "seed": seed, "weights": vars(origin), "device": str(device),
-        "images": {phase: len(table) for phase, table in tables.items()},
-        "cached": {phase: given.cached is not None for phase, given in inputs.items()},
-        "seconds": {"inputs": round(ready - started, 1),
-                    "training": round(time.monotonic() - ready, 1)},
-        "made_from": made_from})  # fmt: skip
+    runs.write_json(
+        folder / "training.json",
+        {
+            "model": name,
+            "seed": seed,
+            "weights": vars(origin),
+            "device": str(device),
+            "images": {phase: len(table) for phase, table in tables.items()},
+            "cached": {phase: given.cached is not None for phase, given in inputs.items()},
+            "seconds": {
+                "inputs": round(ready - started, 1),
+                "training": round(time.monotonic() - ready, 1),
+            },
+            "made_from": made_from,
+        },
+    )
     runs.mark_done(folder / "checkpoint.pt", stamp)
     for leftover in folder.glob("resume.pt*"):
         leftover.unlink()

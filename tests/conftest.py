@@ -43,8 +43,17 @@ def data(tmp_path_factory) -> Path:
 def profile(data, tmp_path, monkeypatch) -> profiles.Profile:
     """A quick run on `data` in a folder of its own, its manifest and training table written."""
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
-    run = profiles.load("demo", {"data": str(data), "models": "squeezenet", "image_size": 64,
-                                 "epochs": 3, "learning_rate": 1e-2, "augment_positives": 2})  # fmt: skip
+    run = profiles.load(
+        "demo",
+        {
+            "data": str(data),
+            "models": "squeezenet",
+            "image_size": 64,
+            "epochs": 3,
+            "learning_rate": 1e-2,
+            "augment_positives": 2,
+        },
+    )
     return prepared(run)
 
 

@@ -39,8 +39,10 @@ def test_copies_are_the_same_again_and_differ_from_their_original(profile):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     training = pd.read_csv(profile.folder / "training.csv", keep_default_na=False)
     row = training[training.augmented_from != ""].iloc[0]
-    copy, original = (np.asarray(Image.open(locate(profile, name)).convert("L"), float)
-                      for name in (row.image, row.augmented_from))  # fmt: skip
+    copy, original = (
+        np.asarray(Image.open(locate(profile, name)).convert("L"), float)
+        for name in (row.image, row.augmented_from)
+    )
     assert copy.shape == original.shape
     assert np.abs(copy - original).mean() > 1
 

@@ -15,16 +15,35 @@ from deepcovid.runs import ROOT
 
 def run_all(*arguments, runs: Path, cwd: Path = ROOT, **environment):
     command = [sys.executable, "-m", "deepcovid", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400,
-                          env=os.environ | {"DEEPCOVID_RUNS": str(runs)} | environment)  # fmt: skip
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env=os.environ | {"DEEPCOVID_RUNS": str(runs)} | environment,
+    )
 
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     """A finished run on a small data folder, started from another folder with relative paths."""
     runs = tmp_path_factory.mktemp("runs of a user's")  # a name that shells stumble over
-    arguments = ("demo", "-p", "data", data.name, "-p", "models", "squeezenet", "-p", "epochs", "4",
-                 "-p", "image_size", "64")  # fmt: skip
+    arguments = (
+        "demo",
+        "-p",
+        "data",
+        data.name,
+        "-p",
+        "models",
+        "squeezenet",
+        "-p",
+        "epochs",
+        "4",
+        "-p",
+        "image_size",
+        "64",
+    )
     done = run_all(*arguments, runs=runs, cwd=data.parent)
     assert done.returncode == 0, done.stderr
     return runs, arguments, done, data.parent
@@ -63,7 +82,7 @@ def test_the_same_command_again_does_nothing_and_lost_scores_are_scored_again(fi
 
 
 def test_mistakes_are_told_in_a_message_and_touch_nothing(finished, data, tmp_path):
-    runs, arguments, _, cwd = finished
+    runs, *_ = finished
     metrics = (runs / "demo" / "metrics.csv").read_bytes()
     broken = tmp_path / "broken"
     shutil.copytree(data, broken)
@@ -105,8 +124,12 @@ def test_a_failing_notebook_is_named_with_its_reason(finished, tmp_path):
 
 def test_help_needs_nothing_installed(tmp_path):
     """The system's bare interpreter must do: a reader asks for help before installing 6 GB."""
-    done = subprocess.run([ROOT / "run_all.sh", "--help"], capture_output=True, text=True,
-                          env={"PATH": os.environ["PATH"]})  # fmt: skip
+    done = subprocess.run(
+        [ROOT / "run_all.sh", "--help"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"]},
+    )
     assert done.returncode == 0
     for word in ("demo", "paper", "publish", "-p NAME VALUE", "index.html", "not for clinical use"):
         assert word in done.stdout

@@ -69,8 +69,20 @@ def broken(table: pd.DataFrame, how: str) -> pd.DataFrame:
     return table
 
 
-@pytest.mark.parametrize("how", ["label", "split", "twice", "sha1", "another split", "copy in test",
-                                 "also in validation", "missing: patient", "one class only"])  # fmt: skip
+@pytest.mark.parametrize(
+    "how",
+    [
+        "label",
+        "split",
+        "twice",
+        "sha1",
+        "another split",
+        "copy in test",
+        "also in validation",
+        "missing: patient",
+        "one class only",
+    ],
+)
 def test_a_manifest_with_wrong_rows_is_refused_and_not_written(data, tmp_path, how):
     good = manifest.make(data, 0.25)
     path = tmp_path / "manifest.csv"

@@ -15,9 +15,18 @@ def test_every_profile_loads_and_the_paper_is_the_papers_recipe():
 
 
 def test_overrides_arrive_as_text_and_leave_typed():
-    run = profiles.load("paper", {"epochs": "7", "seeds": "0, 3", "learning_rate": "1e-3",
-                                  "models": "squeezenet,resnet18", "threshold": "0.2",
-                                  "augment_positives": "5", "external": "none"})  # fmt: skip
+    run = profiles.load(
+        "paper",
+        {
+            "epochs": "7",
+            "seeds": "0, 3",
+            "learning_rate": "1e-3",
+            "models": "squeezenet,resnet18",
+            "threshold": "0.2",
+            "augment_positives": "5",
+            "external": "none",
+        },
+    )
     assert (run.epochs, run.seeds, run.learning_rate) == (7, (0, 3), 1e-3)
     assert run.models == ("squeezenet", "resnet18")
     assert (run.threshold, run.augment_positives, run.external) == (0.2, 5, None)
@@ -25,11 +34,25 @@ def test_overrides_arrive_as_text_and_leave_typed():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("epochs", 0), ("epochs", "2.5"), ("epochs", True), ("models", "vgg16"), ("models", ""),
-     ("models", "resnet18,resnet18"), ("learning_rate", "fast"), ("learning_rate", -1),
-     ("threshold", 1.5), ("device", "tpu"), ("seeds", "a"), ("validation_fraction", 0.9),
-     ("augment_positives", 0), ("learning_rate", float("nan")), ("epochs", None), ("data", "")],
-)  # fmt: skip
+    [
+        ("epochs", 0),
+        ("epochs", "2.5"),
+        ("epochs", True),
+        ("models", "vgg16"),
+        ("models", ""),
+        ("models", "resnet18,resnet18"),
+        ("learning_rate", "fast"),
+        ("learning_rate", -1),
+        ("threshold", 1.5),
+        ("device", "tpu"),
+        ("seeds", "a"),
+        ("validation_fraction", 0.9),
+        ("augment_positives", 0),
+        ("learning_rate", float("nan")),
+        ("epochs", None),
+        ("data", ""),
+    ],
+)
 def test_a_value_out_of_range_is_refused_with_key_and_what_is_allowed(key, value):
     with user_error(f"{key} is .* but must be .*{profiles.CHECKS[key].allowed[:12]}"):
         profiles.load("paper", {key: value})

@@ -12,9 +12,27 @@ from packaging.requirements import Requirement
 from deepcovid.runs import ROOT
 
 # a module imports only those before it; runs may be imported by any
-ORDER = ["runs", "profiles", "phantom", "images", "sources", "manifest", "augmentation", "models",
-         "features", "training", "scoring", "metrics", "audit", "heatmaps", "diagnosis",
-         "shortcuts", "figures", "report", "__main__"]  # fmt: skip
+ORDER = [
+    "runs",
+    "profiles",
+    "phantom",
+    "images",
+    "sources",
+    "manifest",
+    "augmentation",
+    "models",
+    "features",
+    "training",
+    "scoring",
+    "metrics",
+    "audit",
+    "heatmaps",
+    "diagnosis",
+    "shortcuts",
+    "figures",
+    "report",
+    "__main__",
+]
 MODULES = sorted(path.stem for path in (ROOT / "deepcovid").glob("*.py") if path.stem != "__init__")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

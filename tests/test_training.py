@@ -148,8 +148,14 @@ def test_learning_rates_are_those_of_torchs_scheduler(profile):
 
 
 def test_the_selected_epoch_is_the_best_one(profile):
-    run = changed(profile, selection="test_accuracy", epochs=12, optimizer="sgd",
-                  learning_rate=0.5, momentum=0.9)  # fmt: skip
+    run = changed(
+        profile,
+        selection="test_accuracy",
+        epochs=12,
+        optimizer="sgd",
+        learning_rate=0.5,
+        momentum=0.9,
+    )
     training.run(run, "squeezenet", 0)
     history = pd.read_csv(run.model_folder("squeezenet", 0) / "history.csv")
     best = history[history.phase == "test"].accuracy.max()
@@ -177,8 +183,9 @@ def test_features_are_kept_by_content_and_computed_once(profile, monkeypatch, tm
     monkeypatch.setattr(features, "CHUNK", 10)
 
     def extract(wanted, keep):
-        return features.extract(model.backbone, paths, sha1, wanted, 64, torch.device("cpu"),
-                                keep=keep)  # fmt: skip
+        return features.extract(
+            model.backbone, paths, sha1, wanted, 64, torch.device("cpu"), keep=keep
+        )
 
     wanted = [31, 2, 17, 2]
     direct = extract(wanted, None)
