@@ -11,7 +11,7 @@ if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && python -c 'import deepcovid, sn
 fi
 
 venv=$here/.venv
-pinned=$(cat requirements.txt pyproject.toml | cksum)
+pinned=$(cksum < requirements.txt)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$pinned" ]; then
     for python in python3 python3.13 python3.12 python3.11 python; do
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break
