@@ -26,7 +26,7 @@ from deepcovid.runs import UserError
 
 SHORTCUTS = ("marker", "border", "tint", "brightness")
 GROUPS = (("train", "covid"), ("train", "non"), ("test", "covid"), ("test", "non"))
-DEMO_COUNTS = dict(zip(GROUPS, (40, 200, 40, 160), strict=True))
+DEMO_COUNTS = dict(zip(GROUPS, (80, 240, 60, 200), strict=True))
 VISIBLE = 0.015  # the least change of thickness, about a grey level, that counts as lesion
 
 
