@@ -72,9 +72,14 @@ def class_counts(table: pd.DataFrame) -> Figure:
     left = np.zeros(len(table))
     for name in [c for c in colours if c in table]:
         bars = axis.barh(table.index, table[name], left=left, color=colours[name], label=name)
-        labels = [f"{n:,}" if n else "" for n in table[name]]
-        axis.bar_label(bars, labels, label_type="center", fontsize=8, color="black")
+        wide = 0.06 * table.sum(axis=1).max()
+        labels = [f"{n:,.0f}" if n > wide else "" for n in table[name]]
+        axis.bar_label(bars, labels, label_type="center", fontsize=8, color="white")
         left += table[name].to_numpy()
+    for i, row in enumerate(table.fillna(0).to_dict("records")):
+        told = ", ".join(f"{n:,.0f} {name}" for name, n in row.items() if n)
+        axis.text(left[i], i, f"  {told}", va="center", fontsize=7, color=GREY)
+    axis.set_xlim(right=1.6 * left.max())
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
     axis.set_xlabel("images")
@@ -82,61 +87,62 @@ def class_counts(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def learning_curves(history: pd.DataFrame, title: str = "") -> Figure:
-    """Loss, accuracy and ROC AUC over the epochs, a line per phase, from `history.csv`.
-
-    The dotted line is the accuracy or AUC of a model that knows nothing, 0.5 for AUC.
-    """
-    figure, axes = new(3, size=(3.4, 3.0))
+def learning_curves(histories: dict[tuple[str, int], pd.DataFrame]) -> Figure:
+    """Loss, accuracy and ROC AUC over the epochs; a row per (model, seed), a line per phase."""
+    figure, axes = new(3, len(histories), size=(3.1, 2.0), squeeze=False, sharex="row")
     styles = {"train": (GREY, "-"), "validation": (COVID, "-"), "test": (NON_COVID, "--")}
     names = {"loss": "cross-entropy loss", "accuracy": "accuracy at 0.5", "auc": "ROC AUC"}
-    for axis, (column, label) in zip(axes, names.items(), strict=True):
-        for phase, part in history.groupby("phase"):
-            colour, line = styles[phase]
-            axis.plot(part.epoch, part[column], color=colour, ls=line, label=phase)
-        axis.set(xlabel="epoch", title=label)
-    axes[2].axhline(0.5, color=GREY, ls=":", lw=1)
-    axes[0].legend(fontsize=8)
-    axes[0].set_ylim(bottom=0)
-    figure.suptitle(title, fontsize="medium")
+    for row, ((model, seed), history) in zip(axes, histories.items(), strict=True):
+        for axis, (column, label) in zip(row, names.items(), strict=True):
+            for phase, part in history.groupby("phase"):
+                colour, line = styles[phase]
+                axis.plot(part.epoch, part[column], color=colour, ls=line, label=phase)
+            axis.set_title(label, fontsize=9)
+            axis.tick_params(labelsize=8)
+        row[0].set_ylim(bottom=0)
+        row[0].set_ylabel(name_of(model, seed, histories), fontsize=9)
+        row[2].axhline(0.5, color=GREY, ls=":", lw=1)
+    for axis in axes[-1]:
+        axis.set_xlabel("epoch", fontsize=9)
+    axes[0, 0].legend(fontsize=8)
     return figure
 
 
-def name_of(model: str, seed: int, seeds: int) -> str:
-    return model if seeds == 1 else f"{model} (seed {seed})"
+def name_of(model: str, seed: int, tables) -> str:
+    """A model's name, with its seed where there are several."""
+    return model if len({s for _, s in tables}) == 1 else f"{model}, seed {seed}"
 
 
 def roc(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
-    """ROC curves of models, from their scores by (model, seed); enlarged at the right."""
-    figure, axes = new(2, size=(4.4, 4.0))
-    seeds = len({seed for _, seed in tables})
+    """ROC curves of models, from their scores by (model, seed); good ones enlarged at the right."""
+    aucs = {key: metrics.auc(table.label, table.score) for key, table in tables.items()}
+    figure, axes = new(1 + (min(aucs.values()) > 0.9), size=(4.4, 4.0), squeeze=False)
     for (model, seed), table in tables.items():
         fpr, tpr, _ = metrics.roc(table.label, table.score)
-        auc = metrics.auc(table.label, table.score)
-        label = f"{name_of(model, seed, seeds)}: AUC {auc:.3f}"
-        for axis in axes:
-            axis.plot(fpr, tpr, color=COLOURS[model], lw=1.4, label=label, drawstyle="steps-post")
+        label = f"{name_of(model, seed, tables)}: AUC {aucs[model, seed]:.3f}"
+        for axis in axes[0]:
+            axis.plot(fpr, tpr, color=COLOURS[model], lw=1.4, label=label)
     some = next(iter(tables.values())).label
-    for axis in axes:
+    for axis in axes[0]:
         axis.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
         axis.set(
             xlabel=f"1 - specificity (of {(some == 0).sum():,} Non-COVID)",
             ylabel=f"sensitivity (of {(some == 1).sum():,} COVID-19)",
         )
-    axes[1].set(xlim=(0, 0.3), ylim=(0.7, 1.005), title="upper left corner, enlarged")
-    axes[0].legend(fontsize=8, loc="lower right")
-    axes[0].set_title("ROC curves")
+    axes[0, 0].legend(fontsize=8, loc="lower right")
+    axes[0, 0].set_title("ROC curves")
+    if axes.size > 1:
+        axes[0, 1].set(xlim=(0, 0.3), ylim=(0.7, 1.005), title="upper left corner, enlarged")
     return figure
 
 
 def precision_recall(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     """Precision-recall curves of models; the dotted line is the share of COVID-19 images."""
     figure, axis = new(size=(5.0, 4.0))
-    seeds = len({seed for _, seed in tables})
     for (model, seed), table in tables.items():
         precision, recall, _ = metrics.precision_recall(table.label, table.score)
         value = metrics.average_precision(table.label, table.score)
-        label = f"{name_of(model, seed, seeds)}: average precision {value:.3f}"
+        label = f"{name_of(model, seed, tables)}: average precision {value:.3f}"
         axis.plot(
             recall, precision, color=COLOURS[model], lw=1.4, label=label, drawstyle="steps-post"
         )
@@ -152,50 +158,84 @@ def precision_recall(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     return figure
 
 
-def score_histogram(table: pd.DataFrame, threshold: float, title: str = "") -> Figure:
-    """How the scores of each class are spread; the line is the threshold."""
-    figure, axis = new(size=(5.0, 3.2))
+def score_histograms(tables: dict[tuple[str, int], pd.DataFrame], thresholds: dict) -> Figure:
+    """How the scores of each class are spread, a panel per (model, seed); dashed: its threshold."""
+    figure, axes = new(2, -(-len(tables) // 2), size=(4.2, 2.5), squeeze=False)
     bins = np.linspace(0, 1, 41)
-    for label, name, colour in ((0, "Non-COVID", NON_COVID), (1, "COVID-19", COVID)):
-        values = table.score[table.label == label]
-        axis.hist(
-            values,
-            bins,
-            weights=np.full(len(values), 100 / len(values)),
-            color=colour,
-            alpha=0.6,
-            label=f"{name} ({len(values):,} images)",
-        )
-    axis.axvline(threshold, color="black", lw=1, ls="--", label=f"threshold {threshold:.3g}")
-    axis.set(xlabel="score, P(COVID-19)", ylabel="% of the class", title=title)
+    for axis in axes.flat[len(tables) :]:
+        axis.axis("off")
+    for axis, (key, table) in zip(axes.flat, tables.items(), strict=False):
+        for label, name, colour in ((0, "Non-COVID", NON_COVID), (1, "COVID-19", COVID)):
+            values = table.score[table.label == label]
+            share = np.full(len(values), 100 / len(values))
+            axis.hist(
+                values,
+                bins,
+                weights=share,
+                color=colour,
+                alpha=0.6,
+                label=f"{name} ({len(values):,})",
+            )
+        axis.axvline(thresholds[key], color="black", lw=1, ls="--")
+        axis.set(xlabel="score, P(COVID-19)", ylabel="% of the class")
+        axis.set_title(f"{name_of(*key, tables)}, threshold {thresholds[key]:.3g}")
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def confusions(rows: dict[tuple[str, int], dict]) -> Figure:
+    """Confusion matrices with counts and the share of each row, a panel per (model, seed)."""
+    columns = min(4, len(rows))
+    figure, axes = new(columns, -(-len(rows) // columns), size=(2.5, 2.5), squeeze=False)
+    names = ["Non-COVID", "COVID-19"]
+    for axis in axes.flat[len(rows) :]:
+        axis.axis("off")
+    for axis, (key, row) in zip(axes.flat, rows.items(), strict=False):
+        matrix = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]]).astype(int)
+        share = matrix / matrix.sum(axis=1, keepdims=True)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (i, j), value in np.ndenumerate(matrix):
+            axis.text(
+                j,
+                i,
+                f"{value:,}\n{share[i, j]:.1%}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if share[i, j] > 0.5 else "black",
+            )
+        axis.set(xticks=[0, 1], yticks=[0, 1], xlabel="model's answer", ylabel="truth")
+        axis.set_xticklabels(names, fontsize=8)
+        axis.set_yticklabels(names, rotation=90, va="center", fontsize=8)
+        axis.set_title(f"{name_of(*key, rows)}, threshold {row['threshold']:.3g}", fontsize=9)
+        axis.grid(visible=False)
+    return figure
+
+
+def calibration(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
+    """Share of COVID-19 among images of like score; on the dotted line scores are probabilities."""
+    figure, axis = new(size=(4.6, 4.0))
+    for (model, seed), table in tables.items():
+        points, found = metrics.calibration(table.label, table.score)
+        label = f"{name_of(model, seed, tables)}: error {found['calibration_error']:.3f}"
+        axis.plot(points.score, points.covid, "o-", ms=3, color=COLOURS[model], label=label)
+    axis.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
+    axis.set(xlabel="mean score of the bin", ylabel="share that is COVID-19", title="Calibration")
     axis.legend(fontsize=8)
     return figure
 
 
-def confusion(counts: dict[str, int], title: str = "") -> Figure:
-    """A confusion matrix with the counts and the share of each row."""
-    matrix = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]])
-    share = matrix / matrix.sum(axis=1, keepdims=True)
-    figure, axis = new(size=(3.4, 3.1))
-    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    names = ["Non-COVID", "COVID-19"]
-    for (i, j), value in np.ndenumerate(matrix):
-        axis.text(
-            j,
-            i,
-            f"{value:,}\n{share[i, j]:.1%}",
-            ha="center",
-            va="center",
-            color="white" if share[i, j] > 0.5 else "black",
-        )
-    axis.set(
-        xticks=[0, 1],
-        xticklabels=names,
-        yticks=[0, 1],
-        xlabel="model's answer",
-        ylabel="truth",
-        title=title,
-    )
-    axis.set_yticklabels(names, rotation=90, va="center")
-    axis.grid(visible=False)
+def beside_the_paper(comparison: pd.DataFrame) -> Figure:
+    """Our numbers (dots with 95% intervals) beside the published ones (diamonds), by claim."""
+    names = {"specificity_at_98_sensitivity": "specificity at 98% sensitivity", "auc": "ROC AUC"}
+    figure, axes = new(2, size=(4.2, 2.6))
+    for axis, (claim, label) in zip(axes, names.items(), strict=True):
+        part = comparison[comparison.claim == claim].reset_index()
+        axis.scatter(part.published, part.index - 0.12, marker="D", color=GREY, label="published")
+        ran = part.dropna(subset="ours")
+        error = [ran.ours - ran.low, ran.high - ran.ours]
+        axis.errorbar(ran.ours, ran.index + 0.12, xerr=error, fmt="o", color=COVID, label="ours")
+        axis.set_yticks(part.index, part.model)
+        axis.set(xlabel=label, ylim=(len(part) - 0.5, -0.5))
+    axes[0].legend(fontsize=8, loc="lower left")
     return figure

@@ -102,6 +102,7 @@ def executed(profile: Profile) -> list[Path]:
 
 def evaluate(profile: Profile) -> dict[tuple[str, int], pd.DataFrame]:
     """Write `metrics.json` of each model and seed, and `metrics.csv` of all; give the scores."""
+    patients = manifest.read(profile.folder / "manifest.csv")[["image", "patient"]]
     tables, rows = {}, []
     for model in profile.models:
         for seed in profile.seeds:
@@ -109,9 +110,9 @@ def evaluate(profile: Profile) -> dict[tuple[str, int], pd.DataFrame]:
             table = metrics.read_scores(folder / "scores.csv")
             weights = read_json(folder / "training.json")["weights"]
             row = {"model": model, "seed": seed, "weights": weights["file"] or weights["kind"]}
-            row |= metrics.summary(table, profile.threshold)
+            row |= metrics.details(table.merge(patients), profile.threshold)
             write_json(folder / "metrics.json", row)
-            tables[model, seed] = table
+            tables[model, seed] = table.merge(patients)
             rows.append(row)
     with replacing(profile.folder / "metrics.csv") as partial:
         pd.DataFrame(rows, columns=list(metrics.COLUMNS)).to_csv(partial, index=False)
@@ -131,6 +132,7 @@ def metrics_table(path: Path) -> pd.DataFrame:
     shown["threshold"] = table.threshold.map("{:.3g}".format)
     shown["sensitivity"] = with_interval("sensitivity")
     shown["specificity"] = with_interval("specificity")
+    shown["average precision"] = table.average_precision.map("{:.3f}".format)
     at_98 = table.specificity_at_98_sensitivity
     shown["specificity at 98% sensitivity"] = at_98.map("{:.3f}".format)
     return shown
@@ -191,3 +193,34 @@ def tables_of(folder: Path, name: str) -> dict[tuple[str, int], pd.DataFrame]:
     """The tables called `name` of all models in a folder, by (model, seed)."""
     paths = sorted(folder.glob(f"*/seed*/{name}"))
     return {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): pd.read_csv(p) for p in paths}
+
+
+def summaries(folder: Path) -> list[dict]:
+    """The contents of all `metrics.json` of a run's or a published folder."""
+    return [read_json(path) for path in sorted(folder.glob("*/seed*/metrics.json"))]
+
+
+def intervals(folder: Path) -> pd.DataFrame:
+    """95% intervals of each model that count images, beside those that resample patients."""
+    rows = {}
+    for row in summaries(folder):
+        for name in ("auc", "sensitivity", "specificity"):
+            rows[row["model"], row["seed"], name] = {
+                "value": row[name],
+                "by image": f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}",
+                "by patient": "{:.3f} to {:.3f}".format(*row["by_patient"][name]),
+            }
+    return pd.DataFrame(rows).T.rename_axis(["model", "seed", "quantity"])
+
+
+def across_seeds(folder: Path) -> pd.DataFrame:
+    """Mean and range over the seeds of each model's main numbers, from `metrics.csv`."""
+    names = [
+        "auc",
+        "average_precision",
+        "sensitivity",
+        "specificity",
+        "specificity_at_98_sensitivity",
+    ]
+    table = pd.read_csv(folder / "metrics.csv")
+    return table.groupby("model", sort=False)[names].agg(["mean", "min", "max"])
