@@ -30,6 +30,7 @@ profiles:
 other commands:
   ./run_all.sh verify -p data FOLDER
                                  compare a copy of COVID-Xray-5k with the release, image by image
+  ./run_all.sh notebooks         execute the committed notebooks in place, after a change
   ./run_all.sh publish PROFILE   copy a run's tables and plots (no radiograph, no weights) to results/
 
 examples:
@@ -147,6 +148,8 @@ def failures(folder: Path):
     import nbformat
 
     for path in sorted(folder.glob("*.ipynb")):
+        if not path.stat().st_size:  # it was never begun
+            continue
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", []):
                 if output.output_type == "error":
@@ -166,6 +169,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if args.published:
             raise UserError(f"'{args.published}' is one argument too many; see ./run_all.sh --help")
+        if args.command == "notebooks":
+            report.refresh()
+            return 0
         if args.command == "verify":
             if "data" not in overrides:
                 raise UserError("Say which folder to verify: ./run_all.sh verify -p data FOLDER")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from deepcovid import manifest, metrics
@@ -13,6 +14,7 @@ from deepcovid.profiles import PATHS, Profile
 from deepcovid.runs import (
     NOTICE,
     RESULTS,
+    ROOT,
     UserError,
     digest,
     environment,
@@ -30,10 +32,45 @@ PUBLISHED = (
     "*.json",
     "figures/*.svg",
     "figures/*.png",
+    "*/card.md",
     "*/seed*/metrics.json",
     "*/seed*/training.json",
     "*/seed*/history.csv",
 )
+
+CARD = """# Model card: {model}, profile `{profile}`
+
+**{notice}** A classifier of frontal chest radiographs into COVID-19 and Non-COVID, made to reproduce
+Minaee et al. (2020), not to be used on patients.
+
+## Model and recipe
+
+- Network: torchvision `{model}`; backbone weights: {weights}
+- Trained: {trainable}; {optimizer}, learning rate {learning_rate:g} ({schedule}), batch size
+  {batch_size}, {epochs} epochs; checkpoint: {selection} epoch; batch norm: {batch_norm}
+- Input: whole image resized to {image_size} x {image_size} pixels, RGB, ImageNet normalisation
+- Seeds: {seeds}
+
+## Data
+
+Trained on {train:,} images{validated}; positives augmented: {augment_positives}. Data folder
+`{data}`, fingerprint `{fingerprint}`. COVID-19 and Non-COVID images come from different
+collections.
+
+## Test results
+
+95% intervals in brackets: DeLong for the AUC, Wilson for shares at the threshold, patients resampled
+for the specificity at 98% sensitivity.
+
+{table}
+
+## Limits
+
+- A score is no probability of disease: see the calibration error above, and that COVID-19 is rarer or
+  more frequent elsewhere.
+- The classes differ in source, so the model may tell the source, not the disease.
+- Not tested on children, on lateral views, or by any clinician.
+"""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>deepcovid: {name}</title>
@@ -67,7 +104,9 @@ def title(notebook) -> str:
 def pages(profile: Profile) -> Path:
     """Write each executed notebook of a run as a page, `run.json`, and an index of all."""
     folder = profile.folder
-    write_json(folder / "run.json", provenance(profile))
+    made_from = provenance(profile)
+    write_json(folder / "run.json", made_from)
+    cards(profile, made_from)
     exporter = HTMLExporter(embed_images=True, **OFFLINE)
     links = []
     for path in executed(profile):
@@ -89,6 +128,58 @@ def pages(profile: Profile) -> Path:
             metrics=metrics_table(folder / "metrics.csv").to_html(index=False, border=0),
         ),
     )
+
+
+def cards(profile: Profile, provenance: dict) -> None:
+    """Write `card.md`, a model card made from the run's files, for each model."""
+    found = {(row["model"], row["seed"]): row for row in summaries(profile.folder)}
+    for model in profile.models:
+        training = next(t for t in provenance["trainings"] if t["model"] == model)
+        weights, held_out = training["weights"], training["images"].get("validation", 0)
+        rows = []
+        for seed in profile.seeds:
+            row = found[model, seed]
+            rows.append(
+                {
+                    "seed": seed,
+                    **{
+                        name: f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+                        for name in (
+                            "auc",
+                            "sensitivity",
+                            "specificity",
+                            "specificity_at_98_sensitivity",
+                        )
+                    },
+                    "threshold": f"{row['threshold']:.3g}",
+                    "calibration error": f"{row['calibration']['calibration_error']:.3f}",
+                }
+            )
+        table = pd.DataFrame(rows).astype(str)
+        lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
+        write_text(
+            profile.folder / model / "card.md",
+            CARD.format(
+                **provenance["profile"]
+                | {
+                    "model": model,
+                    "profile": profile.name,
+                    "notice": NOTICE,
+                    "weights": weights["kind"]
+                    + (
+                        f" `{weights['file']}`, SHA-256 `{weights['sha256'][:16]}...`"
+                        if weights["file"]
+                        else ""
+                    ),
+                    "seeds": ", ".join(map(str, profile.seeds)),
+                    "train": training["images"]["train"],
+                    "validated": f", thresholds chosen on {held_out:,}" if held_out else "",
+                    "data": Path(profile.data).name,
+                    "fingerprint": provenance["data"]["fingerprint"],
+                    "table": "\n".join("| " + " | ".join(line) + " |" for line in lines),
+                }
+            ),
+        )
 
 
 def executed(profile: Profile) -> list[Path]:
@@ -161,6 +252,26 @@ def provenance(profile: Profile) -> dict:
         "environment": environment(),
         "wall_seconds": {p.stem: float(pd.read_csv(p, sep="\t").s[0]) for p in timings},
     }
+
+
+def refresh() -> None:
+    """Execute the notebooks in place, as they are committed: `demo` outputs, no progress bars."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        where = {"metadata": {"path": ROOT}}
+        NotebookClient(notebook, timeout=None, record_timing=False, resources=where).execute()
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+        notebook.metadata.pop("widgets", None)
+        notebook.metadata.language_info = {"name": "python"}
+        write_text(path, nbformat.writes(notebook) + "\n")
+
+
+def is_progress(output) -> bool:
+    return output.get("name") == "stderr" or any(
+        "widget" in kind for kind in output.get("data", {})
+    )
 
 
 def publish(profile: Profile) -> Path:
