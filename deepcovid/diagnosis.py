@@ -1,0 +1,551 @@
+"""Why the earlier attempt called every test image Non-COVID: arithmetic, learning rates, ablation.
+
+The ablation trains heads on features that are computed once. Each cell of the factorial is one
+training and leaves one file, `cells/<digest of its settings>.json` in the run's folder: what is
+there is not trained again, and several processes may share the cells between them.
+"""
+
+import argparse
+import fcntl
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+
+from deepcovid import augmentation, features, manifest, metrics, models, profiles, runs, training
+from deepcovid.profiles import Profile
+
+# the release, and what of it the earlier attempt had: images by split, then class
+RELEASE = {
+    "test": (3000, 100),
+    "training, originals": (2000, 84),
+    "training, augmented": (2000, 420),
+}
+REPORTED = {"accuracy": 0.9677, "auc": 0.715}  # of the earlier attempt, by its author
+VIEWS = 3  # random crops per image, made once and cycled over the epochs
+
+# what each factor of the ablation means in a profile's settings; the failure's level comes first
+LEVELS = {
+    "optimiser": {
+        "SGD, steps": {"optimizer": "sgd", "momentum": 0.9, "schedule": "step_first"},
+        "SGD, constant": {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant"},
+        "Adam": {"optimizer": "adam", "momentum": 0.0, "schedule": "constant"},
+    },
+    "positives": {"originals": {}, "augmented": {}},
+    "classes": {
+        "unweighted": {"class_weights": "none"},
+        "balanced": {"class_weights": "balanced"},
+    },
+    "crop": {"random": {"train_crop": "random"}, "none": {"train_crop": "none"}},
+    "batch_norm": {"train": {"batch_norm": "train"}, "eval": {"batch_norm": "eval"}},
+    "weights": {"pretrained": {}, "random": {}},
+}
+FACTORS = ("optimiser", "positives", "classes", "crop")
+EPOCHS = (1, 2, 4, 7, 14, 24, 50, 100, 150)  # after which a training is looked at
+FAILED = {
+    "weights": "pretrained",
+    "optimiser": "SGD, steps",
+    "positives": "originals",
+    "classes": "unweighted",
+    "crop": "random",
+    "batch_norm": "eval",
+    "epochs": 24,
+}
+CELL = ("backbone", *FAILED, "seed")
+MEASURES = (
+    "auc",
+    "sensitivity",
+    "specificity",
+    "sensitivity_at_0.2",
+    "specificity_at_0.2",
+    "accuracy",
+    "balanced_accuracy",
+    "mean_score_covid",
+    "mean_score_non",
+    "tp",
+    "fn",
+    "fp",
+    "tn",
+)
+
+
+# arithmetic
+
+
+def null_accuracies(counts: dict[str, tuple[int, int]] = RELEASE) -> pd.DataFrame:
+    """Accuracy of answering Non-COVID to every image, by set; `counts` are (Non-COVID, COVID-19)."""
+    table = pd.DataFrame(counts, index=["Non-COVID", "COVID-19"]).T
+    return table.assign(accuracy=table["Non-COVID"] / table.sum(axis=1))
+
+
+def class_counts(table: pd.DataFrame, training_table: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """(Non-COVID, COVID-19) images of each set of a run, as `null_accuracies` takes them."""
+    base = manifest.originals(table)
+    sets = {split: base[base.split == split] for split in ("test", "validation")}
+    sets["training, originals"] = manifest.originals(training_table)
+    sets["training, augmented"] = training_table
+    return {
+        name: (int((part.label == 0).sum()), int((part.label == 1).sum()))
+        for name, part in sets.items()
+        if len(part)
+    }
+
+
+def verdict(label, score) -> dict[str, float]:
+    """What each measure says of the same scores; cut at 0.5, and where it says so at 0.2."""
+    label, score = metrics.checked(label, score)
+    half, fifth = (metrics.confusion(label, score, cut) for cut in (0.5, 0.2))
+    positives, negatives = half["tp"] + half["fn"], half["fp"] + half["tn"]
+    sensitivity, specificity = half["tp"] / positives, half["tn"] / negatives
+    return {
+        "auc": metrics.auc(label, score),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "sensitivity_at_0.2": fifth["tp"] / positives,
+        "specificity_at_0.2": fifth["tn"] / negatives,
+        "accuracy": (half["tp"] + half["tn"]) / len(label),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
+        "mean_score_covid": float(score[label == 1].mean()),
+        "mean_score_non": float(score[label == 0].mean()),
+        **half,
+    }
+
+
+def rate_budget(profile: Profile) -> pd.DataFrame:
+    """Learning rate of each epoch, and the sum so far, in units of the profile's rate."""
+    rate = training.learning_rates(profile) / profile.learning_rate
+    epoch = np.arange(1, profile.epochs + 1)
+    return pd.DataFrame({"epoch": epoch, "rate": rate, "sum": rate.cumsum()})
+
+
+def rate_budgets(profile: Profile) -> pd.DataFrame:
+    """The sums of all rates under each schedule, and what epochs 22 onwards add to them."""
+    rows = {}
+    for schedule in ("step", "step_first", "constant"):
+        budget = rate_budget(replace(profile, schedule=schedule))
+        total = budget["sum"].iloc[-1]
+        late = budget.rate[budget.epoch >= 22].sum()
+        rows[schedule] = {
+            "epochs": profile.epochs,
+            "sum of rates": total,
+            "of it from epoch 22": late,
+            "share": late / total,
+        }
+    return pd.DataFrame(rows).T.astype({"epochs": int})
+
+
+# ablation: the cells
+
+
+def factorial(levels: dict[str, tuple], seeds, **fixed) -> list[dict]:
+    """All combinations of `levels` and seeds as cells; the rest as in the failed attempt.
+
+    Seeds vary slowest, so that a stopped ablation holds whole replicates.
+    """
+    found = []
+    for seed, *values in product(seeds, *levels.values()):
+        cell = FAILED | fixed | dict(zip(levels, values, strict=True)) | {"seed": seed}
+        found.append({key: cell[key] for key in CELL})
+    return found
+
+
+def plan(backbones=("squeezenet", "resnet50"), seeds=(0, 1, 2)) -> list[dict]:
+    """The cells of the committed ablation, the important ones first.
+
+    SqueezeNet: optimiser x positives x class weights x crop, and the schedule alone. ResNet-50 on
+    whole images, whose head is cheap: optimiser x positives x class weights x weights, and the
+    failed recipe's optimisers for 150 epochs; batch norm in train or eval mode on its crops.
+    """
+    both = ("SGD, steps", "Adam")
+    two = {name: tuple(LEVELS[name]) for name in ("positives", "classes", "crop", "weights")}
+    three = {"optimiser": tuple(LEVELS["optimiser"])}
+    found = []
+    if "squeezenet" in backbones:
+        chosen = {k: v for k, v in two.items() if k != "weights"}
+        found += factorial({"optimiser": both, **chosen}, seeds, backbone="squeezenet")
+        found += factorial({"optimiser": ("SGD, constant",)}, seeds, backbone="squeezenet")
+    if "resnet50" in backbones:
+        chosen = {k: v for k, v in two.items() if k != "crop"}
+        fixed = {"backbone": "resnet50", "crop": "none"}
+        found += factorial(three | chosen, seeds, **fixed)
+        found += factorial(three, seeds, **fixed, epochs=150)
+        norm = {"optimiser": both, "batch_norm": ("train", "eval")}
+        found += factorial(norm, seeds, backbone="resnet50")
+    return found
+
+
+def recipe(run: Profile, cell: dict) -> Profile:
+    """The profile that trains a cell: the run's, with the settings that the cell's levels mean."""
+    settings = {}
+    for factor, levels in LEVELS.items():
+        settings |= levels[cell[factor]]
+    return replace(run, **settings, epochs=cell["epochs"], trainable="head", selection="last")
+
+
+# ablation: the inputs
+
+
+@dataclass
+class Pool(training.Inputs):
+    """Cached features of some of the images, in one or more views that epochs go through in turn."""
+
+    rows: torch.Tensor | None = None
+    views: list[torch.Tensor] = field(default_factory=list)
+
+    def batches(self, groups, epoch=0):
+        view, device = self.views[epoch % len(self.views)], self.label.device
+        return (view[self.rows[group]].to(device) for group in groups)
+
+
+class Bench:
+    """The images of a run as one backbone sees them, computed once for all cells.
+
+    `run.folder` holds `manifest.csv`, and `training.csv` with the augmented positives. A random
+    backbone is that of seed 0 in all cells; only heads, order and dropout differ by seed.
+    """
+
+    def __init__(self, run: Profile, backbone: str, weights: str, views: int = VIEWS):
+        self.run, self.name, self.count = run, backbone, views
+        self.weights = run.weights if weights == "pretrained" else "random"
+        model, origin = models.build(backbone, self.weights, 0)
+        self.device = models.device_of(run.device)
+        self.backbone = features.to_device(model.backbone, self.device)
+        self.origin = origin.label()
+        self.inventory = training.inventory_of(run)
+        self.paths = [augmentation.locate(run, image) for image in self.inventory.image]
+        self.position = {image: i for i, image in enumerate(self.inventory.image)}
+        self.train = training.training_table(run)
+        table = manifest.originals(manifest.read(run.folder / "manifest.csv"))
+        self.test = table[table.split == "test"]
+        self.identity = {
+            "backbone": models.state_digest(model.backbone),
+            "train": runs.digest([list(self.train.sha1), list(self.train.label)]),
+            "test": runs.digest([list(self.test.sha1), list(self.test.label)]),
+            "size": run.image_size,
+            "batch_size": run.batch_size,
+            "learning_rate": run.learning_rate,
+        }
+        self.cache = {}
+
+    def digest(self, cell: dict) -> str:
+        """Stands for all that a cell's outcome depends on: settings, images, first weights."""
+        meant = {factor: levels[cell[factor]] for factor, levels in LEVELS.items()}
+        views = self.count if cell["crop"] == "random" else 1
+        return runs.digest([cell, meant, self.identity, views])
+
+    def inputs(self, cell: dict) -> dict[str, training.Inputs]:
+        """The training and test inputs of a cell."""
+        positives, crop, norm = cell["positives"], cell["crop"], cell["batch_norm"]
+        if not models.has_batch_norm(self.backbone):
+            norm = "eval"  # SqueezeNet has none: the setting changes nothing
+        kept = (crop, norm) if norm == "eval" else (crop, norm, positives)
+        if kept not in self.cache:
+            self.cache[kept] = self.views(crop, norm, positives)
+        views, backbone = self.cache[kept]
+        if ("test", kept[1:]) not in self.cache:
+            self.cache["test", kept[1:]] = self.extract(self.test, backbone)
+        test = self.cache["test", kept[1:]]
+        rows = np.arange(len(self.train))
+        if positives == "originals":
+            rows = rows[(self.train.augmented_from == "").to_numpy()]
+        label = torch.tensor(self.train.label.to_numpy()[rows], device=self.device)
+        return {
+            "train": Pool(label, cached=views[0], rows=torch.tensor(rows), views=views),
+            "test": training.Inputs(
+                torch.tensor(self.test.label.to_numpy(), device=self.device), cached=test
+            ),
+        }
+
+    def extract(self, table: pd.DataFrame, backbone) -> torch.Tensor:
+        rows = [self.position[image] for image in table.image]
+        found = features.extract(
+            backbone,
+            self.paths,
+            list(self.inventory.sha1),
+            rows,
+            self.run.image_size,
+            self.device,
+            self.run.workers,
+        )
+        return torch.from_numpy(found)
+
+    def views(self, crop: str, norm: str, positives: str):
+        """Views of the training images, and the backbone as the making of them leaves it."""
+        if crop == "none" and norm == "eval":
+            return [self.extract(self.train, self.backbone)], self.backbone
+        paths = [augmentation.locate(self.run, image) for image in self.train.image]
+        files = features.ImageSet(paths, self.run.image_size, crop, seed=0)
+        backbone = models.build(self.name, self.weights, 0)[0].backbone
+        backbone = features.to_device(backbone, self.device)
+        rows = np.arange(len(paths))
+        if norm == "train" and positives == "originals":
+            rows = rows[(self.train.augmented_from == "").to_numpy()]
+        made = []
+        for view in range(self.count):
+            key = [self.identity, crop, norm, positives if norm == "train" else "", view]
+            path = runs.RUNS / "features" / "views" / f"{runs.digest(key)}.npy"
+            with alone(path):
+                if not path.exists():
+                    see(backbone, files, rows, view, self.run.batch_size, norm, path, self.device)
+                elif norm == "train":
+                    backbone.load_state_dict(models.load_state(path.with_suffix(".pt")))
+            made.append(torch.from_numpy(np.load(path, mmap_mode="c")))
+        return made, backbone.eval()
+
+
+@torch.inference_mode()
+def see(backbone, files, rows, view: int, batch_size: int, norm: str, path: Path, device) -> None:
+    """Write what `backbone` gives for one view of the images, in batches as training draws them.
+
+    With batch norm in train mode each image is normalised with its batch, and the running
+    statistics drift; the drifted backbone is kept beside the features.
+    """
+    backbone.train(norm == "train")
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(view))
+    groups = [rows[group] for group in order.split(batch_size if norm == "train" else 64)]
+    with runs.replacing(path) as partial:
+        target = None
+        for group, batch in zip(groups, files.batches(groups, device, epoch=view), strict=True):
+            values = backbone(batch).float().cpu().numpy()
+            if target is None:
+                shape = (len(files), *values.shape[1:])
+                target = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+            target[group] = values
+        target.flush()
+        if norm == "train":
+            training.save_tensors(path.with_suffix(".pt"), backbone.state_dict())
+
+
+@contextmanager
+def alone(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold what `path` stands for against other processes; ends with the process, even a killed one.
+
+    Gives False, without waiting, where another holds it and `wait` is off.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+# ablation: training and bookkeeping
+
+
+def followed(profile: Profile, model, inputs: dict, seed: int) -> np.ndarray:
+    """Train a head; give the test scores after each epoch, (epochs, images)."""
+    kept = []
+
+    def keep(head, _, logits):
+        if not head.training:
+            kept.append(logits.detach().float().softmax(1)[:, 1].cpu())
+
+    hook = model.head.register_forward_hook(keep)
+    try:
+        training.fit(profile, model, inputs, seed)
+    finally:
+        hook.remove()
+    return torch.cat(kept).reshape(profile.epochs, -1).numpy()
+
+
+def outcomes(label, scores: np.ndarray) -> list[dict]:
+    """What a training came to after the epochs of `EPOCHS`, by its last and its best epoch.
+
+    Best is the first epoch of highest accuracy at 0.5 on test, as the released script selects.
+    """
+    label = np.asarray(label)
+    accuracy = ((scores >= 0.5) == label).mean(axis=1)
+    rows = []
+    for epochs in sorted({e for e in EPOCHS if e <= len(scores)} | {len(scores)}):
+        chosen = {"last": epochs - 1, "test_accuracy": int(accuracy[:epochs].argmax())}
+        for selection, epoch in chosen.items():
+            row = {"after": epochs, "selection": selection, "epoch": epoch + 1}
+            rows.append(row | verdict(label, scores[epoch]))
+    return rows
+
+
+def train_cell(bench: Bench, cell: dict) -> dict:
+    """Train one cell and give what its file holds."""
+    model, _ = models.build(bench.name, bench.weights, cell["seed"])
+    model.backbone = bench.backbone
+    features.to_device(model, bench.device)
+    inputs = bench.inputs(cell)
+    scores = followed(recipe(bench.run, cell), model, inputs, cell["seed"])
+    label = inputs["test"].label.cpu().numpy()
+    views = bench.count if cell["crop"] == "random" or cell["batch_norm"] == "train" else 1
+    return {"cell": cell, "weights": bench.origin, "views": views, "rows": outcomes(label, scores)}
+
+
+def run_cells(folder: Path, cells: list[dict], digest, train) -> int:
+    """Train the cells that have no file in `folder` yet; give how many this call trained.
+
+    `digest(cell)` names a cell's file, `train(cell)` gives what is written to it. A cell that
+    another process is training is left to it.
+    """
+    trained = 0
+    for cell in cells:
+        path = folder / f"{digest(cell)}.json"
+        with alone(path, wait=False) as mine:
+            if mine and not path.exists():
+                runs.write_json(path, train(cell))
+                trained += 1
+    return trained
+
+
+def ablate(run: Profile, cells: list[dict], views: int = VIEWS) -> int:
+    """Train cells on the images of a run, `cells/<digest>.json` each; give how many."""
+    groups = {}
+    for cell in cells:
+        groups.setdefault((cell["backbone"], cell["weights"]), []).append(cell)
+    trained = 0
+    for (backbone, weights), group in groups.items():
+        bench = Bench(run, backbone, weights, views)
+        trained += run_cells(
+            run.folder / "cells", group, bench.digest, lambda cell, b=bench: train_cell(b, cell)
+        )
+    return trained
+
+
+def collect(folder: Path) -> pd.DataFrame:
+    """The files of all cells in a folder as one table, in an order that does not depend on them."""
+    rows = []
+    for path in sorted(folder.glob("*.json")):
+        found = runs.read_json(path)
+        cell = found["cell"] | {"digest": path.stem, "file": found["weights"]}
+        rows += [cell | {"views": found["views"]} | row for row in found["rows"]]
+    if not rows:
+        raise runs.UserError(f"There is no finished cell of an ablation in {folder}.")
+    order = [*CELL, "after", "selection"]
+    table = pd.DataFrame(rows).sort_values(order, ignore_index=True)
+    return table[[*CELL, "after", "selection", "epoch", *MEASURES, "views", "file", "digest"]]
+
+
+def write(table: pd.DataFrame, path: Path) -> Path:
+    with runs.replacing(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    return path
+
+
+# ablation: what it says
+
+
+def at(table: pd.DataFrame, **fixed) -> pd.DataFrame:
+    """The rows of an ablation with the given entries."""
+    for name, value in fixed.items():
+        table = table[table[name] == value]
+    return table
+
+
+def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") -> pd.DataFrame:
+    """Main effects and two-way interactions of two-level factors on an outcome, largest first.
+
+    `effect`: for a factor, the mean outcome at its second level less that at its first (levels as
+    in `LEVELS`), whatever the others; for a pair, half of how much the one's effect changes with
+    the other. 95% intervals by least squares, the residual being the spread over seeds and what
+    higher interactions leave. `share` of the outcome's variance, which adds up over a balanced
+    table (what is missing to 1 is the residual).
+    """
+    factors = [f for f in factors if table[f].nunique() > 1]
+    coded = pd.DataFrame({"outcome": table[outcome].to_numpy(dtype=float)})
+    change = {}
+    for factor in factors:
+        known = LEVELS.get(factor, {})
+        levels = [v for v in known if v in set(table[factor])] or sorted(table[factor].unique())
+        if len(levels) != 2 or set(table[factor]) - set(levels):
+            raise runs.UserError(f"Effects need two levels; {factor} has {', '.join(levels)}.")
+        coded[factor] = np.where(table[factor] == levels[1], 1.0, -1.0)
+        change[factor] = f"{levels[0]} -> {levels[1]}"
+    fit = ols(f"outcome ~ ({' + '.join(factors)}) ** 2", coded).fit()
+    squares = anova_lm(fit).sum_sq
+    total = squares.sum()
+    interval = fit.conf_int()
+    rows = []
+    for term in fit.params.index.drop("Intercept"):
+        names = term.split(":")
+        rows.append(
+            {
+                "term": " x ".join(names),
+                "change": change[term] if len(names) == 1 else "",
+                "effect": 2 * fit.params[term],
+                "low": 2 * interval.loc[term, 0],
+                "high": 2 * interval.loc[term, 1],
+                "p": fit.pvalues[term],
+                "share": squares[term] / total if total else 0.0,
+            }
+        )
+    found = pd.DataFrame(rows).set_index("term")
+    return found.loc[found.effect.abs().sort_values(ascending=False, kind="stable").index]
+
+
+def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.DataFrame:
+    """Mean, lowest and highest of outcomes over the seeds of each cell, in the order of `LEVELS`."""
+    found = table.groupby(list(by))[list(outcomes)].agg(["mean", "min", "max"])
+    found.insert(0, "trainings", table.groupby(list(by)).size())
+    levels = {name: {v: i for i, v in enumerate(LEVELS.get(name, {}))} for name in by}
+    return found.sort_index(
+        key=lambda index: index.map(levels[index.name]) if levels[index.name] else index
+    )
+
+
+def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
+    """The failed recipe and each change of one setting in it, by what they come to.
+
+    `fixed` says which rows to compare (backbone, `after`, selection) and the settings of the
+    failed recipe that differ from `FAILED`.
+    """
+    part = at(table, **{k: v for k, v in fixed.items() if k in table and k not in LEVELS})
+    base = {k: v for k, v in (FAILED | fixed).items() if k in LEVELS}
+    rows = []
+    for factor, levels in LEVELS.items():
+        for level in levels:
+            cells = at(part, **(base | {factor: level}))
+            changed = level != base[factor]
+            if cells.empty or (not changed and rows):
+                continue
+            name = f"{factor}: {level}" if changed else "the failed recipe"
+            rows.append({"change": name, "trainings": len(cells), **cells[list(MEASURES)].mean()})
+    return pd.DataFrame(rows).set_index("change")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train a part of the ablation's cells, or collect all: what Snakemake calls."""
+    parser = argparse.ArgumentParser(prog="python -m deepcovid.diagnosis", description=__doc__)
+    parser.add_argument("step", choices=["train", "collect"])
+    parser.add_argument("--profile", default="released")
+    parser.add_argument("--overrides", default="{}", help="JSON")
+    parser.add_argument("--part", default="1/1", help="k/n: the k-th of n parts of the cells")
+    parser.add_argument("--out", type=Path, default=runs.RESULTS / "ablation.csv")
+    args = parser.parse_args(arguments)
+    try:
+        run = profiles.load(args.profile, json.loads(args.overrides), Path.cwd())
+        run = replace(run, name="ablation")  # a folder of its own
+        if args.step == "collect":
+            print(write(collect(run.folder / "cells"), args.out))
+            return 0
+        if not (run.folder / "manifest.csv").is_file():
+            manifest.run(run)
+        if not (run.folder / "training.csv").is_file():
+            augmentation.run(run)
+        part, parts = map(int, args.part.split("/"))
+        cells = plan(tuple(m for m in ("squeezenet", "resnet50") if m in run.models), run.seeds)
+        print(ablate(run, cells[part - 1 :: parts]), "cells trained")
+    except runs.UserError as error:
+        print(f"deepcovid: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
