@@ -19,7 +19,7 @@ COLOURS = {
     "densenet121": "#CC79A7",
 }
 STYLE = {
-    "figure.dpi": 90,
+    "figure.dpi": 72,
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
