@@ -225,17 +225,31 @@ def calibration(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     return figure
 
 
-def beside_the_paper(comparison: pd.DataFrame) -> Figure:
-    """Our numbers (dots with 95% intervals) beside the published ones (diamonds), by claim."""
+def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    """Published numbers (diamonds) and ours, by claim: dots with 95% intervals, crosses the seeds.
+
+    `comparison` is of `metrics.compare`, `table` a `metrics.csv`.
+    """
     names = {"specificity_at_98_sensitivity": "specificity at 98% sensitivity", "auc": "ROC AUC"}
-    figure, axes = new(2, size=(4.2, 2.6))
+    figure, axes = new(2, size=(4.2, 2.8))
     for axis, (claim, label) in zip(axes, names.items(), strict=True):
         part = comparison[comparison.claim == claim].reset_index()
-        axis.scatter(part.published, part.index - 0.12, marker="D", color=GREY, label="published")
+        axis.scatter(part.published, part.index - 0.15, marker="D", color=GREY, label="published")
         ran = part.dropna(subset="ours")
         error = [ran.ours - ran.low, ran.high - ran.ours]
-        axis.errorbar(ran.ours, ran.index + 0.12, xerr=error, fmt="o", color=COVID, label="ours")
+        axis.errorbar(ran.ours, ran.index + 0.1, xerr=error, fmt="o", color=COVID, label="ours")
+        row = dict(zip(part.model, part.index, strict=True))
+        axis.scatter(
+            table[claim],
+            table.model.map(row) + 0.3,
+            marker="x",
+            s=16,
+            color=COVID,
+            label="ours, each seed",
+        )
         axis.set_yticks(part.index, part.model)
-        axis.set(xlabel=label, ylim=(len(part) - 0.5, -0.5))
-    axes[0].legend(fontsize=8, loc="lower left")
+        axis.set(xlabel=label, ylim=(len(part) - 0.4, -0.5))
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=3
+    )
     return figure

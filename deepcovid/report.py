@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from deepcovid import manifest, metrics
-from deepcovid.profiles import PATHS, Profile
+from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.runs import (
     NOTICE,
     RESULTS,
@@ -212,21 +212,24 @@ def evaluate(profile: Profile) -> dict[tuple[str, int], pd.DataFrame]:
 
 def metrics_table(path: Path) -> pd.DataFrame:
     """`metrics.csv` for a reader: one column a quantity, with its interval."""
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, dtype={"seed": "Int64"})
     shown = table[["model", "seed", "weights"]].copy()
 
     def with_interval(name):
         columns = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-        return [f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in columns]
+        return [
+            f"{value:.3f} ({low:.3f} to {high:.3f})" if pd.notna(value) else ""
+            for value, low, high in columns
+        ]
 
     shown["ROC AUC"] = with_interval("auc")
-    shown["threshold"] = table.threshold.map("{:.3g}".format)
+    shown["threshold"] = table.threshold.map("{:.3g}".format, na_action="ignore")
     shown["sensitivity"] = with_interval("sensitivity")
     shown["specificity"] = with_interval("specificity")
-    shown["average precision"] = table.average_precision.map("{:.3f}".format)
+    shown["average precision"] = table.average_precision.map("{:.3f}".format, na_action="ignore")
     at_98 = table.specificity_at_98_sensitivity
-    shown["specificity at 98% sensitivity"] = at_98.map("{:.3f}".format)
-    return shown
+    shown["specificity at 98% sensitivity"] = at_98.map("{:.3f}".format, na_action="ignore")
+    return shown.astype(object).where(shown.notna(), "")
 
 
 def provenance(profile: Profile) -> dict:
@@ -292,7 +295,17 @@ def publish(profile: Profile) -> Path:
         table = pd.read_csv(path)
         copy = target / path.relative_to(source)
         table[table.split != "train"].to_csv(copy, index=False, lineterminator="\n")
+    write_rows(profile, pd.read_csv(source / "metrics.csv"), target / "metrics.csv")
     return target
+
+
+def write_rows(profile: Profile, table: pd.DataFrame, path: Path) -> None:
+    """Write `metrics.csv` with a row for each model that the profile means but this run lacks."""
+    lacking = [model for model in load(profile.name).models if model not in set(table.model)]
+    rows = pd.DataFrame({"model": lacking, "weights": "not run: weights not at hand"})
+    table = pd.concat([table.astype({"seed": "Int64"}), rows]) if lacking else table
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False)
 
 
 def scores_of(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
@@ -333,5 +346,5 @@ def across_seeds(folder: Path) -> pd.DataFrame:
         "specificity",
         "specificity_at_98_sensitivity",
     ]
-    table = pd.read_csv(folder / "metrics.csv")
+    table = pd.read_csv(folder / "metrics.csv").dropna(subset="auc")
     return table.groupby("model", sort=False)[names].agg(["mean", "min", "max"])

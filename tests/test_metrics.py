@@ -232,7 +232,7 @@ def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, 
 def test_published_numbers_and_verdicts():
     claims = metrics.published()
     final = claims[claims.images == metrics.FINAL]
-    assert len(final) == 8 and set(final.model) == {
+    assert len(final) == 12 and set(final.model) == {
         "resnet18",
         "resnet50",
         "squeezenet",
@@ -250,6 +250,7 @@ def test_published_numbers_and_verdicts():
     }
     random = ours | {"model": "resnet18", "weights": "random"}
     verdicts = metrics.compare([ours, random]).set_index(["claim", "model"]).verdict
+    assert len(verdicts) == 8
     assert verdicts["auc", "squeezenet"] == "reproduced"
     assert (
         verdicts["specificity_at_98_sensitivity", "squeezenet"] == "not reproduced: ours is higher"
