@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 import torch
 from conftest import changed, prepared, user_error
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from deepcovid import features, models, scoring, training
+from deepcovid import augmentation, features, models, phantom, profiles, scoring, training
 from deepcovid.augmentation import locate
 from deepcovid.profiles import MODELS
 
@@ -74,6 +75,38 @@ def test_it_learns_what_tells_the_classes_apart(profile):
     history = pd.read_csv(run.model_folder("squeezenet", 0) / "history.csv")
     loss = history[history.phase == "train"].loss
     assert loss.iloc[-1] < 0.8 * loss.iloc[0]
+
+
+def test_a_planted_shortcut_raises_the_score_of_a_model_trained_on_it(tmp_path, monkeypatch):
+    """And of no other: the same marker says nothing to a model that never met it."""
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    healthy = [
+        [phantom.radiograph("No Finding", 900 + i, 64, shortcut).image for i in range(12)]
+        for shortcut in (None, "marker")
+    ]
+    raised = {}
+    for shortcut in (None, "marker"):
+        counts = dict(zip(phantom.GROUPS, (24, 24, 4, 4), strict=True))
+        folder = phantom.write(tmp_path / str(shortcut), 1, counts, 64, shortcut, "covid")
+        settings = {
+            "data": folder,
+            "validation_fraction": 0,
+            "threshold": 0.5,
+            "epochs": 40,
+            "augment_positives": 1,
+            "models": "resnet18",
+        }
+        run = prepared(profiles.load("demo", settings))
+        training.run(run, "resnet18", 0)
+        model, to_input = training.load(run, "resnet18", 0).eval(), augmentation.to_input(64)
+        plain, marked = (
+            torch.stack([to_input(Image.fromarray(i).convert("RGB")) for i in group])
+            for group in healthy
+        )
+        with torch.no_grad():
+            raised[shortcut] = (model(marked).softmax(1) - model(plain).softmax(1))[:, 1]
+    assert raised["marker"].mean() > 0.1
+    assert raised["marker"].mean() > 3 * raised[None].mean()
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(profile):
