@@ -167,11 +167,11 @@ def main(arguments: list[str] | None = None) -> int:
                 raise UserError("Say which profile's run to publish: ./run_all.sh publish PROFILE")
             print("Published to", report.publish(profiles.load(args.published, overrides)))
             return 0
+        if args.command == "notebooks":
+            report.refresh(args.published or "*")
+            return 0
         if args.published:
             raise UserError(f"'{args.published}' is one argument too many; see ./run_all.sh --help")
-        if args.command == "notebooks":
-            report.refresh()
-            return 0
         if args.command == "verify":
             if "data" not in overrides:
                 raise UserError("Say which folder to verify: ./run_all.sh verify -p data FOLDER")

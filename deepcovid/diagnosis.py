@@ -384,38 +384,85 @@ def train_cell(bench: Bench, cell: dict) -> dict:
     inputs = bench.inputs(cell)
     scores = followed(recipe(bench.run, cell), model, inputs, cell["seed"])
     label = inputs["test"].label.cpu().numpy()
-    views = bench.count if cell["crop"] == "random" else 1
-    return {"cell": cell, "weights": bench.origin, "views": views, "rows": outcomes(label, scores)}
+    return {
+        "cell": cell,
+        "weights": bench.origin,
+        "views": bench.count if cell["crop"] == "random" else 1,
+        "rows": outcomes(label, scores),
+        "label": label.tolist(),
+        "score": [round(float(value), 5) for value in scores[-1]],
+    }
 
 
-def run_cells(folder: Path, cells: list[dict], digest, train) -> int:
-    """Train the cells that have no file in `folder` yet; give how many this call trained.
+def run_cells(folder: Path, cells: list[dict], digest, train) -> list[Path]:
+    """Train the cells that have no file in `folder` yet; give the files of those there are now.
 
     `digest(cell)` names a cell's file, `train(cell)` gives what is written to it. A cell that
     another process is training is left to it.
     """
-    trained = 0
+    found = []
     for cell in cells:
         path = folder / f"{digest(cell)}.json"
         with alone(path, wait=False) as mine:
             if mine and not path.exists():
                 runs.write_json(path, train(cell))
-                trained += 1
-    return trained
+        if path.exists():
+            found.append(path)
+    return found
 
 
-def ablate(run: Profile, cells: list[dict], views: int = VIEWS) -> int:
-    """Train cells on the images of a run, `cells/<digest>.json` each; give how many."""
+def ablate(run: Profile, cells: list[dict], views: int = VIEWS) -> list[Path]:
+    """Train cells on the images of a run, `cells/<digest>.json` each; give those files."""
     groups = {}
     for cell in cells:
         groups.setdefault((cell["backbone"], cell["weights"]), []).append(cell)
-    trained = 0
+    found = []
     for (backbone, weights), group in groups.items():
         bench = Bench(run, backbone, weights, views)
-        trained += run_cells(
+        found += run_cells(
             run.folder / "cells", group, bench.digest, lambda cell, b=bench: train_cell(b, cell)
         )
-    return trained
+    return found
+
+
+def story(run: Profile) -> dict[str, dict]:
+    """Cells that tell the failure and its mending on a run's own images, by what they are called.
+
+    They use the run's first model whose head is cheap. Without augmented positives in the run, the
+    cells that need them are left out.
+    """
+    backbone = next((m for m in run.models if m != "squeezenet"), run.models[0])
+    base = FAILED | {"backbone": backbone, "seed": run.seeds[0]}
+    changes = {
+        "failed recipe": {},
+        "augmented positives": {"positives": "augmented"},
+        "class weights": {"classes": "balanced"},
+        "whole images": {"crop": "none"},
+        "constant rate": {"optimiser": "SGD, constant"},
+        "Adam": {"optimiser": "Adam"},
+        "paper's recipe": {"optimiser": "Adam", "positives": "augmented", "crop": "none"},
+    }
+    if (training.training_table(run).augmented_from == "").all():
+        changes = {k: v for k, v in changes.items() if v.get("positives") != "augmented"}
+        changes["Adam, whole images"] = {"optimiser": "Adam", "crop": "none"}
+    return {name: {key: (base | change)[key] for key in CELL} for name, change in changes.items()}
+
+
+def told(run: Profile, cells: dict[str, dict]) -> dict[str, pd.DataFrame]:
+    """Test labels and last-epoch scores of named cells, trained first where they are not yet."""
+    made = [runs.read_json(path) for path in ablate(run, list(cells.values()))]
+    tables = {
+        runs.digest(data["cell"]): pd.DataFrame({k: data[k] for k in ("label", "score")})
+        for data in made
+    }
+    return {name: tables[runs.digest(cell)] for name, cell in cells.items()}
+
+
+def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """What each measure says of each table of labels and scores."""
+    rows = {name: verdict(table.label, table.score) for name, table in tables.items()}
+    found = pd.DataFrame(rows).T
+    return found.astype(dict.fromkeys(("tp", "fn", "fp", "tn"), int))
 
 
 def collect(folder: Path) -> pd.DataFrame:
@@ -429,6 +476,12 @@ def collect(folder: Path) -> pd.DataFrame:
         raise runs.UserError(f"There is no finished cell of an ablation in {folder}.")
     order = [*CELL, "after", "selection"]
     table = pd.DataFrame(rows).sort_values(order, ignore_index=True)
+    if table.duplicated(order).any():
+        twice = ", ".join(table.digest[table.duplicated(order, keep=False)].unique())
+        raise runs.UserError(
+            f"{folder} holds the same cell with other images, weights or rates: remove all but "
+            f"one of {twice}."
+        )
     return table[[*CELL, "after", "selection", "epoch", *MEASURES, "views", "file", "digest"]]
 
 
@@ -491,8 +544,9 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
 
 def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.DataFrame:
     """Mean, lowest and highest of outcomes over the seeds of each cell, in the order of `LEVELS`."""
-    found = table.groupby(list(by))[list(outcomes)].agg(["mean", "min", "max"])
-    found.insert(0, "trainings", table.groupby(list(by)).size())
+    groups = table.groupby(list(by))
+    found = groups[list(outcomes)].agg(["mean", "min", "max"])
+    found["trainings", ""] = groups.size()
     levels = {name: {v: i for i, v in enumerate(LEVELS.get(name, {}))} for name in by}
     return found.sort_index(
         key=lambda index: index.map(levels[index.name]) if levels[index.name] else index
@@ -519,6 +573,29 @@ def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("change")
 
 
+def fresh_or_pooled(table: pd.DataFrame, folders: dict[str, Path]) -> pd.DataFrame:
+    """Real runs, whose crops are fresh in every epoch, beside the cells with pooled crops.
+
+    `folders` are the published runs of `failed` and `released`; those that are not there are left
+    out. Both after 24 epochs by their own selection, test accuracy.
+    """
+    rows = {}
+    for name, folder in folders.items():
+        cell = FAILED | {"positives": "originals" if name == "failed" else "augmented"}
+        for path in sorted(folder.glob("*/seed*/scores.csv")):
+            scores = metrics.read_scores(path)
+            test, backbone = scores[scores.split == "test"], path.parts[-3]
+            pooled = at(table, **cell, backbone=backbone, after=24, selection="test_accuracy")
+            shown = ["auc", "sensitivity", "specificity", "mean_score_covid", "mean_score_non"]
+            fresh = verdict(test.label, test.score)
+            rows[name, backbone, f"fresh, {path.parts[-2]}"] = {k: fresh[k] for k in shown}
+            for row in pooled.to_dict("records"):
+                key = name, backbone, f"{row['views']} views, seed{row['seed']}"
+                rows[key] = {k: row[k] for k in shown}
+    names = ["recipe", "model", "crops"]
+    return pd.DataFrame(rows).T.rename_axis(names) if rows else pd.DataFrame(columns=names)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Train a part of the ablation's cells, or collect all: what Snakemake calls."""
     parser = argparse.ArgumentParser(prog="python -m deepcovid.diagnosis", description=__doc__)
@@ -540,7 +617,7 @@ def main(arguments: list[str] | None = None) -> int:
             augmentation.run(run)
         part, parts = map(int, args.part.split("/"))
         cells = plan(tuple(m for m in ("squeezenet", "resnet50") if m in run.models), run.seeds)
-        print(ablate(run, cells[part - 1 :: parts]), "cells trained")
+        print(len(ablate(run, cells[part - 1 :: parts])), "cells are there")
     except runs.UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

@@ -257,9 +257,9 @@ def provenance(profile: Profile) -> dict:
     }
 
 
-def refresh() -> None:
-    """Execute the notebooks in place, as they are committed: `demo` outputs, no progress bars."""
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+def refresh(name: str = "*") -> None:
+    """Execute notebooks in place, as they are committed: `demo` outputs, no progress bars."""
+    for path in sorted((ROOT / "notebooks").glob(f"{name}.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         where = {"metadata": {"path": ROOT}}
         NotebookClient(notebook, timeout=None, record_timing=False, resources=where).execute()
