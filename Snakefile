@@ -3,6 +3,7 @@
 import importlib
 import json
 import shlex
+import sys
 
 from deepcovid import profiles
 from deepcovid.profiles import RECIPE
@@ -17,7 +18,7 @@ given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.item
 given = shlex.quote(given)
 
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("papermill {input.ipynb} {log} --cwd {ROOT} --no-progress-bar --no-log-output "
+PAPERMILL = ("{sys.executable} -m papermill {input.ipynb} {log} --cwd {ROOT} --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
@@ -38,7 +39,9 @@ def settings(*fields):
 
 
 rule all:
-    input: "index.html", "metrics.csv"
+    input:
+        "index.html", "manifest.csv", "training.csv", "metrics.csv",
+        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
 
 
 rule dataset:

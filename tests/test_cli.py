@@ -91,7 +91,7 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(finished, data, tmp_pa
     (tmp_path / "empty").mkdir()
     mistakes = {
         ("demo", "-p", "data", tmp_path / "absent"): "no data folder",
-        ("demo", "-p", "data", tmp_path / "empty"): "No images in train/covid",
+        ("demo", "-p", "data", tmp_path / "empty"): "No images in train/non, train/covid",
         ("demo", "-p", "data", broken): image.name,
         ("demoo",): "no profile 'demoo'",
         ("demo", "-p", "epoch", "3"): "unknown setting 'epoch'",
