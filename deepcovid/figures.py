@@ -423,3 +423,120 @@ def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figu
     axis.set_xlabel(f"ROC AUC; the band is the reported {target} +- {window}")
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return figure
+
+
+def selection(histories: dict[str, pd.DataFrame], reported: float | None = None) -> Figure:
+    """Test accuracy and ROC AUC over the epochs; the diamond is the epoch that accuracy selects.
+
+    Each history has columns epoch, accuracy, auc. The first epoch of highest accuracy is selected.
+    """
+    figure, axes = new(len(histories), size=(4.8, 3.2), squeeze=False, sharey=True)
+    for axis, (name, table) in zip(axes[0], histories.items(), strict=True):
+        table = table.sort_values("epoch")
+        chosen = table.loc[table.accuracy.idxmax()]
+        axis.plot(table.epoch, table.auc, "o-", ms=3, color=COVID, label="ROC AUC")
+        axis.plot(table.epoch, table.accuracy, "s-", ms=3, color=NON_COVID, label="accuracy at 0.5")
+        axis.plot(chosen.epoch, chosen.auc, "D", ms=9, color="black", label="selected epoch")
+        shift = {"xytext": (10, -4), "textcoords": "offset points", "fontsize": 9}
+        axis.annotate(f"AUC {chosen.auc:.3f}", (chosen.epoch, chosen.auc), **shift)
+        if reported:
+            axis.axhline(reported, color=GREY, ls=":", lw=1)
+            axis.text(table.epoch.max(), reported, f"reported: {reported}", ha="right", va="bottom")
+        axis.set(xlabel="epoch", title=name)
+    axes[0, 0].set_ylabel("on the test images")
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3, fontsize=8)
+    return figure
+
+
+def near_duplicates(found: dict) -> Figure:
+    """How alike pairs of radiographs are: hash distances, and agreement of the pairs laid over
+    each other; dashed the two thresholds. `found` is an audit's section of that name."""
+    histograms = found["histograms"]
+    figure, (left, right) = new(2, size=(4.6, 3.0))
+    panels = {
+        left: ("bits", {"nearest_other_patient": NON_COVID, "doctored": "#009E73"}),
+        right: (
+            "agreement",
+            {
+                "different_non_covid_patients": NON_COVID,
+                "same_patient": "#E69F00",
+                "covid": COVID,
+                "doctored": "#009E73",
+            },
+        ),
+    }
+    for axis, (name, groups) in panels.items():
+        for group, colour in groups.items():
+            counts = np.array(histograms[f"{name}_{group}"])
+            label = f"{group.replace('_', ' ').replace('covid', 'COVID')} ({counts.sum():,})"
+            axis.stairs(counts, histograms[name], color=colour, lw=1.6, label=label)
+        axis.set_yscale("symlog", linthresh=1)
+        axis.set_ylim(bottom=0)
+        axis.legend(fontsize=7, loc="upper right")
+    left.axvline(found["screen_bits"], color="black", ls="--", lw=1)
+    right.axvline(found["same_from_agreement"], color="black", ls="--", lw=1)
+    left.set(xlabel=f"differing bits of the hash, of {found['hash_bits']}", ylabel="images")
+    right.set(xlabel="agreement of a pair laid over each other", ylabel="pairs")
+    return figure
+
+
+def acquisition(table: pd.DataFrame) -> Figure:
+    """ROC AUC with which one property alone separates the classes, with 95% intervals.
+
+    `table` is of `audit.acquisition_table`; properties that are not known are left out.
+    """
+    known = table.dropna(subset="auc")
+    figure, axis = new(size=(6.4, 1.0 + 0.36 * len(known)))
+    place = np.arange(len(known))
+    error = [known.auc - known.low, known.high - known.auc]
+    axis.errorbar(known.auc, place, xerr=error, fmt="o", color=COVID, capsize=2)
+    for y, row in enumerate(known.itertuples()):
+        axis.text(row.high + 0.015, y, f"{row.auc:.3f}", va="center", fontsize=8)
+    names = [f"{row.Index}\n({row.covid:,} + {row.non_covid:,})" for row in known.itertuples()]
+    axis.set_yticks(place, names, fontsize=8)
+    axis.invert_yaxis()
+    axis.axvline(0.5, color=GREY, ls=":", lw=1)
+    axis.set(xlim=(0.35, 1.1), xlabel="ROC AUC on the test images (COVID-19 + Non-COVID known)")
+    return figure
+
+
+def shares(rows: list[dict]) -> Figure:
+    """What part of each split and class has which view or sex; the number of images at the right.
+
+    `rows` is `by_split_and_class` of an audit's `views` or `sex`.
+    """
+    table = pd.DataFrame(rows).set_index(["split", "class"]).fillna(0)
+    figure, axis = new(size=(6.4, 0.9 + 0.4 * len(table)))
+    colours = (NON_COVID, COVID, "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
+    grey = {"not stated": "#BBBBBB"}
+    total, left = table.sum(axis=1), np.zeros(len(table))
+    names = [f"{name}, {split}" for split, name in table.index]
+    for column, colour in zip(table, colours, strict=False):
+        share = 100 * (table[column] / total).to_numpy()
+        axis.barh(names, share, left=left, color=grey.get(column, colour), label=column)
+        left += share
+    for y, n in enumerate(total):
+        axis.text(101, y, f"{n:,.0f}", va="center", fontsize=8, color=GREY)
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    axis.set(xlim=(0, 112), xlabel="% of the images; their number at the right")
+    figure.legend(loc="outside upper center", ncols=len(table.columns), fontsize=8)
+    return figure
+
+
+def released_copies(found: dict) -> Figure:
+    """How many originals have how many augmented copies; orange is the number that was stated.
+
+    `found` is an audit's `released_augmentation`.
+    """
+    number = {int(k): n for k, n in found["originals_by_copies"].items()}
+    figure, axis = new(size=(5.2, 2.8))
+    stated = found["stated_images_per_original"] - 1
+    colours = [COVID if k == stated else NON_COVID for k in number]
+    bars = axis.bar(list(number), list(number.values()), color=colours)
+    axis.bar_label(bars, fontsize=8)
+    axis.grid(axis="x", visible=False)
+    axis.set(xticks=range(max(number) + 1), ylabel=f"originals, of {found['originals']}")
+    axis.set_xlabel("augmented copies of an original in the release")
+    return figure

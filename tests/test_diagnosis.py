@@ -84,7 +84,8 @@ def test_the_plan_names_no_cell_twice_and_knows_every_level():
     cells = diagnosis.plan()
     assert len({json.dumps(c) for c in cells}) == len(cells)
     assert all(c[factor] in levels for c in cells for factor, levels in LEVELS.items())
-    assert sum(c["seed"] == 0 and c["backbone"] == "squeezenet" for c in cells) == 24
+    ours = [c for c in cells if c["seed"] == 0 and c["backbone"] == "squeezenet"]
+    assert sum(c["epochs"] == 24 for c in ours) == 24
 
 
 def test_levels_mean_what_the_profiles_say(run):
@@ -233,7 +234,7 @@ def test_a_failure_and_its_mending_from_images_to_table(run, monkeypatch):
     assert set(tables) == set(cells) and all(len(t) == 20 for t in tables.values())
     with monkeypatch.context() as patch:
         patch.setattr(diagnosis, "train_cell", None)  # training again would fail
-        assert len(diagnosis.ablate(quick, list(cells.values()))) == 2
+        assert len(diagnosis.ablate(quick, list(cells.values()), views=2)) == 2
     table = diagnosis.collect(quick.folder / "cells")
     assert len(table) == 2 * 2 * 2 and set(table.file) == {"random"}
     path = diagnosis.write(table, quick.folder / "ablation.csv")
