@@ -90,6 +90,19 @@ rule evaluation:
     shell: ONCE
 
 
+rule diagnosis:
+    message: "06_failed_reproduction: why it failed, and what mends it"
+    input:
+        code("diagnosis", "figures"), "manifest.csv", "training.csv",
+        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
+        ipynb=ipynb("06_failed_reproduction"),
+    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
+    output: touch("diagnosis.done")
+    log: "notebooks/06_failed_reproduction.ipynb"
+    benchmark: "benchmarks/06_failed_reproduction.tsv"
+    shell: "OMP_NUM_THREADS=1 " + ONCE
+
+
 rule overview:
     message: "00_overview: the study's findings, from results/"
     input: code("figures"), "metrics.csv", ipynb=ipynb("00_overview")
@@ -100,7 +113,7 @@ rule overview:
 
 rule pages:
     message: "index.html: the notebooks as pages"
-    input: code("report"), "overview.done", "metrics.csv"
+    input: code("report"), "overview.done", "diagnosis.done", "metrics.csv"
     output: "index.html"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report").pages(profile)

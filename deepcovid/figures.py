@@ -450,34 +450,35 @@ def selection(histories: dict[str, pd.DataFrame], reported: float | None = None)
 
 
 def near_duplicates(found: dict) -> Figure:
-    """How alike pairs of radiographs are: hash distances, and agreement of the pairs laid over
-    each other; dashed the two thresholds. `found` is an audit's section of that name."""
+    """How alike radiographs are: by hash to the nearest of another patient, and how well likely
+    pairs agree when laid over each other. Dashed: the thresholds. `found` is an audit's section.
+    """
     histograms = found["histograms"]
-    figure, (left, right) = new(2, size=(4.6, 3.0))
-    panels = {
-        left: ("bits", {"nearest_other_patient": NON_COVID, "doctored": "#009E73"}),
-        right: (
-            "agreement",
-            {
-                "different_non_covid_patients": NON_COVID,
-                "same_patient": "#E69F00",
-                "covid": COVID,
-                "doctored": "#009E73",
-            },
-        ),
+    figure, axes = new(2, size=(4.8, 3.4))
+    kinds = {
+        "nearest_other_patient": ("nearest of another patient", NON_COVID),
+        "different_non_covid_patients": ("different Non-COVID patients", NON_COVID),
+        "same_patient": ("same patient", "#E69F00"),
+        "covid": ("at least one COVID-19 image", COVID),
+        "doctored": ("image and its doctored double", "#009E73"),
     }
-    for axis, (name, groups) in panels.items():
-        for group, colour in groups.items():
+    cuts = (found["screen_bits"], found["same_from_agreement"])
+    for axis, name, cut in zip(axes, ("bits", "agreement"), cuts, strict=True):
+        for group, (label, colour) in kinds.items():
+            if f"{name}_{group}" not in histograms:
+                continue
             counts = np.array(histograms[f"{name}_{group}"])
-            label = f"{group.replace('_', ' ').replace('covid', 'COVID')} ({counts.sum():,})"
+            if name == "agreement":
+                counts[0] = 0  # the pairs that could not be laid over each other
+            label = f"{label} ({counts.sum():,})"
             axis.stairs(counts, histograms[name], color=colour, lw=1.6, label=label)
+        axis.axvline(cut, color="black", ls="--", lw=1)
         axis.set_yscale("symlog", linthresh=1)
         axis.set_ylim(bottom=0)
-        axis.legend(fontsize=7, loc="upper right")
-    left.axvline(found["screen_bits"], color="black", ls="--", lw=1)
-    right.axvline(found["same_from_agreement"], color="black", ls="--", lw=1)
-    left.set(xlabel=f"differing bits of the hash, of {found['hash_bits']}", ylabel="images")
-    right.set(xlabel="agreement of a pair laid over each other", ylabel="pairs")
+        axis.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes[0].set(xlim=(0, 160), xlabel=f"differing bits of the hash, of {found['hash_bits']}")
+    axes[0].set_ylabel("images")
+    axes[1].set(xlim=(0.2, 1), xlabel="agreement, laid over each other", ylabel="pairs")
     return figure
 
 
@@ -497,7 +498,7 @@ def acquisition(table: pd.DataFrame) -> Figure:
     axis.set_yticks(place, names, fontsize=8)
     axis.invert_yaxis()
     axis.axvline(0.5, color=GREY, ls=":", lw=1)
-    axis.set(xlim=(0.35, 1.1), xlabel="ROC AUC on the test images (COVID-19 + Non-COVID known)")
+    axis.set(xlim=(0.3, 1.1), xlabel="ROC AUC on the test images (COVID-19 + Non-COVID known)")
     return figure
 
 
