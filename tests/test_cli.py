@@ -145,6 +145,6 @@ def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path, monkeyp
     target = report.publish(run)
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert {"metrics.csv", "run.json", "figures/roc.svg", "squeezenet/seed0/scores.csv"} <= found
-    assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg"}
+    assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg", ".md"}
     published = pd.read_csv(target / "squeezenet" / "seed0" / "scores.csv")
     assert set(published.split) == {"validation", "test"}
