@@ -4,11 +4,12 @@ A frozen backbone says the same of an image in every epoch and under every recip
 once, in chunks of images that are kept in `runs/features/`, and heads are trained on those.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
@@ -17,14 +18,25 @@ from deepcovid import images, models
 from deepcovid.augmentation import seeded, to_input
 from deepcovid.runs import RUNS, digest, replacing
 
+Change = Callable[[Image.Image, Path], Image.Image]  # of a picture before it becomes an input
 CHUNK = 64  # images; also the batch size, so that a resumed run gives the same bits
 
 
 class ImageSet(Dataset):
-    """Images as model inputs. Indexed by (epoch, i): a random crop depends on both and the seed."""
+    """Images as model inputs. Indexed by (epoch, i): a random crop depends on both and the seed.
 
-    def __init__(self, paths: list[Path], size: int, train_crop: str = "none", seed: int = 0):
-        self.paths, self.seed = paths, seed
+    `change(picture, path)` may give another picture in place of the one that was read.
+    """
+
+    def __init__(
+        self,
+        paths: list[Path],
+        size: int,
+        train_crop: str = "none",
+        seed: int = 0,
+        change: Change | None = None,
+    ):
+        self.paths, self.seed, self.change = paths, seed, change
         self.transform = to_input(size, train_crop)
         self.random = train_crop != "none"
 
@@ -34,6 +46,8 @@ class ImageSet(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
         epoch, i = key
         picture = images.open_radiograph(self.paths[i])
+        if self.change:
+            picture = self.change(picture, self.paths[i])
         if not self.random:
             return self.transform(picture)
         return seeded(self.transform, self.seed, epoch, i)(picture)
@@ -67,18 +81,22 @@ def extract(
     workers: int = 0,
     keep: Path | None = RUNS / "features",
     label: str = "features",
+    change: Change | None = None,
+    variant: str = "",
 ) -> np.ndarray:
     """What `backbone` gives for the images at positions `wanted`, float32 (len(wanted), ...).
 
     `paths` and `sha1` list all images of a run; chunks of them that hold a wanted one are
     computed, or read from `keep` when the same backbone saw the same bytes at the same size.
-    With `keep=None` nothing is stored.
+    With `keep=None` nothing is stored. `variant` names what `change` does to the pictures, all
+    of it: what is stored is told apart by it.
     """
     wanted = np.asarray(wanted, dtype=int)
     backbone = to_device(backbone, device).eval()
     store = None
     if keep is not None:
-        store = keep / digest([models.state_digest(backbone), size, device.type])
+        name = [models.state_digest(backbone), size, device.type]
+        store = keep / digest(name + [variant] * bool(change))
     chunk_of = wanted // CHUNK
     needed = np.unique(chunk_of)
     files = {
@@ -86,7 +104,7 @@ def extract(
     }
     missing = [c for c in needed if not (store and files[c].exists())]
     groups = [range(c * CHUNK, min((c + 1) * CHUNK, len(paths))) for c in missing]
-    stream = ImageSet(paths, size).batches(groups, device, workers)
+    stream = ImageSet(paths, size, change=change).batches(groups, device, workers)
     bar = tqdm(total=len(needed), initial=len(needed) - len(missing), desc=label, unit="chunk")
     result = None
     with bar:
