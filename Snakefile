@@ -46,9 +46,9 @@ rule all:
 
 rule dataset:
     message: "01_dataset: images, splits, manifest"
-    input: code("images", "manifest", "phantom"), ipynb=ipynb("01_dataset")
-    params: settings("data", "validation_fraction")
-    output: "manifest.csv"
+    input: code("images", "manifest", "phantom", "audit"), ipynb=ipynb("01_dataset")
+    params: settings("data", "external", "validation_fraction")
+    output: "manifest.csv", "audit.json"
     log: "notebooks/01_dataset.ipynb"
     benchmark: "benchmarks/01_dataset.tsv"
     shell: ONCE

@@ -28,6 +28,12 @@ profiles:
   control    the paper's recipe on random, untrained backbones
 
 other commands:
+  ./run_all.sh obtain [ARCHIVE] -p data FOLDER
+                                 download the released archive (or take another address, or a
+                                 local file) and unpack it
+  ./run_all.sh build COVID_CHESTXRAY CHEXPERT -p data FOLDER
+                                 build the release's lists from a covid-chestxray-dataset checkout
+                                 and a CheXpert-v1.0-small folder
   ./run_all.sh verify -p data FOLDER
                                  compare a copy of COVID-Xray-5k with the release, image by image
   ./run_all.sh notebooks         execute the committed notebooks in place, after a change
@@ -52,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("command", nargs="?", default="demo", metavar="PROFILE")
-    result.add_argument("published", nargs="?", help=argparse.SUPPRESS)
+    result.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     result.add_argument(
         "-p",
         nargs=2,
@@ -156,28 +162,54 @@ def failures(folder: Path):
                     yield f"\n{path.stem} stopped: {output.evalue or output.ename}\n  see {path}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    args = parser().parse_args(arguments)
+def folder_of(overrides: dict, command: str) -> Path:
+    if "data" not in overrides:
+        raise UserError(f"Say which folder: ./run_all.sh {command} -p data FOLDER")
+    return Path(overrides["data"])
+
+
+def command(name: str, arguments: list[str], overrides: dict) -> int | None:
+    """Run what is no profile; its exit status, or None where `name` is no such command."""
     from deepcovid import profiles, report, sources
+
+    most = {"publish": 1, "notebooks": 1, "obtain": 1, "build": 2}.get(name, 0)
+    if len(arguments) > most:
+        raise UserError(f"'{arguments[most]}' is one argument too many; see ./run_all.sh --help")
+    if name == "publish":
+        if not arguments:
+            raise UserError("Say which profile's run to publish: ./run_all.sh publish PROFILE")
+        print("Published to", report.publish(profiles.load(arguments[0], overrides)))
+    elif name == "notebooks":
+        report.refresh(*arguments)
+    elif name == "obtain":
+        folder = folder_of(overrides, name)
+        address = arguments[0] if arguments else sources.ADDRESS
+        archive = sources.download(address, folder.with_name(folder.name + ".zip"))
+        print("Unpacked to", sources.unpack(archive, folder))
+    elif name == "build":
+        if len(arguments) < 2:
+            raise UserError(
+                "Say where both sources are: ./run_all.sh build COVID_CHESTXRAY CHEXPERT -p data FOLDER"
+            )
+        print(sources.build(*map(Path, arguments), folder_of(overrides, name)))
+    elif name == "verify":
+        found = sources.verify(folder_of(overrides, name))
+        print(found)
+        return int(bool(found.missing or found.changed))
+    else:
+        return None
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parser().parse_intermixed_args(arguments)
+    from deepcovid import profiles
 
     try:
         overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
-        if args.command == "publish":
-            if not args.published:
-                raise UserError("Say which profile's run to publish: ./run_all.sh publish PROFILE")
-            print("Published to", report.publish(profiles.load(args.published, overrides)))
-            return 0
-        if args.command == "notebooks":
-            report.refresh(args.published or "*")
-            return 0
-        if args.published:
-            raise UserError(f"'{args.published}' is one argument too many; see ./run_all.sh --help")
-        if args.command == "verify":
-            if "data" not in overrides:
-                raise UserError("Say which folder to verify: ./run_all.sh verify -p data FOLDER")
-            found = sources.verify(Path(overrides["data"]))
-            print(found)
-            return 0 if not (found.missing or found.changed) else 1
+        status = command(args.command, args.arguments, overrides)
+        if status is not None:
+            return status
         profile = profiles.load(args.command, overrides)
         return run(profile, overrides, args.cores, args.snakemake.split())
     except UserError as error:

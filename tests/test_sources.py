@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from deepcovid import sources
+from deepcovid.__main__ import main
 from deepcovid.runs import UserError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "covid-xray-5k"
@@ -454,6 +455,25 @@ def test_links_save_space(raw, listed, tmp_path):
     sources.build(*raw, tmp_path / "out", link=True)
     source = raw[1] / listed[3][3]
     assert (tmp_path / "out" / "test" / "non" / listed[3][2]).samefile(source)
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def test_obtain_unpacks_an_address_or_a_local_archive(server, tmp_path):
+    for n, where in enumerate((server.address, str(write_zip(tmp_path / "own.zip", release())))):
+        folder = tmp_path / f"obtained {n}"
+        assert main(["obtain", "-p", "data", str(folder), where]) == 0
+        assert set(tree(folder)) == {name.removeprefix("data/") for name in release()}
+
+
+def test_build_command(raw, listed, tmp_path, capsys):
+    folder = tmp_path / "built"
+    assert main(["build", *map(str, raw), "-p", "data", str(folder)]) == 0
+    assert len(tree(folder)) > len(PLACES) and str(folder) in capsys.readouterr().out
+    assert main(["build", str(raw[0]), "-p", "data", str(folder)]) == 2
+    assert main(["build", *map(str, raw)]) == 2
+    assert main(["verify", "one", "-p", "data", str(folder)]) == 2
 
 
 # --- verify -----------------------------------------------------------------------------------
