@@ -85,13 +85,15 @@ def parser() -> argparse.ArgumentParser:
 
 def preflight(profile) -> None:
     """Refuse what cannot work before anything of an earlier run is touched."""
-    from deepcovid import manifest, models
+    from deepcovid import external, manifest, models
 
     models.device_of(profile.device)
     if profile.data != "phantom":
         manifest.refuse_unreadable(profile.data_folder)
         if profile.augment_positives == "release":
             manifest.refuse_without_copies(profile.data_folder)
+    if profile.external:
+        external.table(Path(profile.external))
     for name in profile.models:
         models.build(name, profile.weights)
 

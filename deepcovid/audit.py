@@ -315,6 +315,22 @@ def candidates(looks: list[Look], kind: pd.DataFrame) -> tuple[pd.DataFrame, lis
     return pd.DataFrame(pairs, columns=["one", "other", "distance", "agreement"]), nearest
 
 
+def external_images(folder: Path) -> pd.DataFrame:
+    """The images of a `covid|non` folder: image (relative to it), label, patient.
+
+    ChestX-ray8 numbers its patients in file names; of others each image counts as a patient.
+    """
+    rows = []
+    for name, label in manifest.CLASSES.items():
+        for path in images.find(folder / name) if (folder / name).is_dir() else []:
+            number = re.search(r"(\d{8})_\d{3}", path.name)
+            rows.append({
+                "image": path.relative_to(folder).as_posix(), "label": label,
+                "patient": f"external {number[1] if number else path.name}",
+            })  # fmt: skip
+    return pd.DataFrame(rows, columns=["image", "label", "patient"])
+
+
 def near_duplicates(of: pd.DataFrame, data: Path, external: Path | None) -> dict:
     """Pairs of originals, and of images of an external folder, that are one radiograph.
 
@@ -325,17 +341,13 @@ def near_duplicates(of: pd.DataFrame, data: Path, external: Path | None) -> dict
     kind = of[["image", "patient", "label", "folder"]]
     paths = [data / image for image in of.image]
     if external:
-        more = images.find(external)
-        if refused := images.check(more):
+        more = external_images(external)
+        paths_there = [external / image for image in more.image]
+        if refused := images.check(paths_there):
             raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
-        number = [re.search(r"(\d{8})_\d{3}", path.name) for path in more]  # ChestX-ray8's names
-        kind = pd.concat([kind, pd.DataFrame({
-            "image": [f"external/{path.relative_to(external).as_posix()}" for path in more],
-            "patient": [f"external {n[1] if n else path.name}" for n, path in zip(number, more, strict=True)],
-            "label": [int(path.relative_to(external).parts[0] == "covid") for path in more],
-            "folder": "external",
-        })], ignore_index=True)  # fmt: skip
-        paths += more
+        more = more.assign(image="external/" + more.image, folder="external")
+        kind = pd.concat([kind, more], ignore_index=True)
+        paths += paths_there
     with ThreadPoolExecutor() as pool:
         looks = list(pool.map(lambda path: look(images.open_radiograph(path)), paths))
     pairs, nearest = candidates(looks, kind)

@@ -26,6 +26,7 @@ ORDER = [
     "scoring",
     "metrics",
     "audit",
+    "external",
     "heatmaps",
     "diagnosis",
     "shortcuts",
