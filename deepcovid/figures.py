@@ -541,3 +541,175 @@ def released_copies(found: dict) -> Figure:
     axis.set(xticks=range(max(number) + 1), ylabel=f"originals, of {found['originals']}")
     axis.set_xlabel("augmented copies of an original in the release")
     return figure
+
+
+def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figure:
+    """Heatmaps over their radiographs: a row per method, with a colour bar each.
+
+    `maps` holds arrays (n, height, width) by method; only positive values are shown, in the unit
+    of the map. A mask, where given, is outlined.
+    """
+    figure, axes = new(len(titles), len(maps) + 1, size=(2.0, 2.1), squeeze=False)
+    for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
+        top = None if of is None else max(float(np.max(of)), 1e-12)
+        for i, axis in enumerate(row):
+            axis.imshow(np.asarray(pictures[i]), cmap="gray", vmin=0, vmax=255)
+            axis.set(xticks=[], yticks=[])
+            axis.grid(visible=False)
+            if of is None:
+                axis.set_title(titles[i], fontsize=8)
+            else:
+                heat = np.maximum(of[i], 0).astype(float)
+                strength = 0.75 * np.clip(heat / top, 0, 1) ** 0.5
+                shown = axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
+            if masks is not None and np.asarray(masks[i]).any():
+                axis.contour(np.asarray(masks[i]), levels=[0.5], colors="#56B4E9", linewidths=0.9)
+        row[0].set_ylabel(method, fontsize=8)
+        if of is not None:
+            label = "drop of P(COVID-19)" if method.startswith("occlusion") else "Grad-CAM"
+            scale = plt.cm.ScalarMappable(shown.norm, "inferno")
+            bar = figure.colorbar(scale, ax=list(row), fraction=0.015, pad=0.01)
+            bar.set_label(label, fontsize=8)
+            bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def map_scores(numbers: pd.DataFrame) -> Figure:
+    """How well maps agree with masks, with 95% intervals; the grey band is of random maps.
+
+    `numbers` is of `heatmaps.numbers`: mask, method, score, mean, low, high.
+    """
+    names = {
+        "pointing": "peak in the mask",
+        "mass": "share of the map in the mask",
+        "iou": "IoU at the mask's area",
+        "average_precision": "average precision",
+    }
+    masks = list(numbers["mask"].unique())
+    ours = [m for m in numbers.method.unique() if m != "random maps"]
+    place = np.arange(len(ours))
+    size = (3.0, 0.9 + 0.32 * len(ours))
+    figure, axes = new(len(names), len(masks), size=size, squeeze=False, sharey=True)
+    for row, mask in zip(axes, masks, strict=True):
+        for axis, (score, label) in zip(row, names.items(), strict=True):
+            part = numbers[(numbers["mask"] == mask) & (numbers.score == score)]
+            part = part.set_index("method")
+            chance, part = part.loc["random maps"], part.loc[ours]
+            axis.axvspan(chance.low, chance.high, color=GREY, alpha=0.25, lw=0)
+            axis.axvline(chance["mean"], color=GREY, lw=1)
+            error = [part["mean"] - part.low, part.high - part["mean"]]
+            axis.errorbar(part["mean"], place, xerr=error, fmt="o", color=COVID, capsize=2)
+            axis.set_xlim(-0.03, 1.03)
+            axis.set_xlabel(label, fontsize=9)
+        row[0].set_yticks(place, ours, fontsize=8)
+        row[0].set_ylim(len(ours) - 0.5, -0.5)
+        row[0].set_title(f"mask: {mask}", fontsize=9, loc="left")
+    return figure
+
+
+def lung_shares(table: pd.DataFrame, methods) -> Figure:
+    """Share of each map inside the lungs against the lungs' share of the image, a dot an image.
+
+    `table` is of `heatmaps.agreement_table`. On the dotted line a map is as even as no map.
+    """
+    table = table[table["mask"] == "lung"]
+    figure, axes = new(len(methods), size=(3.3, 3.2), squeeze=False, sharey=True, sharex=True)
+    for axis, method in zip(axes[0], methods, strict=True):
+        part = table[table.method == method]
+        for rows, name, colour in (
+            (part.score >= 0.5, "score from 0.5", COVID),
+            (part.score < 0.5, "score below 0.5", NON_COVID),
+        ):
+            label = f"{name} ({rows.sum()})"
+            axis.scatter(part.area[rows], part["mass"][rows], s=14, color=colour, label=label)
+        axis.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
+        axis.set(xlim=(0, 0.7), ylim=(0, 1), xlabel="lungs' share of the image", title=method)
+        axis.legend(fontsize=7, loc="upper left")
+    axes[0, 0].set_ylabel("share of the map inside the lungs")
+    return figure
+
+
+def perturbation(curves: dict) -> Figure:
+    """Deletion and insertion curves, mean over images, from `heatmaps.run`'s `curves`."""
+    figure, axes = new(2, size=(4.0, 3.0), sharey=True)
+    methods = [name for name in curves if name != "images"]
+    for axis, kind, said in zip(
+        axes, ("deletion", "insertion"), ("covered", "shown, the rest covered"), strict=True
+    ):
+        for method, colour in zip(methods, (COVID, NON_COVID, GREY), strict=False):
+            values = np.asarray(curves[method][kind])
+            share = np.linspace(0, 100, len(values))
+            label = f"{method} (area {values.mean():.2f})"
+            line = ":" if method == "random" else "-"
+            axis.plot(share, values, color=colour, label=label, ls=line)
+        axis.set(title=kind, xlabel=f"% of pixels {said}, the map's highest first", ylim=(0, 1))
+        axis.legend(fontsize=7)
+    axes[0].set_ylabel(f"mean P(COVID-19) of {curves['images']} images")
+    return figure
+
+
+def how_little(table: pd.DataFrame) -> Figure:
+    """How little of an image is enough to tell the classes apart, with 95% intervals.
+
+    Left: the outer rim that is left when the centre is black, and the reverse, by the share of
+    the area left. Right: what else was taken away. `table` is a `shortcuts.csv`.
+    """
+    table = table[table.told == "COVID-19"]
+    few = table[table.kind.isin(["lungs", "coarse", "grey levels", "untrained"])]
+    figure, (left, right) = new(2, size=(5.4, 4.0), width_ratios=(1.15, 1), sharex=False)
+    whole = table[table.kind == "whole"]
+    for kind, colour, face, name in (
+        ("border", COVID, "white", "only the rim: centre black"),
+        ("centre", NON_COVID, NON_COVID, "only the centre: rim black"),
+    ):
+        part = pd.concat([whole, table[table.kind == kind]]).sort_values("seen_share")
+        share = 100 * part.seen_share
+        left.fill_between(share, part.auc_low, part.auc_high, color=colour, alpha=0.15, lw=0)
+        left.plot(share, part.auc, "s-", color=colour, mfc=face, mew=2, ms=7, label=name)
+    low = min(0.45, table.auc_low[table.kind.isin(["border", "centre", *few.kind])].min() - 0.02)
+    left.set(ylim=(low, 1.01), xlim=(-2, 102), ylabel="ROC AUC on the test images")
+    left.set_xlabel("% of the image area that is left")
+    left.legend(loc="lower right", fontsize=9)
+    left.set_title("how little of the image is enough")
+    place = np.arange(len(few))
+    named = few.seen.where(few.kind != "untrained", few.seen + ", untrained network")
+    error = [few.auc - few.auc_low, few.auc_high - few.auc]
+    right.errorbar(few.auc, place, xerr=error, fmt="o", color=COVID, capsize=2)
+    for y, row in enumerate(few.itertuples()):
+        right.text(row.auc, y - 0.18, f"{row.auc:.3f}", fontsize=8, ha="center", va="bottom")
+    right.set_yticks(place, named, fontsize=8)
+    right.set(ylim=(len(few) - 0.5, -0.6), xlim=(low, 1.02), title="what else may be taken away")
+    counts = table.iloc[0]
+    right.set_xlabel(f"ROC AUC ({counts.positives:,} COVID-19, {counts.negatives:,} Non-COVID)")
+    right.axvline(whole.auc.iloc[0], color=GREY, lw=1)
+    at = (whole.auc.iloc[0], len(few) - 0.55)
+    right.text(*at, "whole picture ", fontsize=7, color=GREY, ha="right")
+    left.axhline(0.5, color=GREY, ls=":", lw=1)
+    right.axvline(0.5, color=GREY, ls=":", lw=1)
+    return figure
+
+
+def dots(table: pd.DataFrame) -> Figure:
+    """ROC AUC with 95% interval of each row of a `shortcuts.csv`; filled: regression, else trees."""
+    each = table.assign(row=table.seen + np.where(table.told == "COVID-19", "", "\n" + table.told))
+    names = list(dict.fromkeys(each.row))
+    figure, axis = new(size=(7.4, 1.0 + 0.42 * len(names)))
+    for trees, shift, face in ((False, -0.13, COVID), (True, 0.13, "white")):
+        part = each[(each.model == "trees") == trees]
+        if part.empty:
+            continue
+        place = np.array([names.index(name) for name in part.row]) + shift
+        error = [part.auc - part.auc_low, part.auc_high - part.auc]
+        axis.errorbar(part.auc, place, xerr=error, fmt="o", color=COVID, mfc=face, capsize=2,
+                      label="trees" if trees else "logistic regression")  # fmt: skip
+        for y, row in zip(place, part.itertuples(), strict=True):
+            axis.text(row.auc_high + 0.012, y, f"{row.auc:.3f}", va="center", fontsize=8)
+    sizes = each.drop_duplicates("row")
+    ticks = [f"{row.row}\n({row.positives:,} + {row.negatives:,})" for row in sizes.itertuples()]
+    axis.set_yticks(range(len(names)), ticks, fontsize=8)
+    axis.set(ylim=(len(names) - 0.5, -0.5), xlim=(min(0.35, each.auc_low.min() - 0.02), 1.08))
+    axis.axvline(0.5, color=GREY, ls=":", lw=1)
+    axis.set_xlabel("ROC AUC on the test images (number that is told apart + the others)")
+    if (each.model == "trees").any():
+        figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure
