@@ -29,6 +29,7 @@ OFFLINE = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid
 # a radiograph or a file of weights is never among these
 PUBLISHED = (
     "metrics.csv",
+    "shortcuts.csv",
     "*.json",
     "figures/*.svg",
     "figures/*.png",
