@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepcovid import audit, images, manifest, metrics, models
+from deepcovid import audit, images, manifest, metrics, models, preparation
 from deepcovid.features import ImageSet, to_device
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
@@ -64,9 +64,11 @@ def score(profile: Profile, name: str, seed: int) -> pd.DataFrame:
     target = profile.model_folder(name, seed) / "external.csv"
     device = models.device_of(profile.device)
     model = to_device(load(profile, name, seed), device)
-    made_from = digest([models.state_digest(model), found.to_dict("list"), profile.image_size])
+    settings = [profile.image_size, profile.preparation]
+    made_from = digest([models.state_digest(model), found.to_dict("list"), *settings])
     if not done(target, made_from):
-        files = ImageSet([folder / image for image in found.image], profile.image_size)
+        paths = [folder / image for image in found.image]
+        files = ImageSet(paths, profile.image_size, change=preparation.of(profile))
         inputs = Inputs(
             torch.tensor(found.label.to_numpy(), device=device),
             files=files,

@@ -35,6 +35,7 @@ class Profile:
     epochs: int
     batch_size: int
     trainable: str
+    preparation: tuple[str, ...]
     augment_positives: int | str
     train_crop: str
     batch_norm: str
@@ -130,6 +131,7 @@ CHECKS = {
     "epochs": number(int, 1, 10_000),
     "batch_size": number(int, 1, 4096),
     "trainable": one_of("head", "all"),
+    "preparation": several(one_of("none", "lungs", "coarse", "equalise", "grey")),
     "augment_positives": number(int, 1, 100, but=("release",)),
     "train_crop": one_of("none", "random"),
     "batch_norm": one_of("eval", "train"),
@@ -140,6 +142,7 @@ CHECKS = {
 
 # what the trained weights depend on, besides the images, the seed and the first weights
 RECIPE = (
+    "preparation",
     "image_size",
     "optimizer",
     "learning_rate",
@@ -200,6 +203,8 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
     missing = [key for key in CHECKS if key not in values]
     if missing:
         raise UserError(f"{name}.yaml does not set {', '.join(missing)}.")
+    if "none" in values["preparation"] and len(values["preparation"]) > 1:
+        raise UserError(f"profile {name}: preparation is none or some steps, not both.")
     needs_validation = values["selection"] == "validation_auc" or isinstance(
         values["threshold"], str
     )

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 import deepcovid.augmentation
 import deepcovid.features
-from deepcovid import manifest, models, runs
+from deepcovid import manifest, models, preparation, runs
 from deepcovid.augmentation import locate
 from deepcovid.features import ImageSet, extract, to_device
 from deepcovid.profiles import RECIPE, Profile
@@ -67,6 +67,7 @@ def gather(
     """Inputs of each phase, cached wherever backbone and images are the same in every epoch."""
     inventory = inventory_of(profile)
     paths = [locate(profile, image) for image in inventory.image]
+    prepare = preparation.of(profile)
     position = {image: i for i, image in enumerate(inventory.image)}
     fixed = backbone_is_fixed(profile, model)
     inputs = {}
@@ -83,11 +84,13 @@ def gather(
                 device,
                 profile.workers,
                 label=f"{phase} features",
+                change=prepare,
+                variant=prepare.variant if prepare else "",
             )
             inputs[phase] = Inputs(label, cached=torch.from_numpy(found))
         else:
             crop = profile.train_crop if phase == "train" else "none"
-            files = ImageSet([paths[i] for i in rows], profile.image_size, crop, seed)
+            files = ImageSet([paths[i] for i in rows], profile.image_size, crop, seed, prepare)
             inputs[phase] = Inputs(label, files=files, workers=profile.workers)
     return inputs
 
@@ -288,12 +291,14 @@ def run(profile: Profile, name: str, seed: int) -> Path:
     model, origin = models.build(name, profile.weights, seed)
     device = models.device_of(profile.device)
     tables = phase_tables(profile)
+    prepare = preparation.of(profile)
     made_from = {
         "recipe": {key: getattr(profile, key) for key in RECIPE},
         "images": {
             phase: runs.digest([list(t.sha1), list(t.label)]) for phase, t in tables.items()
         },
         "weights": models.state_digest(model),
+        "preparation": prepare.variant if prepare else "",
         "code": runs.code_digest(
             deepcovid.augmentation, models, deepcovid.features, sys.modules[__name__]
         ),

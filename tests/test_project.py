@@ -21,6 +21,8 @@ ORDER = [
     "manifest",
     "augmentation",
     "models",
+    "lungs",
+    "preparation",
     "features",
     "training",
     "scoring",
