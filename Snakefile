@@ -57,7 +57,7 @@ rule dataset:
 rule augmentation:
     message: "02_augmentation: the training positives, augmented"
     input: code("augmentation"), "manifest.csv", ipynb=ipynb("02_augmentation")
-    params: settings("augment_positives")
+    params: settings("augment_positives", "preparation")
     output: "training.csv"
     log: "notebooks/02_augmentation.ipynb"
     benchmark: "benchmarks/02_augmentation.tsv"
@@ -67,7 +67,7 @@ rule augmentation:
 rule training:
     message: "03_training: {wildcards.model}, seed {wildcards.seed}"
     input:
-        code("augmentation", "models", "features", "training", "scoring"),
+        code("augmentation", "models", "preparation", "lungs", "features", "training", "scoring"),
         "manifest.csv", "training.csv", ipynb=ipynb("03_training"),
     params: settings("weights", *RECIPE)
     threads: max(1, workflow.cores // jobs)
@@ -103,6 +103,33 @@ rule diagnosis:
     shell: "OMP_NUM_THREADS=1 " + ONCE
 
 
+rule heatmaps:
+    message: "05_heatmaps: where the model looks, and whether to believe it"
+    input:
+        code("heatmaps", "preparation", "figures"), "manifest.csv",
+        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
+        ipynb=ipynb("05_heatmaps"),
+    params: settings("models", "seeds", "weights", "image_size", "preparation")
+    output: touch("heatmaps.done")
+    log: "notebooks/05_heatmaps.ipynb"
+    benchmark: "benchmarks/05_heatmaps.tsv"
+    shell: "OMP_NUM_THREADS={workflow.cores} " + ONCE
+
+
+rule shortcuts:
+    message: "07_shortcuts: what tells the classes apart without the disease"
+    input:
+        code("preparation", "lungs", "external", "shortcuts", "mending", "figures"),
+        "manifest.csv", "audit.json",
+        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
+        ipynb=ipynb("07_shortcuts"),
+    params: settings("models", "seeds", "weights", "image_size", "external", "preparation")
+    output: "shortcuts.csv", *(["external.json"] if profile.external else [])
+    log: "notebooks/07_shortcuts.ipynb"
+    benchmark: "benchmarks/07_shortcuts.tsv"
+    shell: "OMP_NUM_THREADS={workflow.cores} " + ONCE
+
+
 rule overview:
     message: "00_overview: the study's findings, from results/"
     input: code("figures"), "metrics.csv", ipynb=ipynb("00_overview")
@@ -113,7 +140,7 @@ rule overview:
 
 rule pages:
     message: "index.html: the notebooks as pages"
-    input: code("report"), "overview.done", "diagnosis.done", "metrics.csv"
+    input: code("report"), "overview.done", "heatmaps.done", "diagnosis.done", "shortcuts.csv", "metrics.csv"
     output: "index.html"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report").pages(profile)

@@ -15,6 +15,7 @@ from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
 from deepcovid.training import Inputs, load, predict
 
+BINS = 20  # of a score's histogram
 COLUMNS = ["image", "label", "patient", "sha1", "score", "duplicate"]
 
 
@@ -155,6 +156,7 @@ def run(profile: Profile) -> dict:
                     "with_duplicates": judged(outside, threshold),
                     "internal_auc": metrics.auc(inside.label, inside.score),
                     "drop": drop(inside, fresh, threshold),
+                    "histograms": histograms(inside, fresh),
                 }
             )  # fmt: skip
     result = rows[0] | {"models": rows}
@@ -162,14 +164,58 @@ def run(profile: Profile) -> dict:
     return audit.plain(result)
 
 
-def scores(profile: Profile) -> dict[str, np.ndarray]:
-    """The first model's scores by collection, for a figure; external ones without duplicates."""
-    name, seed = profile.models[0], profile.seeds[0]
-    inside = pd.read_csv(profile.model_folder(name, seed) / "scores.csv")
-    outside = pd.read_csv(profile.model_folder(name, seed) / "external.csv", keep_default_na=False)
-    parts = {"test": inside[inside.split == "test"], "external": outside[outside.duplicate == ""]}
+def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
+    """Counts of scores in BINS equal bins of 0 to 1 by collection and class, for a figure."""
+    parts = {"test": inside, "external": outside}
     return {
-        f"{label_name}, {where}": part.score[part.label == label].to_numpy()
-        for label, label_name in manifest.LABEL_NAMES.items()
+        f"{name}, {where}": np.histogram(part.score[part.label == label], BINS, (0, 1))[0].tolist()
+        for label, name in manifest.LABEL_NAMES.items()
         for where, part in parts.items()
     }
+
+
+def committed(folder: Path) -> dict:
+    """The `external.json` in a folder of results; empty where there is none."""
+    path = folder / "external.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def shown(found: dict) -> pd.DataFrame:
+    """`run`'s result for a reader: each AUC and share with its interval, a row for each model."""
+
+    def told(of: dict, key: str) -> str:
+        return f"{of[key]:.3f} ({of[f'{key}_low']:.3f} to {of[f'{key}_high']:.3f})"
+
+    rows = {
+        f"{one['model']}, seed {one['seed']}": {
+            "AUC on test": f"{one['internal_auc']:.3f}",
+            "AUC outside": told(one, "auc"),
+            "with duplicates": told(one["with_duplicates"], "auc"),
+            "sensitivity outside": told(one, "sensitivity"),
+            "specificity outside": told(one, "specificity"),
+            "COVID-19 + others": " + ".join(f"{one['images'][name]:,}" for name in ("COVID-19", "Non-COVID")),
+            "dropped": one["duplicates_dropped"],
+        }
+        for one in found["models"]
+    }  # fmt: skip
+    return pd.DataFrame(rows).T
+
+
+def losses(found: dict) -> pd.DataFrame:
+    """Balanced accuracy inside and outside, and what of the loss is ranking, what threshold."""
+    rows = {f"{one['model']}, seed {one['seed']}": one["drop"] for one in found["models"]}
+    return pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
+
+
+def answer(found: dict) -> str:
+    """What a run's external folder says of its first model, in a sentence."""
+    drop, counts = found["drop"], found["images"]
+    said = f"{found['auc']:.3f} ({found['auc_low']:.3f} to {found['auc_high']:.3f})"
+    return (
+        f"{found['model']} scores ROC AUC {found['internal_auc']:.3f} on test and {said} outside "
+        f"({counts['COVID-19']:,} COVID-19, {counts['Non-COVID']:,} Non-COVID; "
+        f"{found['duplicates_dropped']} duplicates dropped, {found['with_duplicates']['auc']:.3f} with "
+        f"them). Balanced accuracy falls from {drop['internal']:.2f} to {drop['external']:.2f}; "
+        f"{drop['ranking']:.2f} of that is ranking, which no threshold mends, "
+        f"{drop['threshold_shift']:.2f} the threshold."
+    )

@@ -549,28 +549,28 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     `maps` holds arrays (n, height, width) by method; only positive values are shown, in the unit
     of the map. A mask, where given, is outlined.
     """
-    figure, axes = new(len(titles), len(maps) + 1, size=(2.0, 2.1), squeeze=False)
+    figure, axes = new(len(titles), len(maps) + 1, size=(1.2, 1.3), squeeze=False)
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
         top = None if of is None else max(float(np.max(of)), 1e-12)
         for i, axis in enumerate(row):
-            axis.imshow(np.asarray(pictures[i]), cmap="gray", vmin=0, vmax=255)
+            axis.imshow(pictures[i], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
             if of is None:
-                axis.set_title(titles[i], fontsize=8)
+                axis.set_title(titles[i], fontsize=7)
             else:
                 heat = np.maximum(of[i], 0).astype(float)
                 strength = 0.75 * np.clip(heat / top, 0, 1) ** 0.5
                 shown = axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
             if masks is not None and np.asarray(masks[i]).any():
                 axis.contour(np.asarray(masks[i]), levels=[0.5], colors="#56B4E9", linewidths=0.9)
-        row[0].set_ylabel(method, fontsize=8)
+        row[0].set_ylabel(method, fontsize=7)
         if of is not None:
-            label = "drop of P(COVID-19)" if method.startswith("occlusion") else "Grad-CAM"
+            label = "drop of P" if method.startswith("occlusion") else "Grad-CAM"
             scale = plt.cm.ScalarMappable(shown.norm, "inferno")
             bar = figure.colorbar(scale, ax=list(row), fraction=0.015, pad=0.01)
-            bar.set_label(label, fontsize=8)
-            bar.ax.tick_params(labelsize=7)
+            bar.set_label(label, fontsize=6)
+            bar.ax.tick_params(labelsize=6)
     return figure
 
 
@@ -588,7 +588,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
     masks = list(numbers["mask"].unique())
     ours = [m for m in numbers.method.unique() if m != "random maps"]
     place = np.arange(len(ours))
-    size = (3.0, 0.9 + 0.32 * len(ours))
+    size = (2.2, 0.8 + 0.26 * len(ours))
     figure, axes = new(len(names), len(masks), size=size, squeeze=False, sharey=True)
     for row, mask in zip(axes, masks, strict=True):
         for axis, (score, label) in zip(row, names.items(), strict=True):
@@ -600,7 +600,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
             error = [part["mean"] - part.low, part.high - part["mean"]]
             axis.errorbar(part["mean"], place, xerr=error, fmt="o", color=COVID, capsize=2)
             axis.set_xlim(-0.03, 1.03)
-            axis.set_xlabel(label, fontsize=9)
+            axis.set_xlabel(label, fontsize=8)
         row[0].set_yticks(place, ours, fontsize=8)
         row[0].set_ylim(len(ours) - 0.5, -0.5)
         row[0].set_title(f"mask: {mask}", fontsize=9, loc="left")
@@ -613,7 +613,7 @@ def lung_shares(table: pd.DataFrame, methods) -> Figure:
     `table` is of `heatmaps.agreement_table`. On the dotted line a map is as even as no map.
     """
     table = table[table["mask"] == "lung"]
-    figure, axes = new(len(methods), size=(3.3, 3.2), squeeze=False, sharey=True, sharex=True)
+    figure, axes = new(len(methods), size=(2.7, 2.6), squeeze=False, sharey=True, sharex=True)
     for axis, method in zip(axes[0], methods, strict=True):
         part = table[table.method == method]
         for rows, name, colour in (
@@ -631,7 +631,7 @@ def lung_shares(table: pd.DataFrame, methods) -> Figure:
 
 def perturbation(curves: dict) -> Figure:
     """Deletion and insertion curves, mean over images, from `heatmaps.run`'s `curves`."""
-    figure, axes = new(2, size=(4.0, 3.0), sharey=True)
+    figure, axes = new(2, size=(3.4, 2.6), sharey=True)
     methods = [name for name in curves if name != "images"]
     for axis, kind, said in zip(
         axes, ("deletion", "insertion"), ("covered", "shown, the rest covered"), strict=True
@@ -681,9 +681,8 @@ def how_little(table: pd.DataFrame) -> Figure:
     right.set(ylim=(len(few) - 0.5, -0.6), xlim=(low, 1.02), title="what else may be taken away")
     counts = table.iloc[0]
     right.set_xlabel(f"ROC AUC ({counts.positives:,} COVID-19, {counts.negatives:,} Non-COVID)")
-    right.axvline(whole.auc.iloc[0], color=GREY, lw=1)
-    at = (whole.auc.iloc[0], len(few) - 0.55)
-    right.text(*at, "whole picture ", fontsize=7, color=GREY, ha="right")
+    right.axvline(whole.auc.iloc[0], color=GREY, lw=1, label="whole picture")
+    right.legend(loc="upper left", fontsize=8)
     left.axhline(0.5, color=GREY, ls=":", lw=1)
     right.axvline(0.5, color=GREY, ls=":", lw=1)
     return figure
@@ -712,4 +711,56 @@ def dots(table: pd.DataFrame) -> Figure:
     axis.set_xlabel("ROC AUC on the test images (number that is told apart + the others)")
     if (each.model == "trees").any():
         figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure
+
+
+def collections(found: dict) -> Figure:
+    """How one model's scores are spread in each collection, from `external.json`."""
+    figure, axes = new(2, size=(4.2, 3.0), sharey=False)
+    edges = np.linspace(0, 1, len(next(iter(found["histograms"].values()))) + 1)
+    for axis, (where, about) in zip(
+        axes, (("test", "test images of the dataset"), ("external", "external images")), strict=True
+    ):
+        for name, colour in (("Non-COVID", NON_COVID), ("COVID-19", COVID)):
+            counts = np.array(found["histograms"][f"{name}, {where}"])
+            share = 100 * counts / max(counts.sum(), 1)
+            axis.stairs(share, edges, color=colour, lw=1.5, label=f"{name} ({counts.sum():,})")
+            axis.stairs(share, edges, color=colour, alpha=0.15, fill=True)
+        axis.axvline(found["threshold"], color=GREY, ls="--", lw=1, label="frozen threshold")
+        axis.set(title=about, xlabel="score: P(COVID-19)", xlim=(0, 1))
+        axis.legend(fontsize=8)
+    axes[0].set_ylabel("% of the class")
+    return figure
+
+
+def mending(table: pd.DataFrame) -> Figure:
+    """The steps of a `mending.csv`: what decides, and what it leads to in another hospital."""
+    place = np.arange(len(table))
+    figure, (left, right) = new(2, size=(4.0, 0.9 + 0.36 * len(table)), sharey=True)
+    left.hlines(place, table[["cv_border", "cv_frame"]].max(axis=1), table.cv, color=GREY, lw=1.2)
+    for column, mark, colour, name in (
+        ("cv_border", "s", COVID, "border only"),
+        ("cv_frame", "^", COVID, "frame only: where the lungs lie"),
+        ("cv", "o", NON_COVID, "whole picture"),
+    ):
+        left.plot(table[column], place, mark, color=colour, label=name)
+    left.set_title("training images, cross-validated: the widest gap is kept", fontsize=9)
+    error = [table.external - table.external_low, table.external_high - table.external]
+    right.plot(
+        table.test, place, "o", mfc="white", color=NON_COVID, label="test images of the dataset"
+    )
+    right.errorbar(table.external, place, xerr=error, fmt="o", color=NON_COVID, capsize=2,
+                   label="external images, no duplicates")  # fmt: skip
+    right.plot(table.external_frame, place, "^", color=COVID, label="external, frame only")
+    right.set_title("what it leads to (not used to decide)", fontsize=9)
+    for axis in (left, right):
+        axis.axvline(0.5, color=GREY, ls=":", lw=1)
+        axis.set(xlabel="ROC AUC", xlim=(None, 1.02))
+        axis.legend(fontsize=7, loc="lower left")
+    left.set_yticks(
+        place,
+        [f"{s}  ✓" if c else s for s, c in zip(table.step, table.chosen, strict=True)],
+        fontsize=8,
+    )
+    left.set_ylim(len(table) - 0.5, -0.5)
     return figure

@@ -18,14 +18,26 @@ from scipy import ndimage, stats
 from torch import nn
 from tqdm.auto import tqdm
 
-from deepcovid import augmentation, images, manifest, models, phantom, profiles, runs, training
-from deepcovid.features import to_device
+from deepcovid import (
+    augmentation,
+    images,
+    manifest,
+    models,
+    phantom,
+    preparation,
+    profiles,
+    runs,
+    training,
+)  # fmt: skip
+from deepcovid.features import Change, ImageSet, to_device
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 
 FILL = 128  # grey level of the square, 0 to 255
+FILLS = (0, 128, 255)  # levels that are compared
 BATCH = 32
 STEPS, CURVES = 20, 32  # of an insertion or deletion curve, and images it is a mean of
+SANITY = 6  # images whose maps are made again with random weights
 DRAWS = 100  # of random maps, for an interval
 SCORES = ("pointing", "mass", "iou", "average_precision")
 MASKS = ("lesion", "lung")  # folders `lesion-masks` and `lung-masks` beside the images
@@ -35,10 +47,13 @@ SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}  # of the calibration
 # --- maps ---
 
 
-def read(paths: Sequence[Path], size: int) -> torch.Tensor:
-    """Model inputs (n, 3, size, size); UserError that names a file which cannot be read."""
-    change = augmentation.to_input(size)
-    return torch.stack([change(images.open_radiograph(path)) for path in paths])
+def read(paths: Sequence[Path], size: int, change: Change | None = None) -> torch.Tensor:
+    """Model inputs (n, 3, size, size), of pictures to which `change` was done.
+
+    Raises UserError that names a file which cannot be read.
+    """
+    pictures = ImageSet(list(paths), size, change=change)
+    return torch.stack([pictures[0, i] for i in range(len(pictures))])
 
 
 def grey(fill: float) -> torch.Tensor:
@@ -339,8 +354,9 @@ def twins(first: int, n: int, shortcut: str | None):
     pictures, lesions, marks = [], [], []
     for seed in range(first, first + n):
         pictures.append(phantom.radiograph("No Finding", seed, SIDE).image)
-        plain = phantom.radiograph("COVID-19", seed, SIDE)
-        drawn = phantom.radiograph("COVID-19", seed, SIDE, shortcut)
+        plain = drawn = phantom.radiograph("COVID-19", seed, SIDE)
+        if shortcut:
+            drawn = phantom.radiograph("COVID-19", seed, SIDE, shortcut)
         pictures.append(drawn.image)
         lesions.append(plain.lesion)
         marks.append(np.zeros_like(plain.lesion))
@@ -364,7 +380,7 @@ def taught(shortcut: str | None = None, seed: int = 0) -> models.Classifier:
     return model.eval().requires_grad_(False)
 
 
-def calibrate(folder: Path, n: int = 24) -> dict:
+def calibrate(folder: Path, n: int = 16) -> dict:
     """Do the maps show what a model is known to look at? `calibration.json` and `.npz`, cached.
 
     Two networks, `lesion` trained without and `marker` trained with a planted corner marker, each
@@ -383,7 +399,7 @@ def calibrate(folder: Path, n: int = 24) -> dict:
         window = SIDE // 7
         # no map resolves less than a window, so that the marker's box is widened by half of one
         marks = [ndimage.binary_dilation(m, np.ones((3, 3)), window // 2) for m in marks]
-        maps = {"occlusion": occlusion(model, ill, window, window // 2, label=name)}
+        maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name)}
         maps["Grad-CAM"] = grad_cam(model, ill)
         rows = {}
         masks = {"lesion": lesions, "marker": marks} if shortcut else {"lesion": lesions}
@@ -427,8 +443,10 @@ def rounded(value, digits: int = 4):
 # --- a run's own model ---
 
 
-def read_mask(profile: Profile, kind: str, image: str) -> np.ndarray | None:
-    """The `lesion` or `lung` mask of an image at the model's size, bool; None without one.
+def read_mask(
+    profile: Profile, kind: str, image: str, prepare: preparation.Preparation | None
+) -> np.ndarray | None:
+    """The `lesion` or `lung` mask of an image as the model sees it, bool; None without one.
 
     Raises UserError where the mask has not its picture's size.
     """
@@ -437,14 +455,20 @@ def read_mask(profile: Profile, kind: str, image: str) -> np.ndarray | None:
         return None
     with Image.open(path) as file:
         mask = file.convert("1")
-    size = images.open_radiograph(augmentation.locate(profile, image)).size
-    if mask.size != size:
-        raise UserError(f"{path} has {mask.size} px, its radiograph {size}: they must be alike.")
+    of = augmentation.locate(profile, image)
+    picture = images.open_radiograph(of)
+    if mask.size != picture.size:
+        raise UserError(
+            f"{path} has {mask.size} px, its radiograph {picture.size}: they must be alike."
+        )
+    if prepare:
+        prepare(picture, of)
+        mask = prepare.framed(mask, of)
     return np.array(mask.resize((profile.image_size,) * 2, Image.Resampling.NEAREST))
 
 
 def chosen(profile: Profile, split: str) -> pd.DataFrame:
-    """The COVID-19 originals of a split that have a mask (all, where none has); of a phantom 16."""
+    """The COVID-19 originals of a split that have a mask (all, where none has); of a phantom 10."""
     table = manifest.originals(manifest.read(profile.folder / "manifest.csv"))
     table = table[(table.split == split) & (table.label == 1)]
     masked = [
@@ -452,7 +476,7 @@ def chosen(profile: Profile, split: str) -> pd.DataFrame:
         for i in table.image
     ]
     table = table[masked] if any(masked) else table
-    return (table.head(16) if profile.data == "phantom" else table).reset_index(drop=True)
+    return (table.head(10) if profile.data == "phantom" else table).reset_index(drop=True)
 
 
 def windows(profile: Profile) -> list[int]:
@@ -473,14 +497,16 @@ def run(profile: Profile, name: str | None = None, split: str = "test") -> dict:
     end = "" if split == "test" else f"-{split}"
     path = profile.folder / f"heatmaps{end}.json"
     code = runs.code_digest(models, augmentation, images, sys.modules[__name__])
+    prepare = preparation.of(profile)
     made_from = [models.state_digest(model), list(table.sha1), size, windows(profile), code]
+    made_from += [prepare.variant] if prepare else []
     stamp = runs.digest(made_from)
     if runs.done(path, stamp):
         return runs.read_json(path)
     device = models.device_of(profile.device)
     to_device(model, device)
     paths = [augmentation.locate(profile, image) for image in table.image]
-    inputs = read(paths, size).to(device, memory_format=torch.channels_last)
+    inputs = read(paths, size, prepare).to(device, memory_format=torch.channels_last)
     maps = {
         f"occlusion {w} px": occlusion(model, inputs, w, w // 2, label=f"occlusion {w} px")
         for w in windows(profile)
@@ -492,15 +518,17 @@ def run(profile: Profile, name: str | None = None, split: str = "test") -> dict:
     other = [next((j % len(patient) for j in range(i + 1, i + len(patient))
                    if patient[j % len(patient)] != patient[i]), i) for i in range(len(patient))]  # fmt: skip
     judged = maps | {f"{m}, another patient's": maps[m][other] for m in (main, "Grad-CAM")}
-    rows, chance = [], {}
+    rows, chance, by_fill = [], {}, {}
     for kind in MASKS:
-        masks = {i: read_mask(profile, kind, image) for i, image in enumerate(table.image)}
+        masks = {i: read_mask(profile, kind, image, prepare) for i, image in enumerate(table.image)}
         masks = {i: mask for i, mask in masks.items() if mask is not None and mask.any()}
         for method, heat in judged.items():
             rows += [
                 {"image": i, "mask": kind, "method": method} | agreement(heat[i], mask)
                 for i, mask in masks.items()
             ]
+        if kind == "lung":
+            by_fill = fills(model, inputs, masks, windows(profile)[0])
         if masks:
             step = max(1, size // 64)  # random maps are smooth: fewer pixels say the same
             small = np.array([mask[::step, ::step] for mask in masks.values()])
@@ -529,8 +557,9 @@ def run(profile: Profile, name: str | None = None, split: str = "test") -> dict:
         "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
         "agreement": pd.DataFrame(rows).to_dict("list"),
         "random_maps": chance,
+        "fills": by_fill,
         "curves": {"images": len(some), **curves},
-        "randomised": sanity(model, name, seed, inputs[:8], maps, windows(profile)[0]),
+        "randomised": sanity(model, name, seed, inputs[:SANITY], maps, windows(profile)[0]),
     }
     kept = profile.folder / "heatmaps" / f"maps{end}.npz"
     with runs.replacing(kept) as partial, partial.open("wb") as file:
@@ -556,14 +585,48 @@ def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window
     return found | {"chance": np.quantile(rank_correlation(first, second), (0.025, 0.975))}
 
 
+def fills(model, inputs: torch.Tensor, masks: dict[int, np.ndarray], window: int) -> dict:
+    """What the grey level of the square does to occlusion maps of up to `CURVES` images.
+
+    Per level: `alone`, P(COVID-19) of an image that is nothing but this grey; `inside`, the share
+    of the maps inside `masks` (by image), mean over images; `like`, the mean rank correlation with
+    the maps by `FILL`. The squares do not overlap, to be quick.
+    """
+    which = [i for i in masks if i < CURVES]
+    if not which:
+        return {}
+    maps = {
+        fill: occlusion(model, inputs[which], window, window, fill, label=f"grey level {fill}")
+        for fill in dict.fromkeys((FILL, *FILLS))
+    }
+    return {
+        str(fill): {
+            "alone": float(probability(model, grey(fill).to(inputs).expand_as(inputs[:1]))[0]),
+            "inside": float(
+                np.mean([agreement(h, masks[i])["mass"] for h, i in zip(heat, which, strict=True)])
+            ),
+            "like": float(rank_correlation(heat, maps[FILL]).mean()),
+        }
+        for fill, heat in maps.items()
+    }
+
+
 # --- for readers ---
 
 
-def best_mask(profile: Profile, image: str) -> np.ndarray:
-    """The mask to outline: the lesion's, else the lungs', else an empty one."""
-    masks = (read_mask(profile, kind, image) for kind in MASKS)
+def examples(profile: Profile, n: int = 3) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """The first `n` of a run's test images as its models see them, and what to outline on each.
+
+    Outlined are the lesions, else the lungs, else nothing.
+    """
+    table, prepare = chosen(profile, "test").head(n), preparation.of(profile)
+    paths = [augmentation.locate(profile, image) for image in table.image]
     none = np.zeros((profile.image_size,) * 2, bool)
-    return next((mask for mask in masks if mask is not None), none)
+    masks = [
+        next((m for kind in MASKS if (m := read_mask(profile, kind, i, prepare)) is not None), none)
+        for i in table.image
+    ]
+    return read(paths, profile.image_size, prepare), masks
 
 
 def of_all_models(profile: Profile, inputs: torch.Tensor) -> dict[str, np.ndarray]:
@@ -675,6 +738,32 @@ def lungs_table(found: dict) -> pd.DataFrame:
     return table.rename(columns={"called": "excess, score from 0.5"})
 
 
+def fills_table(found: dict) -> pd.DataFrame:
+    """`fills` for a reader, a row per grey level."""
+    names = {
+        "alone": "P(COVID-19) of a grey image",
+        "inside": "share of the map inside the lungs",
+        "like": f"rank correlation with level {FILL}",
+    }
+    return pd.DataFrame(found["fills"]).T.rename(columns=names).rename_axis("grey level")
+
+
+def own(found: dict) -> dict[str, list[float]]:
+    """By how much more a patient's own map lies in the lungs than another patient's does.
+
+    Mean over images and 95% interval, by method.
+    """
+    table = agreement_table(found)
+    table = table[table["mask"] == "lung"].set_index(["method", "image"])
+    result = {}
+    for method in methods(found):
+        other = f"{method}, another patient's"
+        if other in table.index:
+            gain = table.loc[method]["mass"] - table.loc[other]["mass"]
+            result[method] = patient_interval(gain, table.loc[method].patient)
+    return result
+
+
 def verdict(low: float, high: float) -> str:
     return "more than" if low > 0 else "less than" if high < 0 else "no more than"
 
@@ -719,4 +808,17 @@ def answer(found: dict) -> str:
                 f"- {method}: its peak lies in the {mask} in {hit:.0%} of images, {said} what "
                 f"random maps do ({low:.0%} to {high:.0%})."
             )
+    for method, (gain, low, high) in own(found).items():
+        said = "more than" if low > 0 else "less than" if high < 0 else "no more than"
+        lines.append(
+            f"- {method}: a patient's own map lies in the lungs {said} another patient's map laid "
+            f"over them ({100 * gain:+.1f} points, {100 * low:+.1f} to {100 * high:+.1f})."
+        )
+    if found["fills"]:
+        alone = ", ".join(f"{v['alone']:.2f} (level {k})" for k, v in found["fills"].items())
+        inside = ", ".join(f"{v['inside']:.0%} (level {k})" for k, v in found["fills"].items())
+        lines.append(
+            f"- The square itself is an answer: P(COVID-19) of an image of nothing but its grey is "
+            f"{alone}. Inside the lungs lies, by its level: {inside}."
+        )
     return f"**{about}** ({found['weights']} weights)\n\n" + "\n".join(lines)

@@ -3,6 +3,7 @@
 `lungs`: cut to the box around the lungs: pictures are framed differently by each source.
 `coarse`: SIZE x SIZE pixels: sharpness and JPEG traces tell sources apart, opacities are larger.
 `equalise`: grey, the histogram made flat: CheXpert's pictures come so, other sources' do not.
+`only_lungs`: black outside the lungs: letters, collimator, arms and shoulders tell sources apart.
 `grey`: without colour.
 """
 
@@ -16,36 +17,40 @@ from deepcovid.models import state_digest
 from deepcovid.profiles import Profile
 
 SIZE = 96  # pixels a side
-ORDER = ("lungs", "coarse", "equalise", "grey")
+ORDER = ("lungs", "coarse", "equalise", "only_lungs", "grey")
+SEGMENTED = {"lungs", "only_lungs"}  # the steps that need to know where the lungs are
 
 
 class Preparation:
-    """Changes a picture by the given steps, always in the order above; see `features.Change`."""
+    """Changes a picture by the given steps, always in the order above; see `features.Change`.
 
-    def __init__(self, steps: tuple[str, ...], segmenter: lungs.Segmenter | None = None):
-        self.steps, self.segmenter = [step for step in ORDER if step in steps], segmenter
-        self.boxes = {}  # found once for each picture
+    `found` keeps the lungs of each path once they are found; several may share one.
+    """
+
+    def __init__(
+        self,
+        steps: tuple[str, ...],
+        segmenter: lungs.Segmenter | None = None,
+        found: dict[Path, np.ndarray] | None = None,
+    ):
+        self.steps = [step for step in ORDER if step in steps]
+        self.segmenter = segmenter if SEGMENTED & set(steps) else None
+        self.found = {} if found is None else found
         # stands for all that the steps do
         self.variant = " ".join(self.steps)
-        if segmenter is not None:
+        if self.segmenter is not None:
             self.variant += f" {state_digest(segmenter)}"
 
     def __call__(self, picture: Image.Image, path: Path) -> Image.Image:
+        if self.segmenter is not None and path not in self.found:
+            self.found[path] = lungs.find(self.segmenter, picture)
         for step in self.steps:
             picture = getattr(self, step)(picture, path)
         return picture.convert("RGB")
 
     def lungs(self, picture: Image.Image, path: Path) -> Image.Image:
-        return self.framed(picture, picture, path)
-
-    def framed(self, other: Image.Image, picture: Image.Image, path: Path) -> Image.Image:
-        """`other`, a mask of `picture` say, cut as `picture` is cut."""
-        if "lungs" not in self.steps:
-            return other
-        if path not in self.boxes:
-            self.boxes[path] = lungs.box(lungs.find(self.segmenter, picture))
-        sides = np.array(self.boxes[path]) * np.tile(picture.size, 2)
-        return other.crop(tuple(sides.round().astype(int).tolist()))
+        sides = np.array(lungs.box(self.found[path])) * np.tile(picture.size, 2)
+        return picture.crop(tuple(sides.round().astype(int).tolist()))
 
     def coarse(self, picture: Image.Image, path: Path) -> Image.Image:
         return picture.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
@@ -53,13 +58,21 @@ class Preparation:
     def equalise(self, picture: Image.Image, path: Path) -> Image.Image:
         return ImageOps.equalize(picture.convert("L"))
 
+    def only_lungs(self, picture: Image.Image, path: Path) -> Image.Image:
+        mask = self.framed(Image.fromarray(self.found[path]), path).resize(picture.size)
+        return Image.composite(picture, Image.new(picture.mode, picture.size), mask)
+
     def grey(self, picture: Image.Image, path: Path) -> Image.Image:
         return picture.convert("L")
+
+    def framed(self, mask: Image.Image, path: Path) -> Image.Image:
+        """A mask of a picture that was prepared, cut as the picture was."""
+        return self.lungs(mask, path) if "lungs" in self.steps else mask
 
 
 def run(profile: Profile) -> None:
     """Fit what a run's preparation needs, before several jobs ask for it."""
-    if "lungs" in profile.preparation:
+    if SEGMENTED & set(profile.preparation):
         lungs.run(profile.folder, profile.data_folder)
 
 
@@ -68,6 +81,6 @@ def of(profile: Profile) -> Preparation | None:
     if profile.preparation == ("none",):
         return None
     run(profile)
-    found = "lungs" in profile.preparation
+    found = SEGMENTED & set(profile.preparation)
     segmenter = lungs.load(profile.folder / "lungs.pt") if found else None
     return Preparation(profile.preparation, segmenter)

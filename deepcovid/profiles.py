@@ -131,7 +131,7 @@ CHECKS = {
     "epochs": number(int, 1, 10_000),
     "batch_size": number(int, 1, 4096),
     "trainable": one_of("head", "all"),
-    "preparation": several(one_of("none", "lungs", "coarse", "equalise", "grey")),
+    "preparation": several(one_of("none", "lungs", "coarse", "equalise", "only_lungs", "grey")),
     "augment_positives": number(int, 1, 100, but=("release",)),
     "train_crop": one_of("none", "random"),
     "batch_norm": one_of("eval", "train"),

@@ -30,6 +30,7 @@ OFFLINE = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid
 PUBLISHED = (
     "metrics.csv",
     "shortcuts.csv",
+    "mending.csv",
     "*.json",
     "figures/*.svg",
     "figures/*.png",

@@ -6,7 +6,7 @@ import pytest
 from conftest import changed, draw, user_error
 from PIL import Image
 
-from deepcovid import audit, external, manifest, scoring, training
+from deepcovid import audit, external, figures, manifest, scoring, training
 from deepcovid.runs import read_json
 
 
@@ -115,3 +115,18 @@ def test_an_external_folder_of_known_images_only_is_refused(profile, tmp_path):
     with user_error("are in"):
         judged(run)
     assert manifest.read(run.folder / "manifest.csv").split.isin(manifest.SPLITS).all()
+
+
+def test_a_reader_gets_tables_figure_and_answer(outside):
+    found = judged(outside)
+    assert external.committed(outside.folder) == found
+    assert external.committed(outside.folder / "nothing") == {}
+    row = external.shown(found).loc["squeezenet, seed 0"]
+    assert row["AUC outside"].startswith(f"{found['auc']:.3f} (") and row["dropped"] == 1
+    counts = found["histograms"]
+    assert sum(counts["COVID-19, external"]) == 6 and sum(counts["COVID-19, test"]) == 8
+    assert len(figures.collections(found).axes) == 2
+    assert external.losses(found).loc["squeezenet, seed 0", "threshold shift"] == pytest.approx(
+        found["drop"]["threshold_shift"]
+    )
+    assert "1 duplicates dropped" in external.answer(found)

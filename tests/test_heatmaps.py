@@ -239,7 +239,7 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantom
     monkeypatch.setattr(heatmaps, "occlusion", None)  # a second call computes nothing
     assert heatmaps.run(phantoms) == found
     table = heatmaps.summary(heatmaps.numbers(found))
-    assert list(table.loc["lesion"].index)[-1] == "random maps" and table.notna().all(None)
+    assert list(table.loc["lesion"].index)[-1] == "random maps" and table.notna().all(axis=None)
     assert (heatmaps.lungs(found).images == 8).all() and "lung" in heatmaps.answer(found)
     assert len(heatmaps.randomised_table(found)) == 2
 
@@ -249,7 +249,7 @@ def test_a_mask_of_another_size_and_a_missing_image_are_named(phantoms):
     mask = phantoms.data_folder / "lung-masks" / table.image[0]
     phantom.Image.new("1", (10, 12)).save(mask)
     with user_error(r"lung-masks.*\(10, 12\)"):
-        heatmaps.read_mask(phantoms, "lung", table.image[0])
+        heatmaps.read_mask(phantoms, "lung", table.image[0], None)
     (phantoms.data_folder / table.image[0]).unlink()
     with user_error(str(table.image[0].rsplit("/", 1)[1])):
         heatmaps.run(phantoms)

@@ -32,6 +32,7 @@ ORDER = [
     "heatmaps",
     "diagnosis",
     "shortcuts",
+    "mending",
     "figures",
     "report",
     "__main__",

@@ -19,7 +19,7 @@ def calibration(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "RUNS", tmp_path_factory.mktemp("runs"))
         run = profiles.load("demo", {"models": "squeezenet", "device": "cpu"})
-        yield run, shortcuts.calibrate(run, honest=2, counts=COUNTS)
+        yield run, shortcuts.calibrate(run, 2, 1, COUNTS)
 
 
 def noise(width=40, height=20) -> Image.Image:
@@ -166,7 +166,7 @@ def test_planted_shortcuts_are_found_and_nothing_else(calibration):
 def test_what_was_measured_is_not_measured_again(calibration, monkeypatch):
     run, found = calibration
     monkeypatch.setattr(shortcuts, "extract", None)
-    pd.testing.assert_frame_equal(shortcuts.calibrate(run, 2, COUNTS), found)
+    pd.testing.assert_frame_equal(shortcuts.calibrate(run, 2, 1, COUNTS), found)
 
 
 def test_the_alarm_needs_more_than_chance():
@@ -223,7 +223,7 @@ def test_examples_and_answer(profile, calibration):
     assert len(pictures) == len(titles) and titles[0] == "whole picture"
     table = shortcuts.run(profile)
     text = shortcuts.answer("demo", table, calibration[1], table)
-    assert "4 of 4 planted" in text and "not for clinical use" in text
+    assert "4 of 4 planted" in text
     assert "real images" not in shortcuts.answer("demo", table, calibration[1], table.iloc[:0])
 
 
