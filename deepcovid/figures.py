@@ -549,7 +549,8 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     `maps` holds arrays (n, height, width) by method; only positive values are shown, in the unit
     of the map. A mask, where given, is outlined.
     """
-    figure, axes = new(len(titles), len(maps) + 1, size=(1.2, 1.3), squeeze=False)
+    figure, axes = new(len(titles), len(maps) + 1, size=(1.5, 1.5), squeeze=False)
+    figure.set_layout_engine("compressed")
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
         top = None if of is None else max(float(np.max(of)), 1e-12)
         for i, axis in enumerate(row):
@@ -633,16 +634,14 @@ def perturbation(curves: dict) -> Figure:
     """Deletion and insertion curves, mean over images, from `heatmaps.run`'s `curves`."""
     figure, axes = new(2, size=(3.4, 2.6), sharey=True)
     methods = [name for name in curves if name != "images"]
-    for axis, kind, said in zip(
-        axes, ("deletion", "insertion"), ("covered", "shown, the rest covered"), strict=True
-    ):
+    for axis, kind, said in zip(axes, ("deletion", "insertion"), ("covered", "shown"), strict=True):
         for method, colour in zip(methods, (COVID, NON_COVID, GREY), strict=False):
             values = np.asarray(curves[method][kind])
             share = np.linspace(0, 100, len(values))
             label = f"{method} (area {values.mean():.2f})"
             line = ":" if method == "random" else "-"
             axis.plot(share, values, color=colour, label=label, ls=line)
-        axis.set(title=kind, xlabel=f"% of pixels {said}, the map's highest first", ylim=(0, 1))
+        axis.set(title=kind, xlabel=f"% of pixels {said}", ylim=(0, 1))
         axis.legend(fontsize=7)
     axes[0].set_ylabel(f"mean P(COVID-19) of {curves['images']} images")
     return figure
@@ -678,11 +677,14 @@ def how_little(table: pd.DataFrame) -> Figure:
     for y, row in enumerate(few.itertuples()):
         right.text(row.auc, y - 0.18, f"{row.auc:.3f}", fontsize=8, ha="center", va="bottom")
     right.set_yticks(place, named, fontsize=8)
-    right.set(ylim=(len(few) - 0.5, -0.6), xlim=(low, 1.02), title="what else may be taken away")
+    right.set(
+        ylim=(len(few) - 0.5, -0.6),
+        xlim=(low, 1.02),
+        title="what else may be taken away (line: nothing)",
+    )
     counts = table.iloc[0]
     right.set_xlabel(f"ROC AUC ({counts.positives:,} COVID-19, {counts.negatives:,} Non-COVID)")
-    right.axvline(whole.auc.iloc[0], color=GREY, lw=1, label="whole picture")
-    right.legend(loc="upper left", fontsize=8)
+    right.axvline(whole.auc.iloc[0], color=GREY, lw=1)
     left.axhline(0.5, color=GREY, ls=":", lw=1)
     right.axvline(0.5, color=GREY, ls=":", lw=1)
     return figure
