@@ -144,3 +144,34 @@ rule pages:
     output: "index.html"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report").pages(profile)
+
+
+# `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
+DIAGNOSIS = ("OMP_NUM_THREADS={threads} {sys.executable} -m deepcovid.diagnosis {STEP} --profile {profile.name} "
+             "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
+PARTS = 8  # jobs; cells that another job trains are left to it
+
+
+rule ablation:
+    input: "../ablation/ablation.csv"
+
+
+rule ablation_images:
+    message: "ablation: manifest and training table"
+    input: code("images", "manifest", "augmentation")
+    output: "../ablation/manifest.csv", "../ablation/training.csv"
+    shell: DIAGNOSIS.replace("{STEP}", "prepare")
+
+
+rule ablation_part:
+    message: "ablation: part {wildcards.part} of {PARTS}"
+    input: rules.ablation_images.output
+    output: touch("../ablation/part{part}.done")
+    shell: DIAGNOSIS.replace("{STEP}", "train") + " --part {wildcards.part}/{PARTS}"
+
+
+rule ablation_table:
+    message: "ablation: the table"
+    input: expand("../ablation/part{part}.done", part=range(1, PARTS + 1))
+    output: "../ablation/ablation.csv"
+    shell: DIAGNOSIS.replace("{STEP}", "collect") + " --out {output}"

@@ -26,6 +26,8 @@ profiles:
   released   COVID-Xray-5k by the recipe of the authors' released script
   failed     the earlier attempt that called every image Non-COVID
   control    the paper's recipe on random, untrained backbones
+  robust     made to hold in another hospital: -p external FOLDER says whether it does
+  robust_whole  the same with the whole network trained
 
 other commands:
   ./run_all.sh obtain [ARCHIVE] -p data FOLDER
@@ -36,6 +38,9 @@ other commands:
                                  and a CheXpert-v1.0-small folder
   ./run_all.sh verify -p data FOLDER
                                  compare a copy of COVID-Xray-5k with the release, image by image
+  ./run_all.sh ablation -p data FOLDER
+                                 train the cells of notebook 06's ablation, each once, in parts that
+                                 Snakemake spreads over cores or a cluster; to runs/ablation/
   ./run_all.sh notebooks         execute the committed notebooks in place, after a change
   ./run_all.sh publish PROFILE   copy a run's tables and plots (no radiograph, no weights) to results/
 
@@ -43,6 +48,7 @@ examples:
   ./run_all.sh
   ./run_all.sh paper -p data ~/covid-xray-5k -p models squeezenet -p weights ~/weights
   ./run_all.sh paper -p seeds 0,1,2 --cores 8
+  ./run_all.sh robust -p data ~/covid-xray-5k -p external ~/other-hospital
 
 On the first call the pinned dependencies are installed into .venv, unless an environment that has
 the package is active. A second call does only what is missing or out of date. A run writes to
@@ -98,8 +104,8 @@ def preflight(profile) -> None:
         models.build(name, profile.weights)
 
 
-def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
-    """Run a profile's notebooks through Snakemake; give its exit status."""
+def run(profile, overrides: dict, cores: int, extra: list[str], goal: str = "all") -> int:
+    """Make a goal of a profile, by default all its notebooks, with Snakemake; its exit status."""
     preflight(profile)
     profile.folder.mkdir(parents=True, exist_ok=True)
     lock = (profile.folder / ".lock").open("w")
@@ -120,6 +126,7 @@ def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
         str(cores),
         "--nolock",
         "--rerun-incomplete",
+        goal,
         *extra,
         "--config",
         f"profile={profile.name}",
@@ -143,11 +150,13 @@ def run(profile, overrides: dict, cores: int, extra: list[str]) -> int:
     if snakemake.returncode:
         reasons = list(failures(profile.folder / "notebooks")) or log.read_text().splitlines()[-15:]
         print(*reasons, f"The whole log: {log}", sep="\n", file=sys.stderr)
-    else:
+    elif goal == "all":
         print(
             f"\nDone. Read {profile.folder / 'index.html'}\n"
             f"      Numbers: {profile.folder / 'metrics.csv'}\n{NOTICE}"
         )
+    else:
+        print(f"\nDone. The table: {profile.folder.with_name(goal) / goal}.csv\n{NOTICE}")
     return snakemake.returncode
 
 
@@ -212,8 +221,10 @@ def main(arguments: list[str] | None = None) -> int:
         status = command(args.command, args.arguments, overrides)
         if status is not None:
             return status
-        profile = profiles.load(args.command, overrides)
-        return run(profile, overrides, args.cores, args.snakemake.split())
+        goal = "ablation" if args.command == "ablation" else "all"
+        # the recipes that the ablation varies differ from the released one
+        profile = profiles.load("released" if goal == "ablation" else args.command, overrides)
+        return run(profile, overrides, args.cores, args.snakemake.split(), goal)
     except UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

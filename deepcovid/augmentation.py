@@ -22,20 +22,30 @@ DISTORT = v2.Compose(
     ]
 )
 
+# for a model that is to hold elsewhere: no finding may hang on positioning or exposure
+MOVED = v2.Compose(
+    [
+        v2.RandomHorizontalFlip(),
+        v2.RandomAffine(10, (0.06, 0.06), (0.85, 1.15)),
+        v2.ColorJitter(0.4, 0.4),
+    ]
+)
+
 
 def to_input(size: int, train_crop: str = "none") -> v2.Compose:
     """What turns an 8-bit RGB image into a model's input, float32 of shape (3, size, size).
 
     `none` resizes the whole image to a square, as the paper does. `random` takes a random part
-    (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does.
+    (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does. `moved`
+    mirrors, turns, shifts, scales and exposes the whole image a little otherwise each time.
     """
-    resize = (
-        v2.RandomResizedCrop(size, antialias=True)
-        if train_crop == "random"
-        else v2.Resize((size, size), antialias=True)
-    )
+    steps = {
+        "none": [v2.Resize((size, size), antialias=True)],
+        "random": [v2.RandomResizedCrop(size, antialias=True)],
+        "moved": [v2.Resize((size, size), antialias=True), MOVED],
+    }[train_crop]
     to_float = v2.ToDtype(torch.float32, scale=True)
-    return v2.Compose([v2.ToImage(), resize, to_float, v2.Normalize(MEAN, STD)])
+    return v2.Compose([v2.ToImage(), *steps, to_float, v2.Normalize(MEAN, STD)])
 
 
 def seeded(transform, seed: int, *key) -> object:

@@ -790,9 +790,9 @@ def read_otherwise(bench: Bench, heads: dict, paths: list[Path], change) -> dict
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train a part of the ablation's cells, collect all, or search for the reported AUC."""
+    """Prepare the images, train a part of the cells, collect all, or search for the reported AUC."""
     parser = argparse.ArgumentParser(prog="python -m deepcovid.diagnosis", description=__doc__)
-    parser.add_argument("step", choices=["train", "collect", "search"])
+    parser.add_argument("step", choices=["prepare", "train", "collect", "search"])
     parser.add_argument("--profile", default="released")
     parser.add_argument("--overrides", default="{}", help="JSON")
     parser.add_argument("--part", default="1/1", help="k/n: the k-th of n parts of the cells")
@@ -808,6 +808,8 @@ def main(arguments: list[str] | None = None) -> int:
             manifest.run(run)
         if not (run.folder / "training.csv").is_file():
             augmentation.run(run)
+        if args.step == "prepare":
+            return 0
         if args.step == "search":
             print(write(auc_search(run), args.out.with_name("auc_search.csv")))
             return 0

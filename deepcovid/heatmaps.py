@@ -646,14 +646,18 @@ def committed(folder: Path) -> dict:
 
 def methods(found: dict) -> list[str]:
     """The methods of a run, without those of other patients' maps."""
-    named = dict.fromkeys(found["agreement"]["method"])
+    named = dict.fromkeys(found["agreement"].get("method", []))
     return [name for name in named if "another" not in name]
 
 
 def agreement_table(found: dict) -> pd.DataFrame:
-    """Agreement of each map of a run, a row each, with the image's patient and score."""
+    """Agreement of each map of a run, a row each, with the image's patient and score.
+
+    Without rows where no image has a mask.
+    """
     about = pd.DataFrame(found["images"])
-    return pd.DataFrame(found["agreement"]).join(about.drop(columns="image"), on="image")
+    given = found["agreement"] or {key: [] for key in ("image", "mask", "method", "area", *SCORES)}
+    return pd.DataFrame(given).join(about.drop(columns="image"), on="image")
 
 
 def told(values: Sequence[float]) -> str:
@@ -672,7 +676,7 @@ def numbers(found: dict) -> pd.DataFrame:
             for method, part in of.groupby("method", sort=False)
         }
         rows += flat(mask, methods | {"random maps": found["random_maps"][mask]})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["mask", "method", "score", "mean", "low", "high"])
 
 
 def flat(mask: str, methods: dict) -> list[dict]:
@@ -726,7 +730,7 @@ def lungs(found: dict) -> pd.DataFrame:
             if len(called)
             else [float("nan")] * 3,
         }
-    return pd.DataFrame(rows).T
+    return pd.DataFrame(rows).T.rename(index=str)
 
 
 def lungs_table(found: dict) -> pd.DataFrame:
@@ -790,7 +794,9 @@ def answer(found: dict) -> str:
         return "there is nothing to say: no maps, or no masks to compare them with."
     lines, table = [], lungs(found)
     about = f"{found['model']}, {len(found['images']['image'])} COVID-19 images"
-    for method, row in table[~table.index.str.contains("another")].iterrows():
+    for method, row in table.iterrows():
+        if "another" in method:
+            continue
         inside, excess = row["inside"], row["excess"]
         lines.append(
             f"- {method}: **{inside[0]:.0%}** of the map lies inside the lungs, which are "

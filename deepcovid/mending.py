@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
-from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 import deepcovid.features
 from deepcovid import external, images, lungs, manifest, metrics, preparation, runs, shortcuts
-from deepcovid.augmentation import seeded
+from deepcovid.augmentation import MOVED, seeded
 from deepcovid.preparation import Preparation
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
@@ -28,14 +27,6 @@ from deepcovid.runs import UserError
 FOLDS = 5
 SIDE = 0.75  # of the central part that is black where only the border is left
 COPIES = 3  # of each training image, moved, where a step adds such
-# positioning and exposure differ between hospitals: no finding may hang on them
-MOVED = v2.Compose(
-    [
-        v2.RandomHorizontalFlip(),
-        v2.RandomAffine(10, (0.06, 0.06), (0.85, 1.15)),
-        v2.ColorJitter(0.4, 0.4),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ class Bench:
         self.fresh = self.outside & (self.of.duplicate == "").to_numpy()
         if self.of.label[self.fresh].nunique() < 2:
             raise UserError(f"No class of {folder} may be all duplicates of {profile.data}.")
-        self.eyes, self.found = shortcuts.Eyes(profile), {}
+        self.eyes, self.found, self.framed = shortcuts.Eyes(profile), {}, {}
         lungs.run(profile.folder, profile.data_folder)
         self.segmenter = lungs.load(profile.folder / "lungs.pt")
 
@@ -116,6 +107,8 @@ class Bench:
 
     def frames(self, step: Step) -> np.ndarray:
         """Where the lungs lie in each picture as the step leaves it: box and area, (n, 5)."""
+        if step.preparation in self.framed:
+            return self.framed[step.preparation]
         rows, prepare = [], self.prepare(step)
         for path in tqdm(self.of.path, desc=f"lungs: {step.does}", unit="image"):
             if path not in self.found or "lungs" in step.preparation:
@@ -126,7 +119,8 @@ class Bench:
             if "lungs" in step.preparation:  # the other steps move nothing
                 lung = lungs.find(self.segmenter, prepare(picture, path))
             rows.append([*lungs.box(lung), lung.mean()])
-        return np.array(rows)
+        self.framed[step.preparation] = np.array(rows)
+        return self.framed[step.preparation]
 
 
 def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:

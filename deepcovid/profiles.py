@@ -133,7 +133,7 @@ CHECKS = {
     "trainable": one_of("head", "all"),
     "preparation": several(one_of("none", "lungs", "coarse", "equalise", "only_lungs", "grey")),
     "augment_positives": number(int, 1, 100, but=("release",)),
-    "train_crop": one_of("none", "random"),
+    "train_crop": one_of("none", "random", "moved"),
     "batch_norm": one_of("eval", "train"),
     "class_weights": one_of("none", "balanced"),
     "selection": one_of("last", "validation_auc", "test_accuracy"),

@@ -70,3 +70,16 @@ def test_inputs_are_normalised_squares_and_crops_depend_on_their_key_alone():
     assert not torch.equal(at(0, 1, 2), at(0, 2, 2))
     assert not torch.equal(at(0, 1, 2), at(1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_moved_image_is_whole_and_another_each_time():
+    pixels = np.full((60, 60), 100, np.uint8)
+    pixels[20:40, 20:40] = 200
+    picture = Image.fromarray(pixels).convert("RGB")
+    change = augmentation.to_input(32, "moved")
+    one, again, other = (augmentation.seeded(change, 0, k)(picture) for k in (1, 1, 2))
+    assert one.shape == (3, 32, 32) and torch.equal(one, again) and not torch.equal(one, other)
+    for moved in (one, other):
+        # the bright square is smaller than the image still, and not lost
+        bright = (moved[0] > moved[0].median() + 0.2).float().mean()
+        assert 0.05 < bright < 0.2

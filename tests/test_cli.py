@@ -43,6 +43,9 @@ def finished(data, tmp_path_factory):
         "-p",
         "image_size",
         "64",
+        "-p",
+        "augment_positives",  # every notebook must do without copies too
+        "1",
     )
     done = run_all(*arguments, runs=runs, cwd=data.parent)
     assert done.returncode == 0, done.stderr
@@ -148,3 +151,13 @@ def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path, monkeyp
     assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg", ".md"}
     published = pd.read_csv(target / "squeezenet" / "seed0" / "scores.csv")
     assert set(published.split) == {"validation", "test"}
+
+
+def test_the_ablation_is_spread_over_jobs(data, tmp_path):
+    words = ["ablation", "-p", "data", data, "-p", "weights", "random", "--snakemake=--dry-run"]
+    done = run_all(*words, runs=tmp_path / "runs with spaces")
+    assert done.returncode == 0, done.stderr
+    parts = sorted(line for line in done.stdout.splitlines() if "part" in line)
+    assert parts == [f"ablation: part {k} of 8" for k in range(1, 9)]
+    assert done.stdout.index("manifest") < done.stdout.index("part 1")
+    assert done.stdout.index("part 8") < done.stdout.index("the table")

@@ -339,3 +339,25 @@ def test_a_cell_of_other_settings_in_the_same_folder_is_refused(run):
 def test_an_empty_folder_is_said_to_hold_no_cells(tmp_path):
     with user_error("no finished cell"):
         diagnosis.collect(tmp_path)
+
+
+def test_parts_train_each_cell_once_and_make_one_table(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    small = [dict(c, epochs=1, crop="none") for c in diagnosis.plan(("resnet50",), (0,))[:3]]
+    monkeypatch.setattr(diagnosis, "plan", lambda *_: small)
+    given = {"data": str(data), "models": "resnet50", "weights": "random", "image_size": 32,
+             "augment_positives": 2}  # fmt: skip
+    words = ["--profile", "released", "--overrides", json.dumps(given)]
+    table = tmp_path / "runs" / "ablation" / "ablation.csv"
+    assert diagnosis.main(["prepare", *words]) == 0
+    trained = []
+    train = diagnosis.train_cell
+    monkeypatch.setattr(
+        diagnosis, "train_cell", lambda bench, cell: trained.append(cell) or train(bench, cell)
+    )
+    for part in ("1/2", "2/2", "1/2"):
+        assert diagnosis.main(["train", *words, "--part", part]) == 0
+    assert sorted(map(repr, trained)) == sorted(map(repr, small))
+    assert diagnosis.main(["collect", *words, "--out", str(table)]) == 0
+    assert pd.read_csv(table).digest.nunique() == 3
+    assert diagnosis.main(["train", *words, "--overrides", '{"epochs": 0}']) == 2

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import changed, user_error
 
-from deepcovid import audit, figures, lungs, manifest, mending, phantom, preparation, profiles, runs
+from deepcovid import audit, figures, lungs, manifest, mending, phantom, profiles, runs
 from deepcovid.mending import Step
 from deepcovid.shortcuts import FRAME
 
@@ -144,7 +144,6 @@ def test_the_robust_profile_prepares_as_was_chosen():
     if table.empty:
         pytest.skip("results/robust/mending.csv is not here")
     assert mending.chosen(table) == int(table.chosen.to_numpy().argmax())
-    steps = {step.does: step.preparation for step in mending.LADDER}
-    kept = table.step[mending.chosen(table)].split(";")[0]
-    assert set(profiles.load("robust").preparation) == set(steps[kept])
-    assert set(steps[kept]) <= set(preparation.ORDER)
+    kept, robust = table.iloc[mending.chosen(table)], profiles.load("robust")
+    assert set(robust.preparation) == set(kept.preparation.split(","))
+    assert (robust.train_crop == "moved") == (kept.copies > 0) and not kept.matched
