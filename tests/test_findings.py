@@ -1,0 +1,53 @@
+"""Each number in docs/findings.md is the one in the file it names."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from deepcovid.runs import ROOT
+
+TEXT = (ROOT / "docs" / "findings.md").read_text()
+PROSE, TABLE = TEXT.split("## Where each number is from")
+ROW = re.compile(r"^\| ([\d.,%+-]+) \| ([^|]+) \| \[`([^`]+)`\]\([^)]*\) \| `([^`]+)` \|$", re.MULTILINE)
+ROWS = ROW.findall(TABLE)
+
+
+def found(path: str, key: str) -> float:
+    """A value of a JSON file (`a.b.0`) or of a table (`column where a=x, b=y`, or `max column`)."""
+    if path.endswith(".json"):
+        value = json.loads((ROOT / path).read_text())
+        for part in key.split("."):
+            value = value[int(part) if isinstance(value, list) else part]
+        return float(value)
+    table = pd.read_csv(ROOT / path)
+    column, *conditions = re.split(r" where |; ", key)
+    for condition in conditions:
+        name, wanted = condition.split("=")
+        table = table[table[name].astype(str) == wanted]
+    how, _, column = column.rpartition(" ")
+    values = table[column]
+    if how in ("max", "min", "mean"):
+        return float(values.agg(how))
+    assert values.nunique() == 1, f"{path}: {key} is not one value"
+    return float(values.iloc[0])
+
+
+def test_the_table_is_read_whole():
+    rows = [line for line in TABLE.splitlines() if line.startswith("| ") and "`" in line]
+    assert len(ROWS) == len(rows) > 20
+
+
+@pytest.mark.parametrize(("number", "what", "path", "key"), ROWS, ids=[row[1] for row in ROWS])
+def test_a_number_is_that_of_its_file(number, what, path, key):
+    share = number.endswith("%")
+    digits = number.strip("%+").replace(",", "")
+    decimals = len(digits.partition(".")[2])
+    value = found(path, key) * (100 if share else 1)
+    assert abs(value - float(digits)) <= 0.5 * 10**-decimals + 1e-9, f"{value} in {path}"
+
+
+def test_each_number_of_the_text_is_in_the_table():
+    known = {number.strip("%+") for number, *_ in ROWS}
+    assert set(re.findall(r"\d+\.\d+|\d+(?=%)", PROSE)) <= known
