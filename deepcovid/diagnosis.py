@@ -734,6 +734,7 @@ def auc_search(
     for seed in seeds:
         scores, label, heads[seed] = trained_head(bench, cell, seed)
         note("the failed recipe", backbone, seed, label, scores[-1])
+        note("class order exchanged on test", backbone, seed, label, 1 - scores[-1])
         for epoch in (1, 2):
             note(f"stopped after epoch {epoch}", backbone, seed, label, scores[epoch - 1])
         start = models.build(backbone, run.weights, seed)[0]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import changed, user_error
+from conftest import changed, draw, user_error
 
-from deepcovid import diagnosis, models, profiles, runs, training
+from deepcovid import augmentation, diagnosis, models, profiles, runs, training
 from deepcovid.diagnosis import FACTORS, FAILED, LEVELS
 
 
@@ -361,3 +361,31 @@ def test_parts_train_each_cell_once_and_make_one_table(data, tmp_path, monkeypat
     assert diagnosis.main(["collect", *words, "--out", str(table)]) == 0
     assert pd.read_csv(table).digest.nunique() == 3
     assert diagnosis.main(["train", *words, "--overrides", '{"epochs": 0}']) == 2
+
+
+def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
+    other = tmp_path / "elsewhere"
+    for i in range(4):
+        draw(other / "covid" / f"a{i}.png", 700 + i, 70)
+        draw(other / "non" / f"b{i}.png", 800 + i)
+    given = changed(run, models=("resnet18",), weights="random", epochs=3, external=str(other))
+    found = diagnosis.auc_search(given, "resnet18", ("resnet18",), (0,), negatives=5)
+    rows = found.set_index("candidate")
+    assert set(found.candidate) >= {f"test images: {name}" for name in diagnosis.READINGS}
+    assert rows.auc["class order exchanged on test"] == pytest.approx(
+        1 - rows.auc["the failed recipe"]
+    )
+    assert rows.images["the failed recipe"] == 20 and rows.images["test set from elsewhere"] == 8
+    assert rows.images["test images: not normalised"] == 8 + 5
+    # an image that is read as in training is scored as in training
+    bench = diagnosis.Bench(given, "resnet18", "pretrained")
+    cell = FAILED | {"crop": "none", "backbone": "resnet18", "seed": 0, "epochs": 3}
+    scores, _, head = diagnosis.trained_head(bench, cell, 0)
+    paths = [augmentation.locate(given, image) for image in bench.test.image]
+    again = diagnosis.read_otherwise(bench, {0: head}, paths, diagnosis.normalise)[0]
+    np.testing.assert_allclose(again, scores[-1], atol=1e-5)
+    grey = torch.full((3, 8, 8), 0.25)
+    assert torch.allclose(diagnosis.READINGS["not normalised"](grey), grey)
+    assert torch.allclose(
+        diagnosis.READINGS["negative (white lungs)"](grey), diagnosis.normalise(3 * grey)
+    )

@@ -10,7 +10,9 @@ from deepcovid.runs import ROOT
 
 TEXT = (ROOT / "docs" / "findings.md").read_text()
 PROSE, TABLE = TEXT.split("## Where each number is from")
-ROW = re.compile(r"^\| ([\d.,%+-]+) \| ([^|]+) \| \[`([^`]+)`\]\([^)]*\) \| `([^`]+)` \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| ([\d.,%+-]+) \| ([^|]+) \| \[`([^`]+)`\]\([^)]*\) \| `([^`]+)` \|$", re.MULTILINE
+)
 ROWS = ROW.findall(TABLE)
 
 
