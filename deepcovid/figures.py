@@ -738,7 +738,7 @@ def collections(found: dict) -> Figure:
 def mending(table: pd.DataFrame) -> Figure:
     """The steps of a `mending.csv`: what decides, and what it leads to in another hospital."""
     place = np.arange(len(table))
-    figure, (left, right) = new(2, size=(4.0, 0.9 + 0.36 * len(table)), sharey=True)
+    figure, (left, right) = new(2, size=(4.4, 1.5 + 0.34 * len(table)), sharey=True)
     left.hlines(place, table[["cv_border", "cv_frame"]].max(axis=1), table.cv, color=GREY, lw=1.2)
     for column, mark, colour, name in (
         ("cv_border", "s", COVID, "border only"),
@@ -746,7 +746,7 @@ def mending(table: pd.DataFrame) -> Figure:
         ("cv", "o", NON_COVID, "whole picture"),
     ):
         left.plot(table[column], place, mark, color=colour, label=name)
-    left.set_title("training images, cross-validated: the widest gap is kept", fontsize=9)
+    left.set_title("decides: the widest gap on training images", fontsize=9)
     error = [table.external - table.external_low, table.external_high - table.external]
     right.plot(
         table.test, place, "o", mfc="white", color=NON_COVID, label="test images of the dataset"
@@ -757,8 +757,8 @@ def mending(table: pd.DataFrame) -> Figure:
     right.set_title("what it leads to (not used to decide)", fontsize=9)
     for axis in (left, right):
         axis.axvline(0.5, color=GREY, ls=":", lw=1)
-        axis.set(xlabel="ROC AUC", xlim=(None, 1.02))
-        axis.legend(fontsize=7, loc="lower left")
+        axis.set(xlabel="ROC AUC", xlim=(0.18, 1.02))
+        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13))
     left.set_yticks(
         place,
         [f"{s}  ✓" if c else s for s, c in zip(table.step, table.chosen, strict=True)],

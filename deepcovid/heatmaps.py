@@ -561,6 +561,7 @@ def run(profile: Profile, name: str | None = None, split: str = "test") -> dict:
         "curves": {"images": len(some), **curves},
         "randomised": sanity(model, name, seed, inputs[:SANITY], maps, windows(profile)[0]),
     }
+    found["lungs"] = lungs(found).to_dict("index")
     kept = profile.folder / "heatmaps" / f"maps{end}.npz"
     with runs.replacing(kept) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **{m: h.astype(np.float16) for m, h in maps.items()})

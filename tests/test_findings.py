@@ -50,6 +50,10 @@ def test_a_number_is_that_of_its_file(number, what, path, key):
     assert abs(value - float(digits)) <= 0.5 * 10**-decimals + 1e-9, f"{value} in {path}"
 
 
+# the earlier attempt's, the paper's, the aim's, and the level of intervals: no results of ours
+GIVEN = {"96.77", "0.715", "98", "90", "0.93", "0.95", "95"}
+
+
 def test_each_number_of_the_text_is_in_the_table():
-    known = {number.strip("%+") for number, *_ in ROWS}
+    known = {number.strip("%+") for number, *_ in ROWS} | GIVEN
     assert set(re.findall(r"\d+\.\d+|\d+(?=%)", PROSE)) <= known
