@@ -305,7 +305,8 @@ def write_rows(profile: Profile, table: pd.DataFrame, path: Path) -> None:
     """Write `metrics.csv` with a row for each model that the profile means but this run lacks."""
     lacking = [model for model in load(profile.name).models if model not in set(table.model)]
     rows = pd.DataFrame({"model": lacking, "weights": "not run: weights not at hand"})
-    table = pd.concat([table.astype({"seed": "Int64"}), rows]) if lacking else table
+    whole = dict.fromkeys(("seed", "tp", "fn", "fp", "tn"), "Int64")  # else gaps make them 0.0
+    table = pd.concat([table.astype(whole), rows]) if lacking else table
     with replacing(path) as partial:
         table.to_csv(partial, index=False)
 
