@@ -84,8 +84,8 @@ def test_a_crop_is_followed_beyond_what_the_hash_sees():
 
 
 def test_an_unreadable_external_image_is_refused_by_name(own, tmp_path):
-    for name in ("a.png", "b.png"):
-        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+    for name in ("covid/a.png", "non/b.png"):
+        (tmp_path / "elsewhere" / name).parent.mkdir(parents=True)
         (tmp_path / "elsewhere" / name).write_bytes(b"")
     with user_error("a.png(.|\n)*b.png"):
         audited(changed(own, external=str(tmp_path / "elsewhere")))
