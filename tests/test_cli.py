@@ -154,8 +154,9 @@ def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path, monkeyp
 
 
 def test_the_ablation_is_spread_over_jobs(data, tmp_path):
-    words = ["ablation", "-p", "data", data, "-p", "weights", "random", "-p", "augment_positives", 2]
-    done = run_all(*words, "--snakemake=--dry-run", runs=tmp_path / "runs with spaces")
+    settings = {"data": data, "weights": "random", "augment_positives": 2}
+    words = [word for item in settings.items() for word in ("-p", *item)]
+    done = run_all("ablation", *words, "--snakemake=--dry-run", runs=tmp_path / "runs with spaces")
     assert done.returncode == 0, done.stderr
     parts = sorted(line for line in done.stdout.splitlines() if "part" in line)
     assert parts == [f"ablation: part {k} of 8" for k in range(1, 9)]
