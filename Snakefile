@@ -110,10 +110,11 @@ rule heatmaps:
         expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
         ipynb=ipynb("05_heatmaps"),
     params: settings("models", "seeds", "weights", "image_size", "preparation")
+    threads: max(1, workflow.cores // 2)
     output: touch("heatmaps.done")
     log: "notebooks/05_heatmaps.ipynb"
     benchmark: "benchmarks/05_heatmaps.tsv"
-    shell: "OMP_NUM_THREADS={workflow.cores} " + ONCE
+    shell: "OMP_NUM_THREADS={threads} " + ONCE
 
 
 rule shortcuts:
@@ -124,15 +125,16 @@ rule shortcuts:
         expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
         ipynb=ipynb("07_shortcuts"),
     params: settings("models", "seeds", "weights", "image_size", "external", "preparation")
+    threads: max(1, workflow.cores // 2)
     output: "shortcuts.csv", *(["external.json"] if profile.external else [])
     log: "notebooks/07_shortcuts.ipynb"
     benchmark: "benchmarks/07_shortcuts.tsv"
-    shell: "OMP_NUM_THREADS={workflow.cores} " + ONCE
+    shell: "OMP_NUM_THREADS={threads} " + ONCE
 
 
 rule overview:
     message: "00_overview: the study's findings, from results/"
-    input: code("figures"), "metrics.csv", ipynb=ipynb("00_overview")
+    input: code("figures"), ipynb=ipynb("00_overview")
     output: touch("overview.done")
     log: "notebooks/00_overview.ipynb"
     shell: ONCE

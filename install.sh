@@ -23,10 +23,11 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$pinned" ]; then
     fi
     echo "Installing the pinned dependencies into .venv (about 6 GB; once) ..." >&2
     "$python" -m venv --clear "$venv" >&2
-    # uv fills an environment in seconds; pip does the same, slowly, where uv is not to be had
+    # uv fills an environment in seconds; pip does the same, slowly, where uv is not to be had.
+    # Bytecode is made now, as pip does: each notebook is a new process and imports everything again
     install="$venv/bin/python -m pip install --quiet"
     if $install uv >&2 2>/dev/null; then
-        install="$venv/bin/uv pip install --quiet --python $venv/bin/python"
+        install="$venv/bin/uv pip install --quiet --compile-bytecode --python $venv/bin/python"
     fi
     $install --require-hashes -r requirements.txt >&2
     $install --no-deps --editable . >&2

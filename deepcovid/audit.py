@@ -6,6 +6,7 @@ Everything is about originals; the release's own augmented copies have a section
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -296,10 +297,10 @@ def candidates(looks: list[Look], kind: pd.DataFrame) -> tuple[pd.DataFrame, lis
     positive = np.flatnonzero(kind.label == 1)
     positive = positive if len(positive) <= POSITIVES else positive[:0]
     prepared = windows([looks[i] for i in positive]) if len(positive) else None
-    pairs, nearest = [], []
-    for i, one in enumerate(looks):
+
+    def of(i: int) -> tuple[int, list[tuple]]:
+        one, pairs = looks[i], []
         distance = np.bitwise_count(bits ^ one.bits).sum(axis=1)
-        nearest.append(int(distance[patient != patient[i]].min(initial=HASH**2)))
         close = np.flatnonzero(distance <= SCREEN)
         close = close[close > i]
         if i in positive:
@@ -312,7 +313,12 @@ def candidates(looks: list[Look], kind: pd.DataFrame) -> tuple[pd.DataFrame, lis
         if len(close):
             values = agreements(one, [looks[j] for j in close])
             pairs += zip([i] * len(close), close, distance[close], values, strict=True)
-    return pd.DataFrame(pairs, columns=["one", "other", "distance", "agreement"]), nearest
+        return int(distance[patient != patient[i]].min(initial=HASH**2)), pairs
+
+    with ThreadPoolExecutor() as pool:  # transforms and warps let go of Python's lock
+        nearest, pairs = zip(*pool.map(of, range(len(looks))), strict=True)
+    columns = ["one", "other", "distance", "agreement"]
+    return pd.DataFrame(chain.from_iterable(pairs), columns=columns), list(nearest)
 
 
 def external_images(folder: Path) -> pd.DataFrame:

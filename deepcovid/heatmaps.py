@@ -468,7 +468,7 @@ def read_mask(
 
 
 def chosen(profile: Profile, split: str) -> pd.DataFrame:
-    """The COVID-19 originals of a split that have a mask (all, where none has); of a phantom 10."""
+    """The COVID-19 originals of a split that have a mask (all, where none has); of a phantom 6."""
     table = manifest.originals(manifest.read(profile.folder / "manifest.csv"))
     table = table[(table.split == split) & (table.label == 1)]
     masked = [
@@ -476,7 +476,7 @@ def chosen(profile: Profile, split: str) -> pd.DataFrame:
         for i in table.image
     ]
     table = table[masked] if any(masked) else table
-    return (table.head(10) if profile.data == "phantom" else table).reset_index(drop=True)
+    return (table.head(6) if profile.data == "phantom" else table).reset_index(drop=True)
 
 
 def windows(profile: Profile) -> list[int]:
