@@ -8,9 +8,7 @@ PATH="$(dirname "$(./install.sh)"):$PATH"
 ruff check .
 ruff format --check .
 ./run_all.sh demo
-# a process per core, each with one thread; tests of one file share what they prepare
+# A process per core, each with one thread; tests of one file share what they prepare. The notebooks
+# run again on what the demo left: cells tagged nbval-check-output must not drift.
 export OMP_NUM_THREADS=1
-workers=(-n auto --dist loadfile)
-python -m pytest "${workers[@]}" "$@"
-# the notebooks again, on what the demo run left: cells tagged nbval-check-output must not drift
-python -m pytest "${workers[@]}" --nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
+python -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 "$@"

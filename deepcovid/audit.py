@@ -5,6 +5,7 @@ Everything is about originals; the release's own augmented copies have a section
 
 import io
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -16,9 +17,9 @@ import pandas as pd
 from PIL import Image, ImageOps
 from scipy import fft, ndimage
 
-from deepcovid import images, manifest, metrics, sources
+from deepcovid import images, manifest, metrics, runs, sources
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, write_json
+from deepcovid.runs import UserError
 
 LIST = Path(__file__).parent / "data" / "covid-xray-5k.csv"  # facts of the original files
 PAPER = {  # the paper's table: originals, and images after augmentation
@@ -349,8 +350,6 @@ def near_duplicates(of: pd.DataFrame, data: Path, external: Path | None) -> dict
     if external:
         more = external_images(external)
         paths_there = [external / image for image in more.image]
-        if refused := images.check(paths_there):
-            raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
         more = more.assign(image="external/" + more.image, folder="external")
         kind = pd.concat([kind, more], ignore_index=True)
         paths += paths_there
@@ -474,12 +473,25 @@ def acquisition(of: pd.DataFrame) -> list[dict]:
 def run(profile: Profile) -> dict:
     """Audit the images of a run's manifest; written to its `audit.json`.
 
-    Raises UserError for bad metadata tables and unreadable external images, all at once.
+    It is kept while images, tables and code are the same. Raises UserError for bad metadata tables
+    and unreadable external images, all at once.
     """
-    data = profile.data_folder
+    data, external = profile.data_folder, profile.external and Path(profile.external)
+    path = profile.folder / "audit.json"
     table = manifest.read(profile.folder / "manifest.csv")
     tables = metadata(data)
     of = facts(table, tables)
+    outside = [external / image for image in external_images(external).image] if external else []
+    if refused := images.check(outside):
+        raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
+    code = runs.code_digest(sys.modules[__name__], images, manifest, metrics)
+    stamp = runs.digest([
+        code, runs.file_digest(LIST), table.to_csv(),
+        {name: rows.to_csv() for name, rows in tables.items()},
+        [[str(path.relative_to(external)), runs.file_digest(path)] for path in outside],
+    ])  # fmt: skip
+    if runs.done(path, stamp):
+        return runs.read_json(path)
     audit = {
         "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
         "counts": counts(table), "findings": findings(table), "metadata": unmatched(of, tables),
@@ -487,10 +499,11 @@ def run(profile: Profile) -> dict:
         "views": described(of, "view"), "sex": described(of, "sex"), "age": described(of, "age"),
         "acquisition": acquisition(of),
         "released_augmentation": released_augmentation(table, data),
-        "near_duplicates": near_duplicates(of, data, profile.external and Path(profile.external)),
+        "near_duplicates": near_duplicates(of, data, external),
     }  # fmt: skip
     audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
-    write_json(profile.folder / "audit.json", plain(audit))
+    runs.write_json(path, plain(audit))
+    runs.mark_done(path, stamp)
     return plain(audit)
 
 

@@ -675,11 +675,11 @@ def how_little(table: pd.DataFrame) -> Figure:
     error = [few.auc - few.auc_low, few.auc_high - few.auc]
     right.errorbar(few.auc, place, xerr=error, fmt="o", color=COVID, capsize=2)
     for y, row in enumerate(few.itertuples()):
-        right.text(row.auc, y - 0.18, f"{row.auc:.3f}", fontsize=8, ha="center", va="bottom")
+        right.text(row.auc_high + 0.01, y, f"{row.auc:.3f}", fontsize=8, va="center")
     right.set_yticks(place, named, fontsize=8)
     right.set(
         ylim=(len(few) - 0.5, -0.6),
-        xlim=(low, 1.02),
+        xlim=(low, 1.09),  # room for a number behind each dot
         title="what else may be taken away (line: nothing)",
     )
     counts = table.iloc[0]

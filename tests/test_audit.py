@@ -91,6 +91,27 @@ def test_an_unreadable_external_image_is_refused_by_name(own, tmp_path):
         audited(changed(own, external=str(tmp_path / "elsewhere")))
 
 
+def test_an_audit_is_made_again_only_when_something_changed(own, tmp_path, monkeypatch):
+    first = audited(own)
+    made = []
+    monkeypatch.setattr(
+        audit, "near_duplicates", lambda *_: made.append(1) or first["near_duplicates"]
+    )
+    assert audited(own) == first and not made
+    covid = sorted((own.data_folder / "train" / "covid").iterdir())
+    plant(covid[0], own.data_folder / "test" / "covid" / "covid-phantom77777-1.jpg")
+    audited(own)
+    plant(covid[1], tmp_path / "elsewhere" / "covid" / "a.jpg")
+    outside = changed(own, external=str(tmp_path / "elsewhere"))
+    audited(outside)
+    plant(covid[2], tmp_path / "elsewhere" / "covid" / "a.jpg")
+    audited(outside)
+    audited(outside)
+    write_metadata(own.data_folder, [f"{covid[0].name},1,M,50,PA,X-ray"])
+    audited(outside)
+    assert len(made) == 4
+
+
 def write_metadata(folder, lines, header="name," + COVID):
     (folder / "covid-metadata.csv").write_text("\n".join([header, *lines]) + "\n")
 
