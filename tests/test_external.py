@@ -6,7 +6,7 @@ import pytest
 from conftest import changed, draw, user_error
 from PIL import Image
 
-from deepcovid import audit, external, figures, manifest, scoring, training
+from deepcovid import audit, external, figures, manifest, report, scoring, training
 from deepcovid.runs import read_json
 
 
@@ -43,6 +43,22 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
     assert part["ranking"] + part["threshold_shift"] == pytest.approx(total, abs=3e-4)
     table = pd.read_csv(outside.model_folder("squeezenet", 0) / "external.csv")
     assert table.patient.nunique() == 10 and table.score.between(0, 1).all()
+
+
+def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
+    run = changed(outside, models=("squeezenet",), seeds=(0,))
+    found = judged(run)
+    report.evaluate(run)
+    (row,) = report.summaries(run.folder)
+    report.cards(run, report.provenance(run))
+    card = (run.folder / "squeezenet" / "card.md").read_text()
+    here, _, elsewhere = card.partition("## Elsewhere")
+    for of, part in ((row, here), (found, elsewhere)):
+        assert f"{of['auc']:.3f} ({of['auc_low']:.3f} to {of['auc_high']:.3f})" in part
+    assert "test data (1)" in elsewhere and "not for clinical use" in here
+    (run.folder / "external.json").unlink()
+    report.cards(run, report.provenance(run))
+    assert "Elsewhere" not in (run.folder / "squeezenet" / "card.md").read_text()
 
 
 def test_nothing_of_external_reaches_training_or_selection(profile, outside):
