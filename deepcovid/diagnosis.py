@@ -560,7 +560,7 @@ def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
     """The failed recipe and each change of one setting in it, by what they come to.
 
     `fixed` says which rows to compare (backbone, `after`, selection) and the settings of the
-    failed recipe that differ from `FAILED`.
+    failed recipe that differ from `FAILED`. Means over trainings; `least` and `most` sensitivity.
     """
     part = at(table, **{k: v for k, v in fixed.items() if k in table and k not in LEVELS})
     base = {k: v for k, v in (FAILED | fixed).items() if k in LEVELS}
@@ -572,8 +572,16 @@ def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
             if cells.empty or (not changed and rows):
                 continue
             name = f"{factor}: {level}" if changed else "the failed recipe"
-            rows.append({"change": name, "trainings": len(cells), **cells[list(MEASURES)].mean()})
+            span = {"least": cells.sensitivity.min(), "most": cells.sensitivity.max()}
+            means = cells[list(MEASURES)].mean()
+            rows.append({"change": name, "trainings": len(cells), **means, **span})
     return pd.DataFrame(rows).set_index("change")
+
+
+def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those seeds for which as many cells are there as for any: a balanced table."""
+    cells = table.groupby("seed").seed.transform("size")
+    return table[cells == cells.max()]
 
 
 def by_epoch(table: pd.DataFrame) -> pd.DataFrame:

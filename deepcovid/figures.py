@@ -371,19 +371,23 @@ def ablation(replicates: pd.DataFrame, effects: pd.DataFrame, outcome="sensitivi
 def one_change(table: pd.DataFrame) -> Figure:
     """Sensitivity at 0.5 and mean score of COVID-19 images after each single change of a recipe.
 
-    `table` is of `diagnosis.mendings` or `diagnosis.verdicts`.
+    `table` is of `diagnosis.mendings`, whose seeds' range is drawn too, or `diagnosis.verdicts`.
     """
     figure, axis = new(size=(6.4, 0.8 + 0.42 * len(table)))
     place = np.arange(len(table))
     colours = [GREY, *[COVID] * (len(table) - 1)]
-    bars = axis.barh(place, 100 * table.sensitivity, color=colours, height=0.5, alpha=0.75)
-    axis.bar_label(bars, [f"{100 * v:.0f}%" for v in table.sensitivity], padding=14, fontsize=8)
+    axis.barh(place, 100 * table.sensitivity, color=colours, height=0.5, alpha=0.75)
+    ends = table[[c for c in ("sensitivity", "mean_score_covid", "most") if c in table]].max(axis=1)
+    for y, (value, end) in enumerate(zip(table.sensitivity, ends, strict=True)):
+        axis.text(100 * end + 3, y, f"{100 * value:.0f}%", fontsize=8, va="center")
+    if "most" in table:
+        axis.hlines(place, 100 * table.least, 100 * table.most, color="black", lw=1)
     axis.scatter(100 * table["mean_score_covid"], place, marker="|", s=180, color="black", zorder=3)
     axis.axvline(50, color=GREY, ls=":", lw=1)
     axis.set_yticks(place, table.index)
     axis.invert_yaxis()
     axis.set(
-        xlim=(0, 112), xlabel="bar: COVID-19 images found at 0.5, %; line: their mean score, %"
+        xlim=(0, 112), xlabel="bar: COVID-19 images found at 0.5, %; tick: their mean score, %"
     )
     return figure
 

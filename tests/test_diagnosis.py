@@ -327,6 +327,18 @@ def test_mendings_change_one_setting_at_a_time():
         "crop: none",
     ]
     assert list(found.sensitivity.round(3)) == [0.3, 0.7, 0.5, 0.3, 0.3]
+    one = table.seed == table.seed.min()
+    table.loc[one, "sensitivity"] += 0.08
+    again = diagnosis.mendings(table, {"backbone": "made up", "after": 24, "selection": "last"})
+    assert (again.most - again.least).round(3).eq(0.08).all()
+
+
+def test_an_unfinished_replicate_is_left_out_of_a_factorial():
+    table = made_up(0.02)
+    last = table.index[table.seed == table.seed.max()][0]
+    assert diagnosis.whole_replicates(table).equals(table)
+    kept = diagnosis.whole_replicates(table.drop(last))
+    assert set(kept.seed) == set(table.seed) - {table.seed.max()}
 
 
 def test_a_cell_of_other_settings_in_the_same_folder_is_refused(run):
