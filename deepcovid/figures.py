@@ -259,13 +259,15 @@ def rate_budgets(budgets: dict[str, pd.DataFrame]) -> Figure:
     """Learning rate per epoch, and its sum so far, of schedules by `diagnosis.rate_budget`."""
     figure, (left, right) = new(2, size=(4.4, 3.0))
     colours = dict(zip(budgets, (COVID, "#E69F00", NON_COVID), strict=False))
-    for name, table in budgets.items():
+    totals = [table["sum"].iloc[-1] for table in budgets.values()]
+    for (name, table), total in zip(budgets.items(), totals, strict=True):
+        below = any(total < other < 2 * total for other in totals)  # else labels overlap
         left.step(table.epoch, table.rate, where="mid", color=colours[name], label=name)
         right.plot(table.epoch, table["sum"], color=colours[name])
         right.annotate(
-            f"{table['sum'].iloc[-1]:.1f}",
-            (table.epoch.iloc[-1], table["sum"].iloc[-1]),
-            xytext=(-4, 5),
+            f"{total:.1f}",
+            (table.epoch.iloc[-1], total),
+            xytext=(-4, -11 if below else 5),
             textcoords="offset points",
             fontsize=8,
             ha="right",
@@ -274,7 +276,7 @@ def rate_budgets(budgets: dict[str, pd.DataFrame]) -> Figure:
     left.set(yscale="log", ylim=(1e-9, 3), xlabel="epoch", title="learning rate of the epoch")
     left.set_ylabel("in units of the first")
     right.set(yscale="log", xlabel="epoch", title="sum of all rates so far")
-    right.set_ylim(top=2.5 * max(table["sum"].iloc[-1] for table in budgets.values()))
+    right.set_ylim(top=2.5 * max(totals))
     figure.legend(loc="outside upper center", ncols=3, fontsize=8)
     return figure
 

@@ -396,6 +396,13 @@ def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
     paths = [augmentation.locate(given, image) for image in bench.test.image]
     again = diagnosis.read_otherwise(bench, {0: head}, paths, diagnosis.normalise)[0]
     np.testing.assert_allclose(again, scores[-1], atol=1e-5)
+    # and a head trained on images read as ever is the same head
+    inputs = diagnosis.inputs_otherwise(bench, bench.test, diagnosis.normalise)
+    same, label, _ = diagnosis.trained_head(bench, cell, 0, inputs)
+    np.testing.assert_allclose(same, scores, atol=1e-5)
+    assert list(label) == list(bench.test.label)
+    wrong = {f"all images: {name}" for name in diagnosis.WRONG_THROUGHOUT}
+    assert wrong <= set(found.candidate)
     grey = torch.full((3, 8, 8), 0.25)
     assert torch.allclose(diagnosis.READINGS["not normalised"](grey), grey)
     assert torch.allclose(
