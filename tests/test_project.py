@@ -9,6 +9,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from deepcovid import profiles
+from deepcovid.__main__ import parser
 from deepcovid.runs import ROOT
 
 # a module imports only those before it; runs may be imported by any
@@ -125,3 +127,28 @@ def test_notebooks_are_committed_with_their_demo_outputs(path):
 def test_every_notebook_has_its_rule():
     rules = (ROOT / "Snakefile").read_text()
     assert all(f'"{path.stem}"' in rules for path in NOTEBOOKS)
+
+
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "results" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documented_commands_are_ones_that_the_program_takes(path):
+    known = {*profiles.names(), "publish", "notebooks", "obtain", "build", "verify", "ablation"}
+    for words in re.findall(r"\./run_all\.sh ([^`#\n]+)", path.read_text()):
+        if words.strip() in ("--help", ""):
+            continue
+        given = parser().parse_intermixed_args(words.replace("...", "").split())
+        assert given.command in known | {"PROFILE", "NAME"}, words
+        assert {name for name, _ in given.overrides} <= set(profiles.CHECKS) | {"NAME"}, words
+
+
+def test_each_published_result_says_how_it_was_made():
+    told = (ROOT / "results" / "README.md").read_text()
+    for path in (ROOT / "results").iterdir():
+        name = f"{path.name}/" if path.is_dir() else path.name
+        assert f"`{name}`" in told or name == "README.md", name
