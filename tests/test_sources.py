@@ -599,8 +599,9 @@ def test_real_copy_is_a_repacked_one():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = sources.verify(REAL)
-    assert (len(found.repacked), len(found.missing)) == (5515, 5)
-    assert found.present == found.changed == found.foreign == found.misplaced == found.twice == []
+    # of five the size is unknown, so that nothing but the name can be compared
+    assert (len(found.repacked), len(found.changed), len(found.missing)) == (5515, 5, 0)
+    assert found.present == found.foreign == found.misplaced == found.twice == []
     fingerprint = pd.read_csv(REAL / "fingerprint.csv", dtype=str, keep_default_na=False)
     shipped = sources.known()[fingerprint.columns.drop("packed")]
     pd.testing.assert_frame_equal(shipped, fingerprint.drop(columns="packed"))
