@@ -14,8 +14,10 @@ import time
 import torch
 from captum.attr import Occlusion
 
-from deepcovid import heatmaps, models, runs
-from deepcovid.features import to_device
+from deepcovid import runs
+from deepcovid.heatmaps import maps
+from deepcovid.models import networks
+from deepcovid.models.features import to_device
 
 SIZE, WINDOW, STRIDE, BATCH, IMAGES = 224, 32, 16, 32, 1
 
@@ -29,12 +31,12 @@ def raw(model, inputs, windows: int) -> None:
 
 
 def main(name: str = "squeezenet", rounds: int = 5) -> None:
-    device = models.device_of("auto")
-    model = to_device(models.build(name)[0].eval().requires_grad_(False), device)
+    device = networks.device_of("auto")
+    model = to_device(networks.build(name)[0].eval().requires_grad_(False), device)
     inputs = torch.randn(IMAGES, 3, SIZE, SIZE, device=device)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
-    windows = len(heatmaps.starts(SIZE, WINDOW, STRIDE)) ** 2
-    paint = heatmaps.grey(heatmaps.FILL).to(device).expand(3, SIZE, SIZE)[None]
+    windows = len(maps.starts(SIZE, WINDOW, STRIDE)) ** 2
+    paint = maps.grey(maps.FILL).to(device).expand(3, SIZE, SIZE)[None]
     captum = Occlusion(lambda x: model(x).softmax(1)[:, 1])
 
     def captums(per_call):
@@ -49,7 +51,7 @@ def main(name: str = "squeezenet", rounds: int = 5) -> None:
 
     calls = {
         "raw forward": lambda: raw(model, inputs, IMAGES * windows),
-        "deepcovid": lambda: heatmaps.occlusion(model, inputs, WINDOW, STRIDE, batch_size=BATCH),
+        "deepcovid": lambda: maps.occlusion(model, inputs, WINDOW, STRIDE, batch_size=BATCH),
         "captum, default": lambda: captums(1),
         "captum, perturbations_per_eval": lambda: captums(BATCH),
     }

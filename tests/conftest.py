@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepcovid import augmentation, manifest, profiles, runs
+from deepcovid import profiles, runs
+from deepcovid.data import augmentation, manifest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

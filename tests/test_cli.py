@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deepcovid import profiles, report
+from deepcovid import profiles
 from deepcovid.__main__ import main
+from deepcovid.report import publish
 from deepcovid.runs import ROOT
 
 
@@ -144,9 +145,9 @@ def test_help_needs_nothing_installed(tmp_path):
 def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path, monkeypatch):
     runs, *_ = finished
     monkeypatch.setattr(profiles, "RUNS", runs)
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(publish, "RESULTS", tmp_path)
     run = profiles.load("demo", {"models": "squeezenet"})
-    target = report.publish(run)
+    target = publish.publish(run)
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert {"metrics.csv", "run.json", "figures/roc.svg", "squeezenet/seed0/scores.csv"} <= found
     assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg", ".md"}

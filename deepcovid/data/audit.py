@@ -1,0 +1,280 @@
+"""What is wrong with a dataset: doubles, patients, views, and what tells its classes apart.
+
+Everything is about originals; the release's own augmented copies have a section to themselves.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import ImageOps
+
+from deepcovid import runs
+from deepcovid.data import images, manifest
+from deepcovid.data.duplicates import SAME, agreements, external_images, look, near_duplicates
+from deepcovid.data.tables import disagreements
+from deepcovid.metrics import evaluation, intervals
+from deepcovid.profiles import Profile
+from deepcovid.runs import UserError
+
+LIST = Path(__file__).with_name("covid-xray-5k.csv")  # facts of the original files
+PAPER = {  # the paper's table: originals, and images after augmentation
+    ("train", "COVID-19"): (84, 420),
+    ("train", "Non-COVID"): (2000, 2000),
+    ("test", "COVID-19"): (100, 100),
+    ("test", "Non-COVID"): (3000, 3000),
+}
+COPIES = 5  # images per COVID-19 training image, as the paper states
+TABLES = {"covid": ("name", "patientid", "sex", "age", "view", "modality"),
+          "chexpert": ("name", "Sex", "Age", "AP/PA")}  # fmt: skip
+PROPERTIES = ("mode", "width", "height", "aspect ratio", "format", "view", "age", "sex")
+NUMBERS = ("width", "height", "aspect ratio", "age")
+NOT_STATED = "not stated"
+
+
+def metadata(folder: Path) -> dict[str, pd.DataFrame]:
+    """The metadata tables beside the images, by class folder (`covid`, `non`); {} without any.
+
+    All text, indexed by image name. Raises one UserError for all tables that cannot be read, lack
+    columns or list an image twice.
+    """
+    tables, problems = {}, []
+    for file, needed in TABLES.items():
+        path = folder / f"{file}-metadata.csv"
+        if not path.is_file():
+            continue
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (ValueError, OSError) as error:  # ValueError: pandas' own and wrong encodings
+            problems.append(f"{path.name} cannot be read as a table: {error}")
+            continue
+        missing = [column for column in needed if column not in table]
+        twice = [] if "name" in missing else table.name[table.name.duplicated()].unique()
+        if missing:
+            problems.append(f"{path.name} lacks the columns {', '.join(missing)}")
+        if len(twice):
+            problems.append(f"{path.name} lists more than once: {', '.join(twice)}")
+        if not missing and not len(twice):
+            tables["covid" if file == "covid" else "non"] = table.set_index("name")
+    if problems:
+        raise UserError(f"In {folder}:\n  " + "\n  ".join(problems))
+    return tables
+
+
+def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """What is known of each original of a manifest, a row each.
+
+    Mode, format, width and height (pixels) are those of the release's original file where the
+    image has its name, split and class there, else of the file itself; `folder` is `train` or
+    `test`, `name` the name in the metadata or of the file. Unknown is empty or NaN.
+    """
+    release = pd.read_csv(LIST, dtype=str, keep_default_na=False)
+    release = release.set_index(["split", "label", "name"]).to_dict("index")
+    rows = []
+    for row in manifest.originals(table).to_dict("records"):
+        folder, kind = row["image"].split("/")[:2]
+        names = manifest.unpacked(Path(row["image"]).name)
+        known = next(filter(None, (release.get((folder, kind, name)) for name in names)), None)
+        about = tables.get(kind, pd.DataFrame())
+        name = next((n for n in names if n in about.index), names[0])
+        said = about.loc[name] if name in about.index else {}
+        suffix = Path(row["image"]).suffix[1:].upper().replace("JPG", "JPEG")
+        original = known or {**row, "format": suffix}
+        rows.append({
+            **{key: row[key] for key in ("image", "label", "split", "patient")},
+            "folder": folder, "name": name, "described": name in about.index,
+            "class": manifest.LABEL_NAMES[row["label"]], "of_release": known is not None,
+            **{key: original[key] for key in ("mode", "format", "width", "height")},
+            "view": said.get("view", said.get("AP/PA", "")),
+            "sex": said.get("sex", said.get("Sex", ""))[:1].upper(),
+            "age": said.get("age", said.get("Age", "")),
+        })  # fmt: skip
+    result = pd.DataFrame(rows)
+    for column in ("width", "height", "age"):
+        result[column] = pd.to_numeric(result[column], errors="coerce")
+    return result.assign(**{"aspect ratio": result.width / result.height})
+
+
+def unmatched(of: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict:
+    """Metadata rows without a file and files without a row, by class folder; all of them."""
+    found = {}
+    for kind, table in tables.items():
+        here = of[of.label == manifest.CLASSES[kind]]
+        found[kind] = {
+            "rows": len(table),
+            "rows_without_file": sorted(set(table.index) - set(here.name)),
+            "files_without_row": sorted(here.image[~here.described]),
+        }
+    return found
+
+
+def counts(table: pd.DataFrame) -> list[dict]:
+    """Originals and all images per folder and class, beside the paper's table."""
+    folder = table.image.str.split("/").str[0]
+    rows = []
+    for (split, name), (originals, all_images) in PAPER.items():
+        part = table[(folder == split) & (table.label.map(manifest.LABEL_NAMES) == name)]
+        rows.append({
+            "split": split, "class": name, "originals": len(manifest.originals(part)),
+            "paper_originals": originals, "images": len(part), "paper_images": all_images,
+        })  # fmt: skip
+    return rows
+
+
+def findings(table: pd.DataFrame) -> dict:
+    """How many Non-COVID images of each folder show each finding; an image may show several."""
+    part = table[table.label == 0]
+    each = part.assign(split=part.image.str.split("/").str[0], finding=part.finding.str.split("; "))
+    return pd.crosstab(each.explode("finding").finding, each.explode("finding").split).to_dict()
+
+
+def patients(of: pd.DataFrame) -> dict:
+    """Patients and images per patient, and what they do to an interval of the test sensitivity.
+
+    If images of one patient were all alike (the worst case), n images would be worth
+    n_eff = n^2 / sum(m_i^2), with m_i the images of patient i (Kish 1965). `paper_half_width` is
+    the Gaussian half-width at the paper's sensitivity of 0.98.
+    """
+    rows = []
+    for (split, name), part in of.groupby(["folder", "class"], sort=False):
+        size = part.groupby("patient").size()
+        effect = float((size**2).sum() / size.sum())
+        half = [1.96 * np.sqrt(0.98 * 0.02 * scale / size.sum()) for scale in (1, effect)]
+        rows.append({
+            "split": split, "class": name, "images": len(part), "patients": len(size),
+            "most_images_of_a_patient": int(size.max()),
+            "images_per_patient": {str(k): int(n) for k, n in size.value_counts().sort_index().items()},
+            "design_effect": effect, "effective_images": len(part) / effect,
+            "half_width": half[0], "half_width_by_patient": half[1],
+        })  # fmt: skip
+    sets = {split: set(part.patient) for split, part in of.groupby("folder")}
+    both = sorted(sets.get("train", set()) & sets.get("test", set()))
+    return {"by_split_and_class": rows, "patients_in_both_splits": both}
+
+
+def described(of: pd.DataFrame, column: str) -> dict:
+    """View or sex by folder and class, missing ones as `not stated`; for age its quartiles."""
+    if not of.described.any():
+        return {"available": False}
+    groups = of.groupby(["folder", "class"], sort=False)
+    if column == "age":
+        rows = [{"split": s, "class": c, "stated": int(part.age.notna().sum()), "images": len(part),
+                 **{k: part.age.quantile(q) for k, q in
+                    (("least", 0), ("lower_quartile", 0.25), ("median", 0.5),
+                     ("upper_quartile", 0.75), ("most", 1))}} for (s, c), part in groups]  # fmt: skip
+    else:
+        rows = [{"split": s, "class": c, **part[column].replace("", NOT_STATED).value_counts()}
+                for (s, c), part in groups]  # fmt: skip
+    return {"available": True, "by_split_and_class": rows}
+
+
+def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
+    """Images that the release makes of each COVID-19 training image, and what its copies look like.
+
+    `unchanged` is a copy whose hash differs by at most 8 bits; `moved a little` and `mirrored` are
+    recognised by agreement. Strong zooms and turns are beyond that: `too changed to tell`.
+    """
+    train = table[(table.label == 1) & table.image.str.startswith("train/")]
+    copies = train[train.augmented_from != ""]
+    if copies.empty:
+        return {"available": False}
+    number = copies.groupby("augmented_from").size()
+    here = set(train.image[train.augmented_from == ""])
+    number = pd.concat([number, pd.Series(0, index=sorted(here - set(number.index)))])
+    kinds = ("unchanged", "moved a little", "mirrored", "too changed to tell", "original missing")
+    seen = dict.fromkeys(kinds, 0)
+    for image, origin in zip(copies.image, copies.augmented_from, strict=True):
+        kind = "original missing"
+        if origin in here:
+            one, other = (images.open_radiograph(data / name) for name in (origin, image))
+            first, second = look(one), look(other)
+            as_is, turned = agreements(first, [second, look(ImageOps.mirror(other))])
+            kind = "moved a little" if as_is >= turned else "mirrored"
+            kind = kind if max(as_is, turned) >= SAME else "too changed to tell"
+            kind = "unchanged" if np.bitwise_count(first.bits ^ second.bits).sum() <= 8 else kind
+        seen[kind] += 1
+    return {
+        "available": True, "stated_images_per_original": COPIES, "copies": len(copies),
+        "originals": len(number), "mean_images_per_original": float(1 + number.mean()),
+        "originals_by_copies": {str(k): int(n) for k, n in number.value_counts().sort_index().items()},
+        "originals_with_the_stated_number": int((number == COPIES - 1).sum()), "copies_look": seen,
+    }  # fmt: skip
+
+
+def acquisition(of: pd.DataFrame) -> list[dict]:
+    """ROC AUC with which one property alone tells COVID-19 from Non-COVID test images.
+
+    The training images decide how: a category scores its share of COVID-19 among them, a number
+    counts upwards or downwards. Images of which the property is not known are left out. The
+    intervals (95%, DeLong) take images for independent.
+    """
+    rows = []
+    for name in PROPERTIES:
+        known = of[of[name].notna() & (of[name] != "")]
+        train, test = (known[known.folder == folder] for folder in ("train", "test"))
+        row = {"property": name, "covid": int(test.label.sum())}
+        row["non_covid"] = len(test) - row["covid"]
+        if train.label.nunique() == 2 and test.label.nunique() == 2:
+            if name in NUMBERS:
+                rank = known[name].rank(pct=True)
+                up = intervals.auc(train.label, rank[train.index]) >= 0.5
+                score = rank[test.index] if up else 1 - rank[test.index]
+                rule = "more is COVID-19" if up else "less is COVID-19"
+            else:
+                share = train.groupby(name).label.mean().sort_values(ascending=False)
+                score = test[name].map(share).fillna(train.label.mean())
+                rule = " > ".join(share.index)
+            low, high = intervals.auc_interval(test.label, score)
+            row |= {"auc": intervals.auc(test.label, score), "low": low, "high": high, "rule": rule}
+        rows.append(row)
+    return rows
+
+
+def run(profile: Profile) -> dict:
+    """Audit the images of a run's manifest; written to its `audit.json`.
+
+    It is kept while images, tables and code are the same. Raises UserError for bad metadata tables
+    and unreadable external images, all at once.
+    """
+    data, external = profile.data_folder, profile.external and Path(profile.external)
+    path = profile.folder / "audit.json"
+    table = manifest.read(profile.folder / "manifest.csv")
+    tables = metadata(data)
+    of = facts(table, tables)
+    outside = [external / image for image in external_images(external).image] if external else []
+    if refused := images.check(outside):
+        raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
+    code = runs.code_digest(sys.modules[__name__], images, manifest, evaluation)
+    stamp = runs.digest([
+        code, runs.file_digest(LIST), table.to_csv(),
+        {name: rows.to_csv() for name, rows in tables.items()},
+        [[str(path.relative_to(external)), runs.file_digest(path)] for path in outside],
+    ])  # fmt: skip
+    if runs.done(path, stamp):
+        return runs.read_json(path)
+    audit = {
+        "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
+        "counts": counts(table), "findings": findings(table), "metadata": unmatched(of, tables),
+        "patients": patients(of),
+        "views": described(of, "view"), "sex": described(of, "sex"), "age": described(of, "age"),
+        "acquisition": acquisition(of),
+        "released_augmentation": released_augmentation(table, data),
+        "near_duplicates": near_duplicates(of, data, external),
+    }  # fmt: skip
+    audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
+    runs.write_json(path, plain(audit))
+    runs.mark_done(path, stamp)
+    return plain(audit)
+
+
+def plain(data):
+    """`data` as JSON has it: no NaN, no numpy, floats to 4 places."""
+    if isinstance(data, dict):
+        return {str(key): plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(value) for value in data]
+    value = data.item() if isinstance(data, np.generic) else data
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None
+    return value

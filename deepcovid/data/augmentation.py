@@ -1,0 +1,111 @@
+"""The fivefold offline augmentation of training positives, and the transforms models see."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torchvision.transforms import v2
+
+from deepcovid.data import images, manifest
+from deepcovid.profiles import Profile
+from deepcovid.runs import digest, replacing
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision documents
+
+# Section 3 of the paper names flips, small rotations and small distortions, without their sizes;
+# these leave a chest a chest.
+DISTORT = v2.Compose(
+    [
+        v2.RandomHorizontalFlip(),
+        v2.RandomRotation(degrees=10, interpolation=v2.InterpolationMode.BILINEAR),
+        v2.RandomPerspective(distortion_scale=0.1, p=1.0),
+    ]
+)
+
+# for a model that is to hold elsewhere: no finding may hang on positioning or exposure
+MOVED = v2.Compose(
+    [
+        v2.RandomHorizontalFlip(),
+        v2.RandomAffine(10, (0.06, 0.06), (0.85, 1.15)),
+        v2.ColorJitter(0.4, 0.4),
+    ]
+)
+
+
+def to_input(size: int, train_crop: str = "none") -> v2.Compose:
+    """What turns an 8-bit RGB image into a model's input, float32 of shape (3, size, size).
+
+    `none` resizes the whole image to a square, as the paper does. `random` takes a random part
+    (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does. `moved`
+    mirrors, turns, shifts, scales and exposes the whole image a little otherwise each time.
+    """
+    steps = {
+        "none": [v2.Resize((size, size), antialias=True)],
+        "random": [v2.RandomResizedCrop(size, antialias=True)],
+        "moved": [v2.Resize((size, size), antialias=True), MOVED],
+    }[train_crop]
+    to_float = v2.ToDtype(torch.float32, scale=True)
+    return v2.Compose([v2.ToImage(), *steps, to_float, v2.Normalize(MEAN, STD)])
+
+
+def seeded(transform, seed: int, *key) -> object:
+    """`transform` of an image with random numbers that depend on `seed` and `key` alone."""
+
+    def apply(image):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(digest([seed, *key]), 16) % 2**63)
+            return transform(image)
+
+    return apply
+
+
+def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed: int = 0):
+    """Write `per_original - 1` distorted copies of each training positive of `table`.
+
+    Returns their manifest rows; `image` is `augmented/...`, relative to the parent of `out`.
+    The same seed gives the same pixels. Nothing is written for validation or test.
+    """
+    if per_original == 1:
+        return table.iloc[:0].copy()
+    source = manifest.originals(table)
+    source = source[(source.split == "train") & (source.label == 1)]
+    rows = []
+    for row in source.to_dict("records"):
+        picture = images.open_radiograph(folder / row["image"])
+        for k in range(1, per_original):
+            path = out / f"{Path(row['image']).name}-copy{k}.png"
+            with replacing(path) as partial:
+                seeded(DISTORT, seed, row["sha1"], k)(picture).save(partial, compress_level=1)
+            rows.append(
+                row
+                | images.facts(path)
+                | {"image": f"{out.name}/{path.name}", "augmented_from": row["image"]}
+            )
+    return pd.DataFrame(rows, columns=table.columns)
+
+
+def run(profile: Profile) -> pd.DataFrame:
+    """Write `training.csv`, the images a run trains on: manifest rows, augmented as it says.
+
+    `augment_positives` is `release` (the release's own copies) or the number of images per
+    original that the training set holds, the original itself among them.
+    """
+    table = manifest.read(profile.folder / "manifest.csv")
+    train = table[table.split == "train"]
+    if profile.augment_positives == "release":
+        manifest.refuse_without_copies(profile.data_folder)
+        made = train.iloc[:0]
+    else:
+        train = manifest.originals(train)
+        out = profile.folder / "augmented"
+        made = copies(table, profile.data_folder, out, profile.augment_positives)
+    training = pd.concat([train, made], ignore_index=True)
+    with replacing(profile.folder / "training.csv") as partial:
+        training.to_csv(partial, index=False, lineterminator="\n")
+    return training
+
+
+def locate(profile: Profile, image: str) -> Path:
+    """The file of a manifest's or training table's image."""
+    made = image.startswith("augmented/")
+    return (profile.folder if made else profile.data_folder) / image

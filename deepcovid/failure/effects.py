@@ -1,0 +1,98 @@
+"""TODO: what failure/effects is."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+
+from deepcovid import runs
+from deepcovid.failure.ablation import FACTORS, FAILED, LEVELS, MEASURES
+
+# ablation: what it says
+
+
+def at(table: pd.DataFrame, **fixed) -> pd.DataFrame:
+    """The rows of an ablation with the given entries."""
+    for name, value in fixed.items():
+        table = table[table[name] == value]
+    return table
+
+
+def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") -> pd.DataFrame:
+    """Main effects and two-way interactions of two-level factors on an outcome, largest first.
+
+    `effect`: for a factor, the mean outcome at its second level less that at its first (levels as
+    in `LEVELS`), whatever the others; for a pair, half of how much the one's effect changes with
+    the other. 95% intervals by least squares, the residual being the spread over seeds and what
+    higher interactions leave. `share` of the outcome's variance, which adds up over a balanced
+    table (what is missing to 1 is the residual).
+    """
+    factors = [f for f in factors if table[f].nunique() > 1]
+    coded = pd.DataFrame({"outcome": table[outcome].to_numpy(dtype=float)})
+    change = {}
+    for factor in factors:
+        known = LEVELS.get(factor, {})
+        levels = [v for v in known if v in set(table[factor])] or sorted(table[factor].unique())
+        if len(levels) != 2 or set(table[factor]) - set(levels):
+            raise runs.UserError(f"Effects need two levels; {factor} has {', '.join(levels)}.")
+        coded[factor] = np.where(table[factor] == levels[1], 1.0, -1.0)
+        change[factor] = f"{levels[0]} -> {levels[1]}"
+    fit = ols(f"outcome ~ ({' + '.join(factors)}) ** 2", coded).fit()
+    squares = anova_lm(fit).sum_sq
+    total = squares.sum()
+    interval = fit.conf_int()
+    rows = []
+    for term in fit.params.index.drop("Intercept"):
+        names = term.split(":")
+        rows.append(
+            {
+                "term": " x ".join(names),
+                "change": change[term] if len(names) == 1 else "",
+                "effect": 2 * fit.params[term],
+                "low": 2 * interval.loc[term, 0],
+                "high": 2 * interval.loc[term, 1],
+                "p": fit.pvalues[term],
+                "share": squares[term] / total if total else 0.0,
+            }
+        )
+    found = pd.DataFrame(rows).set_index("term")
+    return found.loc[found.effect.abs().sort_values(ascending=False, kind="stable").index]
+
+
+def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.DataFrame:
+    """Mean, lowest and highest of outcomes over the seeds of each cell, in the order of `LEVELS`."""
+    groups = table.groupby(list(by))
+    found = groups[list(outcomes)].agg(["mean", "min", "max"])
+    found["trainings", ""] = groups.size()
+    levels = {name: {v: i for i, v in enumerate(LEVELS.get(name, {}))} for name in by}
+    return found.sort_index(
+        key=lambda index: index.map(levels[index.name]) if levels[index.name] else index
+    )
+
+
+def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
+    """The failed recipe and each change of one setting in it, by what they come to.
+
+    `fixed` says which rows to compare (backbone, `after`, selection) and the settings of the
+    failed recipe that differ from `FAILED`. Means over trainings; `least` and `most` sensitivity.
+    """
+    part = at(table, **{k: v for k, v in fixed.items() if k in table and k not in LEVELS})
+    base = {k: v for k, v in (FAILED | fixed).items() if k in LEVELS}
+    rows = []
+    for factor, levels in LEVELS.items():
+        for level in levels:
+            cells = at(part, **(base | {factor: level}))
+            changed = level != base[factor]
+            if cells.empty or (not changed and rows):
+                continue
+            name = f"{factor}: {level}" if changed else "the failed recipe"
+            span = {"least": cells.sensitivity.min(), "most": cells.sensitivity.max()}
+            means = cells[list(MEASURES)].mean()
+            rows.append({"change": name, "trainings": len(cells), **means, **span})
+    return pd.DataFrame(rows).set_index("change")
+
+
+def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those seeds for which as many cells are there as for any: a balanced table."""
+    cells = table.groupby("seed").seed.transform("size")
+    return table[cells == cells.max()]

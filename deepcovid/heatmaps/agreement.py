@@ -1,0 +1,107 @@
+"""TODO: what heatmaps/agreement is."""
+
+import numpy as np
+import torch
+from scipy import ndimage, stats
+
+from deepcovid.heatmaps.maps import FILL, grey, probability
+from deepcovid.models import networks
+from deepcovid.models.features import to_device
+from deepcovid.runs import UserError
+
+STEPS, CURVES = 20, 32  # of an insertion or deletion curve, and images it is a mean of
+SCORES = ("pointing", "mass", "iou", "average_precision")
+
+
+def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """How a map (height, width) agrees with a bool mask; all values 0 to 1, 1 is best.
+
+    `pointing` (Zhang et al. 2018): share of the map's highest pixels that lie in the mask, 0 or 1
+    for a single peak. `mass`: share of the positive values' sum inside. `iou`: intersection over
+    union of the mask and as many highest pixels. `average_precision`: of the values as scores of
+    pixels. `area`: share of the image that is mask, what an even map's mass gives; a map without
+    positive values counts as even.
+    """
+    heat, mask = np.asarray(heat, dtype=float), np.asarray(mask, dtype=bool)
+    if heat.shape != mask.shape:
+        raise UserError(f"The map is {heat.shape} px, its mask {mask.shape}: they must be alike.")
+    if not mask.any() or not np.isfinite(heat).all():
+        raise UserError("Agreement needs a mask that is not empty and a map of finite values.")
+    positive = np.maximum(heat, 0)
+    order = np.argsort(-heat.ravel(), kind="stable")
+    found = mask.ravel()[order].cumsum()  # pixels of the mask among the highest
+    both = found[mask.sum() - 1]
+    # scikit-learn's average precision, without what it checks for each of thousands of maps
+    ends = np.flatnonzero(np.diff(heat.ravel()[order], append=-np.inf))
+    precision, recall = found[ends] / (ends + 1), found[ends] / mask.sum()
+    return {
+        "area": float(mask.mean()),
+        "pointing": float(mask[heat == heat.max()].mean()),
+        "mass": float(positive[mask].sum() / positive.sum() if positive.any() else mask.mean()),
+        "iou": float(both / (2 * mask.sum() - both)),
+        "average_precision": float(precision @ np.diff(recall, prepend=0)),
+    }
+
+
+def random_maps(n: int, shape: tuple[int, int], window: int, seed: int = 0) -> np.ndarray:
+    """Smooth random maps (n, *shape): noise, averaged over a square `window` as occlusion is.
+
+    Noise from pixel to pixel would be too weak a rival: its peak and its mass scatter as no
+    occlusion map's do. Opposite sides are joined, so that no place is favoured.
+    """
+    noise = np.random.default_rng(seed).standard_normal((n, *shape), dtype=np.float32)
+    return ndimage.uniform_filter(noise, (0, window, window), mode="wrap")
+
+
+def by_chance(masks: np.ndarray, window: int, draws: int, seed: int = 0) -> dict:
+    """`agreement` of random maps with masks (n, height, width): mean and 95% interval.
+
+    Each draw gives every mask a random map and takes the mean over the masks; the interval is of
+    those means.
+    """
+    means = {name: [] for name in SCORES}
+    for draw in range(draws):
+        maps = random_maps(len(masks), masks.shape[1:], window, seed + draw)
+        rows = [agreement(*pair) for pair in zip(maps, masks, strict=True)]
+        for name, values in means.items():
+            values.append(np.mean([row[name] for row in rows]))
+    return {
+        name: [float(v) for v in (np.mean(values), *np.quantile(values, (0.025, 0.975)))]
+        for name, values in means.items()
+    }
+
+
+def perturbed(model, inputs: torch.Tensor, maps: np.ndarray, fill: float = FILL) -> dict:
+    """P(COVID-19) while pixels are covered, or shown, from the map's highest on (RISE, 2018).
+
+    Gives `deletion` and `insertion`, each (n, STEPS + 1): the rows start at the whole image and at
+    a grey one. A good map's deletion curve falls soon, its insertion curve rises soon.
+    """
+    if maps.shape != (len(inputs), *inputs.shape[2:]):
+        raise UserError(f"Maps {maps.shape} do not belong to inputs {tuple(inputs.shape)}.")
+    paint, found = grey(fill).to(inputs.device), {"deletion": [], "insertion": []}
+    for picture, heat in zip(inputs, maps, strict=True):
+        rank = np.empty(heat.size)
+        rank[np.argsort(-heat.ravel(), kind="stable")] = np.arange(heat.size) / heat.size
+        share = np.linspace(0, 1, STEPS + 1)[:, None, None, None]
+        taken = torch.from_numpy(rank.reshape(heat.shape) < share).to(inputs.device)
+        found["deletion"].append(probability(model, torch.where(taken, paint, picture)))
+        found["insertion"].append(probability(model, torch.where(taken, picture, paint)))
+    return {name: np.array(curves) for name, curves in found.items()}
+
+
+def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of each map with its other, -1 to 1; 0 where one is even."""
+    rows = []
+    for heat, other in zip(maps, others, strict=True):
+        even = np.ptp(heat) == 0 or np.ptp(other) == 0
+        rows.append(0.0 if even else stats.spearmanr(heat.ravel(), other.ravel()).statistic)
+    return np.array(rows)
+
+
+def randomised(model: networks.Classifier, name: str, seed: int) -> dict[str, networks.Classifier]:
+    """The model with a new random head, and with all weights new (Adebayo et al. 2018)."""
+    fresh, _ = networks.build(name, "random", seed)
+    device = next(model.parameters()).device
+    head = networks.Classifier(model.backbone, fresh.head, model.last_conv)
+    return {"head": to_device(head, device), "all": to_device(fresh, device)}

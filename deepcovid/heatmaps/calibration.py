@@ -1,0 +1,116 @@
+"""TODO: what heatmaps/calibration is."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch import nn
+
+from deepcovid import profiles, runs
+from deepcovid.data import augmentation, phantom
+from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance
+from deepcovid.heatmaps.maps import grad_cam, occlusion, probability
+from deepcovid.heatmaps.study import pictures_of, rounded
+from deepcovid.metrics import intervals
+from deepcovid.metrics.intervals import patient_interval
+from deepcovid.models import networks, training
+from deepcovid.models.features import to_device
+
+DRAWS = 100  # of random maps, for an interval
+SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}  # of the calibration
+
+
+def network(seed: int) -> networks.Classifier:
+    """A small convolutional network, for phantoms of `SIDE` px."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers, before = [], 3
+        for depth, width in enumerate((8, 16, 32, 64, 64)):
+            layers += [nn.Conv2d(before, width, 3, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(width), nn.ReLU()] + [nn.MaxPool2d(2)] * (depth < 3)
+            before = width
+        backbone = nn.Sequential(nn.Sequential(*layers), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return networks.Classifier(backbone, nn.Linear(before, 2), "0")
+
+
+def twins(first: int, n: int, shortcut: str | None):
+    """`n` phantom patients from seed `first` on, each drawn without finding and with COVID-19.
+
+    Only the lesion tells the two apart, and the `shortcut`, which COVID-19 bears. Gives inputs
+    (2n, 3, SIDE, SIDE), labels, and bool masks of the lesion and of the box around the shortcut.
+    """
+    pictures, lesions, marks = [], [], []
+    for seed in range(first, first + n):
+        pictures.append(phantom.radiograph("No Finding", seed, SIDE).image)
+        plain = drawn = phantom.radiograph("COVID-19", seed, SIDE)
+        if shortcut:
+            drawn = phantom.radiograph("COVID-19", seed, SIDE, shortcut)
+        pictures.append(drawn.image)
+        lesions.append(plain.lesion)
+        marks.append(np.zeros_like(plain.lesion))
+        for box in ndimage.find_objects((drawn.image != plain.image).astype(int)):
+            marks[-1][box] = True
+    change = augmentation.to_input(SIDE)
+    inputs = torch.stack([change(Image.fromarray(p).convert("RGB")) for p in pictures])
+    label = torch.tensor([0, 1] * n)
+    return inputs.contiguous(memory_format=torch.channels_last), label, lesions, marks
+
+
+def taught(shortcut: str | None = None, seed: int = 0) -> networks.Classifier:
+    """`network`, trained on `PATIENTS` twins with or without a shortcut; seconds on a CPU."""
+    model = network(seed)
+    inputs, label, *_ = twins(1_000 + 100_000 * seed, PATIENTS, shortcut)
+    recipe = profiles.load("demo", {"epochs": EPOCHS[shortcut], "learning_rate": 1e-3}
+                           | {"trainable": "head", "batch_norm": "train", "selection": "last"})  # fmt: skip
+    # for `fit` the whole network is a head, and the images are the features it reads
+    whole = networks.Classifier(nn.Identity(), to_device(model, torch.device("cpu")), "")
+    training.fit(recipe, whole, {"train": training.Inputs(label, cached=inputs)}, seed)
+    return model.eval().requires_grad_(False)
+
+
+def calibrate(folder: Path, n: int = 16) -> dict:
+    """Do the maps show what a model is known to look at? `calibration.json` and `.npz`, cached.
+
+    Two networks, `lesion` trained without and `marker` trained with a planted corner marker, each
+    on `n` new phantoms with COVID-19. Per network: ROC AUC, and `agreement` of each method's maps
+    with the masks of lesion and marker, mean and 95% interval, beside random maps.
+    """
+    path = folder / "calibration.json"
+    stamp = runs.code_digest(phantom, networks, training, sys.modules[__name__])
+    if runs.done(path, stamp):
+        return runs.read_json(path)
+    found, kept = {}, {}
+    for name, shortcut in (("lesion", None), ("marker", "marker")):
+        model = taught(shortcut)
+        inputs, label, lesions, marks = twins(900_000, n, shortcut)
+        score, ill = probability(model, inputs), inputs[label == 1]
+        window = SIDE // 7
+        # no map resolves less than a window, so that the marker's box is widened by half of one
+        marks = [ndimage.binary_dilation(m, np.ones((3, 3)), window // 2) for m in marks]
+        maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name)}
+        maps["Grad-CAM"] = grad_cam(model, ill)
+        rows = {}
+        masks = {"lesion": lesions, "marker": marks} if shortcut else {"lesion": lesions}
+        for mask, of in masks.items():
+            rows[mask] = {"random maps": by_chance(np.array(of), window, DRAWS)}
+            for method, heat in maps.items():
+                each = pd.DataFrame([agreement(*pair) for pair in zip(heat, of, strict=True)])
+                rows[mask][method] = {s: patient_interval(each[s], range(n)) for s in SCORES}
+        found[name] = {
+            "auc": float(intervals.auc(label, score)),
+            "phantoms": n,
+            "window": window,
+            "agreement": rows,
+        }
+        kept |= {f"{name} {method}": heat for method, heat in maps.items()}
+        kept |= {f"{name} pictures": pictures_of(ill), f"{name} scores": score[label == 1]}
+        kept[f"{name} masks"] = np.array(marks if shortcut else lesions)
+    with runs.replacing(folder / "calibration.npz") as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **kept)
+    runs.write_json(path, rounded(found))
+    runs.mark_done(path, stamp)
+    return runs.read_json(path)

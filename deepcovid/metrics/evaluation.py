@@ -1,0 +1,228 @@
+"""Sensitivity, specificity, ROC and their intervals, from scores alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    precision_recall_curve,
+    roc_curve,
+)
+
+from deepcovid.metrics.intervals import INTERVALS, auc, auc_interval, checked, proportion_interval
+from deepcovid.runs import UserError
+
+TARGET = 0.98  # the sensitivity at which the paper compares its models
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+COLUMNS = (
+    "model",
+    "seed",
+    "weights",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "average_precision",
+    "threshold",
+    "sensitivity",
+    "sensitivity_low",
+    "sensitivity_high",
+    "specificity",
+    "specificity_low",
+    "specificity_high",
+    "specificity_at_98_sensitivity",
+    "accuracy",
+    "null_accuracy",
+    "tp",
+    "fn",
+    "fp",
+    "tn",
+)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """A table image, split, label, score; UserError that names the file and what is wrong."""
+    table = pd.read_csv(path)
+    missing = {"image", "split", "label", "score"} - set(table)
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
+    for problem, rows in {
+        "no score from 0 to 1": ~table.score.between(0, 1),
+        "a label other than 0 or 1": ~table.label.isin([0, 1]),
+        "listed twice": table.image.duplicated(),
+    }.items():
+        if rows.any():
+            raise UserError(f"{path}: {table.image[rows].iloc[0]} has or is {problem}.")
+    return table
+
+
+def roc(label, score):
+    """False positive rate, sensitivity and threshold at every distinct score."""
+    return roc_curve(*checked(label, score), drop_intermediate=False)
+
+
+def precision_recall(label, score):
+    """Precision, recall and threshold at every distinct score."""
+    return precision_recall_curve(*checked(label, score))
+
+
+def average_precision(label, score) -> float:
+    return float(average_precision_score(*checked(label, score)))
+
+
+def confusion(label, score, threshold: float) -> dict[str, int]:
+    """tp, fn, fp, tn, where a score of at least `threshold` says COVID-19."""
+    label, score = checked(label, score)
+    said = score >= threshold
+    return {
+        "tp": int((said & (label == 1)).sum()),
+        "fn": int((~said & (label == 1)).sum()),
+        "fp": int((said & (label == 0)).sum()),
+        "tn": int((~said & (label == 0)).sum()),
+    }
+
+
+def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
+    """The highest threshold that reaches a sensitivity, and the specificity there."""
+    fpr, tpr, thresholds = roc(label, score)
+    first = np.argmax(tpr >= target)
+    return float(thresholds[first]), float(1 - fpr[first])
+
+
+def choose_threshold(label, score, rule: float | str) -> float:
+    """A threshold by rule: a number, `youden` (sensitivity + specificity), `sensitivity_98`."""
+    if not isinstance(rule, str):
+        return float(rule)
+    if rule == "sensitivity_98":
+        return at_sensitivity(label, score)[0]
+    fpr, tpr, thresholds = roc(label, score)
+    return float(thresholds[1:][np.argmax((tpr - fpr)[1:])])
+
+
+def summary(scores: pd.DataFrame, rule: float | str) -> dict:
+    """All numbers of `metrics.csv` but model, seed and weights, of the test split."""
+    test = scores[scores.split == "test"]
+    validation = scores[scores.split == "validation"]
+    if isinstance(rule, str) and validation.empty:
+        raise UserError(f"threshold {rule} is chosen on validation images, and there are none.")
+    threshold = choose_threshold(validation.label, validation.score, rule)
+    counts = confusion(test.label, test.score, threshold)
+    positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
+    low, high = auc_interval(test.label, test.score)
+    sensitivity = proportion_interval(counts["tp"], positives)
+    specificity = proportion_interval(counts["tn"], negatives)
+    return {
+        "auc": auc(test.label, test.score),
+        "auc_low": low,
+        "auc_high": high,
+        "average_precision": average_precision(test.label, test.score),
+        "threshold": threshold,
+        "sensitivity": counts["tp"] / positives,
+        "sensitivity_low": sensitivity[0],
+        "sensitivity_high": sensitivity[1],
+        "specificity": counts["tn"] / negatives,
+        "specificity_low": specificity[0],
+        "specificity_high": specificity[1],
+        "specificity_at_98_sensitivity": at_sensitivity(test.label, test.score)[1],
+        "accuracy": (counts["tp"] + counts["tn"]) / len(test),
+        "null_accuracy": max(positives, negatives) / len(test),
+        **counts,
+    }
+
+
+def bootstrap(
+    label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """95% percentile intervals by resampling patients, all images of a patient together.
+
+    Images of one patient resemble each other, so intervals that resample images are too narrow.
+    Each class is resampled by itself, as its number of patients was given. Without `patient` each
+    image counts as one. Gives intervals of auc, sensitivity and specificity at `threshold`, and
+    specificity_at_98_sensitivity. All resamples are computed at once, as weights of images:
+    scipy.stats.bootstrap knows neither clusters nor weights.
+    """
+    label, score = checked(label, score)
+    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    random = np.random.default_rng(seed)
+    weight = np.zeros((resamples, len(label)))
+    for value in (0, 1):
+        rows = np.flatnonzero(label == value)
+        names, group = np.unique(patient[rows], return_inverse=True)
+        draws = random.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
+        weight[:, rows] = draws[:, group]
+    # one column per distinct score, from the highest to the lowest
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    ordered = weight[:, order]
+    positive = np.add.reduceat(ordered * label[order], starts, axis=1)
+    negative = np.add.reduceat(ordered * (1 - label[order]), starts, axis=1)
+    tpr = positive.cumsum(1) / positive.sum(1, keepdims=True)
+    fpr = negative.cumsum(1) / negative.sum(1, keepdims=True)
+    # each negative counts the positives above it, and half of those beside it
+    above = tpr - 0.5 * positive / positive.sum(1, keepdims=True)
+    found = {
+        "auc": (above * negative).sum(1) / negative.sum(1),
+        "specificity_at_98_sensitivity": 1
+        - np.take_along_axis(fpr, np.argmax(tpr >= TARGET - 1e-12, axis=1)[:, None], axis=1)[:, 0],
+    }
+    said = int((score[order][starts] >= threshold).sum())
+    found["sensitivity"] = tpr[:, said - 1] if said else np.zeros(resamples)
+    found["specificity"] = 1 - fpr[:, said - 1] if said else np.ones(resamples)
+    return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
+
+
+def sweep(label, score, thresholds=THRESHOLDS) -> pd.DataFrame:
+    """Sensitivity and specificity over thresholds, each with the three intervals of a share."""
+    rows = []
+    for threshold in thresholds:
+        counts = confusion(label, score, threshold)
+        row = {"threshold": threshold}
+        for name, hit, miss in (("sensitivity", "tp", "fn"), ("specificity", "tn", "fp")):
+            n = counts[hit] + counts[miss]
+            row[name] = counts[hit] / n
+            for method in INTERVALS:
+                low, high = proportion_interval(counts[hit], n, method)
+                row[f"{name} {method}"] = f"{low:.3f} to {high:.3f}"
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("threshold")
+
+
+def optimism(scores: pd.DataFrame) -> pd.DataFrame:
+    """What thresholds chosen on validation give on test, beside those chosen on test itself."""
+    parts = {split: scores[scores.split == split] for split in ("validation", "test")}
+    test = parts["test"]
+    rows = []
+    for rule in ("youden", "sensitivity_98"):
+        for split, part in parts.items():
+            if part.empty:
+                continue
+            threshold = choose_threshold(part.label, part.score, rule)
+            counts = confusion(test.label, test.score, threshold)
+            rows.append(
+                {
+                    "rule": rule,
+                    "chosen on": split,
+                    "threshold": threshold,
+                    "sensitivity": counts["tp"] / (counts["tp"] + counts["fn"]),
+                    "specificity": counts["tn"] / (counts["tn"] + counts["fp"]),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["rule", "chosen on"])
+
+
+def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Reliability in equal-width bins of the score, Brier score, expected calibration error.
+
+    The table has a row per bin that is not empty: mean score, share of COVID-19, images. The error
+    is the mean distance between the first two, weighted by images.
+    """
+    label, score = checked(label, score)
+    observed, predicted = calibration_curve(label, score, n_bins=bins)
+    # scikit-learn's bins: a score on an edge belongs to the bin below it
+    index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], score)
+    images = np.bincount(index, minlength=bins)
+    table = pd.DataFrame({"score": predicted, "covid": observed, "images": images[images > 0]})
+    error = float(np.average(np.abs(observed - predicted), weights=table.images))
+    return table, {"brier": float(brier_score_loss(label, score)), "calibration_error": error}

@@ -1,0 +1,116 @@
+"""TODO: what metrics/intervals is."""
+
+import numpy as np
+from scipy.stats import norm, rankdata
+from statsmodels.stats.proportion import proportion_confint
+
+from deepcovid.runs import UserError
+
+
+def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> list[float]:
+    """Mean of values over images, and its 95% interval by resampling patients."""
+    values = np.asarray(values, dtype=float)
+    names, group = np.unique(np.asarray(patient), return_inverse=True)
+    draws = np.random.default_rng(seed).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), resamples
+    )
+    sums = np.bincount(group, values, len(names))
+    means = draws @ sums / (draws @ np.bincount(group))
+    return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
+
+
+INTERVALS = {"gaussian": "normal", "wilson": "wilson", "clopper_pearson": "beta"}
+
+
+def checked(label, score) -> tuple[np.ndarray, np.ndarray]:
+    """Labels 0 and 1, both there, and finite scores 0 to 1; UserError otherwise."""
+    label, score = np.asarray(label), np.asarray(score, dtype=float)
+    if not np.isin(label, [0, 1]).all() or len(np.unique(label)) < 2:
+        raise UserError("Metrics need labels 0 and 1, and images of both classes.")
+    if not ((score >= 0) & (score <= 1)).all():
+        raise UserError("Scores must be numbers from 0 to 1; some are not.")
+    return label.astype(int), score
+
+
+def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
+    """For each positive the share of negatives below it (ties half), and the reverse.
+
+    The means of both are the AUC; their variances make DeLong's (DeLong et al. 1988, by the
+    midranks of Sun and Xu 2014).
+    """
+    label, score = checked(label, score)
+    positive, negative = score[label == 1], score[label == 0]
+    ranks = rankdata(np.concatenate([positive, negative]))
+    above = (ranks[: len(positive)] - rankdata(positive)) / len(negative)
+    below = 1 - (ranks[len(positive) :] - rankdata(negative)) / len(positive)
+    return above, below
+
+
+def auc(label, score) -> float:
+    """Area under the ROC curve: how often a positive scores above a negative, ties half."""
+    return float(placements(label, score)[0].mean())
+
+
+def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
+    """DeLong's interval, on the logit scale so that it stays within 0 and 1.
+
+    At perfect separation the variance is 0 and the interval a point: too narrow, as any interval
+    from these data alone. With one positive or one negative there is none: (nan, nan).
+    """
+    above, below = placements(label, score)
+    if min(len(above), len(below)) < 2:
+        return float("nan"), float("nan")
+    value = above.mean()
+    error = np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
+    if error == 0:
+        return float(value), float(value)
+    half = norm.ppf((1 + level) / 2) * error / (value * (1 - value))
+    logit = np.log(value / (1 - value))
+    return tuple(float(1 / (1 + np.exp(-x))) for x in (logit - half, logit + half))
+
+
+def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
+    """95% interval of a share: `gaussian` (the paper's), `wilson` or `clopper_pearson`."""
+    if n < 1:
+        raise UserError("An interval of a share needs at least one image.")
+    low, high = proportion_confint(successes, n, method=INTERVALS[method])
+    return float(low), float(high)
+
+
+def delong_test(label, score, other) -> dict[str, float]:
+    """DeLong's paired test of two models on the same images (DeLong et al. 1988).
+
+    `difference` is the AUC of `score` less that of `other`, with its 95% interval; `p` two-sided.
+    Where the two rank alike, the difference is 0 and p is 1.
+    """
+    first, second = placements(label, score), placements(label, other)
+    if min(map(len, first)) < 2:
+        raise UserError("DeLong's test needs at least two images of each class.")
+    difference = float(first[0].mean() - second[0].mean())
+    error = np.sqrt(sum((a - b).var(ddof=1) / len(a) for a, b in zip(first, second, strict=True)))
+    if error == 0:
+        return {
+            "difference": difference,
+            "low": difference,
+            "high": difference,
+            "z": 0.0,
+            "p": 1.0 if difference == 0 else 0.0,
+        }
+    z = difference / error
+    half = norm.ppf(0.975) * error
+    return {
+        "difference": difference,
+        "low": float(difference - half),
+        "high": float(difference + half),
+        "z": float(z),
+        "p": float(2 * norm.sf(abs(z))),
+    }
+
+
+def standard_error(value: float, positives: int = 100, negatives: int = 3000) -> float:
+    """Standard error of an AUC that was published without one (Hanley and McNeil 1982)."""
+    q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
+    variance = (
+        value * (1 - value) + (positives - 1) * (q1 - value**2) + (negatives - 1) * (q2 - value**2)
+    ) / (positives * negatives)
+    return float(np.sqrt(variance))

@@ -1,0 +1,86 @@
+"""What is done to every picture before a model sees it, so that its origin shows less.
+
+`lungs`: cut to the box around the lungs: pictures are framed differently by each source.
+`coarse`: SIZE x SIZE pixels: sharpness and JPEG traces tell sources apart, opacities are larger.
+`equalise`: grey, the histogram made flat: CheXpert's pictures come so, other sources' do not.
+`only_lungs`: black outside the lungs: letters, collimator, arms and shoulders tell sources apart.
+`grey`: without colour.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from deepcovid.models import lungs
+from deepcovid.models.networks import state_digest
+from deepcovid.profiles import Profile
+
+SIZE = 96  # pixels a side
+ORDER = ("lungs", "coarse", "equalise", "only_lungs", "grey")
+SEGMENTED = {"lungs", "only_lungs"}  # the steps that need to know where the lungs are
+
+
+class Preparation:
+    """Changes a picture by the given steps, always in the order above; see `features.Change`.
+
+    `found` keeps the lungs of each path once they are found; several may share one.
+    """
+
+    def __init__(
+        self,
+        steps: tuple[str, ...],
+        segmenter: lungs.Segmenter | None = None,
+        found: dict[Path, np.ndarray] | None = None,
+    ):
+        self.steps = [step for step in ORDER if step in steps]
+        self.segmenter = segmenter if SEGMENTED & set(steps) else None
+        self.found = {} if found is None else found
+        # stands for all that the steps do
+        self.variant = " ".join(self.steps)
+        if self.segmenter is not None:
+            self.variant += f" {state_digest(segmenter)}"
+
+    def __call__(self, picture: Image.Image, path: Path) -> Image.Image:
+        if self.segmenter is not None and path not in self.found:
+            self.found[path] = lungs.find(self.segmenter, picture)
+        for step in self.steps:
+            picture = getattr(self, step)(picture, path)
+        return picture.convert("RGB")
+
+    def lungs(self, picture: Image.Image, path: Path) -> Image.Image:
+        sides = np.array(lungs.box(self.found[path])) * np.tile(picture.size, 2)
+        return picture.crop(tuple(sides.round().astype(int).tolist()))
+
+    def coarse(self, picture: Image.Image, path: Path) -> Image.Image:
+        return picture.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+    def equalise(self, picture: Image.Image, path: Path) -> Image.Image:
+        return ImageOps.equalize(picture.convert("L"))
+
+    def only_lungs(self, picture: Image.Image, path: Path) -> Image.Image:
+        mask = self.framed(Image.fromarray(self.found[path]), path).resize(picture.size)
+        return Image.composite(picture, Image.new(picture.mode, picture.size), mask)
+
+    def grey(self, picture: Image.Image, path: Path) -> Image.Image:
+        return picture.convert("L")
+
+    def framed(self, mask: Image.Image, path: Path) -> Image.Image:
+        """A mask of a picture that was prepared, cut as the picture was."""
+        return self.lungs(mask, path) if "lungs" in self.steps else mask
+
+
+def run(profile: Profile) -> None:
+    """Fit what a run's preparation needs, before several jobs ask for it."""
+    if SEGMENTED & set(profile.preparation):
+        lungs.run(profile.folder, profile.data_folder)
+
+
+def of(profile: Profile) -> Preparation | None:
+    """A run's preparation; None where its profile says `none`."""
+    if profile.preparation == ("none",):
+        return None
+    run(profile)
+    found = SEGMENTED & set(profile.preparation)
+    segmenter = lungs.load(profile.folder / "lungs.pt") if found else None
+    return Preparation(profile.preparation, segmenter)

@@ -1,0 +1,156 @@
+"""TODO: what shortcuts/looks is."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import nn
+
+from deepcovid import runs
+from deepcovid.data.augmentation import MEAN, STD
+from deepcovid.models.features import Change
+from deepcovid.runs import UserError
+
+SIDES = (0.2, 0.4, 0.6, 0.75, 0.9)  # of the central part, as a share of each side of the picture
+CENTRES = (0.75, 0.5, 0.25, 0.1)
+BLUR = 1 / 16  # standard deviation, in shorter sides of the picture
+COARSE = 8  # pixels a side
+BINS = 32  # of the grey-level histogram
+GRID = 256  # pixels a side at which lung masks are kept
+EVER = 0.05  # a place counts as lung where so many of the masks have lung
+FRAME = "outer 12.5% of each side"
+
+
+def box(size: tuple[int, int], side: float) -> tuple[slice, slice]:
+    """Rows and columns of the central part of a (width, height) picture, `side` of each side."""
+    width, height = size
+    x, y = round(width * (1 - side) / 2), round(height * (1 - side) / 2)
+    return slice(y, height - y), slice(x, width - x)
+
+
+def without_centre(picture: Image.Image, path: Path, side: float) -> Image.Image:
+    """The central part black."""
+    pixels = np.array(picture)
+    pixels[box(picture.size, side)] = 0
+    return Image.fromarray(pixels)
+
+
+def only_centre(picture: Image.Image, path: Path, side: float) -> Image.Image:
+    """All but the central part black."""
+    pixels, inside = np.array(picture), box(picture.size, side)
+    result = np.zeros_like(pixels)
+    result[inside] = pixels[inside]
+    return Image.fromarray(result)
+
+
+def masked(picture: Image.Image, path: Path, masks: np.ndarray, keep: bool) -> Image.Image:
+    """Black inside a mask, or, with `keep`, outside it. `masks` is bool, (n, GRID, GRID).
+
+    Which of them a picture gets hangs on its name alone: its class must not show in the mask.
+    """
+    own = masks[int(runs.digest("/".join(path.parts[-3:])), 16) % len(masks)]
+    own = np.array(Image.fromarray(own).resize(picture.size, Image.Resampling.NEAREST))
+    pixels = np.array(picture)
+    pixels[own != keep] = 0
+    return Image.fromarray(pixels)
+
+
+def blurred(picture: Image.Image, path: Path) -> Image.Image:
+    """Gaussian blur of BLUR shorter sides."""
+    return picture.filter(ImageFilter.GaussianBlur(BLUR * min(picture.size)))
+
+
+def coarse(picture: Image.Image, path: Path) -> Image.Image:
+    """Mean colours of COARSE x COARSE fields."""
+    small = picture.resize((COARSE, COARSE), Image.Resampling.BOX)
+    return small.resize(picture.size, Image.Resampling.NEAREST)
+
+
+def lung_masks(data: Path) -> np.ndarray:
+    """The lung masks of training images, whichever class has any: bool (n, GRID, GRID), n from 0."""
+    masks = []
+    for path in sorted((data / "lung-masks" / "train").rglob("*.png")):
+        try:
+            with Image.open(path) as file:
+                small = file.convert("1").resize((GRID, GRID), Image.Resampling.NEAREST)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read as a lung mask: {error}") from None
+        masks.append(np.array(small))
+    return np.array(masks, dtype=bool).reshape(-1, GRID, GRID)
+
+
+class Pooled(nn.Module):
+    """A backbone's last map averaged over its places: (n, channels)."""
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values = self.backbone(x)
+        return values.mean((2, 3)) if values.ndim == 4 else values
+
+
+class Histogram(nn.Module):
+    """The share of pixels in each of BINS equal ranges of grey: (n, BINS)."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(STD)[:, None, None])
+        self.register_buffer("bins", torch.arange(BINS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        grey = (x * self.std + self.mean).mean(1).flatten(1)
+        index = (grey * BINS).long().clamp(0, BINS - 1)
+        return torch.stack([torch.bincount(row, minlength=BINS) for row in index]) / grey.shape[1]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at images: what is `seen` of them, and by which `network`."""
+
+    kind: str
+    seen: str
+    share: float | None = None  # of the picture's area that is left
+    change: Change | None = None
+    variant: str = ""  # stands for all of `change`
+    network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
+
+
+def looks(masks: np.ndarray) -> list[Look]:
+    """All looks; those at the lungs only where there are masks."""
+    found = [Look("whole", "whole picture", 1.0)]
+    for side in SIDES:
+        change = partial(without_centre, side=side)
+        seen = f"outer {50 * (1 - side):.3g}% of each side"
+        found.append(Look("border", seen, 1 - side**2, change, f"without centre {side}"))
+    for side in CENTRES:
+        change = partial(only_centre, side=side)
+        found.append(
+            Look(
+                "centre", f"central {side:.0%} of each side", side**2, change, f"only centre {side}"
+            )
+        )
+    if len(masks):
+        ever = (masks.mean(0) > EVER)[None]
+        sets = {"lungs": masks, "wherever lungs may be": ever}
+        for name, some in sets.items():
+            stamp = runs.digest(np.packbits(some).tobytes().hex())
+            for keep in (False, True):
+                share = float(some.mean() if keep else 1 - some.mean())
+                change = partial(masked, masks=some, keep=keep)
+                seen = f"only {name}" if keep else f"without {name}"
+                found.append(Look("lungs", seen, share, change, f"masked {keep} {stamp}"))
+    found += [
+        Look("coarse", "blurred", None, blurred, f"blurred {BLUR}"),
+        Look("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, f"coarse {COARSE}"),
+        Look("grey levels", f"histogram of {BINS} grey levels", network="none"),
+        Look("untrained", "whole picture", 1.0, network="untrained"),
+    ]
+    frame = next(look for look in found if look.seen == FRAME)
+    found.append(replace(frame, kind="untrained", network="untrained"))
+    return found

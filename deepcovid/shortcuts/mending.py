@@ -1,0 +1,300 @@
+"""What can be taken from the pictures so that the score holds in another hospital?
+
+Each step prepares all pictures alike (see `preparation`), fits a logistic regression to what a
+frozen backbone makes of the training images, and is judged inside and outside. Which step is kept
+is decided on training images alone, by `chosen`; other collections are looked at, never asked.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.model_selection import StratifiedGroupKFold
+from tqdm.auto import tqdm
+
+from deepcovid import runs
+from deepcovid.data import images, manifest
+from deepcovid.data.augmentation import MOVED, seeded
+from deepcovid.metrics import evaluation, intervals
+from deepcovid.models import features, lungs, networks, preparation
+from deepcovid.models.preparation import Preparation
+from deepcovid.profiles import Profile
+from deepcovid.runs import UserError
+from deepcovid.shortcuts import external, looks, measure
+
+FOLDS = 5
+SIDE = 0.75  # of the central part that is black where only the border is left
+COPIES = 3  # of each training image, moved, where a step adds such
+
+
+@dataclass(frozen=True)
+class Step:
+    """One way to mend: what is done to pictures, and to the training set."""
+
+    does: str
+    preparation: tuple[str, ...] = ()
+    copies: int = 0  # moved copies of each training image
+    matched: bool = False  # both classes weighted to the same mix of views
+
+
+LADDER = (
+    Step("nothing"),
+    Step("grey", ("grey",)),
+    Step("equalised", ("equalise",)),
+    Step("coarse", ("coarse",)),
+    Step("coarse, equalised", ("coarse", "equalise")),
+    Step("cut to the lungs", ("lungs",)),
+    Step("cut to the lungs, equalised", ("lungs", "equalise")),
+    Step("cut to the lungs, coarse, equalised", ("lungs", "coarse", "equalise")),
+    Step("only the lungs, coarse, equalised", ("lungs", "coarse", "equalise", "only_lungs")),
+)
+# what is done to the training set, on top of the chosen step
+MORE = (("moved copies", {"copies": COPIES}), ("views matched", {"matched": True}))
+COLUMNS = (
+    "step", "preparation", "copies", "matched",
+    "cv", "cv_border", "cv_frame", "gap", "chosen",
+    "test", "test_low", "test_high", "test_border", "test_frame",
+    "external", "external_low", "external_high", "external_border", "external_frame",
+    "with_duplicates", "source", "positives", "negatives",
+)  # fmt: skip
+
+
+class Bench:
+    """The images of a run, those from outside, and what looks at them."""
+
+    def __init__(self, profile: Profile):
+        here = measure.collection(
+            manifest.read(profile.folder / "manifest.csv"), profile.data_folder
+        )
+        folder = Path(profile.external)
+        there = external.table(folder)
+        there["duplicate"] = external.duplicates(profile, there)
+        there["path"] = [folder / image for image in there.image]
+        there["folder"] = "external"
+        self.of = pd.concat([here, there], ignore_index=True)
+        self.of["duplicate"] = self.of.duplicate.fillna("")
+        self.train, self.test = (self.of.folder == part for part in ("train", "test"))
+        self.outside = (self.of.folder == "external").to_numpy()
+        self.fresh = self.outside & (self.of.duplicate == "").to_numpy()
+        if self.of.label[self.fresh].nunique() < 2:
+            raise UserError(f"No class of {folder} may be all duplicates of {profile.data}.")
+        self.eyes, self.found, self.framed = measure.Eyes(profile), {}, {}
+        lungs.run(profile.folder, profile.data_folder)
+        self.segmenter = lungs.load(profile.folder / "lungs.pt")
+
+    def stamp(self) -> list:
+        code = runs.code_digest(
+            sys.modules[__name__], preparation, lungs, measure, evaluation, features
+        )
+        given = self.of.drop(columns="path").astype(str).to_numpy().tolist()
+        return [code, given, self.eyes.stamp(), networks.state_digest(self.segmenter)]
+
+    def prepare(self, step: Step) -> Preparation | None:
+        if not step.preparation:
+            return None
+        return Preparation(step.preparation, self.segmenter, self.found)
+
+    def values(self, step: Step, border: bool = False, copy: int = 0) -> np.ndarray:
+        """What the network makes of all pictures; of training pictures only, where moved."""
+        prepare = self.prepare(step)
+        variant = prepare.variant if prepare else ""
+        variant += (f" border {SIDE}" if border else "") + (f" moved {copy}" if copy else "")
+        change = partial(changed, prepare=prepare, border=border, copy=copy) if variant else None
+        look = looks.Look("mending", f"{step.does}{variant}", None, change, variant)
+        return self.eyes.values(self.of[self.train] if copy else self.of, look)
+
+    def frames(self, step: Step) -> np.ndarray:
+        """Where the lungs lie in each picture as the step leaves it: box and area, (n, 5)."""
+        if step.preparation in self.framed:
+            return self.framed[step.preparation]
+        rows, prepare = [], self.prepare(step)
+        for path in tqdm(self.of.path, desc=f"lungs: {step.does}", unit="image"):
+            if path not in self.found or "lungs" in step.preparation:
+                picture = images.open_radiograph(path)
+            if path not in self.found:
+                self.found[path] = lungs.find(self.segmenter, picture)
+            lung = self.found[path]
+            if "lungs" in step.preparation:  # the other steps move nothing
+                lung = lungs.find(self.segmenter, prepare(picture, path))
+            rows.append([*lungs.box(lung), lung.mean()])
+        self.framed[step.preparation] = np.array(rows)
+        return self.framed[step.preparation]
+
+
+def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:
+    if prepare:
+        picture = prepare(picture, path)
+    if copy:
+        picture = seeded(MOVED, copy, "/".join(path.parts[-3:]))(picture)
+    return looks.without_centre(picture, path, SIDE) if border else picture
+
+
+def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
+    """One for each image; where `matched`, such that each view weighs the same in both classes.
+
+    Views that only one class has weigh nothing.
+    """
+    if not matched:
+        return np.ones(len(of))
+    views = pd.crosstab(of.label, of["view"])
+    shared = views.columns[(views > 0).all()]
+    if not len(shared):
+        raise UserError("No view occurs in both classes of the training images.")
+    wanted = views[shared].sum() / views[shared].to_numpy().sum()
+    found = views[shared].div(views[shared].sum(axis=1), axis=0)
+    factor = wanted / found
+    return np.array([
+        factor.at[label, view] if view in shared else 0.0
+        for label, view in zip(of.label, of["view"], strict=True)
+    ])  # fmt: skip
+
+
+def judged(
+    bench: Bench, values: np.ndarray, kind: str, step: Step, moved=()
+) -> dict[str, np.ndarray]:
+    """Scores of training images by models fitted without their patients, and of all other images.
+
+    `moved` are further values of the training images, fitted beside the first.
+    """
+    of, own = bench.of[bench.train], values[bench.train.to_numpy()]
+    label, weight = of.label.to_numpy(), weights(of, step.matched)
+
+    def fit(rows):
+        x = np.concatenate([own[rows], *(more[rows] for more in moved)])
+        times = 1 + len(moved)
+        return measure.regression(kind).fit(
+            x, np.tile(label[rows], times), logisticregression__sample_weight=np.tile(weight[rows], times)
+        )  # fmt: skip
+
+    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    held = np.empty(len(of))
+    for rows, left_out in split.split(own, label, of.patient):
+        held[left_out] = fit(rows).predict_proba(own[left_out])[:, 1]
+    return {"cv": held, "all": fit(np.arange(len(of))).predict_proba(values)[:, 1]}
+
+
+def row(bench: Bench, step: Step) -> dict:
+    """All numbers of one step."""
+    moved = [bench.values(step, copy=k) for k in range(1, step.copies + 1)]
+    moved_border = [bench.values(step, True, k) for k in range(1, step.copies + 1)]
+    label, test = bench.of.label.to_numpy(), bench.test.to_numpy()
+    found = {
+        "": judged(bench, bench.values(step), "network", step, moved),
+        "_border": judged(bench, bench.values(step, True), "network", step, moved_border),
+        "_frame": judged(bench, bench.frames(step), "table", step),
+    }
+    result = {
+        "step": step.does, "preparation": ",".join(step.preparation) or "none",
+        "copies": step.copies, "matched": step.matched,
+    }  # fmt: skip
+    parts = {"test": test, "external": bench.fresh}
+    for end, scores in found.items():
+        result[f"cv{end}"] = intervals.auc(label[bench.train], scores["cv"])
+        for name, part in parts.items():
+            result[f"{name}{end}"] = intervals.auc(label[part], scores["all"][part])
+    score = found[""]["all"]
+    for name, part in parts.items():
+        low, high = intervals.auc_interval(label[part], score[part])
+        result |= {f"{name}_low": low, f"{name}_high": high}
+    result["with_duplicates"] = intervals.auc(label[bench.outside], score[bench.outside])
+    # Non-COVID images of both collections: at 0.5 the score does not tell where one comes from
+    healthy = (label == 0) & (test | bench.fresh)
+    result["source"] = intervals.auc(bench.fresh[healthy].astype(int), score[healthy])
+    counts = np.bincount(label[bench.fresh], minlength=2)
+    return result | {"negatives": int(counts[0]), "positives": int(counts[1])}
+
+
+def with_gap(table: pd.DataFrame) -> pd.DataFrame:
+    """With `gap`: cross-validated AUC less the better of border and frame, which see no lungs."""
+    return table.assign(gap=table.cv - table[["cv_border", "cv_frame"]].max(axis=1))
+
+
+def chosen(table: pd.DataFrame) -> int:
+    """The place of the step that is kept, by numbers of training images only.
+
+    The widest `gap`: the most that is gained by seeing the lungs over seeing border and frame,
+    where no disease is. A high score that the border reaches as well is no merit.
+    """
+    return int(with_gap(table).gap.to_numpy().argmax())
+
+
+def measured(bench: Bench, folder: Path) -> Iterator[dict]:
+    """A row of each step, then of what is added to the chosen one; kept in `folder` as they come."""
+    stamp, rows = runs.digest(bench.stamp()), []
+
+    def kept(step: Step) -> dict:
+        path = folder / f"{runs.digest([repr(step), stamp])}.json"
+        if not path.exists():
+            runs.write_json(path, row(bench, step))
+        rows.append(runs.read_json(path))
+        return rows[-1]
+
+    for step in LADDER:
+        yield kept(step)
+    best = LADDER[chosen(pd.DataFrame(rows))]
+    for name, more in MORE:
+        yield kept(Step(f"{best.does}; {name}", best.preparation, **more))
+
+
+def run(profile: Profile) -> pd.DataFrame:
+    """Measure all steps on a run's images and its external folder; written to `mending.csv`.
+
+    A row per step. ROC AUCs: `cv` of training images by models fitted without their patients;
+    `test`; `external` without images that are also in the data, and `with_duplicates`. Of each,
+    `_border` is of a model that sees the outer eighth of each side only, `_frame` of one that is
+    told only where the lungs lie in the picture. `source`: how well the score tells Non-COVID
+    images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%.
+    A stopped run goes on where it was. Without an external folder, or where the profile prepares
+    nothing, there is nothing to decide: a table without rows, and no file.
+    """
+    if not profile.external or profile.preparation == ("none",):
+        return pd.DataFrame(columns=list(COLUMNS))
+    bench = Bench(profile)
+    table = with_gap(pd.DataFrame(measured(bench, profile.folder / "mending")))
+    table["chosen"] = np.arange(len(table)) == chosen(table)
+    return measure.write(table[list(COLUMNS)], profile.folder / "mending.csv")
+
+
+# --- for a reader ---
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A `mending.csv`; without rows where there is none."""
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A `mending.csv` for a reader: the criterion first, then what it leads to."""
+    interval = "{:.3f} ({:.3f} to {:.3f})".format
+    return pd.DataFrame({
+        "kept": np.where(table.chosen, "kept", ""), "step": table.step,
+        "cross-validated": table.cv.map("{:.3f}".format),
+        "border only": table.cv_border.map("{:.3f}".format),
+        "frame only": table.cv_frame.map("{:.3f}".format),
+        "gap": table.gap.map("{:+.3f}".format),
+        "test": [*map(interval, table.test, table.test_low, table.test_high)],
+        "outside": [*map(interval, table.external, table.external_low, table.external_high)],
+        "outside, border only": table.external_border.map("{:.3f}".format),
+        "outside, frame only": table.external_frame.map("{:.3f}".format),
+        "outside, with duplicates": table.with_duplicates.map("{:.3f}".format),
+        "tells the source": table.source.map("{:.3f}".format),
+    }).set_index("step")  # fmt: skip
+
+
+def answer(table: pd.DataFrame) -> str:
+    """What the steps of a `mending.csv` got, in Markdown."""
+    kept, before = table[table.chosen].iloc[0], table.iloc[0]
+    best = table.loc[table.external.idxmax()]
+    interval = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
+    return (
+        f"Of {len(table)} steps, *{kept.step}* gains most by seeing the lungs (cross-validated "
+        f"{kept.cv:.3f}, border only {kept.cv_border:.3f}, frame only {kept.cv_frame:.3f}). It takes ROC "
+        f"AUC outside from {before.external:.3f} to {kept.external:.3f} ({interval}) at {kept.test:.3f} "
+        f"on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
+        f"frame alone, without a pixel, gets {best.external_frame:.3f}."
+    )

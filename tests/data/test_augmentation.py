@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import torch
+from conftest import changed, prepared, user_error
+from PIL import Image
+
+from deepcovid.data import augmentation, manifest
+from deepcovid.data.augmentation import locate
+
+
+def test_fivefold_means_five_images_per_training_original(profile):
+    run = prepared(changed(profile, augment_positives=5))
+    table = manifest.read(run.folder / "manifest.csv")
+    training = pd.read_csv(run.folder / "training.csv", keep_default_na=False)
+    originals = table[(table.split == "train") & (table.label == 1)]
+    positives = training[training.label == 1]
+    assert len(positives) == 5 * len(originals)
+    assert (training.label == 0).sum() == ((table.split == "train") & (table.label == 0)).sum()
+    copies = training[training.augmented_from != ""]
+    assert set(copies.augmented_from) == set(originals.image)
+    assert copies.sha1.is_unique
+    assert not set(copies.sha1) & set(table.sha1)
+    assert all(locate(run, image).is_file() for image in training.image)
+
+
+def test_nothing_of_validation_or_test_is_copied(profile):
+    training = pd.read_csv(profile.folder / "training.csv", keep_default_na=False)
+    table = manifest.read(profile.folder / "manifest.csv")
+    held_out = table[table.split == "validation"]
+    assert len(held_out) > 0
+    assert not set(training.augmented_from) & set(table.image[table.split != "train"])
+    assert not set(training.patient) & set(held_out.patient)
+
+
+def test_copies_are_the_same_again_and_differ_from_their_original(profile):
+    folder = profile.folder / "augmented"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    augmentation.run(profile)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    training = pd.read_csv(profile.folder / "training.csv", keep_default_na=False)
+    row = training[training.augmented_from != ""].iloc[0]
+    copy, original = (
+        np.asarray(Image.open(locate(profile, name)).convert("L"), float)
+        for name in (row.image, row.augmented_from)
+    )
+    assert copy.shape == original.shape
+    assert np.abs(copy - original).mean() > 1
+
+
+def test_originals_only_and_a_release_without_copies(profile):
+    training = augmentation.run(changed(profile, augment_positives=1))
+    assert (training.augmented_from == "").all()
+    with user_error("augment_positives 5"):
+        augmentation.run(changed(profile, augment_positives="release"))
+
+
+def test_inputs_are_normalised_squares_and_crops_depend_on_their_key_alone():
+    grey = Image.new("RGB", (60, 40), (124, 116, 104))  # ImageNet's mean, in 8 bits
+    x = augmentation.to_input(32)(grey)
+    assert x.shape == (3, 32, 32) and x.dtype == torch.float32
+    assert x.abs().max() < 0.02
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    crop = augmentation.to_input(32, "random")
+
+    def at(seed, *key):
+        return augmentation.seeded(crop, seed, *key)(picture)
+
+    state = torch.get_rng_state()
+    assert torch.equal(at(0, 1, 2), at(0, 1, 2))
+    assert not torch.equal(at(0, 1, 2), at(0, 2, 2))
+    assert not torch.equal(at(0, 1, 2), at(1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_moved_image_is_whole_and_another_each_time():
+    pixels = np.full((60, 60), 100, np.uint8)
+    pixels[20:40, 20:40] = 200
+    picture = Image.fromarray(pixels).convert("RGB")
+    change = augmentation.to_input(32, "moved")
+    one, again, other = (augmentation.seeded(change, 0, k)(picture) for k in (1, 1, 2))
+    assert one.shape == (3, 32, 32) and torch.equal(one, again) and not torch.equal(one, other)
+    for moved in (one, other):
+        # the bright square is smaller than the image still, and not lost
+        bright = (moved[0] > moved[0].median() + 0.2).float().mean()
+        assert 0.05 < bright < 0.2

@@ -1,0 +1,364 @@
+"""images.py: any sane picture is read the right way up, anything else is refused by name."""
+
+import hashlib
+import re
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image, ImageFile
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from deepcovid.data import images
+from deepcovid.runs import UserError
+
+# dark to bright from left to right, taller than wide: a turn or an inversion shows
+RAMP = np.tile(np.linspace(0, 1, 64), (80, 1))
+GREY = np.rint(255 * RAMP).astype(np.uint8)
+
+
+def read(path) -> np.ndarray:
+    picture = images.open_radiograph(path)
+    assert picture.mode == "RGB"
+    return np.asarray(picture).astype(int)
+
+
+def close(found: np.ndarray, wanted: np.ndarray, tolerance: int = 1) -> bool:
+    wanted = wanted if wanted.ndim == 3 else np.repeat(wanted[..., None], 3, axis=2)
+    return found.shape == wanted.shape and np.abs(found - wanted).max() <= tolerance
+
+
+def write_dicom(path, stored, photometric="MONOCHROME2", bits=12, **tags):
+    stored = np.asarray(stored)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    data = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    data.Rows, data.Columns = stored.shape[-2:]
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, photometric
+    data.BitsAllocated = 8 * stored.dtype.itemsize
+    data.BitsStored, data.HighBit = bits, bits - 1
+    data.PixelRepresentation = int(stored.dtype.kind == "i")
+    data.PixelData = stored.tobytes()
+    for tag, value in tags.items():
+        setattr(data, tag, value)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".webp"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_ordinary_pictures_come_unchanged(tmp_path, suffix, mode):
+    path = tmp_path / f"x{suffix}"
+    Image.fromarray(GREY).convert(mode).save(
+        path, **{"lossless": True} if suffix == ".webp" else {}
+    )
+    assert close(read(path), GREY, 0)
+
+
+def test_jpeg_is_exactly_what_pillow_decodes(tmp_path):
+    path = tmp_path / "Röntgen bild Ω.jpg"
+    Image.fromarray(GREY).save(path, quality=85)
+    assert close(read(path), np.asarray(Image.open(path)), 0)
+
+
+def test_content_decides_not_the_suffix(tmp_path):
+    path = tmp_path / "really a png.jpg"
+    Image.fromarray(GREY).save(path, "PNG")
+    assert close(read(path), GREY, 0)
+
+
+def test_palette_and_bilevel(tmp_path):
+    palette = Image.fromarray(GREY).quantize(64)
+    # a palette whose indices run against the brightness: indices must not pass for grey
+    palette = palette.remap_palette(list(range(63, -1, -1)))
+    palette.save(tmp_path / "p.png")
+    palette.save(tmp_path / "p.gif")
+    Image.fromarray(GREY > 127).save(tmp_path / "1.tif")
+    assert close(read(tmp_path / "p.png"), GREY, 4)
+    assert close(read(tmp_path / "p.gif"), GREY, 4)
+    assert close(read(tmp_path / "1.tif"), 255 * (GREY > 127), 0)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_transparent_becomes_black_whatever_colour_it_hides(tmp_path, mode):
+    alpha = np.full(GREY.shape, 255, np.uint8)
+    alpha[:10], alpha[10:20] = 0, 128
+    picture = Image.fromarray(GREY).convert(mode)
+    picture.putalpha(Image.fromarray(alpha))
+    picture.save(tmp_path / "a.png")
+    assert close(read(tmp_path / "a.png"), GREY * (alpha / 255.0))
+
+
+def test_transparent_palette_entry_becomes_black(tmp_path):
+    picture = Image.fromarray(np.where(GREY > 127, 1, 0).astype(np.uint8)).convert("P")
+    picture.putpalette([200, 200, 200, 250, 250, 250])
+    picture.save(tmp_path / "p.png", transparency=0)
+    assert close(read(tmp_path / "p.png"), np.where(GREY > 127, 250, 0), 0)
+
+
+def test_cmyk_is_not_inverted(tmp_path):
+    picture = Image.fromarray(GREY).convert("CMYK")
+    picture.save(tmp_path / "c.jpg", quality=95)
+    picture.save(tmp_path / "c.tif")
+    assert close(read(tmp_path / "c.jpg"), GREY, 6)
+    assert close(read(tmp_path / "c.tif"), GREY)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_exif_rotation_is_undone(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    stored = Image.fromarray(GREY).transpose(Image.Transpose.ROTATE_90)
+    stored.save(tmp_path / f"r{suffix}", exif=exif)
+    assert close(read(tmp_path / f"r{suffix}"), GREY, 3)
+
+
+def png(path, passes, depth=8):
+    """A PNG by hand: Pillow writes no interlaced one."""
+    raw = b"".join(b"\0" + row.tobytes() for part in passes for row in part if row.size)
+    height, width = GREY.shape
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, len(passes) > 1)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in chunks
+        )
+    )
+    return path
+
+
+def test_interlaced_png(tmp_path):
+    adam7 = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2),
+             (1, 2, 0, 1)]  # fmt: skip
+    path = png(tmp_path / "i.png", [GREY[y::dy, x::dx] for y, dy, x, dx in adam7])
+    assert Image.open(path).info.get("interlace")
+    assert close(read(path), GREY, 0)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_files_are_scaled_by_the_bits_in_use(tmp_path, suffix, bits):
+    deep = np.rint((2**bits - 1) * RAMP).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / f"d{suffix}")
+    assert images.facts(tmp_path / f"d{suffix}")["mode"].startswith("I;16")
+    assert close(read(tmp_path / f"d{suffix}"), GREY)
+
+
+def test_16_bit_is_not_stretched_to_its_own_brightest_pixel(tmp_path):
+    Image.fromarray((3000 * RAMP).astype(np.uint16)).save(tmp_path / "d.png")
+    assert read(tmp_path / "d.png").max() == round(255 * 3000 / 4095)
+
+
+def test_16_bit_big_endian_png(tmp_path):
+    path = png(tmp_path / "b.png", [np.rint(65535 * RAMP).astype(">u2")], depth=16)
+    assert close(read(path), GREY)
+
+
+def test_white_is_zero_16_bit_tiff_is_turned_round(tmp_path):
+    deep = Image.fromarray(np.rint(65535 * (1 - RAMP)).astype(np.uint16))
+    deep.save(tmp_path / "w.tif", tiffinfo={262: 0})
+    assert Image.open(tmp_path / "w.tif").tag_v2[262] == 0
+    assert close(read(tmp_path / "w.tif"), GREY)
+
+
+def test_signed_and_float_tiff(tmp_path):
+    Image.fromarray(np.rint(4095 * RAMP - 1024).astype(np.int32)).save(tmp_path / "i.tif")
+    Image.fromarray(RAMP.astype(np.float32)).save(tmp_path / "share.tif")
+    Image.fromarray((RAMP * 0.5).astype(np.float32)).save(tmp_path / "half.tif")
+    Image.fromarray((RAMP * 7000 - 900).astype(np.float32)).save(tmp_path / "wide.tif")
+    for name in ("i", "share", "wide"):
+        assert close(read(tmp_path / f"{name}.tif"), GREY), name
+    assert close(read(tmp_path / "half.tif"), GREY / 2)
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(UserError, match=r"nan\.tif: .*finite"):
+        images.open_radiograph(tmp_path / "nan.tif")
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_dicom_depths(tmp_path, bits):
+    stored = np.rint((2**bits - 1) * RAMP).astype(np.uint8 if bits == 8 else np.uint16)
+    path = write_dicom(tmp_path / "d.dcm", stored, bits=bits)
+    assert close(read(path), GREY)
+    assert images.facts(path) == {
+        "sha1": hashlib.sha1(path.read_bytes()).hexdigest(),
+        "width": 64,
+        "height": 80,
+        "mode": f"MONOCHROME2 {bits}",
+    }
+
+
+def test_dicom_monochrome1_is_turned_round(tmp_path):
+    stored = np.rint(4095 * (1 - RAMP)).astype(np.uint16)
+    assert close(read(write_dicom(tmp_path / "d.dcm", stored, "MONOCHROME1")), GREY)
+    # padding above all values must come out black, and squeeze nothing
+    stored[:10] = 65535
+    path = write_dicom(tmp_path / "p.dcm", stored, "MONOCHROME1", 16, PixelPaddingValue=65535)
+    found = read(path)
+    assert found[:10].max() == 0
+    assert close(found[10:], GREY[10:])
+
+
+def test_dicom_window(tmp_path):
+    stored = np.rint(4095 * RAMP).astype(np.uint16)
+    window = {"WindowCenter": [2048, 100], "WindowWidth": [1024, 10]}
+    wanted = 255 * np.clip((stored - 2047.5) / 1023 + 0.5, 0, 1)
+    assert close(read(write_dicom(tmp_path / "d.dcm", stored, **window)), wanted)
+    inverted = read(write_dicom(tmp_path / "i.dcm", stored, "MONOCHROME1", **window))
+    assert close(inverted, 255 - wanted)
+    # a window far wider than the picture: the picture stays as flat as the window says
+    wide = {"WindowCenter": 2048, "WindowWidth": 8192}
+    flat = read(write_dicom(tmp_path / "w.dcm", stored, **wide))
+    assert 60 <= flat.min() <= 68 and 187 <= flat.max() <= 195
+
+
+def test_dicom_rescale_comes_before_the_window(tmp_path):
+    stored = np.rint(4095 * RAMP).astype(np.uint16)
+    rescale = {"RescaleIntercept": -1024, "RescaleSlope": 2, "RescaleType": "US"}
+    window = {"WindowCenter": 1024, "WindowWidth": 2048}
+    wanted = 255 * np.clip((stored * 2.0 - 1024 - 1023.5) / 2047 + 0.5, 0, 1)
+    assert close(read(write_dicom(tmp_path / "d.dcm", stored, **rescale, **window)), wanted)
+    down = {"RescaleIntercept": 4095, "RescaleSlope": -1, "RescaleType": "US"}
+    assert close(read(write_dicom(tmp_path / "n.dcm", stored, **down)), GREY[:, ::-1])
+    path = write_dicom(tmp_path / "m.dcm", stored, **down, WindowCenter=2048, WindowWidth=4096)
+    assert close(read(path), GREY[:, ::-1])
+
+
+def test_dicom_voi_lookup_table(tmp_path):
+    lut = pydicom.Dataset()
+    lut.add_new("LUTDescriptor", "US", [4096, 0, 8])
+    lut.add_new("LUTData", "US", [255 - value // 16 for value in range(4096)])
+    stored = np.rint(4095 * RAMP).astype(np.uint16)
+    path = write_dicom(tmp_path / "d.dcm", stored, VOILUTSequence=[lut])
+    assert close(read(path), 255 - stored // 16)
+
+
+def test_signed_dicom(tmp_path):
+    stored = np.rint(4095 * RAMP - 2048).astype(np.int16)
+    assert close(read(write_dicom(tmp_path / "d.dcm", stored)), GREY)
+    window = {"WindowCenter": 0, "WindowWidth": 4096}
+    assert close(read(write_dicom(tmp_path / "w.dcm", stored, **window)), GREY)
+
+
+def bad_files(folder) -> dict[str, str]:
+    """Writes one file of every bad kind; name -> what its refusal must say."""
+    whole = folder / "good.jpg"
+    Image.effect_noise((64, 64), 50).save(whole)
+    (folder / "cut.jpg").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    Image.effect_noise((64, 64), 50).save(folder / "whole.png")
+    bytes_ = (folder / "whole.png").read_bytes()
+    (folder / "cut.png").write_bytes(bytes_[: len(bytes_) // 2])
+    (folder / "whole.png").unlink()
+    (folder / "empty.jpg").touch()
+    (folder / "Krankheit ü.jpg").write_text("This is no picture. " * 20)
+    (folder / "folder.png").mkdir()
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + kind + body
+        data += struct.pack(">I", zlib.crc32(kind + body))
+    (folder / "bomb.png").write_bytes(data)
+    frames = [Image.new("L", (8, 8), value) for value in (0, 99)]
+    for suffix in ("gif", "tif"):
+        frames[0].save(folder / f"several.{suffix}", save_all=True, append_images=frames[1:])
+    stored = np.zeros((2, 8, 8), np.uint16)
+    write_dicom(folder / "frames.dcm", stored, NumberOfFrames=2)
+    write_dicom(folder / "huge.dcm", stored[0], Rows=50_000, Columns=50_000)
+    write_dicom(folder / "cut.dcm", stored[0], Rows=16)
+    bare = pydicom.dcmread(write_dicom(folder / "no picture.dcm", stored[0]))
+    del bare.Rows
+    bare.save_as(folder / "no picture.dcm")
+    return {
+        "Krankheit ü.jpg": "no picture of a known format",
+        "bomb.png": "pixels",
+        "cut.dcm": "expected",
+        "cut.jpg": "truncated",
+        "cut.png": "truncated|broken",
+        "empty.jpg": "empty",
+        "folder.png": "is a folder",
+        "frames.dcm": "2 pictures",
+        "huge.dcm": "50000 x 50000",
+        "no picture.dcm": "without a picture",
+        "not there.jpg": "No such file",
+        "several.gif": "2 pictures",
+        "several.tif": "2 pictures",
+    }
+
+
+def test_every_refusal_at_once_each_with_file_and_reason(tmp_path):
+    bad = bad_files(tmp_path)
+    refusals = images.check([tmp_path / name for name in ["good.jpg", *bad]])
+    assert len(refusals) == len(bad)
+    for refusal, (name, reason) in zip(refusals, bad.items(), strict=True):
+        assert refusal.startswith(f"{tmp_path / name}: ") and "\n" not in refusal
+        assert re.search(reason, refusal.removeprefix(str(tmp_path / name))), refusal
+
+
+def test_facts_refuse_what_has_no_header(tmp_path):
+    bad_files(tmp_path)
+    for name in ("empty.jpg", "Krankheit ü.jpg", "bomb.png", "not there.jpg", "huge.dcm"):
+        with pytest.raises(UserError, match=re.escape(name)):
+            images.facts(tmp_path / name)
+
+
+def test_picture_with_a_preview_is_no_multi_frame_file(tmp_path):
+    """What many cameras write with suffix .jpg."""
+    shot = Image.fromarray(GREY)
+    shot.save(tmp_path / "m.jpg", "MPO", save_all=True, append_images=[shot.resize((32, 40))])
+    assert Image.open(tmp_path / "m.jpg").format == "MPO"
+    assert close(read(tmp_path / "m.jpg"), GREY, 4)
+
+
+def test_facts_are_of_the_bytes_and_decode_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "x.png"
+    Image.fromarray(GREY).convert("RGBA").save(path)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert images.facts(path) == {
+        "sha1": hashlib.sha1(path.read_bytes()).hexdigest(),
+        "width": 64,
+        "height": 80,
+        "mode": "RGBA",
+    }
+
+
+def test_find_knows_suffixes_and_ignores_what_is_hidden(tmp_path):
+    seen = ["b b/ä.JPEG", "a.dcm", "b/z.tif", "covid_original_1.jpeg_2.png.jpg"]
+    unseen = [
+        ".x.jpg",
+        "b/._z.tif",
+        ".cache/y.png",
+        "__MACOSX/a.jpg",
+        "notes.txt",
+        "fingerprint.csv",
+    ]
+    for name in seen + unseen:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "gone.png")
+    found = images.find(tmp_path)
+    assert sorted([*seen, "dangling.png"]) == sorted(
+        p.relative_to(tmp_path).as_posix() for p in found
+    )
+    assert found == sorted(found)
+    with pytest.raises(UserError, match="nowhere"):
+        images.find(tmp_path / "nowhere")
+
+
+def test_reads_in_threads_and_leaves_pillow_alone(tmp_path):
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    paths = []
+    for index in range(60):
+        paths.append(tmp_path / f"{index}{images.SUFFIXES[index % 8]}")
+        Image.new("L", (40, 30), 4 * index).save(paths[-1])
+    with ThreadPoolExecutor(8) as pool:
+        values = [np.median(picture) for picture in pool.map(images.open_radiograph, paths)]
+    assert np.allclose(values, 4 * np.arange(60), atol=2)
+    assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)

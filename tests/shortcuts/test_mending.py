@@ -1,0 +1,153 @@
+import shutil
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import changed, user_error
+
+from deepcovid import profiles, runs
+from deepcovid.data import audit, manifest, phantom
+from deepcovid.models import lungs
+from deepcovid.shortcuts import figures as shortcuts_figures
+from deepcovid.shortcuts import mending
+from deepcovid.shortcuts.looks import FRAME
+from deepcovid.shortcuts.mending import Step
+
+STEPS = (Step("nothing"), Step("equalised", ("equalise",)), Step("cut", ("lungs", "coarse")))
+
+
+@pytest.fixture(scope="module")
+def tinted(tmp_path_factory):
+    """A dataset whose COVID-19 images have a tint, another hospital's that have none, a segmenter."""
+    folder = tmp_path_factory.mktemp("mending")
+    counts = dict(zip(phantom.GROUPS, (40, 40, 20, 20), strict=True))
+    phantom.write(folder / "data", 3, counts, 96, "tint")
+    phantom.write(folder / "drawn", 4, counts, 96)
+    for name in ("covid", "non"):
+        (folder / "outside" / name).mkdir(parents=True)
+        for path in (folder / "drawn" / "test" / name).iterdir():
+            path.rename(folder / "outside" / name / f"other-{path.name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "RUNS", folder / "runs")
+        patch.setattr(mending, "LADDER", STEPS)
+        patch.setattr(mending, "MORE", (("moved copies", {"copies": 1}),))
+        patch.setattr(lungs, "fit", partial(lungs.fit, epochs=4))
+        given = {"data": folder / "data", "external": folder / "outside", "preparation": "equalise"}
+        given |= {"models": "squeezenet", "device": "cpu"}
+        run = profiles.load("demo", given)
+        manifest.run(run)
+        audit.run(run)
+        yield run, mending.run(run)
+
+
+def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
+    _, table = tinted
+    rows = table.set_index("step")
+    assert rows.loc["nothing", "cv_border"] > 0.95 > 0.8 > rows.loc["equalised", "cv_border"]
+    assert rows.gap["equalised"] > rows.gap["nothing"] and not rows.chosen["nothing"]
+    assert rows.chosen.sum() == 1 and len(table) == len(STEPS) + 1
+    # outside no image is tinted: what hung on the tint is lost there
+    assert rows.test["nothing"] > rows.external["nothing"]
+    assert table[["cv", "test", "external", "source"]].stack().between(0, 1).all()
+    assert (rows.positives == 20).all() and (rows.with_duplicates == rows.external).all()
+
+
+def test_a_run_goes_on_where_it_was(tinted, monkeypatch):
+    run, table = tinted
+    monkeypatch.setattr(mending, "row", None)
+    pd.testing.assert_frame_equal(mending.run(run), table)
+    pd.testing.assert_frame_equal(mending.read(run.folder / "mending.csv"), table)
+
+
+def test_the_external_images_decide_nothing(tinted, tmp_path):
+    run, table = tinted
+    other = tmp_path / "swapped"
+    shutil.copytree(f"{run.external}/covid", other / "non")
+    shutil.copytree(f"{run.external}/non", other / "covid")
+    again = changed(run, external=str(other))
+    audit.run(again)
+    found = mending.run(again)
+    ours = ["cv", "cv_border", "cv_frame", "gap", "chosen", "test", "test_border"]
+    pd.testing.assert_frame_equal(found[ours], table[ours])
+    np.testing.assert_allclose(found.external, 1 - table.external)
+
+
+def test_the_widest_gap_is_kept_whatever_happens_elsewhere():
+    table = pd.DataFrame({
+        "cv": [0.99, 0.90, 0.80], "cv_border": [0.98, 0.60, 0.55], "cv_frame": [0.5, 0.7, 0.55],
+        "external": [0.99, 0.5, 0.5], "test": [0.99, 0.5, 0.5],
+    })  # fmt: skip
+    assert mending.chosen(table) == 2
+    np.testing.assert_allclose(mending.with_gap(table).gap, [0.01, 0.20, 0.25])
+
+
+def test_matched_weights_give_both_classes_the_same_views():
+    of = pd.DataFrame({
+        "label": [1, 1, 1, 0, 0, 0, 0, 0], "view": ["AP", "AP", "PA", "AP", "PA", "PA", "PA", "L"]
+    })  # fmt: skip
+    weight = mending.weights(of, True)
+    assert weight[-1] == 0
+    mixes = [of[of.label == k].assign(weight=weight[of.label == k]) for k in (0, 1)]
+    mixes = [mix[mix["view"] != "L"].groupby("view").weight.sum() for mix in mixes]
+    pd.testing.assert_series_equal(mixes[0] / mixes[0].sum(), mixes[1] / mixes[1].sum())
+    assert (mending.weights(of, False) == 1).all()
+    with user_error("No view occurs in both"):
+        mending.weights(of[of["view"] != "PA"].drop(index=3), True)
+
+
+def test_patients_are_never_on_both_sides_of_a_fold():
+    patient = np.repeat(np.arange(30), 4)
+    label = np.random.default_rng(0).integers(0, 2, 30)[patient]
+    of = pd.DataFrame({"patient": patient.astype(str), "label": label, "view": "AP"})
+
+    class Bench:
+        train = pd.Series(True, index=of.index)
+
+    Bench.of = of
+    # a column for each patient: who is met again is known by heart
+    values = np.eye(30)[patient]
+    scores = mending.judged(Bench, values, "table", Step("nothing"))
+    assert mending.metrics.auc(label, scores["all"]) > 0.95
+    assert mending.metrics.auc(label, scores["cv"]) < 0.7
+
+
+def test_moved_pictures_depend_on_copy_and_name_only(tinted):
+    run, _ = tinted
+    table = manifest.read(run.folder / "manifest.csv")
+    path = run.data_folder / table.image[0]
+    picture = mending.images.open_radiograph(path)
+    first, again, other = (
+        np.asarray(mending.changed(picture, path, None, False, k)) for k in (1, 1, 2)
+    )
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    border = np.asarray(mending.changed(picture, path, None, True, 0))
+    inside = np.asarray(picture).copy()
+    inside[:12] = inside[-12:] = inside[:, :12] = inside[:, -12:] = 0
+    assert np.array_equal(np.asarray(picture) - inside, border) and inside.any()
+    assert f"outer {50 * (1 - mending.SIDE):.3g}% of each side" == FRAME
+
+
+def test_without_an_external_folder_there_is_nothing_to_decide(profile, tmp_path):
+    for run in (profile, changed(profile, external=str(tmp_path))):
+        assert mending.run(run).empty and not (run.folder / "mending.csv").exists()
+
+
+def test_a_reader_gets_table_figure_and_answer(tinted):
+    _, table = tinted
+    shown = mending.shown(table)
+    assert list(shown.index) == list(table.step) and (shown.kept == "kept").sum() == 1
+    assert shortcuts_figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
+    kept = table[table.chosen].iloc[0]
+    assert f"*{kept.step}* gains most" in mending.answer(table)
+    assert f"to {kept.external:.3f}" in mending.answer(table)
+
+
+def test_the_robust_profile_prepares_as_was_chosen():
+    table = mending.read(runs.RESULTS / "robust" / "mending.csv")
+    if table.empty:
+        pytest.skip("results/robust/mending.csv is not here")
+    assert mending.chosen(table) == int(table.chosen.to_numpy().argmax())
+    kept, robust = table.iloc[mending.chosen(table)], profiles.load("robust")
+    assert set(robust.preparation) == set(kept.preparation.split(","))
+    assert (robust.train_crop == "moved") == (kept.copies > 0) and not kept.matched
