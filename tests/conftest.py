@@ -9,6 +9,7 @@ from PIL import Image
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
+from deepcovid.models.opened import Run
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -58,14 +59,24 @@ def profile(data, tmp_path, monkeypatch) -> profiles.Profile:
     return prepared(run)
 
 
-def prepared(run: profiles.Profile) -> profiles.Profile:
-    manifest.run(run)
-    augmentation.run(run)
-    return run
+@pytest.fixture
+def run(profile) -> Run:
+    """The opened run of `profile`."""
+    return Run(profile)
 
 
-def changed(run: profiles.Profile, **settings) -> profiles.Profile:
-    return dataclasses.replace(run, **settings)
+def prepared(profile: profiles.Profile) -> profiles.Profile:
+    """The profile, once its manifest and training table are written."""
+    manifest.run(profile)
+    augmentation.run(profile)
+    return profile
+
+
+def changed(given, **settings):
+    """A profile, or an opened run, with other settings; the given one stays as it was."""
+    if isinstance(given, Run):
+        return Run(changed(given.profile, **settings))
+    return dataclasses.replace(given, **settings)
 
 
 def user_error(match: str):
