@@ -1,42 +1,84 @@
-"""The style that all figures share, and how they are made and saved."""
+"""The style that all figures share, and the few shapes that several of them are made of."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from deepcovid.runs import replacing
 
 # Okabe and Ito's colours, which readers with a colour vision deficiency tell apart
 COVID, NON_COVID, GREY = "#D55E00", "#0072B2", "#666666"
+PALETTE = (NON_COVID, COVID, "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
+CLASSES = {"Non-COVID": NON_COVID, "COVID-19": COVID}
 COLOURS = {
     "resnet18": "#E69F00",
     "resnet50": "#009E73",
     "squeezenet": "#0072B2",
     "densenet121": "#CC79A7",
 }
+REFERENCE = {
+    "color": GREY,
+    "ls": ":",
+    "lw": 1,
+}  # a line to compare with: guessing, a published value
 STYLE = {
-    "figure.dpi": 72,
+    "figure.dpi": 144,
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": "medium",
-    "axes.grid": True,
-    "grid.alpha": 0.25,
+    "grid.color": "#E5E5E5",
+    "lines.linewidth": 1.4,
     "legend.frameon": False,
     "svg.hashsalt": "deepcovid",  # the same plot is the same file
     "svg.fonttype": "none",
 }
-plt.rcParams.update(STYLE)
+sns.set_theme("paper", "whitegrid", PALETTE, font="DejaVu Sans", rc=STYLE)
 
 
 def new(columns: int = 1, rows: int = 1, size=(4.2, 3.4), **options):
-    """A figure that is shown once: where a notebook's cell returns it."""
+    """A figure of panels of one size in inches, and its axes; `options` are plt.subplots'.
+
+    It is shown once: where a notebook's cell returns it.
+    """
     figure, axes = plt.subplots(
         rows, columns, figsize=(size[0] * columns, size[1] * rows), **options
     )
     plt.close(figure)
     return figure, axes
+
+
+def panels(n: int, columns: int = 2, **options):
+    """A figure of `n` panels, at most `columns` beside each other, and the list of their axes."""
+    columns = min(n, columns)
+    figure, axes = new(columns, -(-n // columns), squeeze=False, **options)
+    for spare in axes.flat[n:]:
+        spare.remove()
+    return figure, list(axes.flat[:n])
+
+
+def intervals(axis, table, x: str, low: str, high: str, y=None, names=None, values=None, **style):
+    """Points with their intervals, a row of `table` each, from above down.
+
+    `x`, `low` and `high` name columns; `y` holds the rows' places (default 0, 1, ...), `names` what
+    is written at them, `values` the format of a number that is written beside each point ("{:.3f}").
+    `style` is errorbar's.
+    """
+    y = np.arange(len(table)) if y is None else np.asarray(y)
+    error = [table[x] - table[low], table[high] - table[x]]
+    style = {"fmt": "o", "color": COVID, "capsize": 2, "ms": 5} | style
+    drawn = axis.errorbar(table[x], y, xerr=np.maximum(error, 0), **style)
+    if values:
+        for row, place in zip(table.to_dict("records"), y, strict=True):
+            axis.annotate(values.format(row[x]), (row[high], place), (5, 0),
+                          textcoords="offset points", va="center", fontsize=8)  # fmt: skip
+    if names is not None:
+        axis.set_yticks(y, names)
+        axis.set_ylim(max(y) + 0.5, min(y) - 0.5)
+    return drawn
 
 
 def save(figure: Figure, path: Path) -> Figure:
