@@ -1,6 +1,7 @@
 """The conventions that hold the project together."""
 
 import ast
+import io
 import re
 import tomllib
 
@@ -9,68 +10,61 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from deepcovid import profiles
+from deepcovid import imports, profiles
 from deepcovid.__main__ import parser
 from deepcovid.runs import ROOT
 
-# a module imports only those before it; runs may be imported by any
-ORDER = [
-    "runs",
-    "profiles",
-    "phantom",
-    "images",
-    "sources",
-    "manifest",
-    "augmentation",
-    "models",
-    "lungs",
-    "preparation",
-    "features",
-    "training",
-    "scoring",
-    "metrics",
-    "audit",
-    "external",
-    "heatmaps",
-    "diagnosis",
-    "shortcuts",
-    "mending",
-    "figures",
-    "report",
-    "__main__",
-]
-MODULES = sorted(path.stem for path in (ROOT / "deepcovid").glob("*.py") if path.stem != "__init__")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+RANK = {room: rank for rank, row in enumerate(imports.ORDER) for room in row}
 
 
-def imported(module: str) -> set[str]:
-    tree = ast.parse((ROOT / "deepcovid" / f"{module}.py").read_text())
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
-
-
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", imports.modules())
 def test_data_flows_one_way(module):
-    assert module in ORDER
-    names = {name.split(".")[1] for name in imported(module) if name.startswith("deepcovid.")}
-    later = {n for n in names & set(ORDER) if ORDER.index(n) >= ORDER.index(module)}
-    assert not later
+    """A wing imports only wings before it; within a wing no two modules need each other."""
+    here = imports.room(module)
+    for name in imports.ours(module):
+        there = imports.room(name)
+        assert RANK[there] < RANK[here] or there == here or RANK[here] == 0, f"{module}: {name}"
+        assert module not in imports.needed(name), f"{module} and {name} need each other"
 
 
-@pytest.mark.parametrize("module", ["metrics", "figures"])
-def test_metrics_and_figures_need_no_torch(module):
-    seen, waiting = set(), [module]
-    while waiting:
-        names = imported(waiting.pop())
-        assert not any(name.split(".")[0] in ("torch", "torchvision") for name in names)
-        ours = {n.split(".")[1] for n in names if n.startswith("deepcovid.")} & set(MODULES)
-        waiting += ours - seen
-        seen |= ours
+@pytest.mark.parametrize(
+    "module",
+    [m for m in imports.modules() if m.startswith("metrics.") or m.endswith(("figures", "tables"))],
+)
+def test_metrics_figures_and_tables_need_no_torch(module):
+    for name in imports.needed(module):
+        heavy = {n.partition(".")[0] for n in imports.imported(name)} & {"torch", "torchvision"}
+        assert not heavy, f"{module} needs {name}, which loads {heavy}"
+
+
+def test_what_computes_knows_neither_figures_nor_tables():
+    for module in imports.modules():
+        shown = {name for name in imports.ours(module) if name.endswith((".figures", ".tables"))}
+        if imports.room(module) not in ("report", "__main__", "imports") and shown:
+            assert module.endswith((".figures", ".tables")), f"{module} imports {shown}"
+
+
+@pytest.mark.parametrize("module", imports.modules())
+def test_a_module_is_one_idea_that_fits_in_the_head(module):
+    text = imports.modules()[module].read_text()
+    assert text.count("\n") < 350
+    assert ast.get_docstring(ast.parse(text))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, f"{module}.{node.name} fits on no screen"
+
+
+def test_the_drawn_architecture_is_that_of_the_imports():
+    """`python -m deepcovid.imports` draws it anew."""
+    drawn = io.BytesIO()
+    imports.draw().savefig(drawn, format="svg", metadata={"Date": None})
+    assert (ROOT / "docs" / "architecture.svg").read_bytes() == drawn.getvalue()
+    told = (ROOT / "docs" / "architecture.md").read_text()
+    for module in imports.modules():
+        if "." in module:
+            wing, _, name = module.partition(".")
+            assert f"`{wing}/`" in told and f"`{name}`" in told, module
 
 
 def test_conda_users_get_what_pip_users_get():
