@@ -5,9 +5,9 @@ import json
 import shlex
 import sys
 
-from deepcovid import profiles
+from deepcovid import imports, profiles
 from deepcovid.profiles import RECIPE
-from deepcovid.runs import ROOT
+from deepcovid.runs import RESULTS, ROOT, state
 
 overrides = config.get("overrides") or {}
 profile = profiles.load(config["profile"], overrides)
@@ -18,7 +18,7 @@ given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.item
 given = shlex.quote(given)
 
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("{sys.executable} -m papermill {input.ipynb} {log} --cwd {ROOT} --no-progress-bar --no-log-output "
+PAPERMILL = ("{sys.executable} -m papermill {input.ipynb} {log} --cwd {ROOT:q} --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
@@ -31,23 +31,38 @@ def ipynb(name):
 
 
 def code(*modules):
-    return [ROOT / "deepcovid" / f"{module}.py" for module in modules]
+    """The files that a step's code is in: those of the modules it calls, and of what they import."""
+    return imports.files(*modules)
 
 
 def settings(*fields):
     return {field: getattr(profile, field) for field in fields}
 
 
+def beside(*names):
+    """Stands for the files in folders (and tables) of the data folder: what changes there reruns."""
+    return state(*(profile.data_folder / name for name in names))
+
+
+def shown(*names):
+    """Stands for the committed findings that a notebook shows."""
+    return state(*(RESULTS / name for name in names))
+
+
+SCORES = expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds)
+
+
 rule all:
-    input:
-        "index.html", "manifest.csv", "training.csv", "metrics.csv",
-        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
+    input: "index.html", "run.json", "manifest.csv", "training.csv", "metrics.csv", SCORES
 
 
 rule dataset:
     message: "01_dataset: images, splits, manifest"
-    input: code("images", "manifest", "phantom", "audit"), ipynb=ipynb("01_dataset")
-    params: settings("data", "external", "validation_fraction")
+    input: code("data.manifest", "data.audit", "data.figures", "data.tables"), ipynb=ipynb("01_dataset")
+    params:
+        settings("data", "external", "validation_fraction"),
+        images="" if profile.data == "phantom" else beside(""),
+        external=state(profile.external or ""), shown=shown("paper/audit.json"),
     output: "manifest.csv", "audit.json"
     log: "notebooks/01_dataset.ipynb"
     benchmark: "benchmarks/01_dataset.tsv"
@@ -56,8 +71,8 @@ rule dataset:
 
 rule augmentation:
     message: "02_augmentation: the training positives, augmented"
-    input: code("augmentation"), "manifest.csv", ipynb=ipynb("02_augmentation")
-    params: settings("augment_positives", "preparation")
+    input: code("data.augmentation", "data.figures"), "manifest.csv", ipynb=ipynb("02_augmentation")
+    params: settings("augment_positives", "preparation"), shown=shown("paper/run.json")
     output: "training.csv"
     log: "notebooks/02_augmentation.ipynb"
     benchmark: "benchmarks/02_augmentation.tsv"
@@ -66,10 +81,9 @@ rule augmentation:
 
 rule training:
     message: "03_training: {wildcards.model}, seed {wildcards.seed}"
-    input:
-        code("augmentation", "models", "preparation", "lungs", "features", "training", "scoring"),
-        "manifest.csv", "training.csv", ipynb=ipynb("03_training"),
-    params: settings("weights", *RECIPE)
+    # no figures: a changed plot must not train anew
+    input: code("models.training", "models.scoring"), "manifest.csv", "training.csv", ipynb=ipynb("03_training")
+    params: settings("weights", *RECIPE), masks=beside("lung-masks"), weights=state(profile.weights)
     threads: max(1, workflow.cores // jobs)
     output: "{model}/seed{seed}/scores.csv"
     log: "notebooks/03_training-{model}-seed{seed}.ipynb"
@@ -80,36 +94,23 @@ rule training:
 rule evaluation:
     message: "04_evaluation: the models beside the paper"
     input:
-        code("metrics", "figures"), "manifest.csv",
-        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
-        ipynb=ipynb("04_evaluation"),
-    params: settings("threshold", "models", "seeds")
+        code("metrics.published", "metrics.figures", "metrics.tables"), SCORES,
+        published=ROOT / "deepcovid" / "metrics" / "published.csv", ipynb=ipynb("04_evaluation"),
+    params: settings("threshold", "models", "seeds"), shown=shown("paper", "control")
     output: "metrics.csv"
     log: "notebooks/04_evaluation.ipynb"
     benchmark: "benchmarks/04_evaluation.tsv"
     shell: ONCE
 
 
-rule diagnosis:
-    message: "06_failed_reproduction: why it failed, and what mends it"
-    input:
-        code("diagnosis", "figures"), "manifest.csv", "training.csv",
-        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
-        ipynb=ipynb("06_failed_reproduction"),
-    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
-    output: touch("diagnosis.done")
-    log: "notebooks/06_failed_reproduction.ipynb"
-    benchmark: "benchmarks/06_failed_reproduction.tsv"
-    shell: "OMP_NUM_THREADS=1 " + ONCE
-
-
 rule heatmaps:
     message: "05_heatmaps: where the model looks, and whether to believe it"
     input:
-        code("heatmaps", "preparation", "figures"), "manifest.csv",
-        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
-        ipynb=ipynb("05_heatmaps"),
-    params: settings("models", "seeds", "weights", "image_size", "preparation")
+        code("heatmaps.study", "heatmaps.calibration", "heatmaps.figures", "heatmaps.tables"),
+        SCORES, ipynb=ipynb("05_heatmaps"),
+    params:
+        settings("models", "seeds", "weights", "image_size", "preparation"),
+        masks=beside("lung-masks", "lesion-masks"), shown=shown("paper/heatmaps.json"),
     threads: max(1, workflow.cores // 2)
     output: touch("heatmaps.done")
     log: "notebooks/05_heatmaps.ipynb"
@@ -117,14 +118,29 @@ rule heatmaps:
     shell: "OMP_NUM_THREADS={threads} " + ONCE
 
 
+rule failure:
+    message: "06_failed_reproduction: why it failed, and what mends it"
+    input:
+        code("failure.ablation", "failure.effects", "failure.figures", "failure.tables"),
+        SCORES, ipynb=ipynb("06_failed_reproduction"),
+    params:
+        settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
+        shown=shown("failed", "released", "ablation.csv", "auc_search.csv"),
+    output: touch("failure.done")
+    log: "notebooks/06_failed_reproduction.ipynb"
+    benchmark: "benchmarks/06_failed_reproduction.tsv"
+    shell: "OMP_NUM_THREADS=1 " + ONCE
+
+
 rule shortcuts:
     message: "07_shortcuts: what tells the classes apart without the disease"
     input:
-        code("preparation", "lungs", "external", "shortcuts", "mending", "figures"),
-        "manifest.csv", "audit.json",
-        expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds),
-        ipynb=ipynb("07_shortcuts"),
-    params: settings("models", "seeds", "weights", "image_size", "external", "preparation")
+        code(*(name for name in imports.modules() if imports.room(name) == "shortcuts")),
+        "audit.json", SCORES, ipynb=ipynb("07_shortcuts"),
+    params:
+        settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold"),
+        masks=beside("lung-masks"), external=state(profile.external or ""),
+        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "shortcut_alarms.csv"),
     threads: max(1, workflow.cores // 2)
     output: "shortcuts.csv", *(["external.json"] if profile.external else [])
     log: "notebooks/07_shortcuts.ipynb"
@@ -134,7 +150,10 @@ rule shortcuts:
 
 rule overview:
     message: "00_overview: the study's findings, from results/"
-    input: code("figures"), ipynb=ipynb("00_overview")
+    input:
+        code(*(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
+        ipynb=ipynb("00_overview"),
+    params: shown=shown("")
     output: touch("overview.done")
     log: "notebooks/00_overview.ipynb"
     shell: ONCE
@@ -142,15 +161,17 @@ rule overview:
 
 rule pages:
     message: "index.html: the notebooks as pages"
-    input: code("report"), "overview.done", "heatmaps.done", "diagnosis.done", "shortcuts.csv", "metrics.csv"
-    output: "index.html"
+    input:
+        code("report.site"), "overview.done", "heatmaps.done", "failure.done", "shortcuts.csv", "metrics.csv",
+    params: settings("external")
+    output: "index.html", "run.json"
     # `report` is a word of Snakemake's own
-    run: importlib.import_module("deepcovid.report").pages(profile)
+    run: importlib.import_module("deepcovid.report.site").pages(profile)
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-DIAGNOSIS = ("OMP_NUM_THREADS={threads} {sys.executable} -m deepcovid.diagnosis {STEP} --profile {profile.name} "
-             "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
+CELLS = ("OMP_NUM_THREADS={threads} {sys.executable} -m deepcovid.failure {STEP} --profile {profile.name} "
+         "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
 PARTS = 8  # jobs; cells that another job trains are left to it
 
 
@@ -160,20 +181,22 @@ rule ablation:
 
 rule ablation_images:
     message: "ablation: manifest and training table"
-    input: code("images", "manifest", "augmentation")
+    input: code("data.manifest", "data.augmentation")
+    params: settings("data", "augment_positives"), images=beside("")
     output: "../ablation/manifest.csv", "../ablation/training.csv"
-    shell: DIAGNOSIS.replace("{STEP}", "prepare")
+    shell: CELLS.replace("{STEP}", "prepare")
 
 
 rule ablation_part:
     message: "ablation: part {wildcards.part} of {PARTS}"
-    input: rules.ablation_images.output
+    input: code("failure.ablation"), rules.ablation_images.output
+    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
     output: touch("../ablation/part{part}.done")
-    shell: DIAGNOSIS.replace("{STEP}", "train") + " --part {wildcards.part}/{PARTS}"
+    shell: CELLS.replace("{STEP}", "train") + " --part {wildcards.part}/{PARTS}"
 
 
 rule ablation_table:
     message: "ablation: the table"
     input: expand("../ablation/part{part}.done", part=range(1, PARTS + 1))
     output: "../ablation/ablation.csv"
-    shell: DIAGNOSIS.replace("{STEP}", "collect") + " --out {output}"
+    shell: CELLS.replace("{STEP}", "collect") + " --out {output}"

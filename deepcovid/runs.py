@@ -69,6 +69,33 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def state(*places: Path | str) -> str:
+    """Stands for all files in folders: names, sizes and times of change, without reading them.
+
+    What is not there, and hidden files, count as nothing. 5,520 files take less than 0.1 s.
+    """
+
+    def told(folder: str):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    yield from told(entry.path)
+                else:
+                    of = entry.stat()
+                    yield entry.path, of.st_size, of.st_mtime_ns
+
+    found = []
+    for place in map(Path, places):
+        if place.is_dir():
+            start = len(str(place))
+            found.append(sorted((path[start:], *rest) for path, *rest in told(str(place))))
+        elif place.is_file():
+            found.append([place.name, place.stat().st_size, place.stat().st_mtime_ns])
+    return digest(found)
+
+
 def done(path: Path, made_from: str) -> bool:
     """Is `path` there, and was it made from what `made_from` stands for?"""
     stamp = path.with_name(path.name + ".made-from")
