@@ -1,10 +1,10 @@
-"""TODO: what report/cards is."""
+"""Model cards: what a trained model is, how it does, and what it is not for."""
 
-from pathlib import Path
 
 import pandas as pd
 
 from deepcovid.metrics.tables import summaries, with_intervals
+from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 from deepcovid.runs import NOTICE, read_json, write_text
 
@@ -53,6 +53,9 @@ the training or test data ({dropped}):
 """
 
 
+TOLD = ("auc", "sensitivity", "specificity")
+
+
 def card_table(rows: list[dict]) -> str:
     """Rows of metrics, with their intervals where they have them, as a table in Markdown."""
     told = []
@@ -67,52 +70,55 @@ def card_table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def cards(profile: Profile, provenance: dict) -> None:
+def cards(opened: Run, made: dict) -> None:
     """Write `card.md`, a model card made from the run's files, for each model."""
-    found = {(row["model"], row["seed"]): row for row in summaries(profile.folder)}
-    external = profile.folder / "external.json"
-    elsewhere = read_json(external)["models"] if external.is_file() else []
-    told = ("auc", "sensitivity", "specificity")
-    for model in profile.models:
-        training = next(t for t in provenance["trainings"] if t["model"] == model)
-        weights, held_out = training["weights"], training["images"].get("validation", 0)
-        rows = [
-            {"seed": seed}
-            | with_intervals(found[model, seed], *told, "specificity_at_98_sensitivity")
-            | {
-                "threshold": f"{found[model, seed]['threshold']:.3g}",
-                "calibration error": f"{found[model, seed]['calibration']['calibration_error']:.3f}",
-            }
-            for seed in profile.seeds
-        ]
-        outside = [row for row in elsewhere if row["model"] == model]
-        said = provenance["profile"] | {
-            "model": model,
-            "profile": profile.name,
-            "notice": NOTICE,
-            "weights": weights["kind"]
-            + (
-                f" `{weights['file']}`, SHA-256 `{weights['sha256'][:16]}...`"
-                if weights["file"]
-                else ""
-            ),
-            "prepared": f"prepared ({', '.join(profile.preparation).replace('_', ' ')})"
-            if profile.preparation != ("none",)
-            else "whole image",
-            "seeds": ", ".join(map(str, profile.seeds)),
-            "train": training["images"]["train"],
-            "validated": f", thresholds chosen on {held_out:,}" if held_out else "",
-            "data": Path(profile.data).name,
-            "fingerprint": provenance["data"]["fingerprint"],
-            "table": card_table(rows),
-            "outside": OUTSIDE.format(
-                folder=Path(provenance["profile"]["external"]).name,
-                dropped=outside[0]["duplicates_dropped"],
-                table=card_table(
-                    [{"seed": row["seed"]} | with_intervals(row, *told) for row in outside]
-                ),
-            )
-            if outside
-            else "",
+    found = {(row["model"], row["seed"]): row for row in summaries(opened.folder)}
+    path = opened.folder / "external.json"
+    known = opened.profile.external and path.is_file()
+    elsewhere = read_json(path)["models"] if known else []
+    for model in opened.profile.models:
+        said = described(opened.profile, made, model) | {
+            "table": card_table([inside(found[model, seed]) for seed in opened.profile.seeds]),
+            "outside": outside(made, [row for row in elsewhere if row["model"] == model]),
         }
-        write_text(profile.folder / model / "card.md", CARD.format(**said))
+        write_text(opened.folder / model / "card.md", CARD.format(**said))
+
+
+def described(profile: Profile, made: dict, model: str) -> dict:
+    """What a card says of a model before its results."""
+    training = next(t for t in made["trainings"] if t["model"] == model)
+    weights, held_out = training["weights"], training["images"].get("validation", 0)
+    file = f" `{weights['file']}`, SHA-256 `{weights['sha256'][:16]}...`" if weights["file"] else ""
+    steps = ", ".join(profile.preparation).replace("_", " ")
+    return made["profile"] | {
+        "model": model,
+        "profile": profile.name,
+        "notice": NOTICE,
+        "weights": weights["kind"] + file,
+        "prepared": "whole image" if profile.preparation == ("none",) else f"prepared ({steps})",
+        "seeds": ", ".join(map(str, profile.seeds)),
+        "train": training["images"]["train"],
+        "validated": f", thresholds chosen on {held_out:,}" if held_out else "",
+        "fingerprint": made["data"]["fingerprint"],
+    }
+
+
+def inside(row: dict) -> dict:
+    """A row of a card's table of test results, from a `metrics.json`."""
+    return (
+        {"seed": row["seed"]}
+        | with_intervals(row, *TOLD, "specificity_at_98_sensitivity")
+        | {
+            "threshold": f"{row['threshold']:.3g}",
+            "calibration error": f"{row['calibration']['calibration_error']:.3f}",
+        }
+    )
+
+
+def outside(made: dict, rows: list[dict]) -> str:
+    """A card's section on the external folder; empty without one."""
+    if not rows:
+        return ""
+    table = card_table([{"seed": row["seed"]} | with_intervals(row, *TOLD) for row in rows])
+    dropped = rows[0]["duplicates_dropped"]
+    return OUTSIDE.format(folder=made["profile"]["external"], dropped=dropped, table=table)

@@ -1,133 +1,110 @@
-"""A run as pages in a browser, its provenance, and the part of it that may be published."""
+"""The part of a run that may be published: numbers and plots, never a radiograph, never weights."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
-import nbformat
 import pandas as pd
-from nbclient import NotebookClient
 
-from deepcovid.data import manifest
-from deepcovid.metrics import evaluation, published
-from deepcovid.profiles import PATHS, Profile, load
-from deepcovid.runs import (
-    NOTICE,
-    RESULTS,
-    ROOT,
-    UserError,
-    digest,
-    environment,
-    read_json,
-    replacing,
-    write_json,
-    write_text,
-)
+from deepcovid.data import verify
+from deepcovid.models import networks
+from deepcovid.models.opened import Run
+from deepcovid.profiles import PATHS, load
+from deepcovid.report.drawn import redraw
+from deepcovid.runs import RESULTS, UserError, read_json, replacing
 
-# a radiograph or a file of weights is never among these
-PUBLISHED = (
-    "metrics.csv",
-    "shortcuts.csv",
-    "mending.csv",
-    "*.json",
-    "figures/*.svg",
-    "figures/*.png",
-    "*/card.md",
-    "*/seed*/metrics.json",
-    "*/seed*/training.json",
-    "*/seed*/history.csv",
-)
+TABLES = ("metrics.csv", "run.json", "audit.json", "shortcuts.csv", "heatmaps.json", "lungs.json")
+ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
+EACH = ("metrics.json", "training.json", "history.csv")  # of each model and seed
 
 
-def evaluate(profile: Profile) -> dict[tuple[str, int], pd.DataFrame]:
-    """Write `metrics.json` of each model and seed, and `metrics.csv` of all; give the scores."""
-    patients = manifest.read(profile.folder / "manifest.csv")[["image", "patient"]]
-    tables, rows = {}, []
-    for model in profile.models:
-        for seed in profile.seeds:
-            folder = profile.model_folder(model, seed)
-            table = evaluation.read_scores(folder / "scores.csv")
-            weights = read_json(folder / "training.json")["weights"]
-            row = {"model": model, "seed": seed, "weights": weights["file"] or weights["kind"]}
-            row |= published.details(table.merge(patients), profile.threshold)
-            write_json(folder / "metrics.json", row)
-            tables[model, seed] = table.merge(patients)
-            rows.append(row)
-    with replacing(profile.folder / "metrics.csv") as partial:
-        pd.DataFrame(rows, columns=list(evaluation.COLUMNS)).to_csv(partial, index=False)
-    return tables
+def publish(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
+    """Copy a finished run's tables to `target`, draw its plots there, and return that folder.
 
-
-def provenance(profile: Profile) -> dict:
-    """All that a run's numbers depend on. Folders are given by name, not by place."""
-    table = manifest.read(profile.folder / "manifest.csv")
-    settings = profile.settings()
-    settings |= {key: Path(settings[key]).name for key in PATHS if settings[key]}
-    trainings = [
-        read_json(profile.model_folder(model, seed) / "training.json")
-        for model in profile.models
-        for seed in profile.seeds
-    ]
-    timings = sorted((profile.folder / "benchmarks").glob("*.tsv"))
-    return {
-        "notice": NOTICE,
-        "profile": settings,
-        "data": {
-            "images": len(table),
-            "fingerprint": digest(sorted(table.sha1)),
-            "by_split": manifest.counts(table).to_dict("index"),
-        },
-        "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in trainings],
-        "environment": environment(),
-        "wall_seconds": {p.stem: float(pd.read_csv(p, sep="\t").s[0]) for p in timings},
-    }
-
-
-def refresh(name: str = "*") -> None:
-    """Execute notebooks in place, as they are committed: `demo` outputs, no progress bars."""
-    for path in sorted((ROOT / "notebooks").glob(f"{name}.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        where = {"metadata": {"path": ROOT}}
-        NotebookClient(notebook, timeout=None, record_timing=False, resources=where).execute()
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs = [output for output in cell.outputs if not is_progress(output)]
-        notebook.metadata.pop("widgets", None)
-        notebook.metadata.language_info = {"name": "python"}
-        write_text(path, nbformat.writes(notebook) + "\n")
-
-
-def is_progress(output) -> bool:
-    return output.get("name") == "stderr" or any(
-        "widget" in kind for kind in output.get("data", {})
-    )
-
-
-def publish(profile: Profile) -> Path:
-    """Copy a finished run's tables and plots to `results/<profile>/`; return that folder.
-
-    Scores are published for the validation and test images, by file name. Radiographs, pictures
-    that show one, and weights are never copied.
+    Without a target it is `results/<profile>/`, the study's own findings: there only a run on the
+    whole release goes, as `verify` finds it. What the run did not make is not in the target
+    afterwards. Scores are published for the validation and test images, by file name.
+    Raises UserError for an unfinished run, other data, or a target that is there already, unless
+    `replace` says to replace it.
     """
-    source, target = profile.folder, RESULTS / profile.name
-    if not (source / "run.json").is_file():
-        raise UserError(f"There is no finished run in {source}: ./run_all.sh {profile.name}")
-    files = [path for pattern in PUBLISHED for path in sorted(source.glob(pattern))]
-    for path in files:
-        copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    for path in sorted(source.glob("*/seed*/scores.csv")):
-        table = pd.read_csv(path)
-        copy = target / path.relative_to(source)
-        table[table.split != "train"].to_csv(copy, index=False, lineterminator="\n")
-    write_rows(profile, pd.read_csv(source / "metrics.csv"), target / "metrics.csv")
+    refuse_unfinished(opened)
+    if target is None:
+        target = RESULTS / opened.profile.name
+        refuse_other_data(opened)
+    if target.exists() and any(target.iterdir()) and not replace:
+        raise UserError(
+            f"{target} holds published findings. To replace them: "
+            f"./run_all.sh publish {opened.profile.name} --replace; to write elsewhere: --to FOLDER."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
+        made = Path(name) / "made"
+        copy(opened, made)
+        redraw(made)
+        shutil.rmtree(target, ignore_errors=True)
+        made.replace(target)
     return target
 
 
-def write_rows(profile: Profile, table: pd.DataFrame, path: Path) -> None:
-    """Write `metrics.csv` with a row for each model that the profile means but this run lacks."""
-    lacking = [model for model in load(profile.name).models if model not in set(table.model)]
-    rows = pd.DataFrame({"model": lacking, "weights": "not run: weights not at hand"})
+def refuse_unfinished(opened: Run) -> None:
+    """Raise UserError unless the folder holds a finished run of just these settings."""
+    path, name = opened.folder / "run.json", opened.profile.name
+    if not path.is_file():
+        raise UserError(f"There is no finished run in {opened.folder}: ./run_all.sh {name}")
+    wanted = opened.profile.settings()
+    wanted |= {key: Path(wanted[key]).name for key in PATHS if wanted[key]}
+    made = read_json(path)["profile"]
+    other = [key for key, value in wanted.items() if plain(value) != made.get(key)]
+    if other:
+        settings = " ".join(f"-p {key} {told(made.get(key))}" for key in other)
+        raise UserError(
+            f"The run in {opened.folder} has other settings. To publish it as it was run: "
+            f"./run_all.sh publish {name} {settings}"
+        )
+
+
+def plain(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def told(value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def refuse_other_data(opened: Run) -> None:
+    if opened.profile.data == "phantom" or not verify.verify(opened.data).sound:
+        raise UserError(
+            f"results/ holds findings on COVID-Xray-5k, and {opened.data} is not that release "
+            f"(./run_all.sh verify -p data {opened.data}). To publish your own run elsewhere: "
+            f"./run_all.sh publish {opened.profile.name} --to FOLDER."
+        )
+
+
+def copy(opened: Run, target: Path) -> None:
+    """Copy what this run made, and no other that was in its folder before."""
+    profile, names = opened.profile, [*TABLES, *(ELSEWHERE if opened.profile.external else ())]
+    for model in profile.models:
+        names.append(f"{model}/card.md")
+        for seed in profile.seeds:
+            names += [f"{model}/seed{seed}/{name}" for name in EACH]
+            table = opened.scores(model, seed)
+            part = target / model / f"seed{seed}" / "scores.csv"
+            part.parent.mkdir(parents=True, exist_ok=True)
+            table[table.split != "train"].to_csv(part, index=False, lineterminator="\n")
+    for name in names:
+        if (opened.folder / name).is_file():
+            shutil.copyfile(opened.folder / name, target / name)
+    write_rows(opened, pd.read_csv(opened.folder / "metrics.csv"), target / "metrics.csv")
+
+
+def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
+    """Write `metrics.csv` with a row, and the reason, for each of the profile's models not run."""
+    lacking = [m for m in load(opened.profile.name).models if m not in set(table.model)]
+    why = [
+        "not asked for" if networks.at_hand(opened.profile.weights, m) else "weights not at hand"
+        for m in lacking
+    ]
+    rows = pd.DataFrame({"model": lacking, "weights": [f"not run: {reason}" for reason in why]})
     whole = dict.fromkeys(("seed", "tp", "fn", "fp", "tn"), "Int64")  # else gaps make them 0.0
     table = pd.concat([table.astype(whole), rows]) if lacking else table
     with replacing(path) as partial:

@@ -1,4 +1,4 @@
-"""TODO: what report/site is."""
+"""A run as pages in a browser that read offline: what it was, and its executed notebooks."""
 
 import html
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
-from deepcovid.metrics.tables import metrics_table
+from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
-from deepcovid.report.cards import cards
-from deepcovid.report.publish import provenance
-from deepcovid.runs import NOTICE, write_json, write_text
+from deepcovid.report import about, cards, provenance
+from deepcovid.runs import write_text
 
 # scripts that nbconvert would link from the internet: a page must read offline
 OFFLINE = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"), "")
@@ -24,13 +23,7 @@ table {{ border-collapse: collapse; font-size: 14px; display: block; overflow-x:
 th, td {{ padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd }}
 .notice {{ color: #8a1c1c }}
 </style></head><body>
-<h1>deepcovid: run <code>{name}</code></h1>
-<p class="notice">{notice}</p>
-{warning}
-<h2>Test results</h2>
-{metrics}
-<p>Intervals are 95%. All columns: <a href="metrics.csv">metrics.csv</a>; how the run was made:
-<a href="run.json">run.json</a>.</p>
+{about}
 <h2>Notebooks, as executed</h2>
 <ul>
 {links}
@@ -38,18 +31,11 @@ th, td {{ padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #dd
 """
 
 
-def title(notebook) -> str:
-    """The first heading of a notebook."""
-    lines = (line for cell in notebook.cells for line in cell.source.splitlines())
-    return next((line.lstrip("# ") for line in lines if line.startswith("# ")), "")
-
-
 def pages(profile: Profile) -> Path:
-    """Write each executed notebook of a run as a page, `run.json`, and an index of all."""
-    folder = profile.folder
-    made_from = provenance(profile)
-    write_json(folder / "run.json", made_from)
-    cards(profile, made_from)
+    """Write `run.json`, the model cards, each executed notebook as a page, and an index of all."""
+    opened = Run(profile)
+    made = provenance.write(opened)
+    cards.cards(opened, made)
     exporter = HTMLExporter(embed_images=True, **OFFLINE)
     links = []
     for path in executed(profile):
@@ -58,19 +44,15 @@ def pages(profile: Profile) -> Path:
         write_text(path.with_suffix(".html"), body)
         name = html.escape(f"{path.stem}: {title(notebook)}")
         links.append(f'<li><a href="notebooks/{path.stem}.html">{name}</a></li>')
-    warning = ""
-    if profile.data == "phantom":
-        warning = "<p>The images of this run are drawn, not taken: its numbers say nothing of COVID-19.</p>"
-    return write_text(
-        folder / "index.html",
-        PAGE.format(
-            name=html.escape(profile.name),
-            notice=NOTICE,
-            warning=warning,
-            links="\n".join(links),
-            metrics=metrics_table(folder / "metrics.csv").to_html(index=False, border=0),
-        ),
-    )
+    told = about.about(opened, made)
+    page = PAGE.format(name=html.escape(profile.name), about=told, links="\n".join(links))
+    return write_text(profile.folder / "index.html", page)
+
+
+def title(notebook) -> str:
+    """The first heading of a notebook."""
+    lines = (line for cell in notebook.cells for line in cell.source.splitlines())
+    return next((line.lstrip("# ") for line in lines if line.startswith("# ")), "")
 
 
 def executed(profile: Profile) -> list[Path]:

@@ -1,0 +1,99 @@
+"""The published plots, drawn anew from the published tables beside them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deepcovid.data import figures as data_figures
+from deepcovid.data import tables as data_tables
+from deepcovid.failure import figures as failure_figures
+from deepcovid.failure import tables as failure_tables
+from deepcovid.heatmaps import figures as heatmaps_figures
+from deepcovid.heatmaps import tables as heatmaps_tables
+from deepcovid.metrics import figures as metrics_figures
+from deepcovid.metrics.tables import scores_of, summaries
+from deepcovid.plots import save
+from deepcovid.runs import RESULTS, read_json
+from deepcovid.shortcuts import figures as shortcuts_figures
+
+
+def redraw(folder: Path) -> list[Path]:
+    """Draw all plots that a folder's tables allow into its `figures`; the paths."""
+    paths = []
+    for name, figure in drawn(folder):
+        paths.append(folder / "figures" / f"{name}.svg")
+        save(figure, paths[-1])
+    return paths
+
+
+def redraw_all() -> list[Path]:
+    """The same for all of `results/`."""
+    return [path for folder in (RESULTS, *folders()) for path in redraw(folder)]
+
+
+def folders() -> list[Path]:
+    return sorted(path.parent for path in RESULTS.glob("*/run.json"))
+
+
+def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
+    """Names and plots of what lies in a folder of results."""
+    for file, draw in {
+        "metrics.csv": of_scores,
+        "audit.json": of_audit,
+        "heatmaps.json": of_heatmaps,
+        "shortcuts.csv": of_shortcuts,
+        "external.json": of_external,
+        "mending.csv": of_mending,
+        "ablation.csv": of_ablation,
+    }.items():
+        if (folder / file).is_file():
+            yield from draw(folder / file)
+
+
+def of_scores(path: Path) -> Iterator[tuple[str, Figure]]:
+    rows = {(row["model"], row["seed"]): row for row in summaries(path.parent)}
+    scores = scores_of(path.parent)
+    test = {key: table[table.split == "test"] for key, table in scores.items()}
+    yield "roc", metrics_figures.roc(test)
+    yield "precision_recall", metrics_figures.precision_recall(test)
+    thresholds = {key: row["threshold"] for key, row in rows.items()}
+    yield "scores", metrics_figures.score_histograms(test, thresholds)
+    yield "confusion", metrics_figures.confusions(rows)
+    yield "calibration", metrics_figures.calibration(test)
+
+
+def of_audit(path: Path) -> Iterator[tuple[str, Figure]]:
+    found = read_json(path)
+    yield "near_duplicates", data_figures.near_duplicates(found["near_duplicates"])
+    yield "acquisition", data_figures.acquisition(data_tables.acquisition(found))
+    if found["views"]:
+        yield "views", data_figures.shares(found["views"]["by_split_and_class"])
+    if found["released_augmentation"]:
+        yield "released_copies", data_figures.released_copies(found["released_augmentation"])
+
+
+def of_heatmaps(path: Path) -> Iterator[tuple[str, Figure]]:
+    found = read_json(path)
+    numbers = heatmaps_tables.numbers(found)
+    if len(numbers):
+        yield "map_scores", heatmaps_figures.map_scores(numbers)
+    yield "perturbation", heatmaps_figures.perturbation(found["curves"])
+
+
+def of_shortcuts(path: Path) -> Iterator[tuple[str, Figure]]:
+    yield "shortcuts", shortcuts_figures.how_little(pd.read_csv(path))
+
+
+def of_external(path: Path) -> Iterator[tuple[str, Figure]]:
+    yield "collections", shortcuts_figures.collections(read_json(path))
+
+
+def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
+    yield "mending", shortcuts_figures.mending(pd.read_csv(path))
+
+
+def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:
+    for backbone, grid, effects in failure_tables.factorials(pd.read_csv(path)):
+        yield f"ablation_{backbone}", failure_figures.ablation(grid, effects)
