@@ -1,56 +1,12 @@
 from functools import partial
 
 import numpy as np
-import pytest
-import torch
 from conftest import changed, draw, prepared, user_error
 from PIL import Image
 
 from deepcovid import profiles
-from deepcovid.data import manifest, phantom
-from deepcovid.models import features, lungs, preparation, scoring, training
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    counts = dict(zip(phantom.GROUPS, (12, 12, 8, 8), strict=True))
-    return phantom.write(tmp_path_factory.mktemp("drawn") / "phantom", 0, counts, 96)
-
-
-@pytest.fixture(scope="module")
-def segmenter(drawn):
-    table = manifest.make(drawn, 0.0)
-    return lungs.fit(*lungs.pairs(table[table.split == "train"], drawn), epochs=25)
-
-
-def test_lungs_are_found_on_pictures_never_fitted(segmenter, drawn):
-    table = manifest.make(drawn, 0.0)
-    pictures, masks = lungs.pairs(table[table.split == "test"], drawn)
-    with torch.inference_mode():
-        found = (segmenter(lungs.as_input(pictures)) > 0).float()
-    assert lungs.overlap(found, masks.float()).mean() > 0.8
-    everywhere = lungs.overlap(torch.ones_like(found), masks.float()).mean()
-    assert everywhere < 0.7  # so that 0.8 says something
-
-
-def test_fit_depends_on_the_seed_only_and_leaves_torch_alone(drawn):
-    table = manifest.make(drawn, 0.0)
-    given = lungs.pairs(table[table.split == "train"], drawn)
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    states = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(5)
-        states.append(lungs.fit(*given, epochs=1, seed=seed).out.weight)
-        assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
-
-
-def test_box_holds_the_lungs_with_a_margin():
-    lung = np.zeros((lungs.SIZE, lungs.SIZE), bool)
-    assert lungs.box(lung) == (0, 0, 1, 1)
-    lung[24:72, 48:] = True
-    assert lungs.box(lung) == pytest.approx((0.47, 0.22, 1, 0.78))
+from deepcovid.data import phantom
+from deepcovid.models import features, preparation, scoring, training
 
 
 def test_the_frame_around_the_lungs_no_longer_matters(segmenter):
@@ -83,7 +39,7 @@ def test_steps_do_what_they_say():
     assert (grey[..., 0] == grey[..., 2]).all()
 
 
-def test_a_run_sees_prepared_pictures_everywhere(profile, monkeypatch):
+def test_a_run_sees_prepared_pictures_everywhere(run, monkeypatch):
     asked = []
 
     def black(self, picture, path):
@@ -93,34 +49,35 @@ def test_a_run_sees_prepared_pictures_everywhere(profile, monkeypatch):
     monkeypatch.setattr(preparation.Preparation, "__call__", black)
     # what is computed of black pictures must not be kept for real ones
     monkeypatch.setattr(training, "extract", partial(features.extract, keep=None))
-    run = changed(profile, preparation=("grey",))
+    run = changed(run, preparation=("grey",))
     training.run(run, "squeezenet", 0)
     scores = scoring.run(run, "squeezenet", 0)
     assert len(set(scores.read_text().split("\n")[k].split(",")[-1] for k in range(1, 50))) == 1
     assert {path.parts[-3] for path in asked if "augmented" not in path.parts} >= {"train", "test"}
 
 
-def test_another_preparation_trains_again(profile):
-    folder = training.run(profile, "squeezenet", 0)
+def test_another_preparation_trains_again(run):
+    folder = training.run(run, "squeezenet", 0)
     first = (folder / "checkpoint.pt").read_bytes()
-    training.run(changed(profile, preparation=("equalise",)), "squeezenet", 0)
+    training.run(changed(run, preparation=("equalise",)), "squeezenet", 0)
     assert (folder / "checkpoint.pt").read_bytes() != first
 
 
-def test_users_mistakes_are_named(profile, tmp_path):
+def test_users_mistakes_are_named(run, tmp_path):
     with user_error("none or some steps"):
         profiles.load("demo", {"preparation": "none,grey"})
     with user_error("preparation"):
         profiles.load("demo", {"preparation": "sharpen"})
-    run = changed(profile, preparation=("lungs",))
+    run = changed(run, preparation=("lungs",))
     with user_error("0 masks"):
         training.run(run, "squeezenet", 0)
-    for image in manifest.read(run.folder / "manifest.csv").image:
+    for image in run.manifest.image:
         target = (tmp_path / "data" / image).with_suffix(".png")
         draw(target, 0)
         mask = tmp_path / "data" / "lung-masks" / image
         mask.parent.mkdir(parents=True, exist_ok=True)
         mask.with_suffix(".png").write_text("no mask")
-    own = prepared(profiles.load("demo", {"data": str(tmp_path / "data"), "models": "squeezenet"}))
+    settings = {"data": str(tmp_path / "data"), "models": "squeezenet"}
+    own = prepared(profiles.load("demo", settings))
     with user_error("picture|image"):
         preparation.run(changed(own, preparation=("lungs",)))

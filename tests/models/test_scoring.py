@@ -1,0 +1,28 @@
+import pandas as pd
+import pytest
+import torch
+from conftest import user_error
+
+from deepcovid.models import features, scoring, training
+
+
+def test_scores_cover_the_originals_and_nothing_else(run):
+    training.run(run, "squeezenet", 0)
+    scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
+    assert list(scores.columns) == scoring.COLUMNS
+    assert len(scores) == 56 and not scores.image.str.startswith("augmented/").any()
+    assert scores.score.between(0, 1).all()
+    model = run.model("squeezenet", 0)
+    image = scores.image[7]
+    x = features.ImageSet(run.paths([image]), 64)[0, 0]
+    with torch.no_grad():
+        direct = model(x[None]).softmax(1)[0, 1]
+    assert float(direct) == pytest.approx(scores.score[7], abs=1e-5)
+
+
+def test_a_step_whose_input_is_missing_says_which_notebook_to_run(run):
+    with user_error("03_training first"):
+        scoring.run(run, "squeezenet", 0)
+    (run.folder / "training.csv").unlink()
+    with user_error("02_augmentation first"):
+        training.run(run, "squeezenet", 0)
