@@ -48,7 +48,7 @@ def classes():
 
 def test_the_same_seed_draws_the_same_in_another_process():
     code = (
-        "import sys, hashlib; from deepcovid.phantom import radiograph;"
+        "import sys, hashlib; from deepcovid.data.phantom import radiograph;"
         "[sys.stdout.write(hashlib.sha256(radiograph(f, 7, 64).image).hexdigest() + ' ')"
         " for f in ('Edema', 'COVID-19')]"
     )
@@ -127,7 +127,7 @@ def test_another_view_shows_the_same_patient_differently():
     assert np.array_equal(first.image, other.image)
     assert not np.array_equal(first.image, second.image)
 
-    one, same, stranger = (phantom._patient(*at, SIZE) for at in ((5, 0), (5, 1), (6, 0)))
+    one, same, stranger = (phantom.patient(*at, SIZE) for at in ((5, 0), (5, 1), (6, 0)))
     assert (one.heart, one.base) == (same.heart, same.base) != (stranger.heart, stranger.base)
     share = [d.lesion.sum() / d.lungs.sum() for d in (first, second)]
     assert share[0] == pytest.approx(share[1], abs=0.1)
