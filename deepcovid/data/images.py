@@ -13,8 +13,9 @@ from typing import BinaryIO
 import numpy as np
 import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 
+from deepcovid.data import dicom
+from deepcovid.data.grey import from_floats, from_integers
 from deepcovid.runs import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm")
@@ -34,7 +35,7 @@ def open_radiograph(path: Path | str) -> Image.Image:
     reason when it is no single, whole picture of at most `MAX_PIXELS`.
     """
     with refusing(path), Path(path).open("rb") as file:
-        return read_dicom(file) if is_dicom(file) else read_picture(file)
+        return dicom.picture(open_dicom(file)) if dicom.is_dicom(file) else read_picture(file)
 
 
 def facts(path: Path | str) -> dict[str, str | int]:
@@ -46,7 +47,7 @@ def facts(path: Path | str) -> dict[str, str | int]:
     """
     with refusing(path), Path(path).open("rb") as file:
         sha1 = hashlib.file_digest(file, "sha1").hexdigest()
-        if is_dicom(file):
+        if dicom.is_dicom(file):
             data = open_dicom(file, header_only=True)
             width, height = data.Columns, data.Rows
             mode = f"{data.PhotometricInterpretation} {data.BitsStored}"
@@ -88,31 +89,6 @@ def check(paths: Iterable[Path | str]) -> list[str]:
         return [text for text in pool.map(refusal, paths) if text]
 
 
-def from_integers(values: np.ndarray) -> np.ndarray:
-    """Whole numbers to 0..255 by the bits in use: 4095 is white in a file that goes to 3000.
-
-    The bits are those that hold the largest value, 8 at least. Scanners write 10, 12 or 14 bits
-    into 16-bit files without saying so. Values below 0 are first moved up so that the least is 0.
-    """
-    values = values.astype(np.int64) - min(0, int(values.min()))
-    bits = max(8, int(values.max()).bit_length())
-    return stretched(values, 0, 2**bits - 1)
-
-
-def from_floats(values: np.ndarray) -> np.ndarray:
-    """Floats to 0..255: as they are if all lie in 0..1, else from the least to the largest."""
-    if not np.isfinite(values).all():
-        raise ValueError("it holds values that are no finite numbers")
-    low, high = values.min(), values.max()
-    return stretched(values, 0, 1) if low >= 0 and high <= 1 else stretched(values, low, high)
-
-
-def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """`low` and below becomes 0, `high` and above 255, 8 bit."""
-    share = (values.astype(np.float64) - low) / ((float(high) - low) or 1)
-    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
-
-
 def open_picture(file: BinaryIO) -> Image.Image:
     """The opened picture, not yet decoded."""
     image = Image.open(file, formats=FORMATS)
@@ -139,51 +115,12 @@ def read_picture(file: BinaryIO) -> Image.Image:
         return image.convert("RGB")
 
 
-def is_dicom(file: BinaryIO) -> bool:
-    start = file.seek(0) or file.read(132)
-    file.seek(0)
-    if not start:
-        raise ValueError("it is empty (0 bytes)")
-    return start[128:] == b"DICM"
-
-
 def open_dicom(file: BinaryIO, header_only: bool = False) -> pydicom.Dataset:
-    """The data set of one picture, its pixels not yet decoded."""
-    data = pydicom.dcmread(file, stop_before_pixels=header_only)
-    if "Rows" not in data or "Columns" not in data:
-        raise ValueError("it is a DICOM file without a picture")
+    """The data set of one picture, not yet decoded."""
+    data = dicom.opened(file, header_only)
     refuse_size(data.Columns, data.Rows)
     refuse_several(int(data.get("NumberOfFrames") or 1))
     return data
-
-
-def read_dicom(file: BinaryIO) -> Image.Image:
-    """Modality LUT, then VOI LUT or first window, then MONOCHROME1 turned round (DICOM PS3.4 N.2).
-
-    Without a window the range of the values is shown, padding left out.
-    """
-    data = open_dicom(file)
-    stored, kind = data.pixel_array, data.PhotometricInterpretation
-    if kind.startswith(("RGB", "YBR")) and stored.dtype == np.uint8:
-        return Image.fromarray(stored)  # pydicom has already made RGB of YBR
-    if kind not in ("MONOCHROME1", "MONOCHROME2"):
-        raise ValueError(f"DICOM pictures of kind {kind}, {data.BitsStored} bit, are not supported")
-    values = apply_modality_lut(stored, data)
-    if data.get("VOILUTSequence"):
-        table = data.VOILUTSequence[0]
-        count, first, bits = table.LUTDescriptor
-        table.LUTDescriptor = [count, first, 16]  # pydicom indexes in 8 bits what has 8-bit values
-        values = apply_voi(values.astype(np.int64), data)
-        low, high = 0, 2**bits - 1
-    elif data.get("WindowWidth"):
-        # what pydicom makes of all that is below and above the window
-        low, high = apply_windowing(np.array([-np.inf, np.inf]), data)
-        values = apply_windowing(values, data)
-    else:
-        shown = values[stored != data.get("PixelPaddingValue")]
-        low, high = (shown.min(), shown.max()) if shown.size else (0, 1)
-    grey = stretched(values, low, high)
-    return Image.fromarray(255 - grey if kind == "MONOCHROME1" else grey).convert("RGB")
 
 
 def refuse_size(width: int, height: int) -> None:

@@ -1,0 +1,226 @@
+"""archive.py: the released archive comes whole and safe, or not at all."""
+
+import hashlib
+import http.server
+import io
+import re
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+from releases import picture, release, tree
+
+from deepcovid.__main__ import main
+from deepcovid.data import archive as archives
+from deepcovid.runs import UserError
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return path
+
+
+def write_tar(path: Path, members: dict[str, bytes], **special) -> Path:
+    with tarfile.open(path, "w:gz") as file:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            file.addfile(entry, io.BytesIO(data))
+        for name, (kind, target) in special.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            file.addfile(entry)
+    return path
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serves /archive.zip after as many broken answers as `server.breaks` says; counts requests."""
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    payload = write_zip(tmp_path / "served.zip", release()).read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.requests += 1
+            broken = self.server.requests <= self.server.breaks
+            if not self.path.startswith("/archive.zip"):
+                return self.send_error(404)
+            body = self.server.payload
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if broken else body)
+
+        def log_message(self, *words):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.payload, running.breaks, running.requests = payload, 0, 0
+        running.address = f"http://127.0.0.1:{running.server_port}/archive.zip?dl=1"
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def test_download_records_its_hash_and_is_not_repeated(server, tmp_path):
+    target = tmp_path / "here" / "release.zip"
+    assert archives.download(server.address, target) == target
+    assert target.read_bytes() == server.payload
+    sha256 = hashlib.sha256(server.payload).hexdigest()
+    assert (target.parent / "release.zip.sha256").read_text() == f"{sha256}  release.zip\n"
+    archives.download(server.address, target)
+    archives.download(server.address, target, sha256)
+    assert server.requests == 1
+    assert sorted(p.name for p in target.parent.iterdir()) == ["release.zip", "release.zip.sha256"]
+
+
+def test_download_is_tried_again(server, tmp_path):
+    server.breaks = 2
+    assert archives.download(server.address, tmp_path / "a.zip").read_bytes() == server.payload
+    assert server.requests == 3
+
+
+@pytest.mark.parametrize("fault", ["interrupted", "wrong hash", "web page", "not there", "scheme"])
+def test_failed_download_leaves_nothing(server, tmp_path, fault):
+    address, sha256, target = server.address, None, tmp_path / "to" / "a.zip"
+    if fault == "interrupted":
+        server.breaks = 99
+    elif fault == "wrong hash":
+        sha256 = "0" * 64
+    elif fault == "web page":
+        server.payload = b"<html>This file is no longer shared.</html>" * 50
+    elif fault == "not there":
+        address = address.replace("archive", "gone")
+    else:
+        address = "gopher://127.0.0.1/a.zip"
+    with pytest.raises(UserError, match=re.escape(address)):
+        archives.download(address, target, sha256)
+    assert not target.exists() and tree(target.parent) == {}
+
+
+def test_half_a_file_from_elsewhere_is_not_taken_for_the_archive(server, tmp_path):
+    target = tmp_path / "a.zip"
+    target.write_bytes(server.payload[:100])
+    assert archives.download(server.address, target).read_bytes() == server.payload
+    target.write_bytes(server.payload[:-1])  # damaged after its hash was recorded
+    assert archives.download(server.address, target).read_bytes() == server.payload
+
+
+def test_local_file_does_as_well(tmp_path):
+    archive = write_zip(tmp_path / "my copy.zip", release())
+    assert archives.download(archive, tmp_path / "unused.zip") == archive
+    with pytest.raises(UserError, match="SHA-256"):
+        archives.download(str(archive), tmp_path / "unused.zip", "0" * 64)
+    with pytest.raises(UserError, match=r"gone\.zip"):
+        archives.download(tmp_path / "gone.zip", tmp_path / "unused.zip")
+    (tmp_path / "text.zip").write_text("no archive")
+    with pytest.raises(UserError, match=r"text\.zip"):
+        archives.download(tmp_path / "text.zip", tmp_path / "unused.zip")
+
+
+# --- unpack ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+@pytest.mark.parametrize(
+    ("top", "names"),
+    [
+        ("", ("train", "test", "covid", "non")),
+        ("data_upload_v3/", ("train", "test", "covid", "non")),
+        ("a/b/", ("Train", "TEST", "Covid-19", "Non-COVID")),
+    ],
+)
+def test_unpack_finds_the_release_and_names_it_right(tmp_path, write, top, names):
+    archive = write(tmp_path / "archive", release(top, names) | {f"{top}readme.md": b"hello"})
+    folder = archives.unpack(archive, tmp_path / "to" / "data set")
+    expected = release("")
+    found = tree(folder)
+    assert found.pop("readme.md") == b"hello"
+    assert found.keys() == expected.keys()
+    assert sorted(found.values()) == sorted(expected.values())
+    assert [p.name for p in folder.parent.iterdir()] == ["data set"]
+    assert folder.stat().st_mode & 0o055 == 0o055
+
+
+def refused(archive: Path, folder: Path, reason: str):
+    before = sorted(folder.parent.rglob("*"))
+    with pytest.raises(UserError, match=reason):
+        archives.unpack(archive, folder)
+    assert sorted(folder.parent.rglob("*")) == before, "something was left behind"
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+@pytest.mark.parametrize(
+    "name", ["../evil.jpg", "data/../../evil.jpg", "/evil.jpg", "..\\evil.jpg", "C:\\evil.jpg"]
+)
+def test_no_path_leaves_the_target(tmp_path, write, name):
+    archive = write(tmp_path / "a", release() | {name: b"evil"})
+    (tmp_path / "in").mkdir()
+    refused(archive, tmp_path / "in" / "data", "evil")
+
+
+def test_dots_in_names_are_no_way_up(tmp_path):
+    archive = write_zip(tmp_path / "a", release() | {"data/train/non/a..b...jpg": b"x"})
+    assert (archives.unpack(archive, tmp_path / "to") / "train/non/a..b...jpg").exists()
+
+
+def test_links_and_devices_are_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
+        archive = write_tar(tmp_path / "a.tgz", release(), trap=(kind, "../../outside"))
+        refused(archive, tmp_path / "in" / "data", "trap")
+    with zipfile.ZipFile(write_zip(tmp_path / "a.zip", release()), "a") as file:
+        entry = zipfile.ZipInfo("trap")
+        entry.external_attr = 0o120777 << 16
+        file.writestr(entry, "../../outside")
+    refused(tmp_path / "a.zip", tmp_path / "in" / "data", "trap")
+
+
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    archive = write_zip(tmp_path / "a.zip", release())
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    refused(archive, tmp_path / "in" / "data", "too many")
+    monkeypatch.setattr(archives, "MAX_BYTES", 10**9)
+    monkeypatch.setattr(archives, "MAX_FILES", 7)
+    refused(archive, tmp_path / "in" / "data", "too many")
+
+
+def test_damaged_and_foreign_archives_leave_nothing(tmp_path):
+    (tmp_path / "in").mkdir()
+    folder = tmp_path / "in" / "data"
+    whole = write_tar(tmp_path / "whole.tgz", release()).read_bytes()
+    (tmp_path / "cut.tgz").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path / "cut.tgz", folder, r"cut\.tgz cannot be unpacked")
+    data = bytearray(write_zip(tmp_path / "flip.zip", release()).read_bytes())
+    data[200] ^= 255  # within the first picture: its checksum no longer fits
+    (tmp_path / "flip.zip").write_bytes(data)
+    refused(tmp_path / "flip.zip", folder, "CRC")
+    partial = {name: data for name, data in release().items() if "test/non" not in name}
+    refused(write_zip(tmp_path / "p.zip", partial), folder, "test/non")
+    refused(tmp_path / "gone.zip", folder, r"gone\.zip")
+    doubtful = release() | {"data/train/covid (2)/x.jpg": picture(1)}  # which of the two is meant?
+    refused(write_zip(tmp_path / "d.zip", doubtful), folder, "does not hold")
+
+
+def test_unpack_never_mixes_with_what_is_there(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", release())
+    folder = tmp_path / "data"
+    folder.mkdir()
+    archives.unpack(archive, folder)  # empty is as good as absent
+    with pytest.raises(UserError, match="there already"):
+        archives.unpack(archive, folder)
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+def test_obtain_unpacks_an_address_or_a_local_archive(server, tmp_path):
+    for n, where in enumerate((server.address, str(write_zip(tmp_path / "own.zip", release())))):
+        folder = tmp_path / f"obtained {n}"
+        assert main(["obtain", "-p", "data", str(folder), where]) == 0
+        assert set(tree(folder)) == {name.removeprefix("data/") for name in release()}
