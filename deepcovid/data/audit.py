@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import ImageOps
 
 from deepcovid import runs
-from deepcovid.data import images, manifest
-from deepcovid.data.duplicates import SAME, agreements, external_images, look, near_duplicates
-from deepcovid.data.tables import disagreements
-from deepcovid.metrics import evaluation, intervals
+from deepcovid.data import duplicates, images, likeness, manifest, sources
+from deepcovid.data.duplicates import external_images, near_duplicates, released_augmentation
+from deepcovid.metrics import intervals
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 
@@ -25,7 +23,6 @@ PAPER = {  # the paper's table: originals, and images after augmentation
     ("test", "COVID-19"): (100, 100),
     ("test", "Non-COVID"): (3000, 3000),
 }
-COPIES = 5  # images per COVID-19 training image, as the paper states
 TABLES = {"covid": ("name", "patientid", "sex", "age", "view", "modality"),
           "chexpert": ("name", "Sex", "Age", "AP/PA")}  # fmt: skip
 PROPERTIES = ("mode", "width", "height", "aspect ratio", "format", "view", "age", "sex")
@@ -169,39 +166,6 @@ def described(of: pd.DataFrame, column: str) -> dict:
     return {"available": True, "by_split_and_class": rows}
 
 
-def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
-    """Images that the release makes of each COVID-19 training image, and what its copies look like.
-
-    `unchanged` is a copy whose hash differs by at most 8 bits; `moved a little` and `mirrored` are
-    recognised by agreement. Strong zooms and turns are beyond that: `too changed to tell`.
-    """
-    train = table[(table.label == 1) & table.image.str.startswith("train/")]
-    copies = train[train.augmented_from != ""]
-    if copies.empty:
-        return {"available": False}
-    number = copies.groupby("augmented_from").size()
-    here = set(train.image[train.augmented_from == ""])
-    number = pd.concat([number, pd.Series(0, index=sorted(here - set(number.index)))])
-    kinds = ("unchanged", "moved a little", "mirrored", "too changed to tell", "original missing")
-    seen = dict.fromkeys(kinds, 0)
-    for image, origin in zip(copies.image, copies.augmented_from, strict=True):
-        kind = "original missing"
-        if origin in here:
-            one, other = (images.open_radiograph(data / name) for name in (origin, image))
-            first, second = look(one), look(other)
-            as_is, turned = agreements(first, [second, look(ImageOps.mirror(other))])
-            kind = "moved a little" if as_is >= turned else "mirrored"
-            kind = kind if max(as_is, turned) >= SAME else "too changed to tell"
-            kind = "unchanged" if np.bitwise_count(first.bits ^ second.bits).sum() <= 8 else kind
-        seen[kind] += 1
-    return {
-        "available": True, "stated_images_per_original": COPIES, "copies": len(copies),
-        "originals": len(number), "mean_images_per_original": float(1 + number.mean()),
-        "originals_by_copies": {str(k): int(n) for k, n in number.value_counts().sort_index().items()},
-        "originals_with_the_stated_number": int((number == COPIES - 1).sum()), "copies_look": seen,
-    }  # fmt: skip
-
-
 def acquisition(of: pd.DataFrame) -> list[dict]:
     """ROC AUC with which one property alone tells COVID-19 from Non-COVID test images.
 
@@ -231,6 +195,40 @@ def acquisition(of: pd.DataFrame) -> list[dict]:
     return rows
 
 
+def disagreements(audit: dict) -> list[dict[str, str]]:
+    """What the release says of itself, beside what its files and metadata say."""
+    found = []
+
+    def note(stated, where, instead):
+        found.append({"stated": stated, "where": where, "found": instead})
+
+    if audit["views"]["available"]:
+        views = [r for r in audit["views"]["by_split_and_class"] if r["class"] == "COVID-19"]
+        told = {k: sum(r.get(k) or 0 for r in views) for k in ("PA", "AP", "AP Supine")}
+        note("only posterior-anterior images of COVID-19", "the authors' README",
+             ", ".join(f"{n} {view}" for view, n in told.items()))  # fmt: skip
+    test = audit["findings"].get("test", {})
+    other = {k: n for k, n in test.items() if k != "No Finding"}
+    least = sorted(sources.FINDINGS, key=lambda name: other.get(name, 0))[:2]
+    note("around 100 Non-COVID test images of each of 13 findings", "the paper, dataset section",
+         ", ".join(f"{other.get(name, 0)} {name}" for name in least))  # fmt: skip
+    made = audit["released_augmentation"]
+    if made["available"]:
+        number = [int(k) for k in made["originals_by_copies"]]
+        note("each COVID-19 training image augmented to five", "the paper, augmentation section",
+             f"{min(number)} to {max(number)} copies an image; "
+             f"{made['originals_with_the_stated_number']} of {made['originals']} have four")  # fmt: skip
+        seen = made["copies_look"]
+        note("augmentation by flips, small rotations and small distortions", "the paper",
+             f"{seen['unchanged']} copies are unchanged, {seen['moved a little']} moved a little, "
+             f"{seen['mirrored']} mirrored; {seen['too changed to tell']} zoomed or turned too "
+             "much to be recognised")  # fmt: skip
+    both = audit["near_duplicates"]["test_images_also_in_train"]
+    note("a test set apart from the training set", "implied by the paper",
+         f"{len(both)} test radiographs are also in training: " + ", ".join(both))  # fmt: skip
+    return found
+
+
 def run(profile: Profile) -> dict:
     """Audit the images of a run's manifest; written to its `audit.json`.
 
@@ -245,7 +243,15 @@ def run(profile: Profile) -> dict:
     outside = [external / image for image in external_images(external).image] if external else []
     if refused := images.check(outside):
         raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
-    code = runs.code_digest(sys.modules[__name__], images, manifest, evaluation)
+    code = runs.code_digest(
+        sys.modules[__name__],
+        duplicates,
+        likeness,
+        images,
+        manifest,
+        sources,
+        intervals,
+    )
     stamp = runs.digest([
         code, runs.file_digest(LIST), table.to_csv(),
         {name: rows.to_csv() for name, rows in tables.items()},

@@ -1,0 +1,45 @@
+"""A small drawn dataset that a test may spoil, and what it may do to it."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from deepcovid import profiles
+from deepcovid.data import audit, likeness, manifest, phantom
+
+COUNTS = dict(zip(phantom.GROUPS, (8, 12, 6, 12), strict=True))
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """Phantoms of 26 patients or so; the demo's drawing, fewer."""
+    return phantom.write(tmp_path_factory.mktemp("audit") / "phantom", 0, COUNTS, 160)
+
+
+@pytest.fixture
+def own(drawn, tmp_path, monkeypatch):
+    """A profile on a copy of `drawn` that a test may spoil."""
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    shutil.copytree(drawn, tmp_path / "own")
+    return profiles.load("demo", {"data": str(tmp_path / "own")})
+
+
+@pytest.fixture
+def audited():
+    def make(run):
+        manifest.run(run)
+        return audit.run(run)
+
+    return make
+
+
+@pytest.fixture
+def plant():
+    """Save a re-encoded, resized, slightly cropped double of an image."""
+
+    def save(source, target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        likeness.doctored(Image.open(source)).save(target, "JPEG", quality=80)
+
+    return save

@@ -1,0 +1,66 @@
+import numpy as np
+from conftest import changed, user_error
+from PIL import Image
+
+from deepcovid.data import duplicates, figures, images, likeness, phantom, tables
+
+
+def test_a_planted_double_is_found_within_and_across_splits_and_outside(
+    own, tmp_path, audited, plant
+):
+    covid = sorted((own.data_folder / "train" / "covid").iterdir())
+    plant(covid[0], own.data_folder / "test" / "covid" / "covid-phantom77777-1.jpg")
+    plant(covid[3], own.data_folder / "train" / "covid" / "covid-phantom88888-1.jpg")
+    non = sorted((own.data_folder / "test" / "non").iterdir())[0]
+    plant(non, tmp_path / "elsewhere" / "non" / "00000001_000.jpg")
+    found = audited(changed(own, external=str(tmp_path / "elsewhere")))["near_duplicates"]
+    two = [pair["where"] for pair in found["pairs"] if not pair["same_patient"]]
+    assert sorted(two) == ["external and test", "test and train", "train"]
+    assert len(found["patients_recorded_as_two"]) == 2
+    assert found["test_images_also_in_train"] == ["test/covid/covid-phantom77777-1.jpg"]
+    assert found["external_images_also_here"] == ["external/non/00000001_000.jpg"]
+    assert tables.pair_counts({"near_duplicates": found}).iloc[:, 0].sum() == 3
+    figures.near_duplicates(found)
+
+
+def test_a_mirror_image_and_another_patient_are_no_doubles():
+    pixels = [phantom.radiograph("COVID-19", seed, 160).image for seed in (5, 6)]
+    looks = [likeness.look(Image.fromarray(p)) for p in (*pixels, pixels[0][:, ::-1].copy())]
+    assert (likeness.agreements(looks[0], looks) >= likeness.SAME).tolist() == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_crop_is_followed_beyond_what_the_hash_sees():
+    pixels = phantom.radiograph("No Finding", 9, 256).image
+    part = Image.fromarray(pixels[12:-12, 12:-12])
+    one, other = likeness.look(Image.fromarray(pixels)), likeness.look(part)
+    assert np.bitwise_count(one.bits ^ other.bits).sum() > duplicates.SCREEN
+    assert likeness.agreements(one, [other])[0] >= likeness.SAME
+
+
+def test_an_unreadable_external_image_is_refused_by_name(own, tmp_path, audited):
+    for name in ("covid/b.png", "non/a.png"):
+        (tmp_path / "elsewhere" / name).parent.mkdir(parents=True)
+        (tmp_path / "elsewhere" / name).write_bytes(b"")
+    with user_error("a.png(.|\n)*b.png"):
+        audited(changed(own, external=str(tmp_path / "elsewhere")))
+
+
+def test_the_releases_copies_are_counted_and_compared(own, audited):
+    folder = own.data_folder / "train" / "covid"
+    name = sorted(folder.iterdir())[0].name
+    pixels = images.open_radiograph(folder / name)
+    for i, copy in enumerate((pixels, pixels.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
+        uuid = f"96bc1d8f-48f9-4b55-b91b-07470ed947b{i}"
+        copy.save(folder / f"covid_original_{name.removesuffix('.png')}.png_{uuid}.png")
+    found = audited(own)["released_augmentation"]
+    assert found["copies_look"] == {
+        "unchanged": 1, "moved a little": 0, "mirrored": 1, "too changed to tell": 0,
+        "original missing": 0,
+    }  # fmt: skip
+    assert found["originals_by_copies"] == {"0": 7, "2": 1}
+    assert found["mean_images_per_original"] == 1.25
+    figures.released_copies(found)
