@@ -8,8 +8,8 @@ from pathlib import Path
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
-from deepcovid.failure.ablation import ablate, collect, plan, write
-from deepcovid.failure.auc_search import auc_search
+from deepcovid.failure import ablation, auc_search, design
+from deepcovid.models.opened import Run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,23 +22,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=runs.RESULTS / "ablation.csv")
     args = parser.parse_args(arguments)
     try:
-        run = profiles.load(args.profile, json.loads(args.overrides), Path.cwd())
-        run = replace(run, name="ablation")  # a folder of its own
+        profile = profiles.load(args.profile, json.loads(args.overrides), Path.cwd())
+        profile = replace(profile, name="ablation")  # a folder of its own
         if args.step == "collect":
-            print(write(collect(run.folder / "cells"), args.out))
+            print(ablation.write(ablation.collect(profile.folder / "cells"), args.out))
             return 0
-        if not (run.folder / "manifest.csv").is_file():
-            manifest.run(run)
-        if not (run.folder / "training.csv").is_file():
-            augmentation.run(run)
+        if not (profile.folder / "manifest.csv").is_file():
+            manifest.run(profile)
+        if not (profile.folder / "training.csv").is_file():
+            augmentation.run(profile)
         if args.step == "prepare":
             return 0
+        run = Run(profile)
         if args.step == "search":
-            print(write(auc_search(run), args.out.with_name("auc_search.csv")))
+            table = auc_search.auc_search(run)
+            print(ablation.write(table, args.out.with_name("auc_search.csv")))
             return 0
         part, parts = map(int, args.part.split("/"))
-        cells = plan(tuple(m for m in ("squeezenet", "resnet50") if m in run.models), run.seeds)
-        print(len(ablate(run, cells[part - 1 :: parts])), "cells are there")
+        backbones = tuple(m for m in ("squeezenet", "resnet50") if m in profile.models)
+        cells = design.plan(backbones, profile.seeds)
+        print(len(ablation.ablate(run, cells[part - 1 :: parts])), "cells are there")
     except runs.UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

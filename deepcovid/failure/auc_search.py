@@ -1,4 +1,4 @@
-"""TODO: what failure/auc_search is."""
+"""What could have made the reported AUC: the failed recipe under each candidate cause."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import torch
 from torchvision.transforms import v2
 
 from deepcovid.data import augmentation, manifest
-from deepcovid.failure.ablation import FAILED, Bench, Pool, followed, recipe
+from deepcovid.failure.ablation import followed
 from deepcovid.failure.arithmetic import verdict
+from deepcovid.failure.bench import Bench, Pool
+from deepcovid.failure.design import FAILED, recipe
 from deepcovid.metrics import intervals
-from deepcovid.models import features, networks, training
-from deepcovid.profiles import Profile
-
-# the reported AUC
+from deepcovid.models import features, training
+from deepcovid.models.opened import Run
 
 # how test images might have been read otherwise than training images: RGB pixels 0 to 1 to input
 READINGS = {
@@ -26,6 +26,7 @@ READINGS = {
     "central half of the image only": lambda x: normalise(zoom(middle(x), x.shape)),
     "a quarter of the resolution": lambda x: normalise(zoom(zoom(x, quarter(x)), x.shape)),
 }
+CELL = FAILED | {"crop": "none"}  # what is trained: the failed recipe on whole images
 WRONG_THROUGHOUT = (
     "colours in the order BGR",
     "not normalised",
@@ -53,7 +54,7 @@ def zoom(x: torch.Tensor, shape) -> torch.Tensor:
 
 
 def auc_search(
-    run: Profile,
+    run: Run,
     backbone: str = "resnet50",
     untrained=("resnet18", "resnet50", "densenet121"),
     seeds=(0, 1, 2),
@@ -65,78 +66,93 @@ def auc_search(
     all COVID-19 test images and the first `negatives` Non-COVID ones in an order drawn once.
     """
     rows = []
-
-    def note(candidate, name, seed, label, score):
-        low, high = intervals.auc_interval(label, score)
-        found = verdict(label, score)
-        rows.append(
-            {"candidate": candidate, "backbone": name, "seed": seed, "images": len(label)}
-            | {"auc": found["auc"], "low": low, "high": high}
-            | {k: found[k] for k in ("sensitivity", "specificity", "mean_score_covid")}
-        )
-
-    cell = FAILED | {"crop": "none"}
     for name in untrained:
-        bench = Bench(run, name, "random")
+        other = Bench(run, name, "random")
         for seed in seeds:
-            chosen = cell | {"weights": "random"}
-            scores, label, _ = trained_head(bench, chosen, seed)
-            note("random, untrained backbone", name, seed, label, scores[-1])
+            scores, label, _ = trained_head(other, CELL | {"weights": "random"}, seed)
+            rows.append(row("random, untrained backbone", name, seed, label, scores[-1]))
     bench = Bench(run, backbone, "pretrained")
     heads = {}
     for seed in seeds:
-        scores, label, heads[seed] = trained_head(bench, cell, seed)
-        note("the failed recipe", backbone, seed, label, scores[-1])
-        note("class order exchanged on test", backbone, seed, label, 1 - scores[-1])
-        for epoch in (1, 2):
-            note(f"stopped after epoch {epoch}", backbone, seed, label, scores[epoch - 1])
-        start = networks.build(backbone, run.weights, seed)[0]
-        start.backbone = bench.backbone
-        score = training.predict(start, bench.inputs(cell)["test"]).softmax(1)[:, 1]
-        note("head not trained at all", backbone, seed, label, score.cpu().numpy())
+        scores, label, heads[seed] = trained_head(bench, CELL, seed)
+        for candidate, score in of_a_training(bench, seed, scores):
+            rows.append(row(candidate, backbone, seed, label, score))
     random = np.random.default_rng(0)
-    some = bench.test[bench.test.label == 1]
-    others = bench.test[bench.test.label == 0]
+    some, others = (bench.test[bench.test.label == k] for k in (1, 0))
     others = others.iloc[random.permutation(len(others))[:negatives]]
-    subset = pd.concat([some, others])
-    paths = [augmentation.locate(run, image) for image in subset.image]
+    found = readings(bench, heads, pd.concat([some, others]))
+    if run.profile.external:
+        found += elsewhere(bench, heads, others, Path(run.profile.external), negatives, random)
+    return pd.DataFrame(rows + found)
+
+
+def row(candidate: str, backbone: str, seed: int, label, score) -> dict:
+    """A row of the search: how a candidate ranks the images, and what it answers at 0.5."""
+    low, high = intervals.auc_interval(label, score)
+    found = verdict(label, score)
+    return {
+        "candidate": candidate, "backbone": backbone, "seed": seed, "images": len(label),
+        "auc": found["auc"], "low": low, "high": high,
+        **{key: found[key] for key in ("sensitivity", "specificity", "mean_score_covid")},
+    }  # fmt: skip
+
+
+def of_a_training(bench: Bench, seed: int, scores: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Candidates that one training answers for: its `scores` on test are (epochs, images)."""
+    score = training.predict(bench.model(seed), bench.inputs(CELL)["test"]).softmax(1)[:, 1]
+    return [
+        ("the failed recipe", scores[-1]),
+        ("class order exchanged on test", 1 - scores[-1]),
+        *((f"stopped after epoch {epoch}", scores[epoch - 1]) for epoch in (1, 2)),
+        ("head not trained at all", score.cpu().numpy()),
+    ]
+
+
+def readings(bench: Bench, heads: dict, subset: pd.DataFrame) -> list[dict]:
+    """Rows of test images that were read otherwise than in training, and of all images that were."""
+    rows = []
+    paths = bench.run.paths(subset.image)
     for candidate, change in READINGS.items():
-        logits = read_otherwise(bench, heads, paths, change)
-        for seed, score in logits.items():
-            note(f"test images: {candidate}", backbone, seed, subset.label, score)
+        for seed, score in read_otherwise(bench, heads, paths, change).items():
+            rows.append(row(f"test images: {candidate}", bench.name, seed, subset.label, score))
     for candidate in WRONG_THROUGHOUT:
         inputs = inputs_otherwise(bench, subset, READINGS[candidate])
-        for seed in seeds:
-            scores, label, _ = trained_head(bench, cell, seed, inputs)
-            note(f"all images: {candidate}", backbone, seed, label, scores[-1])
-    if run.external:
-        folder = Path(run.external)
-        far = {label: sorted((folder / c).iterdir()) for c, label in manifest.CLASSES.items()}
-        far[0] = [far[0][i] for i in random.permutation(len(far[0]))[:negatives]]
-        found = read_otherwise(bench, heads, far[1] + far[0], normalise)
-        here = read_otherwise(bench, heads, paths[len(some) :], normalise)
-        label = np.r_[np.ones(len(far[1])), np.zeros(len(far[0]))].astype(int)
-        for seed, score in found.items():
-            note("test set from elsewhere", backbone, seed, label, score)
-            mixed = np.r_[score[label == 1], here[seed]]
-            both = np.r_[np.ones(len(far[1])), np.zeros(len(here[seed]))].astype(int)
-            note("COVID-19 from elsewhere, Non-COVID from here", backbone, seed, both, mixed)
-    return pd.DataFrame(rows)
+        for seed in heads:
+            scores, label, _ = trained_head(bench, CELL, seed, inputs)
+            rows.append(row(f"all images: {candidate}", bench.name, seed, label, scores[-1]))
+    return rows
+
+
+def elsewhere(
+    bench: Bench, heads: dict, others: pd.DataFrame, folder: Path, negatives: int, random
+) -> list[dict]:
+    """Rows of another collection as test set, and of its COVID-19 images among Non-COVID `others`."""
+    far = {label: sorted((folder / c).iterdir()) for c, label in manifest.CLASSES.items()}
+    far[0] = [far[0][i] for i in random.permutation(len(far[0]))[:negatives]]
+    found = read_otherwise(bench, heads, far[1] + far[0], normalise)
+    here = read_otherwise(bench, heads, bench.run.paths(others.image), normalise)
+    rows = []
+    for seed, score in found.items():
+        label = np.repeat([1, 0], [len(far[1]), len(far[0])])
+        rows.append(row("test set from elsewhere", bench.name, seed, label, score))
+        mixed = np.r_[score[label == 1], here[seed]]
+        both = np.repeat([1, 0], [len(far[1]), len(here[seed])])
+        candidate = "COVID-19 from elsewhere, Non-COVID from here"
+        rows.append(row(candidate, bench.name, seed, both, mixed))
+    return rows
 
 
 def trained_head(bench: Bench, cell: dict, seed: int, inputs: dict | None = None):
     """Test scores after each epoch, test labels, and the head, of one training."""
-    model, _ = networks.build(bench.name, bench.weights, seed)
-    model.backbone = bench.backbone
-    inputs = inputs or bench.inputs(cell)
-    scores = followed(recipe(bench.run, cell), model, inputs, seed)
+    model, inputs = bench.model(seed), inputs or bench.inputs(cell)
+    scores = followed(recipe(bench.run.profile, cell), model, inputs, seed)
     return scores, inputs["test"].label.cpu().numpy(), model.head.eval()
 
 
 @torch.no_grad()  # not inference_mode: heads are trained on what this gives
 def seen_otherwise(bench: Bench, paths: list[Path], change) -> torch.Tensor:
     """Features of images read by `change`, which gets RGB pixels from 0 to 1."""
-    files = features.ImageSet(paths, bench.run.image_size)
+    files = features.ImageSet(paths, bench.run.profile.image_size)
     *steps, _ = files.transform.transforms
     files.transform = v2.Compose([*steps, change])
     groups = torch.arange(len(paths)).split(64)
@@ -156,9 +172,8 @@ def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, trai
     train = bench.train[bench.train.augmented_from == ""]
     made = []
     for table in (train, test):
-        paths = [augmentation.locate(bench.run, image) for image in table.image]
-        label = torch.tensor(table.label.to_numpy(), device=bench.device)
-        made.append((label, seen_otherwise(bench, paths, change)))
+        seen = seen_otherwise(bench, bench.run.paths(table.image), change)
+        made.append((bench.labels(table), seen))
     (label, seen), (test_label, test_seen) = made
     return {
         "train": Pool(label, cached=seen, rows=torch.arange(len(label)), views=[seen]),

@@ -1,4 +1,4 @@
-"""TODO: what failure/effects is."""
+"""What a table of the ablation says: effects of its factors, means over seeds, single changes."""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +6,8 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from deepcovid import runs
-from deepcovid.failure.ablation import FACTORS, FAILED, LEVELS, MEASURES
-
-# ablation: what it says
+from deepcovid.failure.arithmetic import MEASURES
+from deepcovid.failure.design import FACTORS, FAILED, LEVELS
 
 
 def at(table: pd.DataFrame, **fixed) -> pd.DataFrame:

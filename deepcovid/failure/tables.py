@@ -1,27 +1,14 @@
-"""TODO: what failure/tables is."""
+"""What a reader of the failure sees: tables, and the sentence of the answer."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from deepcovid import runs
-from deepcovid.failure.ablation import FAILED, ablate
-from deepcovid.failure.arithmetic import verdict
+from deepcovid.failure.arithmetic import REPORTED, verdict
+from deepcovid.failure.design import FAILED
 from deepcovid.failure.effects import at
 from deepcovid.metrics import evaluation
-from deepcovid.profiles import Profile
-
-REPORTED = {"accuracy": 0.9677, "auc": 0.715}  # of the earlier attempt, by its author
-
-
-def told(run: Profile, cells: dict[str, dict], views: int = 2) -> dict[str, pd.DataFrame]:
-    """Test labels and last-epoch scores of named cells, trained first where they are not yet."""
-    made = [runs.read_json(path) for path in ablate(run, list(cells.values()), views)]
-    tables = {
-        runs.digest(data["cell"]): pd.DataFrame({k: data[k] for k in ("label", "score")})
-        for data in made
-    }
-    return {name: tables[runs.digest(cell)] for name, cell in cells.items()}
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

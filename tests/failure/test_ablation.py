@@ -1,0 +1,117 @@
+import multiprocessing
+import os
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import changed, user_error
+
+from deepcovid import runs
+from deepcovid.failure import ablation, arithmetic, bench, design, effects, tables
+from deepcovid.models import networks, training
+from deepcovid.models.opened import Run
+
+
+def cell(**levels):
+    return design.cell("resnet18", **{"epochs": 2} | levels)
+
+
+def numbered(count):
+    return [{"seed": i} for i in range(count)]
+
+
+def test_no_cell_is_trained_twice_and_a_stopped_ablation_goes_on(tmp_path):
+    trained = []
+
+    def train(chosen):
+        if chosen["seed"] == 3 and stopping:
+            raise KeyboardInterrupt
+        trained.append(chosen["seed"])
+        return {"cell": chosen}
+
+    stopping = True
+    with pytest.raises(KeyboardInterrupt):
+        ablation.run_cells(tmp_path, numbered(6), runs.digest, train)
+    assert trained == [0, 1, 2]
+    stopping = False
+    for _ in range(2):
+        assert len(ablation.run_cells(tmp_path, numbered(6), runs.digest, train)) == 6
+    assert trained == [0, 1, 2, 3, 4, 5]
+    assert len(list(tmp_path.glob("*.json"))) == 6
+
+
+def worker(folder, out):
+    def train(chosen):
+        time.sleep(0.02)
+        with out.open("a") as file:
+            file.write(f"{chosen['seed']} {os.getpid()}\n")
+        return {"cell": chosen}
+
+    ablation.run_cells(folder, numbered(20), runs.digest, train)
+
+
+def test_processes_share_the_cells_between_them(tmp_path):
+    context = multiprocessing.get_context("fork")
+    out = tmp_path / "log.txt"
+    started = [context.Process(target=worker, args=(tmp_path / "cells", out)) for _ in range(2)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+        assert process.exitcode == 0
+    seeds = [int(line.split()[0]) for line in out.read_text().splitlines()]
+    assert sorted(seeds) == list(range(20))
+
+
+def test_a_cell_is_the_training_that_its_profile_says(run):
+    """A cell on whole images ends in the scores that training and scoring end in."""
+    chosen = cell(optimiser="Adam", positives="augmented", crop="none")
+    result = ablation.train_cell(bench.Bench(run, "resnet18", "pretrained"), chosen)
+    recipe = design.recipe(run.profile, chosen)
+    model, _ = networks.build("resnet18", "random", 0)
+    phases = {"train": run.training, "test": run.originals("test")}
+    inputs = training.gather(Run(recipe), model, phases, 0)
+    training.fit(recipe, model, inputs, 0)
+    score = training.predict(model, inputs["test"]).softmax(1)[:, 1]
+    assert np.allclose(result["score"], score, atol=1e-5)
+    last = [row for row in result["rows"] if row["selection"] == "last"][-1]
+    expected = arithmetic.verdict(phases["test"].label, score.numpy())
+    assert last["after"] == 2 and last["auc"] == pytest.approx(expected["auc"])
+
+
+def test_the_best_epoch_is_the_first_of_highest_accuracy():
+    label = np.array([0, 0, 0, 1])
+    scores = np.array([[0.1, 0.1, 0.1, 0.2], [0.1, 0.1, 0.1, 0.9], [0.1, 0.1, 0.1, 0.8]])
+    rows = pd.DataFrame(ablation.outcomes(label, scores)).set_index(["after", "selection"])
+    assert list(rows.epoch) == [1, 1, 2, 2, 3, 2]
+    assert rows.sensitivity[1, "test_accuracy"] == 0 and rows.sensitivity[3, "last"] == 1
+
+
+def test_a_failure_and_its_mending_from_images_to_table(run, monkeypatch):
+    quick = changed(run, learning_rate=1e-3)
+    cells = {"failed": cell(), "mended": cell(optimiser="Adam", classes="balanced", crop="none")}
+    found = ablation.scores(quick, cells)
+    assert set(found) == set(cells) and all(len(t) == 20 for t in found.values())
+    with monkeypatch.context() as patch:
+        patch.setattr(ablation, "train_cell", None)  # training again would fail
+        assert len(ablation.ablate(quick, list(cells.values()), views=2)) == 2
+    table = ablation.collect(quick.folder / "cells")
+    assert len(table) == 2 * 2 * 2 and set(table.file) == {"random"}
+    path = ablation.write(table, quick.folder / "ablation.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(path), table, check_dtype=False, rtol=1e-4)
+    shown = tables.verdicts(found)
+    last = effects.at(table, after=2, selection="last", optimiser="Adam")
+    assert shown.auc["mended"] == pytest.approx(last.auc.item(), abs=1e-3)
+
+
+def test_a_cell_of_other_settings_in_the_same_folder_is_refused(run):
+    for rate in (1e-3, 1e-4):
+        ablation.ablate(changed(run, learning_rate=rate), [cell(crop="none")])
+    with user_error("the same cell"):
+        ablation.collect(run.folder / "cells")
+
+
+def test_an_empty_folder_is_said_to_hold_no_cells(tmp_path):
+    with user_error("no finished cell"):
+        ablation.collect(tmp_path)

@@ -1,0 +1,92 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import user_error
+
+from deepcovid.failure import arithmetic, design, effects
+from deepcovid.failure.design import FACTORS, LEVELS
+
+
+def made_up(noise: float, seeds: int = 4) -> pd.DataFrame:
+    """Sensitivity 0.3, +0.4 by Adam, +0.2 by augmented positives, +0.1 more by both."""
+    random = np.random.default_rng(0)
+    two = {factor: tuple(LEVELS[factor])[:: len(LEVELS[factor]) - 1] for factor in FACTORS}
+    rows = []
+    for chosen in design.factorial(two, range(seeds), backbone="made up"):
+        adam, augmented = chosen["optimiser"] == "Adam", chosen["positives"] == "augmented"
+        value = 0.3 + 0.4 * adam + 0.2 * augmented + 0.1 * (adam and augmented)
+        rows.append(chosen | {"sensitivity": value + noise * random.standard_normal()})
+    return pd.DataFrame(rows).sample(frac=1, random_state=1)
+
+
+def test_effects_find_what_was_put_in():
+    found = effects.effects(made_up(noise=0.02))
+    assert list(found.index[:3]) == ["optimiser", "positives", "optimiser x positives"]
+    truth = {"optimiser": 0.45, "positives": 0.25, "optimiser x positives": 0.05}
+    for term, value in truth.items():
+        row = found.loc[term]
+        assert row.low < value < row.high and row.high - row.low < 0.03
+        assert row.p < 0.001
+    assert found.change["optimiser"] == "SGD, steps -> Adam"
+    rest = found.drop(list(truth))
+    assert rest.effect.abs().max() < 0.02 and rest.share.max() < 0.01
+    assert found.share.sum() == pytest.approx(1, abs=0.02)
+    assert found.share["optimiser"] == pytest.approx(
+        0.45**2 / (0.45**2 + 0.25**2 + 0.05**2), abs=0.02
+    )
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    hits = 0
+    for seed in range(60):
+        table = made_up(0)
+        random = np.random.default_rng(seed)
+        table["sensitivity"] += 0.1 * random.standard_normal(len(table))
+        row = effects.effects(table).loc["optimiser"]
+        hits += row.low < 0.45 < row.high
+    assert 50 <= hits <= 60
+
+
+def test_effects_refuse_a_factor_of_three_levels():
+    table = made_up(0.01)
+    table.loc[table.seed == 0, "optimiser"] = "SGD, constant"
+    with user_error("two levels"):
+        effects.effects(table)
+
+
+def test_replicates_count_trainings_and_keep_the_order_of_levels():
+    found = effects.replicates(made_up(0.02), ["optimiser", "crop"], ["sensitivity"])
+    assert list(found.index) == [
+        ("SGD, steps", "random"),
+        ("SGD, steps", "none"),
+        ("Adam", "random"),
+        ("Adam", "none"),
+    ]
+    assert set(found.trainings) == {16}
+    assert found.sensitivity["mean"]["Adam", "none"] == pytest.approx(0.85, abs=0.02)
+
+
+def test_mendings_change_one_setting_at_a_time():
+    table = made_up(0.0).assign(after=24, selection="last")
+    table = table.assign(**dict.fromkeys(set(arithmetic.MEASURES) - {"sensitivity"}, 0.0))
+    found = effects.mendings(table, {"backbone": "made up", "after": 24, "selection": "last"})
+    assert list(found.index) == [
+        "the failed recipe",
+        "optimiser: Adam",
+        "positives: augmented",
+        "classes: balanced",
+        "crop: none",
+    ]
+    assert list(found.sensitivity.round(3)) == [0.3, 0.7, 0.5, 0.3, 0.3]
+    one = table.seed == table.seed.min()
+    table.loc[one, "sensitivity"] += 0.08
+    again = effects.mendings(table, {"backbone": "made up", "after": 24, "selection": "last"})
+    assert (again.most - again.least).round(3).eq(0.08).all()
+
+
+def test_an_unfinished_replicate_is_left_out_of_a_factorial():
+    table = made_up(0.02)
+    last = table.index[table.seed == table.seed.max()][0]
+    assert effects.whole_replicates(table).equals(table)
+    kept = effects.whole_replicates(table.drop(last))
+    assert set(kept.seed) == set(table.seed) - {table.seed.max()}
