@@ -19,11 +19,8 @@ COLOURS = {
     "squeezenet": "#0072B2",
     "densenet121": "#CC79A7",
 }
-REFERENCE = {
-    "color": GREY,
-    "ls": ":",
-    "lw": 1,
-}  # a line to compare with: guessing, a published value
+# a line to compare with: guessing, a published value
+REFERENCE = {"color": GREY, "ls": ":", "lw": 1}
 STYLE = {
     "figure.dpi": 144,
     "figure.constrained_layout.use": True,

@@ -1,4 +1,4 @@
-"""Sensitivity, specificity, ROC and their intervals, from scores alone."""
+"""What scores say at a threshold and at all of them: curves, confusion, the numbers of a run."""
 
 from pathlib import Path
 
@@ -12,10 +12,17 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from deepcovid.metrics.intervals import INTERVALS, auc, auc_interval, checked, proportion_interval
+from deepcovid.metrics.intervals import (
+    INTERVALS,
+    TARGET,
+    auc,
+    auc_interval,
+    bootstrap,
+    checked,
+    proportion_interval,
+)
 from deepcovid.runs import UserError
 
-TARGET = 0.98  # the sensitivity at which the paper compares its models
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 COLUMNS = (
     "model",
@@ -132,45 +139,26 @@ def summary(scores: pd.DataFrame, rule: float | str) -> dict:
     }
 
 
-def bootstrap(
-    label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """95% percentile intervals by resampling patients, all images of a patient together.
+def details(scores: pd.DataFrame, rule: float | str) -> dict:
+    """What `metrics.json` holds besides `summary`: patients, calibration, optimism.
 
-    Images of one patient resemble each other, so intervals that resample images are too narrow.
-    Each class is resampled by itself, as its number of patients was given. Without `patient` each
-    image counts as one. Gives intervals of auc, sensitivity and specificity at `threshold`, and
-    specificity_at_98_sensitivity. All resamples are computed at once, as weights of images:
-    scipy.stats.bootstrap knows neither clusters nor weights.
+    `scores` has the column `patient` where patients are known.
     """
-    label, score = checked(label, score)
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
-    random = np.random.default_rng(seed)
-    weight = np.zeros((resamples, len(label)))
-    for value in (0, 1):
-        rows = np.flatnonzero(label == value)
-        names, group = np.unique(patient[rows], return_inverse=True)
-        draws = random.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
-        weight[:, rows] = draws[:, group]
-    # one column per distinct score, from the highest to the lowest
-    order = np.argsort(-score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
-    ordered = weight[:, order]
-    positive = np.add.reduceat(ordered * label[order], starts, axis=1)
-    negative = np.add.reduceat(ordered * (1 - label[order]), starts, axis=1)
-    tpr = positive.cumsum(1) / positive.sum(1, keepdims=True)
-    fpr = negative.cumsum(1) / negative.sum(1, keepdims=True)
-    # each negative counts the positives above it, and half of those beside it
-    above = tpr - 0.5 * positive / positive.sum(1, keepdims=True)
-    found = {
-        "auc": (above * negative).sum(1) / negative.sum(1),
-        "specificity_at_98_sensitivity": 1
-        - np.take_along_axis(fpr, np.argmax(tpr >= TARGET - 1e-12, axis=1)[:, None], axis=1)[:, 0],
+    row = summary(scores, rule)
+    test = scores[scores.split == "test"]
+    patient = test.get("patient")
+    resampled = bootstrap(test.label, test.score, patient, row["threshold"])
+    low, high = resampled["specificity_at_98_sensitivity"]
+    return row | {
+        "specificity_at_98_sensitivity_low": low,
+        "specificity_at_98_sensitivity_high": high,
+        "threshold_at_98_sensitivity": at_sensitivity(test.label, test.score)[0],
+        "by_patient": {key: list(value) for key, value in resampled.items()},
+        "positive_patients": int(test[test.label == 1].patient.nunique())
+        if patient is not None
+        else None,
+        "calibration": calibration(test.label, test.score)[1],
     }
-    said = int((score[order][starts] >= threshold).sum())
-    found["sensitivity"] = tpr[:, said - 1] if said else np.zeros(resamples)
-    found["specificity"] = 1 - fpr[:, said - 1] if said else np.ones(resamples)
-    return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
 
 
 def sweep(label, score, thresholds=THRESHOLDS) -> pd.DataFrame:

@@ -1,165 +1,162 @@
-"""TODO: what metrics/figures is."""
+"""The plots of scores: curves, histograms, confusion matrices, calibration, beside the paper."""
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, name_of, new
+from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, REFERENCE, name_of, new, panels
+from deepcovid.plots import intervals as points
+
+DASHES = ((), (4, 1.5), (1, 1), (6, 1, 1, 1))  # of a model's seeds
+
+
+def lines(axes, curves: dict[tuple[str, int], pd.DataFrame], told: str, **options) -> None:
+    """Draw a curve (columns x, y) for each (model, seed) on every axis: a colour per model, a dash
+    per seed. `told` is what the legend says after the name, of the table's attribute `value`."""
+    seeds = sorted({seed for _, seed in curves})
+    names = {
+        key: f"{name_of(*key, curves)}: {told} {c.attrs['value']:.4f}" for key, c in curves.items()
+    }
+    drawn = {
+        "palette": {names[key]: COLOURS.get(key[0], "black") for key in curves},
+        "dashes": {names[key]: DASHES[seeds.index(key[1]) % len(DASHES)] for key in curves},
+    }
+    table = pd.concat([c.assign(curve=names[key]) for key, c in curves.items()], ignore_index=True)
+    for i, axis in enumerate(axes):
+        sns.lineplot(
+            table, x="x", y="y", hue="curve", style="curve", estimator=None, sort=False, ax=axis,
+            legend=i == 0, **drawn, **options,
+        )  # fmt: skip
+    axes[0].get_legend().set_title(None)
+
+
+def curve(x, y, value: float) -> pd.DataFrame:
+    table = pd.DataFrame({"x": x, "y": y})
+    table.attrs["value"] = value
+    return table
 
 
 def roc(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     """ROC curves of models, from their scores by (model, seed); good ones enlarged at the right."""
-    aucs = {key: intervals.auc(table.label, table.score) for key, table in tables.items()}
-    figure, axes = new(1 + (min(aucs.values()) > 0.9), size=(4.4, 4.0), squeeze=False)
-    for (model, seed), table in tables.items():
-        fpr, tpr, _ = evaluation.roc(table.label, table.score)
-        label = f"{name_of(model, seed, tables)}: AUC {aucs[model, seed]:.3f}"
-        for axis in axes[0]:
-            axis.plot(fpr, tpr, color=COLOURS[model], lw=1.4, label=label)
+    curves = {
+        key: curve(*evaluation.roc(t.label, t.score)[:2], intervals.auc(t.label, t.score))
+        for key, t in tables.items()
+    }
+    good = min(c.attrs["value"] for c in curves.values()) > 0.9
+    figure, axes = new(1 + good, size=(4.4, 4.0), squeeze=False)
+    lines(axes[0], curves, "AUC")
     some = next(iter(tables.values())).label
     for axis in axes[0]:
-        axis.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
+        axis.plot([0, 1], [0, 1], **REFERENCE)
         axis.set(
             xlabel=f"1 - specificity (of {(some == 0).sum():,} Non-COVID)",
             ylabel=f"sensitivity (of {(some == 1).sum():,} COVID-19)",
         )
-    axes[0, 0].legend(fontsize=8, loc="lower right")
     axes[0, 0].set_title("ROC curves")
-    if axes.size > 1:
+    if good:
         axes[0, 1].set(xlim=(0, 0.3), ylim=(0.7, 1.005), title="upper left corner, enlarged")
     return figure
 
 
 def precision_recall(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     """Precision-recall curves of models; the dotted line is the share of COVID-19 images."""
-    figure, axis = new(size=(5.0, 4.0))
-    for (model, seed), table in tables.items():
+    curves = {}
+    for key, table in tables.items():
         precision, recall, _ = evaluation.precision_recall(table.label, table.score)
         value = evaluation.average_precision(table.label, table.score)
-        label = f"{name_of(model, seed, tables)}: average precision {value:.3f}"
-        axis.plot(
-            recall, precision, color=COLOURS[model], lw=1.4, label=label, drawstyle="steps-post"
-        )
+        curves[key] = curve(recall, precision, value)
+    figure, axis = new(size=(5.0, 4.0))
+    lines([axis], curves, "average precision", drawstyle="steps-post")
     prevalence = next(iter(tables.values())).label.mean()
-    axis.axhline(prevalence, color=GREY, ls=":", lw=1)
+    axis.axhline(prevalence, **REFERENCE)
     axis.set(
         xlabel="recall (sensitivity)",
         ylabel="precision (positive predictive value)",
         ylim=(0, 1.02),
         title=f"Precision-recall; {prevalence:.1%} of images are COVID-19",
     )
-    axis.legend(fontsize=8, loc="lower left")
-    return figure
-
-
-def score_histograms(tables: dict[tuple[str, int], pd.DataFrame], thresholds: dict) -> Figure:
-    """How the scores of each class are spread, a panel per (model, seed); dashed: its threshold."""
-    figure, axes = new(2, -(-len(tables) // 2), size=(4.2, 2.5), squeeze=False)
-    bins = np.linspace(0, 1, 41)
-    for axis in axes.flat[len(tables) :]:
-        axis.axis("off")
-    for axis, (key, table) in zip(axes.flat, tables.items(), strict=False):
-        for label, name, colour in ((0, "Non-COVID", NON_COVID), (1, "COVID-19", COVID)):
-            values = table.score[table.label == label]
-            share = np.full(len(values), 100 / len(values))
-            axis.hist(
-                values,
-                bins,
-                weights=share,
-                color=colour,
-                alpha=0.6,
-                label=f"{name} ({len(values):,})",
-            )
-        axis.axvline(thresholds[key], color="black", lw=1, ls="--")
-        axis.set(xlabel="score, P(COVID-19)", ylabel="% of the class")
-        axis.set_title(f"{name_of(*key, tables)}, threshold {thresholds[key]:.3g}")
-    axes[0, 0].legend(fontsize=8)
-    return figure
-
-
-def confusions(rows: dict[tuple[str, int], dict]) -> Figure:
-    """Confusion matrices with counts and the share of each row, a panel per (model, seed)."""
-    columns = min(4, len(rows))
-    figure, axes = new(columns, -(-len(rows) // columns), size=(2.5, 2.5), squeeze=False)
-    names = ["Non-COVID", "COVID-19"]
-    for axis in axes.flat[len(rows) :]:
-        axis.axis("off")
-    for axis, (key, row) in zip(axes.flat, rows.items(), strict=False):
-        matrix = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]]).astype(int)
-        share = matrix / matrix.sum(axis=1, keepdims=True)
-        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for (i, j), value in np.ndenumerate(matrix):
-            axis.text(
-                j,
-                i,
-                f"{value:,}\n{share[i, j]:.1%}",
-                ha="center",
-                va="center",
-                fontsize=9,
-                color="white" if share[i, j] > 0.5 else "black",
-            )
-        axis.set(xticks=[0, 1], yticks=[0, 1], xlabel="model's answer", ylabel="truth")
-        axis.set_xticklabels(names, fontsize=8)
-        axis.set_yticklabels(names, rotation=90, va="center", fontsize=8)
-        axis.set_title(f"{name_of(*key, rows)}, threshold {row['threshold']:.3g}", fontsize=9)
-        axis.grid(visible=False)
     return figure
 
 
 def calibration(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     """Share of COVID-19 among images of like score; on the dotted line scores are probabilities."""
+    curves = {}
+    for key, table in tables.items():
+        bins, found = evaluation.calibration(table.label, table.score)
+        curves[key] = curve(bins.score, bins.covid, found["calibration_error"])
     figure, axis = new(size=(4.6, 4.0))
-    for (model, seed), table in tables.items():
-        points, found = evaluation.calibration(table.label, table.score)
-        label = f"{name_of(model, seed, tables)}: error {found['calibration_error']:.3f}"
-        axis.plot(points.score, points.covid, "o-", ms=3, color=COLOURS[model], label=label)
-    axis.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
+    lines([axis], curves, "error", marker="o", markersize=4)
+    sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1))
+    axis.plot([0, 1], [0, 1], **REFERENCE)
     axis.set(xlabel="mean score of the bin", ylabel="share that is COVID-19", title="Calibration")
-    axis.legend(fontsize=8)
+    return figure
+
+
+def histogram(axis, table: pd.DataFrame) -> None:
+    """How the scores of each class are spread, drawn on an axis; a tick for each COVID-19 image."""
+    n = table.label.value_counts()
+    names = {label: f"{name} ({n.get(label, 0):,})" for label, name in enumerate(CLASSES)}
+    palette = dict(zip(names.values(), CLASSES.values(), strict=True))
+    sns.histplot(
+        x=table.score, hue=table.label.map(names), palette=palette, bins=np.linspace(0, 1, 41),
+        stat="percent", common_norm=False, alpha=0.6, linewidth=0, ax=axis,
+    )  # fmt: skip
+    sns.rugplot(x=table.score[table.label == 1], color=COVID, height=0.04, lw=0.6, ax=axis)
+    axis.get_legend().set_title(None)
+    axis.set(xlabel="score, P(COVID-19)", ylabel="% of the class", xlim=(-0.01, 1.01))
+
+
+def score_histograms(tables: dict[tuple[str, int], pd.DataFrame], thresholds: dict) -> Figure:
+    """How the scores of each class are spread, a panel per (model, seed); dashed: its threshold."""
+    figure, axes = panels(len(tables), size=(4.2, 2.5))
+    for axis, (key, table) in zip(axes, tables.items(), strict=True):
+        histogram(axis, table)
+        axis.axvline(thresholds[key], color="black", lw=1, ls="--")
+        axis.set_title(f"{name_of(*key, tables)}, threshold {thresholds[key]:.3g}")
+    return figure
+
+
+def matrix(axis, counts: dict[str, int], threshold: float = 0.5) -> None:
+    """A confusion matrix drawn on an axis: counts, and the share of each row."""
+    values = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]]).astype(int)
+    share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    told = [
+        [f"{n:,}\n{s:.1%}" for n, s in zip(*row, strict=True)]
+        for row in zip(values, share, strict=True)
+    ]
+    sns.heatmap(
+        share, annot=np.array(told), fmt="", vmin=0, vmax=1, cmap="Blues", cbar=False, square=True,
+        xticklabels=list(CLASSES), yticklabels=list(CLASSES), ax=axis,
+    )  # fmt: skip
+    axis.set(xlabel=f"answer at {threshold:.3g}", ylabel="truth")
+
+
+def confusions(rows: dict[tuple[str, int], dict]) -> Figure:
+    """Confusion matrices with counts and the share of each row, a panel per (model, seed)."""
+    figure, axes = panels(len(rows), columns=4, size=(2.4, 2.5))
+    for axis, (key, row) in zip(axes, rows.items(), strict=True):
+        matrix(axis, row, row["threshold"])
+        axis.set_title(name_of(*key, rows))
     return figure
 
 
 def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """Published numbers (diamonds) and ours, by claim: dots with 95% intervals, crosses the seeds.
 
-    `comparison` is of `metrics.compare`, `table` a `metrics.csv`.
+    `comparison` is of `published.compare`, `table` a `metrics.csv`.
     """
     names = {"specificity_at_98_sensitivity": "specificity at 98% sensitivity", "auc": "ROC AUC"}
     figure, axes = new(2, size=(4.2, 2.8))
     for axis, (claim, label) in zip(axes, names.items(), strict=True):
         part = comparison[comparison.claim == claim].reset_index()
         axis.scatter(part.published, part.index - 0.15, marker="D", color=GREY, label="published")
-        ran = part.dropna(subset="ours")
-        error = [ran.ours - ran.low, ran.high - ran.ours]
-        axis.errorbar(ran.ours, ran.index + 0.1, xerr=error, fmt="o", color=COVID, label="ours")
-        row = dict(zip(part.model, part.index, strict=True))
-        axis.scatter(
-            table[claim],
-            table.model.map(row) + 0.3,
-            marker="x",
-            s=16,
-            color=COVID,
-            label="ours, each seed",
-        )
+        points(axis, part, "ours", "low", "high", part.index + 0.1, label="ours")
+        place = table.model.map(dict(zip(part.model, part.index + 0.3, strict=True)))
+        axis.scatter(table[claim], place, marker="x", s=16, color=COVID, label="ours, each seed")
         axis.set_yticks(part.index, part.model)
         axis.set(xlabel=label, ylim=(len(part) - 0.4, -0.5))
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=3
-    )
+    told = axes[0].get_legend_handles_labels()
+    figure.legend(*told, loc="outside upper center", ncols=3)
     return figure
-
-
-def matrix(axis, counts: dict[str, int]) -> None:
-    """A confusion matrix with counts, drawn on an axis."""
-    values = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]])
-    share = values / values.sum(axis=1, keepdims=True)
-    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (i, j), value in np.ndenumerate(values):
-        colour = "white" if share[i, j] > 0.5 else "black"
-        axis.text(j, i, f"{value:,}", ha="center", va="center", color=colour)
-    names = ["Non-COVID", "COVID-19"]
-    axis.set(xticks=[0, 1], yticks=[0, 1], xlabel="answer at 0.5", ylabel="truth")
-    axis.set_xticklabels(names, fontsize=8)
-    axis.set_yticklabels(names, rotation=90, va="center", fontsize=8)
-    axis.grid(visible=False)

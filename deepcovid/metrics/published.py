@@ -1,4 +1,4 @@
-"""TODO: what metrics/published is."""
+"""The paper's claims, and when a number of ours agrees with one."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from deepcovid.metrics.evaluation import at_sensitivity, bootstrap, calibration, summary
 from deepcovid.metrics.intervals import standard_error
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -59,25 +58,3 @@ def compare(summaries: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["claim", "model", "published", "ours", "low", "high", "verdict"]
     )
-
-
-def details(scores: pd.DataFrame, rule: float | str) -> dict:
-    """What `metrics.json` holds besides `summary`: patients, calibration, optimism.
-
-    `scores` has the column `patient` where patients are known.
-    """
-    row = summary(scores, rule)
-    test = scores[scores.split == "test"]
-    patient = test.get("patient")
-    resampled = bootstrap(test.label, test.score, patient, row["threshold"])
-    low, high = resampled["specificity_at_98_sensitivity"]
-    return row | {
-        "specificity_at_98_sensitivity_low": low,
-        "specificity_at_98_sensitivity_high": high,
-        "threshold_at_98_sensitivity": at_sensitivity(test.label, test.score)[0],
-        "by_patient": {key: list(value) for key, value in resampled.items()},
-        "positive_patients": int(test[test.label == 1].patient.nunique())
-        if patient is not None
-        else None,
-        "calibration": calibration(test.label, test.score)[1],
-    }

@@ -1,4 +1,4 @@
-"""TODO: what metrics/tables is."""
+"""The tables of a run that a reader sees, and the files that they are read from."""
 
 from itertools import combinations
 from pathlib import Path

@@ -1,0 +1,118 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import user_error
+from sklearn.metrics import brier_score_loss
+
+from deepcovid.metrics import evaluation, intervals
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_hand_worked_curve():
+    label, score = [1, 1, 0, 1, 0], [0.9, 0.8, 0.8, 0.4, 0.1]
+    # pairs won: 0.9 beats both; 0.8 ties one and beats one; 0.4 beats one: 2 + 1.5 + 1 of 6
+    assert intervals.auc(label, score) == pytest.approx(4.5 / 6)
+    fpr, tpr, thresholds = evaluation.roc(label, score)
+    assert list(zip(fpr, tpr, thresholds, strict=True))[1:] == [
+        (0, 1 / 3, 0.9),
+        (0.5, 2 / 3, 0.8),
+        (0.5, 1, 0.4),
+        (1, 1, 0.1),
+    ]
+    assert evaluation.confusion(label, score, 0.8) == {"tp": 2, "fn": 1, "fp": 1, "tn": 1}
+    assert evaluation.at_sensitivity(label, score, 0.98) == (0.4, 0.5)
+    assert evaluation.choose_threshold(label, score, "youden") == 0.4
+    assert evaluation.choose_threshold(label, score, 0.3) == 0.3
+
+
+def test_calling_all_non_covid_is_right_96_77_percent_of_the_time():
+    table = pd.DataFrame(
+        {
+            "split": "test",
+            "label": [1] * 100 + [0] * 3000,
+            "score": np.r_[np.full(100, 0.3), np.linspace(0, 0.4, 3000)],
+        }
+    )
+    row = evaluation.summary(table, 0.5)
+    assert (row["tp"], row["tn"]) == (0, 3000)
+    assert row["accuracy"] == row["null_accuracy"] == pytest.approx(0.9677, abs=5e-5)
+    assert row["auc"] == pytest.approx(0.75, abs=0.001)
+
+
+def test_one_changed_score_changes_the_summary(overlapping):
+    label, score = overlapping()
+    table = pd.DataFrame(
+        {
+            "split": ["test"] * 100 + ["validation"] * 50,
+            "label": RNG.permutation(label),
+            "score": RNG.permutation(score),
+        }
+    )
+    before = evaluation.summary(table, "youden")
+    table.loc[table.index[table.split == "test"][0], "score"] = 0.99
+    assert evaluation.summary(table, "youden") != before
+    with user_error("chosen on validation"):
+        evaluation.summary(table[table.split == "test"], "youden")
+
+
+def test_the_threshold_comes_from_validation_not_from_test():
+    table = pd.DataFrame(
+        {
+            "split": ["validation"] * 4 + ["test"] * 4,
+            "label": [0, 0, 1, 1] * 2,
+            "score": [0.1, 0.2, 0.6, 0.7, 0.5, 0.65, 0.8, 0.9],
+        }
+    )
+    assert evaluation.summary(table, "sensitivity_98")["threshold"] == 0.6
+    shown = evaluation.optimism(table)
+    assert shown.threshold["sensitivity_98", "validation"] == 0.6
+    assert shown.specificity["sensitivity_98", "validation"] == 0.5
+    assert shown.specificity["sensitivity_98", "test"] == 1
+
+
+def test_calibration(overlapping):
+    label, score = overlapping()
+    table, found = evaluation.calibration(label, score)
+    assert found["brier"] == pytest.approx(brier_score_loss(label, score))
+    assert table.images.sum() == len(label)
+    _, perfect = evaluation.calibration([0, 0, 0, 1], [0.25] * 4)
+    assert perfect["calibration_error"] == pytest.approx(0)
+    _, wrong = evaluation.calibration([0, 1, 0, 1], [0.95, 0.05, 0.95, 0.05])
+    assert wrong["calibration_error"] == pytest.approx(0.95)
+
+
+def test_the_sweep_holds_its_points_and_three_intervals(overlapping):
+    label, score = overlapping()
+    table = evaluation.sweep(label, score, (0.3, 0.6))
+    assert table.sensitivity[0.6] == (score[label == 1] >= 0.6).mean()
+    assert table.specificity[0.3] == (score[label == 0] < 0.3).mean()
+    for method in intervals.INTERVALS:
+        low, high = map(float, table[f"specificity {method}"][0.6].split(" to "))
+        assert low < table.specificity[0.6] < high
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("score", np.nan, "b.png"),
+        ("score", 1.5, "b.png"),
+        ("label", 3, "b.png"),
+        ("image", "a.png", "twice"),
+    ],
+)
+def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, message):
+    table = pd.DataFrame(
+        {"image": ["a.png", "b.png"], "split": "test", "label": [0, 1], "score": [0.1, 0.2]}
+    )
+    path = tmp_path / "scores.csv"
+    table.to_csv(path, index=False)
+    assert evaluation.read_scores(path).equals(table)
+    table[column] = table[column].astype(object)
+    table.loc[1, column] = value
+    table.to_csv(path, index=False)
+    with user_error(message):
+        evaluation.read_scores(path)
+    table.drop(columns="split").to_csv(path, index=False)
+    with user_error("split"):
+        evaluation.read_scores(path)
