@@ -1,0 +1,104 @@
+"""The rest of the collection that the COVID-19 images come from: the fair negatives.
+
+A collection is a folder `covid|non` with `metadata.csv`, of radiographs from the same publications as
+a run's COVID-19 images. Cases, not images, are the unit: images of one published case, or of one
+recorded patient, belong together, also across the collection and the run's own data.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from deepcovid.data import images, manifest
+from deepcovid.fair_test import drawn
+from deepcovid.models.opened import Run
+from deepcovid.runs import UserError
+
+NEEDED = ("name", "finding", "patientid")
+TOLD = ("case", "view", "sex", "age", "published_at")  # where known
+COLUMNS = ("image", "path", "sha1", "label", "finding", "patient", "case", "view", "sex", "age",
+           "site", "part")  # fmt: skip
+
+
+def metadata(folder: Path) -> pd.DataFrame:
+    """The rows of a collection's `metadata.csv`, text, by image name; UserError where it is unfit."""
+    path = folder / "metadata.csv"
+    if not path.is_file():
+        raise UserError(f"{path} is not there: a collection's folder has one; see docs/data.md.")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := [name for name in NEEDED if name not in table]:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
+    if table.name.duplicated().any():
+        raise UserError(f"{path} names {table.name[table.name.duplicated()].iloc[0]} twice.")
+    for name in TOLD:
+        if name not in table:
+            table[name] = ""
+    return table.set_index("name")
+
+
+def outer(folder: Path) -> pd.DataFrame:
+    """The images of a collection's folder, a row each; see COLUMNS. UserError where none fit."""
+    known, rows = metadata(folder), []
+    for name, label in manifest.CLASSES.items():
+        for path in images.find(folder / name):
+            if path.name not in known.index:
+                raise UserError(f"{path} has no row in {folder / 'metadata.csv'}.")
+            row = known.loc[path.name]
+            rows.append({
+                "image": f"collection/{path.relative_to(folder).as_posix()}", "path": path,
+                "sha1": images.facts(path)["sha1"], "label": label, "finding": row.finding,
+                "patient": f"covid-chestxray {row.patientid}" if row.patientid else "",
+                "case": row.case, "view": row["view"], "sex": row.sex, "age": row.age,
+                "site": row.published_at, "part": "collection",
+            })  # fmt: skip
+    if not rows or len({row["label"] for row in rows}) < 2:
+        raise UserError(f"{folder} must hold images in `covid` and in `non`.")
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def inner(opened: Run) -> pd.DataFrame:
+    """The run's own COVID-19 originals, as rows of the same kind; `part` is their split."""
+    own = opened.originals()
+    own = own[own.label == 1]
+    told = {name: "" for name in ("case", "view", "sex", "age", "site")}
+    table = own.assign(path=opened.paths(own.image), part=own.split, **told)
+    return table[list(COLUMNS)].reset_index(drop=True)
+
+
+def of(opened: Run) -> pd.DataFrame:
+    """All images of the collection, those in the run's data among them, with their `group`.
+
+    `group` numbers what belongs together: images that share a patient or a case. `trained` says
+    whether an image's group has an image in the run's training or validation split.
+    """
+    folder = opened.profile.collection
+    if folder is None:
+        raise UserError("This run names no collection: -p collection FOLDER; see docs/data.md.")
+    if folder == "phantom":
+        folder = drawn.collection(opened.folder)
+    table = pd.concat([inner(opened), outer(Path(folder))], ignore_index=True)
+    table = table[~table.sha1.duplicated()].reset_index(drop=True)
+    table["group"] = groups(table)
+    seen = table.group[table.part.isin(["train", "validation"])]
+    return table.assign(trained=table.group.isin(seen))
+
+
+def groups(table: pd.DataFrame) -> np.ndarray:
+    """A number for each image; images of one patient or one case, directly or not, share it.
+
+    An image of which neither is known is a group of its own.
+    """
+    rows, columns, names = [], [], {}
+    for i, (patient, case) in enumerate(zip(table.patient, table.case, strict=True)):
+        for kind, name in (("patient", patient), ("case", case)):
+            if name:
+                rows.append(i)
+                columns.append(names.setdefault((kind, name), len(names)))
+    n = len(table)
+    links = coo_array(
+        (np.ones(len(rows)), (rows, np.array(columns, int) + n)), (n + len(names),) * 2
+    )
+    return connected_components(links, directed=False)[1][:n]

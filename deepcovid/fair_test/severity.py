@@ -1,0 +1,83 @@
+"""Does a score rise with the disease? P(COVID-19) beside radiologists' Brixia scores.
+
+The Brixia score (Borghesi and Maroldi 2020) grades six lung zones from 0 to 3; their sum is 0 to 18.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from deepcovid.fair_test import collection, swap
+from deepcovid.models.opened import Run
+from deepcovid.runs import UserError
+
+SUMS = {"senior": "S-Global", "junior": "J-Global"}
+LEAST = 10  # images that a correlation needs
+
+
+def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """COVID-19 images of `table` (of `collection.of`) with the radiologists' sums, 0 to 18.
+
+    The severity file names images by their place below its own folder. Where several files could
+    be meant the path decides, so nothing is matched by a name alone.
+    """
+    drawn_one = opened.profile.severity == "phantom"
+    path = opened.folder / "collection/test/severity.csv" if drawn_one else opened.profile.severity
+    if path is None:
+        raise UserError("This run names no table of severities: -p severity FILE.")
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no table of severities {path}: -p severity FILE.")
+    given = pd.read_csv(path, keep_default_na=False)
+    needed = ["image", *SUMS.values()]
+    if missing := [name for name in needed if name not in given]:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
+    given["path"] = [str((path.parent / image).resolve()) for image in given.image]
+    sums = given.set_index("path")[list(SUMS.values())].set_axis(list(SUMS), axis=1)
+    table = table.assign(place=[str(Path(p).resolve()) for p in table.path])
+    return table[table.label == 1].join(sums, on="place", how="inner").drop(columns="place")
+
+
+def correlation(score, severity, group, resamples: int = 2000, seed: int = 0) -> dict[str, float]:
+    """Spearman's correlation, -1 to 1, with a 95% interval by resampling groups of images.
+
+    A constant score has no order: its correlation counts as 0. Fewer than LEAST images: NaN.
+    """
+    score, severity = np.asarray(score, float), np.asarray(severity, float)
+    names, number = np.unique(np.asarray(group), return_inverse=True)
+    found = {"images": len(score), "groups": len(names)}
+    if len(score) < LEAST:
+        return {"rho": np.nan, "low": np.nan, "high": np.nan, **found}
+    rows = [np.flatnonzero(number == i) for i in range(len(names))]
+    random, drawn = np.random.default_rng(seed), []
+    for _ in range(resamples):
+        some = np.concatenate([rows[i] for i in random.integers(len(names), size=len(names))])
+        drawn.append(rho(score[some], severity[some]))
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return {"rho": rho(score, severity), "low": float(low), "high": float(high), **found}
+
+
+def rho(a: np.ndarray, b: np.ndarray) -> float:
+    even = np.ptp(a) == 0 or np.ptp(b) == 0
+    return 0.0 if even else float(stats.spearmanr(a, b).statistic)
+
+
+def run(opened: Run) -> pd.DataFrame:
+    """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
+
+    Only images of cases that were not trained on. The junior radiologist's sums stand beside, as
+    what a second reader reaches.
+    """
+    table = collection.of(opened)
+    known = graded(opened, table)
+    fresh = known[~known.trained]
+    rows = [{"reader": "junior radiologist", "seed": None}
+            | correlation(fresh.junior, fresh.senior, fresh.group)]  # fmt: skip
+    for name in opened.profile.models:
+        for seed in opened.profile.seeds:
+            scores = swap.scored(opened, table, name, seed).set_index("image").score
+            rows.append({"reader": name, "seed": seed}
+                        | correlation(scores[fresh.image], fresh.senior, fresh.group))  # fmt: skip
+    return swap.write(pd.DataFrame(rows), opened.folder / "fair_test" / "severity.csv")
