@@ -1,16 +1,12 @@
-"""TODO: what heatmaps/agreement is."""
+"""How far a map agrees with a mask, or with another map, and what chance gives. No torch."""
 
 import numpy as np
-import torch
 from scipy import ndimage, stats
 
-from deepcovid.heatmaps.maps import FILL, grey, probability
-from deepcovid.models import networks
-from deepcovid.models.features import to_device
 from deepcovid.runs import UserError
 
-STEPS, CURVES = 20, 32  # of an insertion or deletion curve, and images it is a mean of
 SCORES = ("pointing", "mass", "iou", "average_precision")
+DRAWS = 100  # of random maps, for an interval
 
 
 def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -20,7 +16,7 @@ def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     for a single peak. `mass`: share of the positive values' sum inside. `iou`: intersection over
     union of the mask and as many highest pixels. `average_precision`: of the values as scores of
     pixels. `area`: share of the image that is mask, what an even map's mass gives; a map without
-    positive values counts as even.
+    positive values counts as even. UserError where the two do not fit.
     """
     heat, mask = np.asarray(heat, dtype=float), np.asarray(mask, dtype=bool)
     if heat.shape != mask.shape:
@@ -53,7 +49,7 @@ def random_maps(n: int, shape: tuple[int, int], window: int, seed: int = 0) -> n
     return ndimage.uniform_filter(noise, (0, window, window), mode="wrap")
 
 
-def by_chance(masks: np.ndarray, window: int, draws: int, seed: int = 0) -> dict:
+def by_chance(masks: np.ndarray, window: int, draws: int = DRAWS, seed: int = 0) -> dict:
     """`agreement` of random maps with masks (n, height, width): mean and 95% interval.
 
     Each draw gives every mask a random map and takes the mean over the masks; the interval is of
@@ -71,25 +67,6 @@ def by_chance(masks: np.ndarray, window: int, draws: int, seed: int = 0) -> dict
     }
 
 
-def perturbed(model, inputs: torch.Tensor, maps: np.ndarray, fill: float = FILL) -> dict:
-    """P(COVID-19) while pixels are covered, or shown, from the map's highest on (RISE, 2018).
-
-    Gives `deletion` and `insertion`, each (n, STEPS + 1): the rows start at the whole image and at
-    a grey one. A good map's deletion curve falls soon, its insertion curve rises soon.
-    """
-    if maps.shape != (len(inputs), *inputs.shape[2:]):
-        raise UserError(f"Maps {maps.shape} do not belong to inputs {tuple(inputs.shape)}.")
-    paint, found = grey(fill).to(inputs.device), {"deletion": [], "insertion": []}
-    for picture, heat in zip(inputs, maps, strict=True):
-        rank = np.empty(heat.size)
-        rank[np.argsort(-heat.ravel(), kind="stable")] = np.arange(heat.size) / heat.size
-        share = np.linspace(0, 1, STEPS + 1)[:, None, None, None]
-        taken = torch.from_numpy(rank.reshape(heat.shape) < share).to(inputs.device)
-        found["deletion"].append(probability(model, torch.where(taken, paint, picture)))
-        found["insertion"].append(probability(model, torch.where(taken, picture, paint)))
-    return {name: np.array(curves) for name, curves in found.items()}
-
-
 def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Spearman's correlation of each map with its other, -1 to 1; 0 where one is even."""
     rows = []
@@ -99,9 +76,22 @@ def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def randomised(model: networks.Classifier, name: str, seed: int) -> dict[str, networks.Classifier]:
-    """The model with a new random head, and with all weights new (Adebayo et al. 2018)."""
-    fresh, _ = networks.build(name, "random", seed)
-    device = next(model.parameters()).device
-    head = networks.Classifier(model.backbone, fresh.head, model.last_conv)
-    return {"head": to_device(head, device), "all": to_device(fresh, device)}
+def of_another(patients) -> list[int]:
+    """For each image the next one of another patient; its own position where there is none.
+
+    Another patient's map shows what is gained by standing where chests usually are.
+    """
+    n = len(patients)
+    return [
+        next((j % n for j in range(i + 1, i + n) if patients[j % n] != patients[i]), i)
+        for i in range(n)
+    ]
+
+
+def rounded(value, digits: int = 4):
+    """JSON-able data with its numbers rounded, as files keep them."""
+    if isinstance(value, dict):
+        return {key: rounded(v, digits) for key, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [rounded(v, digits) for v in value]
+    return round(float(value), digits) if isinstance(value, float | np.floating) else value

@@ -1,4 +1,4 @@
-"""TODO: what heatmaps/calibration is."""
+"""The instrument, tried where the truth is known: networks taught a lesion, or a marker."""
 
 import sys
 from pathlib import Path
@@ -12,16 +12,14 @@ from torch import nn
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, phantom
-from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance
-from deepcovid.heatmaps.maps import grad_cam, occlusion, probability
-from deepcovid.heatmaps.study import pictures_of, rounded
+from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance, rounded
+from deepcovid.heatmaps.maps import grad_cam, occlusion, pictures_of, probability
 from deepcovid.metrics import intervals
-from deepcovid.metrics.intervals import patient_interval
 from deepcovid.models import networks, training
 from deepcovid.models.features import to_device
 
-DRAWS = 100  # of random maps, for an interval
-SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}  # of the calibration
+SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}
+NETWORKS = {"lesion": None, "marker": "marker"}  # by name, the shortcut that each is taught
 
 
 def network(seed: int) -> networks.Classifier:
@@ -72,6 +70,29 @@ def taught(shortcut: str | None = None, seed: int = 0) -> networks.Classifier:
     return model.eval().requires_grad_(False)
 
 
+def judge(name: str, shortcut: str | None, n: int) -> tuple[dict, dict]:
+    """What the maps of a network show on `n` new phantoms: numbers, and arrays for the overlays."""
+    model = taught(shortcut)
+    inputs, label, lesions, marks = twins(900_000, n, shortcut)
+    score, ill = probability(model, inputs), inputs[label == 1]
+    window = SIDE // 7
+    # no map resolves less than a window, so that the marker's box is widened by half of one
+    marks = [ndimage.binary_dilation(m, np.ones((3, 3)), window // 2) for m in marks]
+    maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name)}
+    maps["Grad-CAM"] = grad_cam(model, ill)
+    rows = {}
+    for mask, of in {"lesion": lesions, **({"marker": marks} if shortcut else {})}.items():
+        rows[mask] = {"random maps": by_chance(np.array(of), window)}
+        for method, heat in maps.items():
+            each = pd.DataFrame([agreement(*pair) for pair in zip(heat, of, strict=True)])
+            rows[mask][method] = {s: intervals.patient_interval(each[s], range(n)) for s in SCORES}
+    auc = float(intervals.auc(label, score))
+    kept = {f"{name} {method}": heat for method, heat in maps.items()}
+    kept |= {f"{name} pictures": pictures_of(ill), f"{name} scores": score[label == 1]}
+    kept[f"{name} masks"] = np.array(marks if shortcut else lesions)
+    return {"auc": auc, "phantoms": n, "window": window, "agreement": rows}, kept
+
+
 def calibrate(folder: Path, n: int = 16) -> dict:
     """Do the maps show what a model is known to look at? `calibration.json` and `.npz`, cached.
 
@@ -84,31 +105,9 @@ def calibrate(folder: Path, n: int = 16) -> dict:
     if runs.done(path, stamp):
         return runs.read_json(path)
     found, kept = {}, {}
-    for name, shortcut in (("lesion", None), ("marker", "marker")):
-        model = taught(shortcut)
-        inputs, label, lesions, marks = twins(900_000, n, shortcut)
-        score, ill = probability(model, inputs), inputs[label == 1]
-        window = SIDE // 7
-        # no map resolves less than a window, so that the marker's box is widened by half of one
-        marks = [ndimage.binary_dilation(m, np.ones((3, 3)), window // 2) for m in marks]
-        maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name)}
-        maps["Grad-CAM"] = grad_cam(model, ill)
-        rows = {}
-        masks = {"lesion": lesions, "marker": marks} if shortcut else {"lesion": lesions}
-        for mask, of in masks.items():
-            rows[mask] = {"random maps": by_chance(np.array(of), window, DRAWS)}
-            for method, heat in maps.items():
-                each = pd.DataFrame([agreement(*pair) for pair in zip(heat, of, strict=True)])
-                rows[mask][method] = {s: patient_interval(each[s], range(n)) for s in SCORES}
-        found[name] = {
-            "auc": float(intervals.auc(label, score)),
-            "phantoms": n,
-            "window": window,
-            "agreement": rows,
-        }
-        kept |= {f"{name} {method}": heat for method, heat in maps.items()}
-        kept |= {f"{name} pictures": pictures_of(ill), f"{name} scores": score[label == 1]}
-        kept[f"{name} masks"] = np.array(marks if shortcut else lesions)
+    for name, shortcut in NETWORKS.items():
+        found[name], arrays = judge(name, shortcut, n)
+        kept |= arrays
     with runs.replacing(folder / "calibration.npz") as partial, partial.open("wb") as file:
         np.savez_compressed(file, **kept)
     runs.write_json(path, rounded(found))

@@ -1,4 +1,8 @@
-"""TODO: what heatmaps/maps is."""
+"""Maps of where a score comes from: occlusion and Grad-CAM, of any model and images.
+
+A map is a float32 array of the size of the model's input. An occlusion map holds the drop of
+P(COVID-19), -1 to 1, when a grey square covers a place; a Grad-CAM map has no unit.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -11,12 +15,13 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from deepcovid.data import augmentation
-from deepcovid.models import networks
 from deepcovid.models.features import Change, ImageSet
+from deepcovid.models.networks import Classifier
 from deepcovid.runs import UserError
 
 FILL = 128  # grey level of the square, 0 to 255
 BATCH = 32
+MEAN, STD = (torch.tensor(v)[:, None, None] for v in (augmentation.MEAN, augmentation.STD))
 
 
 def read(paths: Sequence[Path], size: int, change: Change | None = None) -> torch.Tensor:
@@ -28,12 +33,17 @@ def read(paths: Sequence[Path], size: int, change: Change | None = None) -> torc
     return torch.stack([pictures[0, i] for i in range(len(pictures))])
 
 
+def pictures_of(inputs: torch.Tensor) -> np.ndarray:
+    """Model inputs as pictures again: uint8 (n, height, width)."""
+    level = (inputs.cpu() * STD + MEAN).mean(1) * 255
+    return level.round().clamp(0, 255).to(torch.uint8).numpy()
+
+
 def grey(fill: float) -> torch.Tensor:
     """A grey level, 0 to 255, as the model's input sees it: (3, 1, 1)."""
     if not 0 <= fill <= 255:
         raise UserError(f"The fill is a grey level from 0 to 255, not {fill}.")
-    mean, std = (torch.tensor(v)[:, None, None] for v in (augmentation.MEAN, augmentation.STD))
-    return (fill / 255 - mean) / std
+    return (fill / 255 - MEAN) / STD
 
 
 @torch.inference_mode()
@@ -62,8 +72,8 @@ def starts(length: int, window: int, stride: int) -> np.ndarray:
 def occlusion(
     model: nn.Module,
     inputs: torch.Tensor,
-    window: int | Sequence[int],
-    stride: int | Sequence[int],
+    window: int,
+    stride: int,
     fill: float = FILL,
     batch_size: int = BATCH,
     label: str = "occlusion",
@@ -71,72 +81,34 @@ def occlusion(
     """The drop of P(COVID-19) when a grey `window` px square covers a place: (n, height, width).
 
     The square moves by `stride` px. A pixel's value is the mean over the squares that cover it.
-    Several windows (with as many strides) are several scales, of which the mean is given.
+    `label` names the progress bar.
 
-    Captum's `Occlusion` gives the same and is the tested reference. It builds every covered image
-    anew, with a mask of its own; here a batch is kept, squares are painted and wiped, and batches
-    run on from one image into the next. `benchmarks/occlusion.py` measures what that is worth.
+    Captum's `Occlusion` gives the same and is the tested reference. It takes one image at a time
+    and a mask for each square; here batches run on from one image into the next.
+    `benchmarks/occlusion.py` measures what that is worth.
     """
     checked(inputs)
-    scales = list(zip(np.atleast_1d(window), np.atleast_1d(stride), strict=True))
-    device = inputs.device
-    boxes, sides = [], []
-    for size, step in scales:
-        rows, columns = (starts(length, size, step) for length in inputs.shape[2:])
-        sides.append((rows, columns, size))
-        boxes += [(r, r + size, c, c + size) for r in rows for c in columns]
-    whole = probability(model, inputs, batch_size)
-    covered = np.empty(len(inputs) * len(boxes), np.float32)
-    paint = grey(fill).to(device)
-    batch = torch.empty(
-        (batch_size, *inputs.shape[1:]), device=device, memory_format=torch.channels_last
-    )
-    held = np.full(batch_size, -1)
+    rows, columns = (starts(length, window, stride) for length in inputs.shape[2:])
+    corners = [(top, left) for top in rows for left in columns]
+    whole, paint = probability(model, inputs, batch_size), grey(fill).to(inputs.device)
+    covered = np.empty(len(inputs) * len(corners), np.float32)
     with tqdm(total=len(covered), desc=label, unit="window", unit_scale=True) as bar:
-        for start in range(0, len(covered), batch_size):
-            jobs = np.arange(start, min(start + batch_size, len(covered)))
-            which, place = np.divmod(jobs, len(boxes))
-            if device.type == "cuda":  # one kernel; there, two small writes an image would be slow
-                some = covering(np.array(boxes)[place], inputs.shape[2:], device)
-                full = torch.where(some, paint, inputs[torch.from_numpy(which).to(device)])
-                full = full.contiguous(memory_format=torch.channels_last)
-            else:
-                for slot, (i, k) in enumerate(zip(which, place, strict=True)):
-                    if held[slot] != i:
-                        batch[slot], held[slot] = inputs[i], i
-                    top, bottom, left, right = boxes[k]
-                    batch[slot, :, top:bottom, left:right] = paint
-                full = batch[: len(jobs)]
-            covered[jobs] = model(full).softmax(1)[:, 1].float().cpu().numpy()
-            if device.type != "cuda":
-                for slot, (i, k) in enumerate(zip(which, place, strict=True)):
-                    top, bottom, left, right = boxes[k]
-                    batch[slot, :, top:bottom, left:right] = inputs[i, :, top:bottom, left:right]
+        for jobs in np.split(np.arange(len(covered)), range(batch_size, len(covered), batch_size)):
+            which, place = np.divmod(jobs, len(corners))
+            batch = inputs[torch.from_numpy(which).to(inputs.device)]
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            for picture, (top, left) in zip(batch, (corners[k] for k in place), strict=True):
+                picture[:, top : top + window, left : left + window] = paint
+            covered[jobs] = model(batch).softmax(1)[:, 1].float().cpu().numpy()
             bar.update(len(jobs))
     drop = (whole[:, None] - covered.reshape(len(inputs), -1)).astype(float)
-    maps, first = 0, 0
-    for rows, columns, size in sides:
-        number = len(rows) * len(columns)
-        grid = drop[:, first : first + number].reshape(-1, len(rows), len(columns))
-        over_rows, over_columns = (
-            ((at >= begin[:, None]) & (at < begin[:, None] + size)).astype(float)
-            for begin, at in (
-                (rows, np.arange(inputs.shape[2])),
-                (columns, np.arange(inputs.shape[3])),
-            )
-        )
-        count = np.outer(over_rows.sum(0), over_columns.sum(0))
-        maps = maps + over_rows.T @ grid @ over_columns / count / len(sides)
-        first += number
-    return maps.astype(np.float32)
-
-
-def covering(boxes: np.ndarray, shape, device) -> torch.Tensor:
-    """Which pixels each box (top, bottom, left, right) covers: bool (n, 1, height, width)."""
-    top, bottom, left, right = torch.from_numpy(boxes).to(device).T[:, :, None]
-    rows, columns = (torch.arange(length, device=device) for length in shape)
-    rows, columns = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
-    return (rows[:, :, None] & columns[:, None, :])[:, None]
+    over_rows, over_columns = (
+        ((at >= begin[:, None]) & (at < begin[:, None] + window)).astype(float)
+        for begin, at in zip((rows, columns), map(np.arange, inputs.shape[2:]), strict=True)
+    )
+    grid = drop.reshape(-1, len(rows), len(columns))
+    count = np.outer(over_rows.sum(0), over_columns.sum(0))
+    return (over_rows.T @ grid @ over_columns / count).astype(np.float32)
 
 
 def checked(inputs: torch.Tensor) -> None:
@@ -146,7 +118,7 @@ def checked(inputs: torch.Tensor) -> None:
         )
 
 
-def find_layer(model: networks.Classifier, name: str | None = None) -> nn.Module:
+def find_layer(model: Classifier, name: str | None = None) -> nn.Module:
     """A layer of the backbone, by default the last convolutional stage; UserError without it."""
     layers = dict(model.backbone.named_modules())
     if not any(isinstance(layer, nn.Conv2d) for layer in layers.values()):
@@ -161,10 +133,7 @@ def find_layer(model: networks.Classifier, name: str | None = None) -> nn.Module
 
 
 def grad_cam(
-    model: networks.Classifier,
-    inputs: torch.Tensor,
-    layer: str | None = None,
-    batch_size: int = BATCH,
+    model: Classifier, inputs: torch.Tensor, layer: str | None = None, batch_size: int = BATCH
 ) -> np.ndarray:
     """Grad-CAM of the COVID-19 logit (Selvaraju et al. 2017): (n, height, width), 0 or more.
 

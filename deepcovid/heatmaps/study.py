@@ -1,244 +1,150 @@
-"""Occlusion maps and Grad-CAM, and whether to believe them.
-
-A map is a float32 array of the size of the model's input. An occlusion map holds the drop of
-P(COVID-19), -1 to 1, when a grey square covers a place; a Grad-CAM map has no unit.
-"""
-
-import sys
+"""A run's own maps: made of its trained model and its COVID-19 images, and judged."""
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
 from deepcovid import runs
-from deepcovid.data import augmentation, images, manifest
-from deepcovid.heatmaps.agreement import (
-    CURVES,
-    agreement,
-    by_chance,
-    perturbed,
-    random_maps,
-    randomised,
-    rank_correlation,
-)
-from deepcovid.heatmaps.calibration import DRAWS
-from deepcovid.heatmaps.maps import FILL, grad_cam, grey, occlusion, probability, read
-from deepcovid.heatmaps.tables import lungs
-from deepcovid.models import networks, preparation, training
-from deepcovid.models.features import to_device
-from deepcovid.profiles import Profile
-from deepcovid.runs import UserError
+from deepcovid.data import augmentation, images
+from deepcovid.heatmaps import agreement, faithfulness, maps, masks, summary
+from deepcovid.models import networks
+from deepcovid.models.opened import Run
 
-FILLS = (0, 128, 255)  # levels that are compared
+CURVES = 32  # images that deletion and insertion curves are means of
 SANITY = 6  # images whose maps are made again with random weights
-MASKS = ("lesion", "lung")  # folders `lesion-masks` and `lung-masks` beside the images
 
 
-def pictures_of(inputs: torch.Tensor) -> np.ndarray:
-    """Model inputs as pictures again: uint8 (n, height, width)."""
-    mean, std = (torch.tensor(v)[:, None, None] for v in (augmentation.MEAN, augmentation.STD))
-    grey = (inputs.cpu() * std + mean).mean(1) * 255
-    return grey.round().clamp(0, 255).to(torch.uint8).numpy()
+def windows(size: int) -> list[int]:
+    """Sides of the square in px, for images of `size` px: a 7th of it, and twice that."""
+    return [size // 7, 2 * (size // 7)]
 
 
-def rounded(value, digits: int = 4):
-    """JSON-able data with its numbers rounded."""
-    if isinstance(value, dict):
-        return {key: rounded(v, digits) for key, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [rounded(v, digits) for v in value]
-    return round(float(value), digits) if isinstance(value, float | np.floating) else value
-
-
-def read_mask(
-    profile: Profile, kind: str, image: str, prepare: preparation.Preparation | None
-) -> np.ndarray | None:
-    """The `lesion` or `lung` mask of an image as the model sees it, bool; None without one.
-
-    Raises UserError where the mask has not its picture's size.
-    """
-    path = (profile.data_folder / f"{kind}-masks" / image).with_suffix(".png")
-    if not path.is_file():
-        return None
-    with Image.open(path) as file:
-        mask = file.convert("1")
-    of = augmentation.locate(profile, image)
-    picture = images.open_radiograph(of)
-    if mask.size != picture.size:
-        raise UserError(
-            f"{path} has {mask.size} px, its radiograph {picture.size}: they must be alike."
-        )
-    if prepare:
-        prepare(picture, of)
-        mask = prepare.framed(mask, of)
-    return np.array(mask.resize((profile.image_size,) * 2, Image.Resampling.NEAREST))
-
-
-def chosen(profile: Profile, split: str) -> pd.DataFrame:
-    """The COVID-19 originals of a split that have a mask (all, where none has); of a phantom 6."""
-    table = manifest.originals(manifest.read(profile.folder / "manifest.csv"))
-    table = table[(table.split == split) & (table.label == 1)]
-    masked = [
-        any((profile.data_folder / f"{m}-masks" / i).with_suffix(".png").is_file() for m in MASKS)
-        for i in table.image
-    ]
-    table = table[masked] if any(masked) else table
-    return (table.head(6) if profile.data == "phantom" else table).reset_index(drop=True)
-
-
-def windows(profile: Profile) -> list[int]:
-    """Window sides in px: a 7th of the image, and twice that."""
-    return [profile.image_size // 7, 2 * (profile.image_size // 7)]
-
-
-def run(profile: Profile, name: str | None = None, split: str = "test") -> dict:
+def run(opened: Run, name: str | None = None, split: str = "test") -> dict:
     """Maps of a trained model on the COVID-19 images of a split, and what they are worth.
 
     Writes `heatmaps.json` (numbers only) and, for the overlays, `heatmaps/maps.npz` (float16);
     both are kept while model, images and code are the same. The first model and seed by default.
-    Squares move by half their side.
     """
-    name, seed = name or profile.models[0], profile.seeds[0]
-    model = training.load(profile, name, seed).eval()
-    table, size = chosen(profile, split), profile.image_size
+    name, seed = name or opened.profile.models[0], opened.profile.seeds[0]
+    model, table = opened.model(name, seed), masks.chosen(opened, split)
     end = "" if split == "test" else f"-{split}"
-    path = profile.folder / f"heatmaps{end}.json"
-    code = runs.code_digest(networks, augmentation, images, sys.modules[__name__])
-    prepare = preparation.of(profile)
-    made_from = [networks.state_digest(model), list(table.sha1), size, windows(profile), code]
-    made_from += [prepare.variant] if prepare else []
-    stamp = runs.digest(made_from)
+    path, stamp = opened.folder / f"heatmaps{end}.json", made_from(opened, model, table)
     if runs.done(path, stamp):
         return runs.read_json(path)
-    device = networks.device_of(profile.device)
-    to_device(model, device)
-    paths = [augmentation.locate(profile, image) for image in table.image]
-    inputs = read(paths, size, prepare).to(device, memory_format=torch.channels_last)
-    maps = {
-        f"occlusion {w} px": occlusion(model, inputs, w, w // 2, label=f"occlusion {w} px")
-        for w in windows(profile)
-    }
-    main = next(iter(maps))
-    maps["Grad-CAM"] = grad_cam(model, inputs)
-    # another patient's map: what is gained by standing where chests usually are
-    patient = table.patient.to_numpy()
-    other = [next((j % len(patient) for j in range(i + 1, i + len(patient))
-                   if patient[j % len(patient)] != patient[i]), i) for i in range(len(patient))]  # fmt: skip
-    judged = maps | {f"{m}, another patient's": maps[m][other] for m in (main, "Grad-CAM")}
-    rows, chance, by_fill = [], {}, {}
-    for kind in MASKS:
-        masks = {i: read_mask(profile, kind, image, prepare) for i, image in enumerate(table.image)}
-        masks = {i: mask for i, mask in masks.items() if mask is not None and mask.any()}
-        for method, heat in judged.items():
-            rows += [
-                {"image": i, "mask": kind, "method": method} | agreement(heat[i], mask)
-                for i, mask in masks.items()
-            ]
-        if kind == "lung":
-            by_fill = fills(model, inputs, masks, windows(profile)[0])
-        if masks:
-            step = max(1, size // 64)  # random maps are smooth: fewer pixels say the same
-            small = np.array([mask[::step, ::step] for mask in masks.values()])
-            small = small[small.any(axis=(1, 2))]
-            chance[kind] = by_chance(small, max(1, windows(profile)[0] // step), DRAWS)
-    some = inputs[:CURVES]
-    drawn = random_maps(len(some), (size, size), windows(profile)[0])
-    curves = {
-        method: {n: c.mean(0) for n, c in perturbed(model, some, heat[: len(some)]).items()}
-        for method, heat in {
-            main: maps[main],
-            "Grad-CAM": maps["Grad-CAM"],
-            "random": drawn,
-        }.items()
-    }
-    score = probability(model, inputs)
+    inputs = read(opened, table)
+    made = maps_of(model, inputs, windows(inputs.shape[-1]))
     found = {
         "notice": runs.NOTICE,
         "model": name,
         "seed": seed,
         "split": split,
-        "weights": networks.find_weights(profile.weights, name)[1].label(),
-        "image_size": size,
-        "windows": windows(profile),
-        "fill": FILL,
-        "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
-        "agreement": pd.DataFrame(rows).to_dict("list"),
-        "random_maps": chance,
-        "fills": by_fill,
-        "curves": {"images": len(some), **curves},
-        "randomised": sanity(model, name, seed, inputs[:SANITY], maps, windows(profile)[0]),
+        "weights": networks.find_weights(opened.profile.weights, name)[1].label(),
+        **judge(opened, model, name, table, inputs, made),
     }
-    found["lungs"] = lungs(found).to_dict("index")
-    kept = profile.folder / "heatmaps" / f"maps{end}.npz"
+    kept = opened.folder / "heatmaps" / f"maps{end}.npz"
     with runs.replacing(kept) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **{m: h.astype(np.float16) for m, h in maps.items()})
-    runs.write_json(path, rounded(found))
+        np.savez_compressed(file, **{m: h.astype(np.float16) for m, h in made.items()})
+    runs.write_json(path, agreement.rounded(found))
     runs.mark_done(path, stamp)
     return runs.read_json(path)
 
 
-def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window: int) -> dict:
-    """Rank correlation of maps with those of the model with random weights, per image.
-
-    `chance` is the 95% interval of the correlation of two smooth random maps.
-    """
-    main, found = next(iter(maps)), {}
-    for what, other in randomised(model, name, seed + 1).items():
-        again = {
-            main: occlusion(other, inputs, window, window // 2, label=f"random {what}"),
-            "Grad-CAM": grad_cam(other, inputs),
-        }
-        found[what] = {m: rank_correlation(maps[m][: len(inputs)], h) for m, h in again.items()}
-    first, second = (random_maps(100, inputs.shape[2:], window, s) for s in (1, 2))
-    return found | {"chance": np.quantile(rank_correlation(first, second), (0.025, 0.975))}
+def made_from(opened: Run, model, table: pd.DataFrame) -> str:
+    """Stands for all that a run's maps and their numbers depend on."""
+    size = opened.profile.image_size
+    code = runs.code_digest(networks, augmentation, images)
+    parts = [networks.state_digest(model), list(table.sha1), size, windows(size), code]
+    return runs.digest(parts + ([opened.preparation.variant] if opened.preparation else []))
 
 
-def fills(model, inputs: torch.Tensor, masks: dict[int, np.ndarray], window: int) -> dict:
-    """What the grey level of the square does to occlusion maps of up to `CURVES` images.
+def read(opened: Run, table: pd.DataFrame) -> torch.Tensor:
+    """The images of a table as the run's models see them, on its device."""
+    size = opened.profile.image_size
+    inputs = maps.read(opened.paths(table.image), size, opened.preparation)
+    return inputs.to(opened.device, memory_format=torch.channels_last)
 
-    Per level: `alone`, P(COVID-19) of an image that is nothing but this grey; `inside`, the share
-    of the maps inside `masks` (by image), mean over images; `like`, the mean rank correlation with
-    the maps by `FILL`. The squares do not overlap, to be quick.
-    """
-    which = [i for i in masks if i < CURVES]
-    if not which:
-        return {}
-    maps = {
-        fill: occlusion(model, inputs[which], window, window, fill, label=f"grey level {fill}")
-        for fill in dict.fromkeys((FILL, *FILLS))
+
+def maps_of(model, inputs: torch.Tensor, sides: list[int]) -> dict[str, np.ndarray]:
+    """Maps of all inputs by method: occlusion by each side, in steps of half of it; Grad-CAM."""
+    found = {}
+    for side in sides:
+        name = f"occlusion {side} px"
+        found[name] = maps.occlusion(model, inputs, side, side // 2, label=name)
+    return found | {"Grad-CAM": maps.grad_cam(model, inputs)}
+
+
+def judge(opened: Run, model, name: str, table: pd.DataFrame, inputs, made: dict) -> dict:
+    """What `heatmaps.json` says of maps by method; the first method is the main one."""
+    size, sides = inputs.shape[-1], windows(inputs.shape[-1])
+    main, other = next(iter(made)), agreement.of_another(table.patient.to_numpy())
+    judged = made | {f"{m}, another patient's": made[m][other] for m in (main, "Grad-CAM")}
+    every = {kind: masks.read_all(opened, kind, table.image) for kind in masks.MASKS}
+    rows = [row for kind, of in every.items() for row in agreements(judged, kind, of)]
+    lungs = {i: mask for i, mask in every["lung"].items() if i < CURVES}
+    of = list(lungs.values())
+    score = maps.probability(model, inputs)
+    found = {
+        "image_size": size,
+        "windows": sides,
+        "fill": maps.FILL,
+        "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
+        "agreement": pd.DataFrame(rows).to_dict("list"),
+        "random_maps": {
+            kind: chance(list(of.values()), sides[0]) for kind, of in every.items() if of
+        },
+        "fills": faithfulness.fills(model, inputs[list(lungs)], of, sides[0]) if lungs else {},
+        "curves": curves(
+            model, inputs[:CURVES], {m: made[m] for m in (main, "Grad-CAM")}, sides[0]
+        ),
+        "randomised": faithfulness.sanity(
+            model, name, opened.profile.seeds[0], inputs[:SANITY], made, sides[0]
+        ),
     }
-    return {
-        str(fill): {
-            "alone": float(probability(model, grey(fill).to(inputs).expand_as(inputs[:1]))[0]),
-            "inside": float(
-                np.mean([agreement(h, masks[i])["mass"] for h, i in zip(heat, which, strict=True)])
-            ),
-            "like": float(rank_correlation(heat, maps[FILL]).mean()),
-        }
-        for fill, heat in maps.items()
-    }
+    return found | {"lungs": summary.lungs(found).to_dict("index")}
 
 
-def examples(profile: Profile, n: int = 3) -> tuple[torch.Tensor, list[np.ndarray]]:
+def agreements(judged: dict[str, np.ndarray], kind: str, of: dict[int, np.ndarray]) -> list[dict]:
+    """Agreement of maps by method with the masks `of` a kind, a row each."""
+    return [
+        {"image": i, "mask": kind, "method": method} | agreement.agreement(heat[i], mask)
+        for method, heat in judged.items()
+        for i, mask in of.items()
+    ]
+
+
+def chance(of: list[np.ndarray], window: int) -> dict:
+    """`by_chance` with about 64 px a side: random maps are smooth, fewer pixels say the same."""
+    step = max(1, len(of[0]) // 64)
+    small = np.array([mask[::step, ::step] for mask in of])
+    return agreement.by_chance(small[small.any(axis=(1, 2))], max(1, window // step))
+
+
+def curves(model, inputs: torch.Tensor, made: dict[str, np.ndarray], window: int) -> dict:
+    """Mean deletion and insertion curves of the inputs, by method and by chance."""
+    drawn = agreement.random_maps(len(inputs), inputs.shape[2:], window)
+    found = {"images": len(inputs)}
+    for method, heat in (made | {"random": drawn}).items():
+        each = faithfulness.perturbed(model, inputs, heat[: len(inputs)])
+        found[method] = {name: values.mean(0) for name, values in each.items()}
+    return found
+
+
+def examples(opened: Run, n: int = 3) -> tuple[torch.Tensor, list[np.ndarray]]:
     """The first `n` of a run's test images as its models see them, and what to outline on each.
 
     Outlined are the lesions, else the lungs, else nothing.
     """
-    table, prepare = chosen(profile, "test").head(n), preparation.of(profile)
-    paths = [augmentation.locate(profile, image) for image in table.image]
-    none = np.zeros((profile.image_size,) * 2, bool)
-    masks = [
-        next((m for kind in MASKS if (m := read_mask(profile, kind, i, prepare)) is not None), none)
+    table = masks.chosen(opened, "test").head(n)
+    none = np.zeros((opened.profile.image_size,) * 2, bool)
+    outlined = [
+        next((m for kind in masks.MASKS if (m := masks.read(opened, kind, i)) is not None), none)
         for i in table.image
     ]
-    return read(paths, profile.image_size, prepare), masks
+    return read(opened, table).cpu(), outlined
 
 
-def of_all_models(profile: Profile, inputs: torch.Tensor) -> dict[str, np.ndarray]:
+def of_all_models(opened: Run, inputs: torch.Tensor) -> dict[str, np.ndarray]:
     """Grad-CAM of the first input by each model of a run, largest value 1, by the model's name."""
-    maps = {
-        name: grad_cam(training.load(profile, name, profile.seeds[0]), inputs[:1])[0]
-        for name in profile.models
-    }
-    return {name: heat / max(float(heat.max()), 1e-12) for name, heat in maps.items()}
+    first, seed = inputs[:1].to(opened.device), opened.profile.seeds[0]
+    found = {n: maps.grad_cam(opened.model(n, seed), first)[0] for n in opened.profile.models}
+    return {name: heat / max(float(heat.max()), 1e-12) for name, heat in found.items()}

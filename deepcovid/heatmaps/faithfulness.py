@@ -1,0 +1,80 @@
+"""Does a map depend on what its model learned, and does the model agree with its map?"""
+
+import numpy as np
+import torch
+
+from deepcovid.heatmaps.agreement import agreement, random_maps, rank_correlation
+from deepcovid.heatmaps.maps import FILL, grad_cam, grey, occlusion, probability
+from deepcovid.models import networks
+from deepcovid.models.features import to_device
+from deepcovid.runs import UserError
+
+STEPS = 20  # of an insertion or deletion curve
+FILLS = (0, 128, 255)  # grey levels that are compared
+
+
+def perturbed(model, inputs: torch.Tensor, maps: np.ndarray, fill: float = FILL) -> dict:
+    """P(COVID-19) while pixels are covered, or shown, from the map's highest on (RISE, 2018).
+
+    Gives `deletion` and `insertion`, each (n, STEPS + 1): the rows start at the whole image and at
+    a grey one. A good map's deletion curve falls soon, its insertion curve rises soon.
+    """
+    if maps.shape != (len(inputs), *inputs.shape[2:]):
+        raise UserError(f"Maps {maps.shape} do not belong to inputs {tuple(inputs.shape)}.")
+    paint, found = grey(fill).to(inputs.device), {"deletion": [], "insertion": []}
+    for picture, heat in zip(inputs, maps, strict=True):
+        rank = np.empty(heat.size)
+        rank[np.argsort(-heat.ravel(), kind="stable")] = np.arange(heat.size) / heat.size
+        share = np.linspace(0, 1, STEPS + 1)[:, None, None, None]
+        taken = torch.from_numpy(rank.reshape(heat.shape) < share).to(inputs.device)
+        found["deletion"].append(probability(model, torch.where(taken, paint, picture)))
+        found["insertion"].append(probability(model, torch.where(taken, picture, paint)))
+    return {name: np.array(curves) for name, curves in found.items()}
+
+
+def randomised(model: networks.Classifier, name: str, seed: int) -> dict[str, networks.Classifier]:
+    """The model with a new random head, and with all weights new (Adebayo et al. 2018)."""
+    fresh, _ = networks.build(name, "random", seed)
+    device = next(model.parameters()).device
+    head = networks.Classifier(model.backbone, fresh.head, model.last_conv)
+    return {"head": to_device(head, device), "all": to_device(fresh, device)}
+
+
+def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window: int) -> dict:
+    """Rank correlation of maps with those of the model with random weights, per image.
+
+    `maps` holds those of `inputs` by method, the first of them occlusion by `window`. `chance` is
+    the 95% interval of the correlation of two smooth random maps.
+    """
+    main, found = next(iter(maps)), {}
+    for what, other in randomised(model, name, seed + 1).items():
+        again = {
+            main: occlusion(other, inputs, window, window // 2, label=f"random {what}"),
+            "Grad-CAM": grad_cam(other, inputs),
+        }
+        found[what] = {m: rank_correlation(maps[m][: len(inputs)], h) for m, h in again.items()}
+    first, second = (random_maps(100, inputs.shape[2:], window, s) for s in (1, 2))
+    return found | {"chance": np.quantile(rank_correlation(first, second), (0.025, 0.975))}
+
+
+def fills(model, inputs: torch.Tensor, masks: list[np.ndarray], window: int) -> dict:
+    """What the grey level of the square does to occlusion maps.
+
+    Per level: `alone`, P(COVID-19) of an image that is nothing but this grey; `inside`, the share
+    of the maps inside `masks` (one an image), mean over images; `like`, the mean rank correlation
+    with the maps by `FILL`. The squares do not overlap, to be quick.
+    """
+    maps = {
+        fill: occlusion(model, inputs, window, window, fill, label=f"grey level {fill}")
+        for fill in dict.fromkeys((FILL, *FILLS))
+    }
+    return {
+        str(fill): {
+            "alone": float(probability(model, grey(fill).to(inputs).expand_as(inputs[:1]))[0]),
+            "inside": float(
+                np.mean([agreement(*pair)["mass"] for pair in zip(heat, masks, strict=True)])
+            ),
+            "like": float(rank_correlation(heat, maps[FILL]).mean()),
+        }
+        for fill, heat in maps.items()
+    }

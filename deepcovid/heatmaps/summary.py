@@ -1,0 +1,90 @@
+"""What the rows of `heatmaps.json` come to: means with intervals, by mask and method. No torch."""
+
+import pandas as pd
+
+from deepcovid.heatmaps.agreement import SCORES
+from deepcovid.metrics.intervals import patient_interval
+
+
+def methods(found: dict) -> list[str]:
+    """The methods of a run, without those of other patients' maps."""
+    named = dict.fromkeys(found["agreement"].get("method", []))
+    return [name for name in named if "another" not in name]
+
+
+def agreement_table(found: dict) -> pd.DataFrame:
+    """Agreement of each map of a run, a row each, with the image's patient and score.
+
+    Without rows where no image has a mask.
+    """
+    about = pd.DataFrame(found["images"])
+    given = found["agreement"] or {key: [] for key in ("image", "mask", "method", "area", *SCORES)}
+    return pd.DataFrame(given).join(about.drop(columns="image"), on="image")
+
+
+def numbers(found: dict) -> pd.DataFrame:
+    """Agreement of each method, a row per mask, method and score: mean, low, high (95%).
+
+    The intervals of maps resample patients; those of `random maps` are of the means of draws.
+    """
+    rows = []
+    for mask, of in agreement_table(found).groupby("mask", sort=False):
+        by_method = {
+            method: {name: patient_interval(part[name], part.patient) for name in SCORES}
+            for method, part in of.groupby("method", sort=False)
+        }
+        rows += flat(mask, by_method | {"random maps": found["random_maps"][mask]})
+    return pd.DataFrame(rows, columns=["mask", "method", "score", "mean", "low", "high"])
+
+
+def flat(mask: str, by_method: dict) -> list[dict]:
+    return [
+        {"mask": mask, "method": method, "score": name, "mean": v[0], "low": v[1], "high": v[2]}
+        for method, values in by_method.items()
+        for name, v in values.items()
+    ]
+
+
+def calibration_numbers(found: dict, network: str) -> pd.DataFrame:
+    """`numbers` of a network of `calibration.calibrate`."""
+    parts = found[network]["agreement"].items()
+    return pd.DataFrame([row for mask, by_method in parts for row in flat(mask, by_method)])
+
+
+def lungs(found: dict) -> pd.DataFrame:
+    """Share of each method's map inside the lungs, beside the lungs' share of the image.
+
+    Columns: images, patients, `inside` and `excess` (inside less the lungs' share), each
+    (mean, low, high) by patients; `called`: the excess among images with a score from 0.5 on.
+    """
+    table = agreement_table(found)
+    rows = {}
+    for method, part in table[table["mask"] == "lung"].groupby("method", sort=False):
+        called = part[part.score >= 0.5]
+        rows[method] = {
+            "images": len(part),
+            "patients": part.patient.nunique(),
+            "lung share": part.area.mean(),
+            "inside": patient_interval(part["mass"], part.patient),
+            "excess": patient_interval(part["mass"] - part.area, part.patient),
+            "called": patient_interval(called["mass"] - called.area, called.patient)
+            if len(called)
+            else [float("nan")] * 3,
+        }
+    return pd.DataFrame(rows).T.rename(index=str)
+
+
+def own(found: dict) -> dict[str, list[float]]:
+    """By how much more a patient's own map lies in the lungs than another patient's does.
+
+    Mean over images and 95% interval, by method.
+    """
+    table = agreement_table(found)
+    table = table[table["mask"] == "lung"].set_index(["method", "image"])
+    result = {}
+    for method in methods(found):
+        other = f"{method}, another patient's"
+        if other in table.index:
+            gain = table.loc[method]["mass"] - table.loc[other]["mass"]
+            result[method] = patient_interval(gain, table.loc[method].patient)
+    return result
