@@ -79,10 +79,18 @@ def average_precision(label, score) -> float:
     return float(average_precision_score(*checked(label, score)))
 
 
+def called(score, threshold: float):
+    """Which scores (array, table column or tensor) say COVID-19: those of at least `threshold`.
+
+    The one rule of the whole study, so that a score on the threshold means the same everywhere.
+    """
+    return score >= threshold
+
+
 def confusion(label, score, threshold: float) -> dict[str, int]:
-    """tp, fn, fp, tn, where a score of at least `threshold` says COVID-19."""
+    """tp, fn, fp, tn of what is `called` at a threshold."""
     label, score = checked(label, score)
-    said = score >= threshold
+    said = called(score, threshold)
     return {
         "tp": int((said & (label == 1)).sum()),
         "fn": int((~said & (label == 1)).sum()),

@@ -116,3 +116,11 @@ def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, 
     table.drop(columns="split").to_csv(path, index=False)
     with user_error("split"):
         evaluation.read_scores(path)
+
+
+def test_a_score_on_the_threshold_is_called_covid_everywhere():
+    score = np.array([0.49, 0.5, 0.51])
+    assert evaluation.called(score, 0.5).tolist() == [False, True, True]
+    assert evaluation.called(pd.Series(score), 0.5).tolist() == [False, True, True]
+    dead = np.full(4, 0.5)  # a head that answers 0.5 to all
+    assert evaluation.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
