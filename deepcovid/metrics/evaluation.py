@@ -15,9 +15,11 @@ from sklearn.metrics import (
 from deepcovid.metrics.intervals import (
     INTERVALS,
     TARGET,
+    at_sensitivity_interval,
     auc,
     auc_interval,
     bootstrap,
+    called,
     checked,
     proportion_interval,
 )
@@ -50,14 +52,20 @@ COLUMNS = (
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """A table image, split, label, score; UserError that names the file and what is wrong."""
-    table = pd.read_csv(path)
+    """A table image, split, label, score and, where it is known, patient.
+
+    UserError names the file and what is wrong.
+    """
+    table = pd.read_csv(path, dtype={"image": str, "patient": str}, keep_default_na=False)
     missing = {"image", "split", "label", "score"} - set(table)
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
+    for column in ("label", "score"):
+        table[column] = pd.to_numeric(table[column], errors="coerce")
     for problem, rows in {
         "no score from 0 to 1": ~table.score.between(0, 1),
         "a label other than 0 or 1": ~table.label.isin([0, 1]),
+        "no patient": table.get("patient", table.image) == "",
         "listed twice": table.image.duplicated(),
     }.items():
         if rows.any():
@@ -79,14 +87,6 @@ def average_precision(label, score) -> float:
     return float(average_precision_score(*checked(label, score)))
 
 
-def called(score, threshold: float):
-    """Which scores (array, table column or tensor) say COVID-19: those of at least `threshold`.
-
-    The one rule of the whole study, so that a score on the threshold means the same everywhere.
-    """
-    return score >= threshold
-
-
 def confusion(label, score, threshold: float) -> dict[str, int]:
     """tp, fn, fp, tn of what is `called` at a threshold."""
     label, score = checked(label, score)
@@ -99,8 +99,17 @@ def confusion(label, score, threshold: float) -> dict[str, int]:
     }
 
 
+def needed(positives: int, target: float = TARGET) -> int:
+    """How many of `positives` must be found to reach a sensitivity: 98 of 100, but 96 of 97."""
+    return next(k for k in range(positives + 1) if k / positives >= target)
+
+
 def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
-    """The highest threshold that reaches a sensitivity, and the specificity there."""
+    """The highest threshold that reaches a sensitivity, and the specificity there.
+
+    With n positives that is the score of the one at rank `needed(n)`: of 97 the 96th from above,
+    so that the sensitivity there is 99.0%; of 100 the 98th.
+    """
     fpr, tpr, thresholds = roc(label, score)
     first = np.argmax(tpr >= target)
     return float(thresholds[first]), float(1 - fpr[first])
@@ -148,25 +157,29 @@ def summary(scores: pd.DataFrame, rule: float | str) -> dict:
 
 
 def details(scores: pd.DataFrame, rule: float | str) -> dict:
-    """What `metrics.json` holds besides `summary`: patients, calibration, optimism.
+    """What `metrics.json` holds: `summary`, resampled intervals, numbers of patients, calibration.
 
-    `scores` has the column `patient` where patients are known.
+    Where `scores` has a column `patient`, `by_patient` has the intervals that resample patients;
+    else `by_image` those that resample images.
     """
     row = summary(scores, rule)
     test = scores[scores.split == "test"]
     patient = test.get("patient")
     resampled = bootstrap(test.label, test.score, patient, row["threshold"])
-    low, high = resampled["specificity_at_98_sensitivity"]
-    return row | {
+    low, high = at_sensitivity_interval(test.label, test.score, patient)
+    threshold, _ = at_sensitivity(test.label, test.score)
+    positives = test[test.label == 1]
+    row |= {
         "specificity_at_98_sensitivity_low": low,
         "specificity_at_98_sensitivity_high": high,
-        "threshold_at_98_sensitivity": at_sensitivity(test.label, test.score)[0],
-        "by_patient": {key: list(value) for key, value in resampled.items()},
-        "positive_patients": int(test[test.label == 1].patient.nunique())
-        if patient is not None
-        else None,
-        "calibration": calibration(test.label, test.score)[1],
+        "threshold_at_98_sensitivity": threshold,
+        "found_at_98_sensitivity": int(called(positives.score, threshold).sum()),
+        "by_image" if patient is None else "by_patient": {k: list(v) for k, v in resampled.items()},
     }
+    if patient is not None:
+        row["positive_patients"] = int(positives.patient.nunique())
+        row["patients"] = int(patient.nunique())
+    return row | {"calibration": calibration(test.label, test.score)[1]}
 
 
 def sweep(label, score, thresholds=THRESHOLDS) -> pd.DataFrame:

@@ -145,7 +145,8 @@ def confusions(rows: dict[tuple[str, int], dict]) -> Figure:
 def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """Published numbers (diamonds) and ours, by claim: dots with 95% intervals, crosses the seeds.
 
-    `comparison` is of `published.compare`, `table` a `metrics.csv`.
+    `comparison` is of `published.compare`, `table` a `metrics.csv`. An interval without a lower end
+    leaves the plot at the left.
     """
     names = {"specificity_at_98_sensitivity": "specificity at 98% sensitivity", "auc": "ROC AUC"}
     figure, axes = new(2, size=(4.2, 2.8))
@@ -156,7 +157,8 @@ def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
         place = table.model.map(dict(zip(part.model, part.index + 0.3, strict=True)))
         axis.scatter(table[claim], place, marker="x", s=16, color=COVID, label="ours, each seed")
         axis.set_yticks(part.index, part.model)
-        axis.set(xlabel=label, ylim=(len(part) - 0.4, -0.5))
+        least = min(part.published.min(), table[claim].min(), part.low[part.low > 0].min())
+        axis.set(xlabel=label, ylim=(len(part) - 0.4, -0.5), xlim=(1.1 * least - 0.1, None))
     told = axes[0].get_legend_handles_labels()
     figure.legend(*told, loc="outside upper center", ncols=3)
     return figure

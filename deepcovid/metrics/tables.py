@@ -5,18 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepcovid.metrics.evaluation import needed, read_scores
 from deepcovid.metrics.intervals import delong_test
+from deepcovid.plots import name_of
 from deepcovid.runs import UserError, read_json
 
 
 def delong_table(tables: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
-    """DeLong's test of every pair of models, from their scores of the same images."""
+    """DeLong's test of every pair of models and seeds, from their scores of the same images."""
     rows = {}
     for (a, first), (b, second) in combinations(tables.items(), 2):
         both = first.merge(second, on=["image", "label"], validate="one_to_one")
         if len(both) < max(len(first), len(second)):
-            raise UserError(f"{a} and {b} were not scored on the same images.")
-        rows[f"{a[0]} - {b[0]}"] = delong_test(both.label, both.score_x, both.score_y)
+            raise UserError(
+                f"{name_of(*a, tables)} and {name_of(*b, tables)} were not scored on the same images."
+            )
+        rows[f"{name_of(*a, tables)} - {name_of(*b, tables)}"] = delong_test(
+            both.label, both.score_x, both.score_y
+        )
     return pd.DataFrame(rows).T
 
 
@@ -41,38 +47,76 @@ def metrics_table(path: Path) -> pd.DataFrame:
     shown["sensitivity"] = with_interval("sensitivity")
     shown["specificity"] = with_interval("specificity")
     shown["average precision"] = table.average_precision.map("{:.3f}".format, na_action="ignore")
-    at_98 = table.specificity_at_98_sensitivity
-    shown["specificity at 98% sensitivity"] = at_98.map("{:.3f}".format, na_action="ignore")
+    shown["specificity at 98% sensitivity"] = [
+        "" if pd.isna(row.auc) else
+        f"{row.specificity_at_98_sensitivity:.3f} ({needed(int(row.tp + row.fn))} of "
+        f"{row.tp + row.fn:.0f} found)"
+        for row in table.itertuples()
+    ]  # fmt: skip
     return shown.astype(object).where(shown.notna(), "")
+
+
+def of_seeds(folder: Path, name: str) -> dict[tuple[str, int], Path]:
+    """The files called `name` of all models in a folder by (model, seed), in their order."""
+    found = {}
+    for path in folder.glob(f"*/seed*/{name}"):
+        found[path.parts[-3], int(path.parts[-2].removeprefix("seed"))] = path
+    return dict(sorted(found.items()))
 
 
 def scores_of(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
     """All scores in a run's or a published folder, by (model, seed)."""
-    return tables_of(folder, "scores.csv")
+    return {key: read_scores(path) for key, path in of_seeds(folder, "scores.csv").items()}
 
 
 def tables_of(folder: Path, name: str) -> dict[tuple[str, int], pd.DataFrame]:
     """The tables called `name` of all models in a folder, by (model, seed)."""
-    paths = sorted(folder.glob(f"*/seed*/{name}"))
-    return {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): pd.read_csv(p) for p in paths}
+    return {key: pd.read_csv(path) for key, path in of_seeds(folder, name).items()}
 
 
-def summaries(folder: Path) -> list[dict]:
-    """The contents of all `metrics.json` of a run's or a published folder."""
-    return [read_json(path) for path in sorted(folder.glob("*/seed*/metrics.json"))]
+def summaries(folder: Path, keys=None) -> list[dict]:
+    """The contents of `metrics.json` in a run's or a published folder: all, or of (model, seed)s."""
+    found = of_seeds(folder, "metrics.json")
+    return [read_json(found[key]) for key in keys or found]
 
 
-def intervals(folder: Path) -> pd.DataFrame:
-    """95% intervals of each model that count images, beside those that resample patients."""
-    rows = {}
-    for row in summaries(folder):
+def intervals(rows: list[dict]) -> pd.DataFrame:
+    """95% intervals of each model that count images, beside those that resample patients.
+
+    `rows` are the contents of `metrics.json` files; where patients are not known, images are
+    resampled, and the column says so.
+    """
+    told = {}
+    for row in rows:
+        resampled = "by patient" if "by_patient" in row else "by image, resampled"
+        found = row.get("by_patient") or row["by_image"]
         for name in ("auc", "sensitivity", "specificity"):
-            rows[row["model"], row["seed"], name] = {
+            told[row["model"], row["seed"], name] = {
                 "value": row[name],
                 "by image": f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}",
-                "by patient": "{:.3f} to {:.3f}".format(*row["by_patient"][name]),
+                resampled: "{:.3f} to {:.3f}".format(*found[name]),
             }
-    return pd.DataFrame(rows).T.rename_axis(["model", "seed", "quantity"])
+    return pd.DataFrame(told).T.rename_axis(["model", "seed", "quantity"])
+
+
+def answer(rows: list[dict]) -> str:
+    """What models reach on the test images, as a list in Markdown, from their `metrics.json`."""
+    images = sum(rows[0][key] for key in ("tp", "fn", "fp", "tn"))
+    patients = f" of {rows[0]['patients']:,} patients" if "patients" in rows[0] else ""
+    keys = [(row["model"], row["seed"]) for row in rows]
+    lines = [
+        f"On {images:,} test images{patients}, {rows[0]['tp'] + rows[0]['fn']:,} of them COVID-19, "
+        "with 95% intervals:\n"
+    ]
+    for key, row in zip(keys, rows, strict=True):
+        told = {name: "{:.3f} ({:.3f} to {:.3f})".format(*with_intervals(row, name).values())
+                for name in ("auc", "sensitivity", "specificity")}  # fmt: skip
+        lines.append(
+            f"- **{name_of(*key, keys)}**: ROC AUC {told['auc']}; at its threshold, "
+            f"{row['threshold']:.3g}, sensitivity {told['sensitivity']} "
+            f"and specificity {told['specificity']}."
+        )
+    return "\n".join(lines)
 
 
 def across_seeds(folder: Path) -> pd.DataFrame:

@@ -2,7 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import user_error
-from sklearn.metrics import brier_score_loss
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    confusion_matrix,
+)
 
 from deepcovid.metrics import evaluation, intervals
 
@@ -124,3 +128,49 @@ def test_a_score_on_the_threshold_is_called_covid_everywhere():
     assert evaluation.called(pd.Series(score), 0.5).tolist() == [False, True, True]
     dead = np.full(4, 0.5)  # a head that answers 0.5 to all
     assert evaluation.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
+
+
+def test_confusion_and_average_precision_are_scikit_learns(overlapping):
+    label, score = overlapping(digits=1)
+    tn, fp, fn, tp = confusion_matrix(label, score >= 0.5).ravel()
+    assert evaluation.confusion(label, score, 0.5) == {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
+    assert evaluation.average_precision(label, score) == average_precision_score(label, score)
+
+
+@pytest.mark.parametrize(("positives", "rank"), [(97, 96), (100, 98), (50, 49), (49, 49), (1, 1)])
+def test_the_rank_that_98_percent_sensitivity_asks_for(positives, rank):
+    assert evaluation.needed(positives) == rank
+    label = np.r_[np.ones(positives, int), np.zeros(positives, int)]
+    score = np.r_[np.arange(1, positives + 1), np.zeros(positives)] / (positives + 1)
+    threshold, _ = evaluation.at_sensitivity(label, score)
+    assert evaluation.confusion(label, score, threshold)["tp"] == rank
+
+
+def test_details_know_patients_only_where_scores_do(overlapping):
+    label, score = overlapping()
+    table = pd.DataFrame({"image": range(150), "split": "test", "label": label, "score": score})
+    by_image = evaluation.details(table, 0.5)
+    assert "by_patient" not in by_image and "positive_patients" not in by_image
+    table["patient"] = [f"p{i // 2}" for i in range(150)]
+    row = evaluation.details(table, 0.5)
+    assert (row["positive_patients"], row["patients"]) == (15, 75)
+    assert "by_image" not in row
+    assert row["by_patient"]["auc"] != by_image["by_image"]["auc"]
+    assert row["found_at_98_sensitivity"] == 30
+    assert row["specificity_at_98_sensitivity_low"] == 0
+    assert row["calibration"]["brier"] == pytest.approx(brier_score_loss(label, score))
+
+
+def test_patients_in_scores_are_read_as_they_are_written(tmp_path):
+    path = tmp_path / "scores.csv"
+    head = "image,split,label,score,patient\n"
+    path.write_text(head + "1.png,test,1,0.5,007\n2.png,test,0,0.25,NA\n")
+    table = evaluation.read_scores(path)
+    assert list(table.patient) == ["007", "NA"] and list(table.image) == ["1.png", "2.png"]
+    assert table.label.dtype == int and list(table.score) == [0.5, 0.25]
+    path.write_text(head + "1.png,test,1,0.5,\n")
+    with user_error("1.png has or is no patient"):
+        evaluation.read_scores(path)
+    path.write_text(head + "1.png,test,1,high,7\n")
+    with user_error("1.png has or is no score"):
+        evaluation.read_scores(path)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.metrics import evaluation, figures
+from deepcovid.metrics import evaluation, figures, published
 
 
 @pytest.fixture
@@ -46,3 +46,13 @@ def test_a_confusion_matrix_shows_counts_and_shares():
         "1,990\n99.5%", "10\n0.5%", "1\n25.0%", "3\n75.0%"
     ]  # fmt: skip
     assert axis.get_xlabel() == "answer at 0.2"
+
+
+def test_an_interval_without_a_lower_end_leaves_the_plot():
+    rows = [
+        {"model": "squeezenet", "seed": 0, "weights": "x.pth", "auc": 0.99, "auc_low": 0.98,
+         "auc_high": 0.995, "specificity_at_98_sensitivity": 0.95,
+         "specificity_at_98_sensitivity_low": 0, "specificity_at_98_sensitivity_high": 0.99}
+    ]  # fmt: skip
+    axes = figures.beside_the_paper(published.compare(rows), pd.DataFrame(rows)).axes
+    assert axes[0].get_xlim()[0] > 0.5 and axes[1].get_xlim()[0] > 0.9

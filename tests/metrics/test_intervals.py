@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from conftest import user_error
+from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
 from deepcovid.metrics import evaluation, intervals
@@ -57,6 +58,9 @@ def test_intervals_of_shares_are_the_known_ones():
     assert intervals.proportion_interval(100, 100, "clopper_pearson") == pytest.approx(
         (0.025**0.01, 1)
     )
+    for method, name in (("wilson", "wilson"), ("clopper_pearson", "exact")):
+        known = binomtest(93, 97).proportion_ci(method=name)
+        assert intervals.proportion_interval(93, 97, method) == pytest.approx(known)
     with user_error("at least one image"):
         intervals.proportion_interval(0, 0)
 
@@ -98,7 +102,6 @@ def test_bootstrap_agrees_with_recomputing_each_resample(overlapping):
         values["auc"].append(roc_auc_score(y, s))
         values["sensitivity"].append(counts["tp"] / (y == 1).sum())
         values["specificity"].append(counts["tn"] / (y == 0).sum())
-        values["specificity_at_98_sensitivity"].append(evaluation.at_sensitivity(y, s)[1])
     for key, interval in found.items():
         assert interval == pytest.approx(np.quantile(values[key], (0.025, 0.975)), abs=0.07), key
 
@@ -109,3 +112,66 @@ def test_repeated_images_of_a_patient_widen_the_interval(overlapping):
     by_image = evaluation.bootstrap(*repeated)["auc"]
     by_patient = evaluation.bootstrap(*repeated, np.repeat(np.arange(80), 4))["auc"]
     assert by_patient[1] - by_patient[0] > 1.6 * (by_image[1] - by_image[0])
+
+
+@pytest.mark.parametrize(("odds", "positives", "negatives"), [(3, 8, 60), (9, 60, 8), (30, 40, 40)])
+def test_hanley_and_mcneils_error_is_that_of_exponential_scores(odds, positives, negatives):
+    # for exponential scores of means `odds` and 1 their formula is exact, and the AUC odds/(1+odds)
+    random = np.random.default_rng(0)
+    positive = random.exponential(odds, (20000, positives, 1))
+    negative = random.exponential(1, (20000, 1, negatives))
+    found = (positive > negative).mean((1, 2)).std()
+    known = intervals.standard_error(odds / (1 + odds), positives, negatives)
+    assert known == pytest.approx(found, rel=0.02)
+
+
+def test_hanley_and_mcneils_error_by_hand():
+    # Q1 = 0.9/1.1, Q2 = 1.62/1.9: (0.09 + 9 (Q1 - 0.81) + 19 (Q2 - 0.81)) / 200
+    expected = np.sqrt((0.09 + 9 * (9 / 11 - 0.81) + 19 * (1.62 / 1.9 - 0.81)) / 200)
+    assert intervals.standard_error(0.9, 10, 20) == pytest.approx(expected)
+
+
+def normal_scores(random, positives, negatives, repeats=1):
+    """Scores whose specificity at 98% sensitivity is known, each positive `repeats` times."""
+    positive = np.repeat(random.normal(3, 2, positives), repeats)
+    logit = np.r_[positive, random.normal(-4, 1.8, negatives)]
+    label = np.r_[np.ones(positives * repeats, int), np.zeros(negatives, int)]
+    true = norm.cdf((3 + 2 * norm.ppf(0.02) + 4) / 1.8)
+    return label, 1 / (1 + np.exp(-logit)), true
+
+
+@pytest.mark.parametrize(("positives", "repeats"), [(97, 1), (183, 1), (400, 1), (59, 2)])
+def test_the_interval_of_specificity_at_98_percent_sensitivity_covers(positives, repeats):
+    random = np.random.default_rng(positives)
+    patient = np.r_[np.repeat(np.arange(positives), repeats), 1000 + np.arange(1000)]
+    hits = 0
+    for _ in range(400):
+        label, score, true = normal_scores(random, positives, 1000, repeats)
+        low, high = intervals.at_sensitivity_interval(label, score, patient)
+        hits += low <= true <= high
+        assert (low > 0) == (positives >= 183)
+    assert hits >= 0.95 * 400
+
+
+def test_the_interval_at_a_sensitivity_by_hand():
+    four = np.r_[np.ones(4, int), np.zeros(4, int)]
+    # of 4 positives 0 to 4 lie below their median in 95%: no lower end, nor an upper one
+    assert intervals.at_sensitivity_interval(four, np.arange(8) / 8, target=0.5) == (0, 1)
+    # of 40 positives 14 to 26: the threshold is from the 14th score to the 27th, 0.14 to 0.27
+    label = np.r_[np.ones(40, int), np.zeros(10, int)]
+    for others, below in ((0.13, (10, 10)), (0.14, (0, 10)), (0.26, (0, 10)), (0.27, (0, 0))):
+        score = np.r_[np.arange(1, 41) / 100, np.full(10, others)]
+        assert intervals.at_sensitivity_interval(label, score, target=0.5) == (
+            intervals.proportion_interval(below[0], 10)[0],
+            intervals.proportion_interval(below[1], 10)[1],
+        )
+
+
+def test_patients_count_not_images():
+    values = np.repeat([0.0, 1.0, 0.0, 1.0, 1.0], 20)
+    _, low, high = intervals.patient_interval(values, np.arange(100))
+    mean, wide_low, wide_high = intervals.patient_interval(values, np.repeat(np.arange(5), 20))
+    assert mean == 0.6 and wide_low < low < 0.6 < high < wide_high
+    assert (low, high) == pytest.approx(
+        intervals.proportion_interval(60, 100, "gaussian"), abs=0.02
+    )
