@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from deepcovid.fair_test import collection
+from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import networks
 from deepcovid.models.features import ImageSet
@@ -16,7 +17,6 @@ from deepcovid.models.opened import Run
 from deepcovid.models.training import Inputs, predict
 from deepcovid.runs import digest, done, mark_done, read_json, replacing
 
-NEGATIVES = ("the release's", "of the same collection")
 SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained", "score")
 
 
@@ -50,8 +50,8 @@ def swapped(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, pd.DataFra
     fair = outside[(outside.label == 0) & ~outside.trained]
     fair = fair.assign(patient="group " + fair.group.astype(str))[list(test)]
     return {
-        NEGATIVES[0]: test,
-        NEGATIVES[1]: pd.concat([test[test.label == 1], fair], ignore_index=True),
+        RELEASE: test,
+        SAME: pd.concat([test[test.label == 1], fair], ignore_index=True),
     }
 
 

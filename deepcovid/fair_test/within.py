@@ -13,23 +13,24 @@ import torch
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
+from deepcovid.fair_test.names import EVERYTHING, SEEN
 from deepcovid.metrics import intervals
 from deepcovid.models import networks, training
 from deepcovid.models.features import extract
 from deepcovid.models.opened import Run
+from deepcovid.runs import replacing
 from deepcovid.shortcuts.eyes import Histogram, Pooled
-from deepcovid.shortcuts.looks import Look
+from deepcovid.shortcuts.looks import Look, looks, lung_masks
 from deepcovid.shortcuts.measure import regression, table_model
 
 FOLDS, REPEATS = 5, 10
+KIND = {"random": "untrained", "none": "none"}  # of weights; all others are pretrained
+SITES = ("whole picture", "outer 5% of each side")  # what a left-out site is judged by
 FEW = 10  # images of each class that a question needs
 PROPERTIES = {
     "file properties": ("mode", "aspect ratio"),
     "view, age, sex": ("view", "age", "sex"),
 }
-# what is looked at, by its name among `shortcuts.looks`; the last four cannot show the lungs
-SEEN = ("whole picture", "only wherever lungs may be", "8 x 8 pixels", "histogram of 32 grey levels",
-        "outer 5% of each side", "outer 12.5% of each side", "without wherever lungs may be")  # fmt: skip
 
 
 def folds(label, group, repeats: int = REPEATS) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
@@ -81,7 +82,7 @@ def regressed(values, label, model: Callable) -> Callable:
 
 def questions(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The collection's images, and parts of it that are alike in one thing, if they hold enough."""
-    parts = {"the whole collection": table}
+    parts = {EVERYTHING: table}
     for column, name in (("site", "site"), ("view", "view")):
         counts = table[table[column] != ""].groupby(column).label.agg(["sum", "size"])
         enough = (counts["sum"] >= FEW) & (counts["size"] - counts["sum"] >= FEW)
@@ -128,23 +129,24 @@ def of_properties(table: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame, Cal
         part = known[list(columns)]
         if not (part.notna() & (part != "")).any(axis=None):
             continue
-        words = {"seen": name, "model": "regression", "weights": "none"}
+        words = {"seen": name, "model": "table", "weights": "none", "weights_kind": "none"}
         yield words, part, lambda rows, names=columns: table_model(rows, names, trees=False)
 
 
-def of_pictures(opened: Run, table: pd.DataFrame, looks: list[Look]):
-    for look in looks:
+def of_pictures(opened: Run, table: pd.DataFrame, seen: list[Look]):
+    for look in seen:
         kind = "table" if look.network == "none" else "network"
         for name, weights, network in networks_of(opened, look):
             words = {"seen": look.seen, "model": name, "weights": weights}
+            words["weights_kind"] = KIND.get(weights, "pretrained")
             found = values(opened, table, network, look)
             yield words, pd.DataFrame(found, index=table.index), lambda _, k=kind: regression(k)
 
 
-def battery(opened: Run, table: pd.DataFrame, looks: list[Look]) -> Iterator[dict]:
+def battery(opened: Run, table: pd.DataFrame, seen: list[Look]) -> Iterator[dict]:
     """A row for each question, look and network: how well COVID-19 is told within the collection."""
     parts = questions(table)
-    for words, given, model in (*of_properties(table), *of_pictures(opened, table, looks)):
+    for words, given, model in (*of_properties(table), *of_pictures(opened, table, seen)):
         for question, part in parts.items():
             label, group = part.label.to_numpy(), part.group.to_numpy()
             score = out_of_fold(label, group, regressed(given.loc[part.index], label, model))
@@ -178,12 +180,12 @@ def by_recipe(opened: Run, table: pd.DataFrame, repeats: int = 2) -> Iterator[di
             return logits.softmax(1)[:, 1].numpy()
 
         score = out_of_fold(table.label.to_numpy(), group, fitted, repeats)
-        words = {"question": "the whole collection", "seen": "whole picture", "model": name,
-                 "weights": origin.label(), "recipe": "the profile's"}  # fmt: skip
+        words = {"question": EVERYTHING, "seen": "whole picture", "model": name,
+                 "weights": origin.label(), "weights_kind": KIND.get(origin.label(), "pretrained"), "recipe": "the profile's"}  # fmt: skip
         yield words | judged(table.label.to_numpy(), score, group)
 
 
-def left_out(opened: Run, table: pd.DataFrame, looks: list[Look], few: int = 5) -> Iterator[dict]:
+def left_out(opened: Run, table: pd.DataFrame, seen: list[Look], few: int = 5) -> Iterator[dict]:
     """Fitted on all sites of publication but one, judged on that one: whole pictures and borders.
 
     Images whose site is not known are in neither, since they may be of the site left out.
@@ -191,7 +193,7 @@ def left_out(opened: Run, table: pd.DataFrame, looks: list[Look], few: int = 5) 
     known = table[table.site != ""]
     counts = known.groupby("site").label.agg(["sum", "size"])
     sites = counts.index[(counts["sum"] >= few) & (counts["size"] - counts["sum"] >= few)]
-    for words, given, model in of_pictures(opened, known, looks):
+    for words, given, model in of_pictures(opened, known, seen):
         for site in sites:
             here = (known.site == site).to_numpy()
             other = ~known.group.isin(known.group[here]).to_numpy()
@@ -203,3 +205,22 @@ def left_out(opened: Run, table: pd.DataFrame, looks: list[Look], few: int = 5) 
                 "case_high": high, "positives": int(part.label.sum()),
                 "negatives": int((1 - part.label).sum()), "fitted_on": int(other.sum()),
             }  # fmt: skip
+
+
+def chosen_looks(opened: Run) -> list[Look]:
+    """The looks of SEEN that this run's masks allow."""
+    found = {
+        look.seen: look for look in looks(lung_masks(opened.data)) if look.network != "untrained"
+    }
+    return [found[name] for name in SEEN if name in found]
+
+
+def run(opened: Run, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write `fair_test/within.csv` and `fair_test/sites.csv`, of `collection.of`'s table."""
+    seen, folder = chosen_looks(opened), opened.folder / "fair_test"
+    made = [pd.DataFrame([*battery(opened, table, seen), *by_recipe(opened, table)]),
+            pd.DataFrame(left_out(opened, table, [look for look in seen if look.seen in SITES]))]  # fmt: skip
+    for name, found in zip(("within", "sites"), made, strict=True):
+        with replacing(folder / f"{name}.csv") as partial:
+            found.to_csv(partial, index=False, lineterminator="\n")
+    return tuple(made)
