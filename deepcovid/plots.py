@@ -22,7 +22,7 @@ COLOURS = {
 # a line to compare with: guessing, a published value
 REFERENCE = {"color": GREY, "ls": ":", "lw": 1}
 STYLE = {
-    "figure.dpi": 144,
+    "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -86,7 +86,7 @@ def calibration(tables: dict[tuple[str, int], pd.DataFrame]) -> Figure:
     for key, table in tables.items():
         bins, found = evaluation.calibration(table.label, table.score)
         curves[key] = curve(bins.score, bins.covid, found["calibration_error"])
-    figure, axis = new(size=(4.6, 4.0))
+    figure, axis = new(size=(7.0, 4.0))
     lines([axis], curves, "error", marker="o", markersize=4)
     sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1))
     axis.plot([0, 1], [0, 1], **REFERENCE)

@@ -29,6 +29,8 @@ WINDOWS = {
     "contradicted, and not reproduced either.",
 }
 
+VERDICTS = ("reproduced", "not contradicted", "not reproduced", "not testable here")
+
 
 def agreement(claim: dict, value: float, low: float, high: float) -> str:
     """The verdict on one claim, by `WINDOWS`, from our value and its interval."""

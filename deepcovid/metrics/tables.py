@@ -7,6 +7,7 @@ import pandas as pd
 
 from deepcovid.metrics.evaluation import needed, read_scores
 from deepcovid.metrics.intervals import delong_test
+from deepcovid.metrics.published import VERDICTS
 from deepcovid.plots import name_of
 from deepcovid.runs import UserError, read_json
 
@@ -117,6 +118,13 @@ def answer(rows: list[dict]) -> str:
             f"and specificity {told['specificity']}."
         )
     return "\n".join(lines)
+
+
+def claims_told(comparison: pd.DataFrame) -> str:
+    """How many published claims have which verdict, from `published.compare`."""
+    said = list(comparison.verdict.str.split(":").str[0])
+    told = [f"**{said.count(verdict)} {verdict}**" for verdict in VERDICTS if verdict in said]
+    return f"of {len(comparison)} published claims " + ", ".join(told)
 
 
 def across_seeds(folder: Path) -> pd.DataFrame:

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid.metrics import run, tables
+from deepcovid.metrics import published, run, tables
 from deepcovid.runs import write_json
 
 
@@ -88,3 +88,14 @@ def test_the_metrics_table_says_which_rank_stands_for_98_percent(folder):
     path = folder / "metrics.csv"
     pd.concat([pd.read_csv(path), blank]).to_csv(path, index=False)
     assert list(tables.metrics_table(path).iloc[-1])[2:] == ["not run"] + [""] * 6
+
+
+def test_every_claim_is_counted_with_its_verdict():
+    row = {"model": "squeezenet", "seed": 0, "weights": "x.pth"}
+    row |= {"auc": 0.992, "auc_low": 0.985, "auc_high": 0.997}
+    for end, value in (("", 0.95), ("_low", 0), ("_high", 0.99)):
+        row[f"specificity_at_98_sensitivity{end}"] = value
+    told = tables.claims_told(published.compare([row]))
+    assert told == (
+        "of 8 published claims **1 reproduced**, **1 not contradicted**, **6 not testable here**"
+    )
