@@ -18,6 +18,7 @@ ORDER = (
     ("heatmaps", "failure", "shortcuts"),
     ("fair_test",),
     ("report",),
+    ("workflow",),
     ("__main__",),
 )
 ABOUT = {
@@ -25,7 +26,8 @@ ABOUT = {
     "imports": "this picture", "metrics": "notebook 04", "data": "notebooks 01, 02",
     "models": "notebook 03", "heatmaps": "notebook 05", "failure": "notebook 06",
     "shortcuts": "notebook 07", "fair_test": "notebook 08",
-    "report": "pages, cards, results", "__main__": "the command line",
+    "report": "pages, cards, results", "workflow": "runs the notebooks",
+    "__main__": "the command line",
 }  # fmt: skip
 
 

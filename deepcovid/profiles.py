@@ -1,47 +1,99 @@
 """A profile says how one run differs from another: a YAML file, checked, then frozen."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from typing_extensions import TypedDict
 
-from deepcovid.runs import ROOT, RUNS, UserError
+from deepcovid.runs import ROOT, RUNS, UserError, near_miss, write_text
 
 PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
 PATHS = ("data", "external", "weights")  # a relative path is taken from where it was written
+WORDS = ("phantom", "imagenet", "random")  # that stand in the place of a path
+KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
+OTHERS = ("ablation", "features")  # folders in runs/ that are no profile's
+
+
+def no_truth(value):
+    if isinstance(value, bool):  # Python counts them among the whole numbers
+        raise ValueError
+    return value
+
+
+def text(value):
+    return str(value) if isinstance(value, Path) else value
+
+
+def apart(value):
+    parts = value.split(",") if isinstance(value, str) else value
+    parts = parts if isinstance(parts, list | tuple) else [parts]
+    return [part.strip() if isinstance(part, str) else part for part in parts]
+
+
+def different(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise ValueError
+    return values
+
+
+def number(kind: type, low: float, high: float):
+    """The type of a whole number or a float from `low` to `high`."""
+    return Annotated[kind, Field(ge=low, le=high), BeforeValidator(no_truth)]
+
+
+Text = Annotated[str, Field(min_length=1, description="a path or a word"), BeforeValidator(text)]
+Folder = Annotated[
+    str | None,
+    Field(description="a folder, or none"),
+    BeforeValidator(lambda value: None if value in ("none", "") else text(value)),
+]
+SEVERAL = Field(min_length=1), BeforeValidator(apart), AfterValidator(different)
+Model = Literal[MODELS]
+Step = Literal["none", "lungs", "coarse", "equalise", "only_lungs", "grey"]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The settings of a run; `check` says what each may be. `profiles/paper.yaml` explains them."""
+    """The settings of a run, and what each may be. `profiles/paper.yaml` explains them."""
 
     name: str
-    data: str
-    external: str | None
-    models: tuple[str, ...]
-    weights: str
-    image_size: int
-    seeds: tuple[int, ...]
-    device: str
-    workers: int
-    validation_fraction: float
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    schedule: str
-    epochs: int
-    batch_size: int
-    trainable: str
-    preparation: tuple[str, ...]
-    augment_positives: int | str
-    train_crop: str
-    batch_norm: str
-    class_weights: str
-    selection: str
-    threshold: float | str
+    data: Text
+    external: Folder
+    models: Annotated[tuple[Model, ...], *SEVERAL]
+    weights: Text
+    image_size: number(int, 32, 1024)
+    seeds: Annotated[tuple[number(int, 0, 2**31 - 1), ...], *SEVERAL]
+    device: Literal["auto", "cpu", "cuda"]
+    workers: number(int, 0, 256)
+    validation_fraction: number(float, 0, 0.5)
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: number(float, 1e-8, 10)
+    momentum: number(float, 0, 0.999)
+    schedule: Literal["constant", "step", "step_first"]
+    epochs: number(int, 1, 10_000)
+    batch_size: number(int, 1, 4096)
+    trainable: Literal["head", "all"]
+    preparation: Annotated[tuple[Step, ...], *SEVERAL]
+    augment_positives: number(int, 1, 100) | Literal["release"]
+    train_crop: Literal["none", "random", "moved"]
+    batch_norm: Literal["eval", "train"]
+    class_weights: Literal["none", "balanced"]
+    selection: Literal["last", "validation_auc", "test_accuracy"]
+    threshold: number(float, 0, 1) | Literal["youden", "sensitivity_98"]
 
     @property
     def folder(self) -> Path:
@@ -60,86 +112,6 @@ class Profile:
         return dataclasses.asdict(self)
 
 
-def one_of(*words):
-    def check(value):
-        if value not in words:
-            raise ValueError
-        return value
-
-    check.allowed = "one of " + ", ".join(words)
-    return check
-
-
-def number(kind, low, high, but=()):
-    """A number from `low` to `high`, or one of the words in `but`."""
-
-    def check(value):
-        if value in but:
-            return value
-        result = kind(value)
-        if isinstance(value, bool) or result != float(value) or not low <= result <= high:
-            raise ValueError
-        return result
-
-    words = "".join(f", or {word}" for word in but)
-    check.allowed = f"{'a whole' if kind is int else 'a'} number from {low} to {high}{words}"
-    return check
-
-
-def several(item):
-    def check(value):
-        parts = value.split(",") if isinstance(value, str) else value
-        parts = parts if isinstance(parts, list | tuple) else [parts]
-        result = tuple(item(p.strip() if isinstance(p, str) else p) for p in parts)
-        if not result or len(set(result)) < len(result):
-            raise ValueError
-        return result
-
-    check.allowed = f"different entries, separated by commas, each {item.allowed}"
-    return check
-
-
-def text(value):
-    if not isinstance(value, str | Path) or not str(value):
-        raise ValueError
-    return str(value)
-
-
-text.allowed = "a path or a word"
-
-
-def optional(value):
-    return None if value in (None, "none", "") else text(value)
-
-
-optional.allowed = "a folder, or none"
-
-CHECKS = {
-    "data": text,
-    "external": optional,
-    "models": several(one_of(*MODELS)),
-    "weights": text,
-    "image_size": number(int, 32, 1024),
-    "seeds": several(number(int, 0, 2**31 - 1)),
-    "device": one_of("auto", "cpu", "cuda"),
-    "workers": number(int, 0, 256),
-    "validation_fraction": number(float, 0, 0.5),
-    "optimizer": one_of("adam", "sgd"),
-    "learning_rate": number(float, 1e-8, 10),
-    "momentum": number(float, 0, 0.999),
-    "schedule": one_of("constant", "step", "step_first"),
-    "epochs": number(int, 1, 10_000),
-    "batch_size": number(int, 1, 4096),
-    "trainable": one_of("head", "all"),
-    "preparation": several(one_of("none", "lungs", "coarse", "equalise", "only_lungs", "grey")),
-    "augment_positives": number(int, 1, 100, but=("release",)),
-    "train_crop": one_of("none", "random", "moved"),
-    "batch_norm": one_of("eval", "train"),
-    "class_weights": one_of("none", "balanced"),
-    "selection": one_of("last", "validation_auc", "test_accuracy"),
-    "threshold": number(float, 0, 1, but=("youden", "sensitivity_98")),
-}
-
 # what the trained weights depend on, besides the images, the seed and the first weights
 RECIPE = (
     "preparation",
@@ -157,60 +129,159 @@ RECIPE = (
     "selection",
 )
 
+TYPES = get_type_hints(Profile, include_extras=True)
+SETTINGS = tuple(TYPES)[1:]  # all but the name
+# any of the settings, since a file or the command line gives a few of them
+GIVEN = TypeAdapter(
+    with_config(ConfigDict(extra="forbid"))(
+        TypedDict("Given", {key: TYPES[key] for key in SETTINGS}, total=False)
+    )
+)
+
+
+def allowed(kind: dict[str, Any]) -> str:
+    """What a setting may be, in words, from pydantic's description of its type."""
+    if "description" in kind:
+        return kind["description"]
+    if "anyOf" in kind:
+        return ", or ".join(map(allowed, kind["anyOf"]))
+    if kind["type"] == "array":
+        return f"different entries, separated by commas, each {allowed(kind['items'])}"
+    if words := words_of(kind):
+        return "one of " + ", ".join(words) if len(words) > 1 else words[0]
+    whole = " whole" * (kind["type"] == "integer")
+    return f"a{whole} number from {kind['minimum']} to {kind['maximum']}"
+
+
+def words_of(kind: dict[str, Any]) -> list[str]:
+    """The words that a setting, or an entry of it, may be."""
+    if "anyOf" in kind:
+        return [word for one in kind["anyOf"] for word in words_of(one)]
+    if "items" in kind:
+        return words_of(kind["items"])
+    return kind.get("enum", [kind["const"]] if "const" in kind else [])
+
+
+def complaints(error: ValidationError, values: dict, origin: str) -> list[str]:
+    """A line for each setting that is wrong: the origin, the key, the value, what is allowed."""
+    schema, lines = GIVEN.json_schema()["properties"], {}
+    for found in error.errors():
+        key = found["loc"][0]
+        if key not in SETTINGS:
+            meant = near_miss(key, SETTINGS) or f" There are: {', '.join(SETTINGS)}."
+            lines[key] = f"{origin}: unknown setting '{key}'.{meant}"
+            continue
+        told = f"{origin}: {key} is {values[key]!r}, but must be {allowed(schema[key])}."
+        lines.setdefault(key, told)
+        if found["type"] == "literal_error":
+            lines[key] = told + near_miss(found["input"], words_of(schema[key]))
+    return list(lines.values())
+
 
 def names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
 
-def read(name: str) -> dict[str, Any]:
-    """A profile file's settings, on top of those of the profile that it is `like`."""
-    path = PROFILES / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(f"There is no profile '{name}'. There are: {', '.join(names())}.")
+def place(name: str) -> Path:
+    """The file of a profile: NAME in profiles/, or as its last run kept it, or a YAML file's path.
+
+    Raises UserError where there is none, and where a run cannot be called as the file is.
+    """
+    path = Path(name).absolute()
+    if path.suffix in (".yaml", ".yml") and path.parent == PROFILES:
+        name = path.stem
+    elif path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UserError(f"There is no profile file {path}.{near_miss(path.stem, names())}")
+        taken = path.stem in (*names(), *OTHERS)
+        if taken or not re.fullmatch(r"\w[\w.-]*", path.stem):
+            raise UserError(
+                f"A run cannot be called '{path.stem}'{' as well' * taken}: give {path} another "
+                "name, of letters, digits, '-' and '_'."
+            )
+        return path
+    for path in (PROFILES / f"{name}.yaml", RUNS / name / KEPT):
+        if path.is_file() and "/" not in name:
+            return path
+    raise UserError(
+        f"There is no profile '{name}'.{near_miss(name, names())} There are: {', '.join(names())}."
+    )
+
+
+def read(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A profile file's settings, on top of those of the profile that it is `like`.
+
+    `above` are the files that are, one after the other, like this one.
+    """
+    path = place(name)
+    if path in above:
+        raise UserError(f"{path.name} is like itself: {' > '.join(p.name for p in (*above, path))}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {error}") from None
-    base = read(values.pop("like")) if "like" in values else {}
-    return base | check(values, path.name, ROOT)
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path.name} is not UTF-8 text: see byte {error.start + 1}.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path.name} must hold lines such as 'epochs: 10', not {values!r}.")
+    base = {}
+    if like := str(values.pop("like", "")):
+        own = Path(like).suffix in (".yaml", ".yml")
+        base = read(str(path.parent / like) if own else like, (*above, path))
+    return base | check(values, path.name, ROOT if path.parent == PROFILES else path.parent)
 
 
 def check(values: dict[str, Any], origin: str, base: Path) -> dict[str, Any]:
     """Settings of the right kind and range; relative paths taken from `base`.
 
-    Raises UserError that names the origin, the key and what is allowed.
+    Raises UserError with a line for each that is wrong: origin, key, value, what is allowed.
     """
-    checked = {}
-    for key, value in values.items():
-        if key not in CHECKS:
-            raise UserError(f"{origin}: unknown setting '{key}'. There are: {', '.join(CHECKS)}.")
+    try:
+        checked = GIVEN.validate_python(values)
+    except ValidationError as error:
+        raise UserError("\n".join(complaints(error, values, origin))) from None
+    for key in PATHS:
+        value = checked.get(key)
+        if value is None:
+            continue
+        if value.lower() in WORDS:
+            checked[key] = value.lower()
+            continue
         try:
-            checked[key] = CHECKS[key](value)
-        except (TypeError, ValueError, OverflowError):
-            allowed = CHECKS[key].allowed
-            raise UserError(f"{origin}: {key} is {value!r}, but must be {allowed}.") from None
-        if key in PATHS and checked[key] not in (None, "phantom", "imagenet", "random"):
-            checked[key] = str((base / Path(checked[key]).expanduser()).resolve())
+            checked[key] = str((base / Path(value).expanduser()).resolve())
+        except (RuntimeError, ValueError, OSError) as error:  # ~nobody, links in a circle
+            raise UserError(f"{origin}: {key} is {value!r}, which is no path: {error}") from None
     return checked
 
 
 def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) -> Profile:
-    """The profile `name` with `overrides`; relative paths among these are taken from `base`.
+    """The profile `name`, or of a YAML file, with `overrides`, whose relative paths start at `base`.
 
     Raises UserError for an unknown profile or setting, a missing one, or a value out of range.
     """
-    values = read(name) | check(overrides or {}, "override", base)
-    missing = [key for key in CHECKS if key not in values]
+    path, values = place(name), read(name) | check(overrides or {}, "override", base)
+    called = path.parent.name if path == RUNS / name / KEPT else path.stem
+    missing = [key for key in SETTINGS if key not in values]
     if missing:
-        raise UserError(f"{name}.yaml does not set {', '.join(missing)}.")
+        raise UserError(f"{path.name} does not set {', '.join(missing)}; 'like: paper' does.")
     if "none" in values["preparation"] and len(values["preparation"]) > 1:
-        raise UserError(f"profile {name}: preparation is none or some steps, not both.")
+        raise UserError(f"profile {called}: preparation is none or some steps, not both.")
     needs_validation = values["selection"] == "validation_auc" or isinstance(
         values["threshold"], str
     )
     if needs_validation and values["validation_fraction"] == 0:
         raise UserError(
-            f"profile {name}: selection {values['selection']} and threshold {values['threshold']} "
+            f"profile {called}: selection {values['selection']} and threshold {values['threshold']} "
             "are chosen on validation images: set validation_fraction above 0."
         )
-    return Profile(name=name, **values)
+    return Profile(name=called, **values)
+
+
+def keep(name: str) -> None:
+    """Keep the settings of a YAML file elsewhere in its run, where notebooks find them by name."""
+    path = place(name)
+    if path.parent != PROFILES and path != RUNS / name / KEPT:
+        settings = yaml.safe_dump(GIVEN.dump_python(read(name), mode="json"), sort_keys=False)
+        write_text(RUNS / path.stem / KEPT, f"# as {path} says\n{settings}")

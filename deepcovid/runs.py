@@ -1,18 +1,20 @@
 """A run's folder: where its files are, how they are written, what they were made from."""
 
 import ast
+import difflib
 import hashlib
 import json
 import os
 import platform
 import subprocess
 import tempfile
+import tomllib
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(os.environ.get("DEEPCOVID_ROOT", Path(__file__).resolve().parent.parent))
-RUNS = Path(os.environ.get("DEEPCOVID_RUNS", ROOT / "runs"))
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
 NOTICE = "Research software, not for clinical use."
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
@@ -20,6 +22,17 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn",
 
 class UserError(Exception):
     """A mistake the user can mend: the message names the thing and says what to do."""
+
+
+def near_miss(word, among) -> str:
+    """` Did you mean x?` where one of `among` looks like `word`, else nothing."""
+    found = difflib.get_close_matches(str(word).lower(), among, 1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def shown(text) -> str:
+    """What a message may show of a file's name or content: line ends and terminal codes escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 @contextmanager
@@ -83,11 +96,12 @@ def state(*places: Path | str) -> str:
                 if entry.is_dir():
                     yield from told(entry.path)
                 else:
-                    of = entry.stat()
+                    broken = entry.is_symlink() and not Path(entry.path).exists()
+                    of = entry.stat(follow_symlinks=not broken)
                     yield entry.path, of.st_size, of.st_mtime_ns
 
     found = []
-    for place in map(Path, places):
+    for place in map(Path, filter(None, places)):
         if place.is_dir():
             start = len(str(place))
             found.append(sorted((path[start:], *rest) for path, *rest in told(str(place))))
@@ -123,7 +137,9 @@ def git_revision() -> str:
 def environment() -> dict:
     """What a run's numbers may depend on besides its profile: versions, machine, code."""
     return {
-        "deepcovid": version("deepcovid"),
+        "deepcovid": tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+            "version"
+        ],
         "git": git_revision(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import user_error
 
+from deepcovid import __main__ as cli
 from deepcovid import profiles
 from deepcovid.__main__ import main
-from deepcovid.report import publish
 from deepcovid.runs import ROOT
 
 
@@ -24,40 +25,29 @@ def run_all(*arguments, runs: Path, cwd: Path = ROOT, **environment):
         capture_output=True,
         text=True,
         timeout=400,
-        env=os.environ | {"DEEPCOVID_RUNS": str(runs)} | environment,
+        env=os.environ | {"DEEPCOVID_RUNS": str(runs), "PYTHONPATH": str(ROOT)} | environment,
     )
 
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
-    """A finished run on a small data folder, started from another folder with relative paths."""
+    """A finished run of a profile of the user's own on a small data folder, started from another
+    folder with relative paths."""
     runs = tmp_path_factory.mktemp("runs of a user's")  # a name that shells stumble over
-    arguments = (
-        "demo",
-        "-p",
-        "data",
-        data.name,
-        "-p",
-        "models",
-        "squeezenet",
-        "-p",
-        "epochs",
-        "4",
-        "-p",
-        "image_size",
-        "64",
-        "-p",
-        "augment_positives",  # every notebook must do without copies too
-        "1",
+    (data.parent / "small.yaml").write_text(
+        "like: demo\nmodels: squeezenet\nepochs: 4\nimage_size: 64\n"
     )
+    # every notebook must do without copies too
+    arguments = ("small.yaml", "-p", "data", data.name, "-p", "augment_positives", "1")
     done = run_all(*arguments, runs=runs, cwd=data.parent)
     assert done.returncode == 0, done.stderr
     return runs, arguments, done, data.parent
 
 
+@pytest.mark.slow
 def test_a_run_ends_in_metrics_pages_and_provenance(finished):
     runs, _, done, _ = finished
-    folder = runs / "demo"
+    folder = runs / "small"
     assert "03_training: squeezenet, seed 0" in done.stdout and "index.html" in done.stdout
     table = pd.read_csv(folder / "metrics.csv")
     assert table.model.tolist() == ["squeezenet"]
@@ -68,58 +58,31 @@ def test_a_run_ends_in_metrics_pages_and_provenance(finished):
         notebook = (folder / "notebooks" / f"{stem}.html").read_text()
         assert 'src="http' not in notebook and 'href="http' not in notebook.split("<body")[0]
     provenance = json.loads((folder / "run.json").read_text())
-    assert provenance["profile"]["epochs"] == 4
+    assert provenance["profile"]["epochs"] == 4 and provenance["profile"]["name"] == "small"
     assert provenance["data"]["images"] == 56
     assert str(runs) not in json.dumps(provenance)
 
 
+@pytest.mark.slow
 def test_the_same_command_again_does_nothing_and_lost_scores_are_scored_again(finished):
     runs, arguments, _, cwd = finished
     again = run_all(*arguments, runs=runs, cwd=cwd)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout
-    model = runs / "demo" / "squeezenet" / "seed0"
+    model = runs / "small" / "squeezenet" / "seed0"
     before, trained = (model / "scores.csv").read_text(), (model / "checkpoint.pt").stat().st_mtime
     (model / "scores.csv").unlink()
-    again = run_all(*arguments, "--snakemake=--until evaluation", runs=runs, cwd=cwd)
-    assert again.returncode == 0
+    again = run_all(*arguments, "--snakemake", "--until evaluation", runs=runs, cwd=cwd)
+    assert again.returncode == 0 and "Done" not in again.stdout
     assert "03_training" in again.stdout and "01_dataset" not in again.stdout
     assert (model / "scores.csv").read_text() == before
     assert (model / "checkpoint.pt").stat().st_mtime == trained
 
 
-def test_mistakes_are_told_in_a_message_and_touch_nothing(
-    finished, data, tmp_path, monkeypatch, capsys
-):
-    runs, *_ = finished
-    monkeypatch.setattr(profiles, "RUNS", runs)
-    metrics = (runs / "demo" / "metrics.csv").read_bytes()
-    broken = tmp_path / "broken"
-    shutil.copytree(data, broken)
-    image = next((broken / "train" / "covid").iterdir())
-    image.write_bytes(image.read_bytes()[:90])
-    (tmp_path / "empty").mkdir()
-    mistakes = {
-        ("demo", "-p", "data", tmp_path / "absent"): "no data folder",
-        ("demo", "-p", "data", tmp_path / "empty"): "No images in train/non, train/covid",
-        ("demo", "-p", "data", broken): image.name,
-        ("demoo",): "no profile 'demoo'",
-        ("demo", "-p", "epoch", "3"): "unknown setting 'epoch'",
-        ("demo", "-p", "models", "resnet"): "models is 'resnet'",
-        ("demo", "-p", "weights", tmp_path / "none.pth"): "no weights at",
-        ("demo", "-p", "data", data, "-p", "augment_positives", "release"): "augment_positives 5",
-        ("publish",): "publish PROFILE",
-        ("publish", "control"): "no finished run",
-    }
-    for mistake, message in mistakes.items():
-        assert main([str(word) for word in mistake]) == 2, mistake
-        assert message in capsys.readouterr().err, mistake
-    assert (runs / "demo" / "metrics.csv").read_bytes() == metrics
-
-
+@pytest.mark.slow
 def test_a_failing_notebook_is_named_with_its_reason(finished, tmp_path):
     runs, arguments, _, cwd = finished
     shutil.copytree(runs, tmp_path / "runs")
-    scores = tmp_path / "runs" / "demo" / "squeezenet" / "seed0" / "scores.csv"
+    scores = tmp_path / "runs" / "small" / "squeezenet" / "seed0" / "scores.csv"
     table = pd.read_csv(scores)
     table.loc[3, "score"] = 7
     table.to_csv(scores, index=False)
@@ -129,30 +92,119 @@ def test_a_failing_notebook_is_named_with_its_reason(finished, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_help_needs_nothing_installed(tmp_path):
-    """The system's bare interpreter must do: a reader asks for help before installing 6 GB."""
-    done = subprocess.run(
-        [ROOT / "run_all.sh", "--help"],
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"]},
-    )
-    assert done.returncode == 0
-    for word in ("demo", "paper", "publish", "-p NAME VALUE", "index.html", "not for clinical use"):
-        assert word in done.stdout
-
-
-def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path, monkeypatch):
-    runs, *_ = finished
-    monkeypatch.setattr(profiles, "RUNS", runs)
-    monkeypatch.setattr(publish, "RESULTS", tmp_path)
-    run = profiles.load("demo", {"models": "squeezenet"})
-    target = publish.publish(run)
+@pytest.mark.slow
+def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path):
+    runs, (_, *settings), _, cwd = finished
+    target = tmp_path / "published"
+    # the run is known by its name now
+    words = ["publish", "small", *settings, "--to", target]
+    done = run_all(*words, runs=runs, cwd=cwd)
+    assert done.returncode == 0, done.stderr
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert {"metrics.csv", "run.json", "figures/roc.svg", "squeezenet/seed0/scores.csv"} <= found
     assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg", ".md"}
     published = pd.read_csv(target / "squeezenet" / "seed0" / "scores.csv")
     assert set(published.split) == {"validation", "test"}
+    again = run_all(*words, runs=runs, cwd=cwd)
+    assert again.returncode == 2 and "--replace" in again.stderr
+
+
+def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkeypatch, capsys):
+    runs = tmp_path / "runs"
+    monkeypatch.setattr(profiles, "RUNS", runs)
+    broken = tmp_path / "broken"
+    shutil.copytree(data, broken)
+    image = next((broken / "train" / "covid").iterdir())
+    image.write_bytes(image.read_bytes()[:90])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.yaml").write_text("- like: paper")
+    mistakes = {
+        ("demo", "-p", "data", tmp_path / "absent"): "no data folder",
+        ("demo", "-p", "data", tmp_path / "empty"): "No images in train/non, train/covid",
+        ("demo", "-p", "data", broken): image.name,
+        ("demoo",): "no profile 'demoo'. Did you mean demo?",
+        ("verfy",): "no command and no profile 'verfy'. Did you mean verify?",
+        ("zzz",): "There are: obtain, build, ",
+        ("nosuch.yaml",): "There is no profile file",
+        (tmp_path / "list.yaml",): "list.yaml must hold lines such as 'epochs: 10'",
+        ("demo", "-p", "epoch", "3"): "unknown setting 'epoch'. Did you mean epochs?",
+        ("demo", "-p", "models", "resnet"): "models is 'resnet'",
+        ("demo", "-p", "learning_rate", "-1e-3"): "learning_rate is '-1e-3', but must be",
+        ("demo", "-p", "data", "~nobody-here/x"): "data is '~nobody-here/x', which is no path",
+        ("models=resnet18",): "Say -p models resnet18",
+        ("paper", "models=resnet18"): "Say -p models resnet18",
+        ("paper", "-p", "models=resnet18", "--cores", "2"): "Say -p models resnet18",
+        ("paper", "-p", "models", "a", "b"): "with commas: -p models a,b",
+        ("paper", "-p", "models"): "Say -p models VALUE",
+        ("paper", "-p"): "Say -p NAME VALUE",
+        ("paper", "b"): "'b' is one argument too many",
+        ("paper", "--core", "2"): "paper takes no option --core. Did you mean --cores?",
+        ("paper", "--cores", "0"): "--cores: is '0', but must be a whole number from 1",
+        ("paper", "--cores", "-1"): "--cores: is '-1', but must be a whole number from 1",
+        ("paper", "--cores", "two"): "--cores: is 'two', but must be a whole number from 1",
+        ("paper", "--cores"): "Say --cores with its value",
+        ("paper", "--snakemake", "'a"): "--snakemake",
+        ("demo", "-p", "weights", tmp_path / "none.pth"): "no weights at",
+        ("demo", "-p", "data", data, "-p", "augment_positives", "release"): "augment_positives 5",
+        ("publish",): "publish PROFILE",
+        ("publish", "control"): "no finished run",
+        ("publish", "contro"): "Did you mean control?",
+        ("notebooks", "nosuch"): "There are: 00_overview",
+        ("obtain",): "./run_all.sh obtain -p data FOLDER",
+        ("build", "here"): "build COVID_CHESTXRAY CHEXPERT",
+        ("verify", "-p", "data", tmp_path / "absent"): "no folder",
+        ("outside", "demo"): "outside demo -p external FOLDER",
+        ("ablation", "-p", "models", "resnet19"): "Did you mean resnet18?",
+    }
+    for mistake, message in mistakes.items():
+        assert main([str(word) for word in mistake]) == 2, mistake
+        assert message in capsys.readouterr().err, mistake
+    assert not runs.exists()
+
+
+def test_help_needs_nothing_installed():
+    """The system's bare interpreter must do: a reader asks for help before installing 6 GB."""
+
+    def told(*words):
+        done = subprocess.run(
+            ["sh", ROOT / "run_all.sh", *words],
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"]},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    whole = told("--help")
+    for word in ("-p NAME VALUE", "index.html", "not for clinical use", *cli.COMMANDS):
+        assert word in whole
+    for name in profiles.names():
+        assert name in whole and cli.about(profiles.PROFILES / f"{name}.yaml") in whole
+    assert "CHEXPERT" in told("build", "--help") and "--cores" in told("paper", "-h")
+
+
+def test_the_command_may_stand_anywhere_and_values_may_begin_with_a_dash():
+    given = cli.parse(["-p", "data", "paper", "--snakemake", "-n --quiet 'a b'", "released"])
+    assert (given.command, given.overrides) == ("released", [("data", "paper")])
+    assert given.snakemake == ["-n", "--quiet", "a b"]
+    assert cli.parse([]).command == cli.parse(["--cores", "2"]).command == "demo"
+    given = cli.parse(["build", "a", "-p", "data", "f", "b"])
+    assert (given.covid_chestxray, given.chexpert) == ("a", "b")
+    with user_error("Say --runs with its value"):
+        cli.parse(["paper", "--runs"])
+
+
+def test_all_cores_are_found_where_the_system_does_not_tell_which_are_ours(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert cli.usable_cores() == 3
+
+
+def test_runs_may_be_written_elsewhere(tmp_path):
+    words = ["--runs", "mine", "--snakemake", "--dry-run", "-p", "models", "squeezenet"]
+    done = run_all("demo", *words, runs="/else", cwd=tmp_path)
+    assert done.returncode == 0 and "Done" not in done.stdout, done.stderr
+    assert "01_dataset" in done.stdout and (tmp_path / "mine" / "demo" / ".lock").exists()
 
 
 def test_the_ablation_is_spread_over_jobs(data, tmp_path):

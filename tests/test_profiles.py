@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from conftest import user_error
 
@@ -12,6 +14,7 @@ def test_every_profile_loads_and_the_paper_is_the_papers_recipe():
     assert (paper.optimizer, paper.learning_rate, paper.batch_size) == ("adam", 1e-4, 20)
     assert (paper.epochs, paper.trainable, paper.image_size) == (100, "head", 224)
     assert paper.models == profiles.MODELS
+    assert set(profiles.RECIPE) <= set(paper.settings())
 
 
 def test_overrides_arrive_as_text_and_leave_typed():
@@ -25,53 +28,84 @@ def test_overrides_arrive_as_text_and_leave_typed():
             "threshold": "0.2",
             "augment_positives": "5",
             "external": "none",
+            "weights": "ImageNet",
         },
     )
     assert (run.epochs, run.seeds, run.learning_rate) == (7, (0, 3), 1e-3)
     assert run.models == ("squeezenet", "resnet18")
     assert (run.threshold, run.augment_positives, run.external) == (0.2, 5, None)
+    assert run.weights == "imagenet"
+    assert dataclasses.replace(run, name="other").settings() == run.settings() | {"name": "other"}
+
+
+MODELS = "different entries, separated by commas, each one of resnet18, resnet50, squeezenet"
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "allowed"),
     [
-        ("epochs", 0),
-        ("epochs", "2.5"),
-        ("epochs", True),
-        ("models", "vgg16"),
-        ("models", ""),
-        ("models", "resnet18,resnet18"),
-        ("learning_rate", "fast"),
-        ("learning_rate", -1),
-        ("threshold", 1.5),
-        ("device", "tpu"),
-        ("seeds", "a"),
-        ("validation_fraction", 0.9),
-        ("augment_positives", 0),
-        ("learning_rate", float("nan")),
-        ("epochs", None),
-        ("data", ""),
+        ("epochs", 0, "a whole number from 1 to 10000"),
+        ("epochs", "2.5", "a whole number from 1 to 10000"),
+        ("epochs", True, "a whole number from 1 to 10000"),
+        ("epochs", None, "a whole number from 1 to 10000"),
+        ("models", "vgg16", MODELS),
+        ("models", "", MODELS),
+        ("models", "resnet18,resnet18", MODELS),
+        ("models", "resnet", f"{MODELS}, densenet121. Did you mean resnet"),
+        ("learning_rate", "fast", "a number from 1e-08 to 10"),
+        ("learning_rate", "-1e-3", "a number from 1e-08 to 10"),
+        ("learning_rate", float("nan"), "a number from 1e-08 to 10"),
+        ("threshold", 1.5, "a number from 0 to 1, or one of youden, sensitivity_98"),
+        ("threshold", "yuden", "a number from 0 to 1, or .*. Did you mean youden"),
+        ("device", "tpu", "one of auto, cpu, cuda"),
+        ("optimizer", "Adam", "one of adam, sgd. Did you mean adam"),
+        ("seeds", "a", "different entries, separated by commas, each a whole number from 0 to"),
+        ("validation_fraction", 0.9, "a number from 0 to 0.5"),
+        ("augment_positives", 0, "a whole number from 1 to 100, or release"),
+        ("data", "", "a path or a word"),
+        ("external", 3, "a folder, or none"),
     ],
 )
-def test_a_value_out_of_range_is_refused_with_key_and_what_is_allowed(key, value):
-    with user_error(f"{key} is .* but must be .*{profiles.CHECKS[key].allowed[:12]}"):
+def test_a_value_out_of_range_is_refused_with_key_and_what_is_allowed(key, value, allowed):
+    with user_error(f"^override: {key} is .*, but must be {allowed}"):
         profiles.load("paper", {key: value})
 
 
+def test_all_that_is_wrong_is_told_at_once_a_line_each():
+    with pytest.raises(profiles.UserError) as error:
+        profiles.check({"epochs": 0, "speed": 3, "data": "~nobody-here/x"}, "-p", profiles.ROOT)
+    assert [line.split("'")[0] for line in str(error.value).splitlines()] == [
+        "-p: epochs is 0, but must be a whole number from 1 to 10000.",
+        "-p: unknown setting ",
+    ]
+    with user_error("^-p: data is '~nobody-here/x', which is no path"):
+        profiles.check({"data": "~nobody-here/x"}, "-p", profiles.ROOT)
+
+
 def test_unknown_profile_key_and_file_are_named(tmp_path, monkeypatch):
-    with user_error("no profile 'papier'.*paper"):
+    with user_error("no profile 'papier'. Did you mean paper.*There are: .*released"):
         profiles.load("papier")
-    with user_error("unknown setting 'epoch'.*epochs"):
+    with user_error("unknown setting 'epoch'. Did you mean epochs"):
         profiles.load("paper", {"epoch": 3})
+    with user_error("unknown setting 'zzz'. There are: data, external, .*threshold"):
+        profiles.load("paper", {"zzz": 3})
     monkeypatch.setattr(profiles, "PROFILES", tmp_path)
-    (tmp_path / "own.yaml").write_text("learning_rate: 1e-4\nspeed: 3\n")
-    with user_error("own.yaml: unknown setting 'speed'"):
-        profiles.load("own")
-    (tmp_path / "own.yaml").write_text("learning_rate: 1e-4\n")
-    with user_error("own.yaml does not set data"):
-        profiles.load("own")
-    (tmp_path / "own.yaml").write_text("a: [")
-    with user_error("own.yaml is not valid YAML"):
+    for text, message in {
+        "learning_rate: 1e-4\nspeed: 3\n": "own.yaml: unknown setting 'speed'",
+        "learning_rate: 1e-4\n": "own.yaml does not set data, external",
+        "a: [": "own.yaml is not valid YAML: .*line 1, column 5",
+        "- epochs: 3": "own.yaml must hold lines such as 'epochs: 10', not",
+        "like: own\n": "own.yaml is like itself: own.yaml > own.yaml",
+        "like: other\n": "own.yaml is like itself: own.yaml > other.yaml > own.yaml",
+        "like: [a, b]\n": "no profile",
+        "1: 2\n": "unknown setting '1'",
+    }.items():
+        (tmp_path / "own.yaml").write_text(text)
+        (tmp_path / "other.yaml").write_text("like: own\n")
+        with user_error(message):
+            profiles.load("own")
+    (tmp_path / "own.yaml").write_bytes("# ä\nepochs: 3".encode("latin-1"))
+    with user_error("own.yaml is not UTF-8 text: see byte 3"):
         profiles.load("own")
 
 
@@ -79,6 +113,25 @@ def test_relative_paths_are_taken_from_where_they_were_written(tmp_path):
     overrides = profiles.check({"data": "images", "weights": "random"}, "-p", tmp_path)
     assert overrides == {"data": str(tmp_path / "images"), "weights": "random"}
     assert profiles.load("paper").data == str(profiles.ROOT / "data" / "covid-xray-5k")
+
+
+def test_a_profile_file_elsewhere_is_kept_in_its_run_and_then_known_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    (tmp_path / "base.yml").write_text("like: demo\nepochs: 3\n")
+    (tmp_path / "own.yaml").write_text("like: base.yml\ndata: images\nseeds: 0,1\n")
+    monkeypatch.chdir(tmp_path)
+    run = profiles.load("own.yaml", {"models": "squeezenet"})
+    assert (run.name, run.epochs, run.seeds) == ("own", 3, (0, 1))
+    assert run.data == str(tmp_path / "images") and run.folder == tmp_path / "runs" / "own"
+    profiles.keep("own.yaml")
+    assert profiles.load("own", {"models": "squeezenet"}) == run
+    with user_error(f"no profile file {tmp_path / 'oven.yaml'}"):
+        profiles.load("oven.yaml")
+    for taken in ("paper", "features", "a b"):
+        (tmp_path / f"{taken}.yaml").write_text("like: demo\n")
+        with user_error(f"cannot be called '{taken}'"):
+            profiles.load(f"{taken}.yaml")
+    assert profiles.load(str(profiles.PROFILES / "paper.yaml")) == profiles.load("paper")
 
 
 def test_what_is_chosen_on_validation_needs_a_validation_split():

@@ -1,0 +1,191 @@
+"""Make what a profile asks for: look at what it hangs on, then let Snakemake run the notebooks."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from deepcovid import profiles
+from deepcovid.profiles import Profile
+from deepcovid.runs import NOTICE, PACKAGES, ROOT, UserError, digest, read_json, state, write_json
+
+# what a reader of Snakemake's log wants to see: which notebook starts, how much is done
+PROGRESS = re.compile(
+    r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)"
+)
+CHECKED = ".checked.json"  # in a run's folder: what its images and weights were when last looked at
+LOOKED_AT = ("data", "external", "models", "weights", "augment_positives")
+
+
+def run(
+    name: str, overrides: dict, cores: int, extra: list[str], goal="all", made="index.html"
+) -> int:
+    """Make a goal of a profile, by default all its notebooks, with Snakemake; its exit status.
+
+    `extra` are further options for Snakemake, `made` is the file that ends it, relative to the
+    run's folder. Raises UserError for what cannot work.
+    """
+    profile = profiles.load(name, overrides)
+    preflight(profile)
+    folder, log = make_folder(profile), profile.folder / "snakemake.log"
+    profiles.keep(name)
+    end = (folder / made).resolve()
+    before = {path: changed(path) for path in (end, *folder.glob("notebooks/*.ipynb"))}
+    status = snakemake(folder / ".lock", log, [
+        "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", str(cores),
+        # Snakemake's own lock would stay after a killed run
+        "--nolock", "--rerun-incomplete", goal, *extra,
+        "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
+    ])  # fmt: skip
+    if status:
+        executed = sorted(folder.glob("notebooks/*.ipynb"))
+        fresh = [path for path in executed if changed(path) != before.get(path)]
+        print(*reasons(fresh, log), f"The whole log: {log}", sep="\n", file=sys.stderr)
+    elif extra and changed(end) == before[end]:
+        print(f"\nSnakemake has done what '{' '.join(extra)}' asks, which did not make {end}.")
+    else:
+        numbers = f"\n      Numbers: {folder / 'metrics.csv'}" * (goal == "all")
+        print(f"\nDone. Read {end}{numbers}\n{NOTICE}")
+    return status
+
+
+def preflight(profile: Profile) -> None:
+    """Refuse what cannot work before anything of an earlier run is touched.
+
+    What was found whole is not read again while its files, the settings and the code are the same.
+    Raises UserError that says what is missing or cannot be read.
+    """
+    if profile.device == "cuda":  # a GPU may be gone since the last look
+        from deepcovid.models import networks
+
+        networks.device_of(profile.device)
+    kept = profile.folder / CHECKED
+    before = read_json(kept) if kept.is_file() else {}
+    if before and before["state"] == state_of(profile, before["weights"]):
+        return
+    weights = look(profile)
+    make_folder(profile)
+    write_json(kept, {"state": state_of(profile, weights), "weights": weights})
+
+
+def state_of(profile: Profile, weights: list[str]) -> str:
+    """Stands for all that `look` hangs on: settings, files (by size and time), code, libraries."""
+    code = sorted((ROOT / "deepcovid").rglob("*.py"))
+    data = [] if profile.data == "phantom" else [profile.data]
+    return digest([
+        [getattr(profile, key) for key in LOOKED_AT],
+        state(*data, profile.external, profile.weights, *weights, *code),
+        [version(name) for name in PACKAGES],
+    ])  # fmt: skip
+
+
+def look(profile: Profile) -> list[str]:
+    """Read every image and build every model once; give the files of weights.
+
+    Raises UserError that says what is missing or cannot be read.
+    """
+    from deepcovid.data import manifest
+    from deepcovid.models import networks
+    from deepcovid.shortcuts import external
+
+    if profile.data != "phantom":
+        manifest.refuse_unreadable(profile.data_folder)
+        if profile.augment_positives == "release":
+            manifest.refuse_without_copies(profile.data_folder)
+    if profile.external:
+        external.table(Path(profile.external))
+    for name in profile.models:
+        networks.build(name, profile.weights)
+    paths = [networks.find_weights(profile.weights, name)[0] for name in profile.models]
+    return [str(path) for path in paths if path]
+
+
+def make_folder(profile: Profile) -> Path:
+    """The folder of a run that nobody else makes at this moment; UserError where there is none."""
+    try:
+        profile.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(profile.folder / ".lock", blocking=False):
+            return profile.folder
+    except Timeout:
+        raise UserError(f"Another run of profile {profile.name} is under way.") from None
+    except OSError as error:
+        raise UserError(
+            f"{profile.folder} cannot be written ({error.strerror}). Name another place for runs: "
+            "--runs FOLDER, or DEEPCOVID_RUNS=FOLDER in the environment."
+        ) from None
+
+
+def snakemake(lock: Path, log: Path, options: list) -> int:
+    """Run Snakemake in a process of its own, which holds the lock; its exit status.
+
+    All that it says goes to `log`, which notebook begins and how many are done to the screen.
+    """
+    ours = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with (
+        log.open("w", buffering=1, encoding="utf-8") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "deepcovid.workflow", lock, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            # the code of this checkout, whatever lies in the caller's folder
+            env=os.environ | {"PYTHONPATH": ours, "PYTHONSAFEPATH": "1"},
+        ) as process,
+    ):
+        try:
+            for line in process.stdout:
+                file.write(line)
+                if shown := PROGRESS.match(line):
+                    print(shown["message"] or f"  {shown['steps']}", flush=True)
+        except KeyboardInterrupt:  # Snakemake ends its jobs now, and keeps the lock meanwhile
+            file.write(process.communicate()[0])
+            raise
+    return process.returncode
+
+
+def reasons(notebooks: list[Path], log: Path) -> list[str]:
+    """What stopped a run: the errors in its executed notebooks, else what a step said, else the
+    end of Snakemake's log."""
+    import nbformat
+
+    found = []
+    for path in notebooks:
+        try:
+            cells = nbformat.read(path, as_version=4).cells
+        except ValueError:  # it was never begun, or its writer was killed
+            continue
+        errors = [o for cell in cells for o in cell.get("outputs", []) if o.output_type == "error"]
+        found += [f"\n{path.stem} stopped: {e.evalue or e.ename}\n  see {path}" for e in errors]
+    text = log.read_text(encoding="utf-8")
+    said = re.findall(r"^deepcovid: (.+)|^UserError in file .*\n(.+)", text, re.MULTILINE)
+    told = list(dict.fromkeys(one or other for one, other in said))
+    return found or told or text.splitlines()[-15:]
+
+
+def changed(path: Path) -> int | None:
+    """When a file was last written, in nanoseconds; None where there is none."""
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def locked(lock: str, *options: str) -> None:
+    """Be Snakemake, under a lock that ends with this process, however it ends.
+
+    The one who started it may be killed while it goes on: a lock of theirs would end too early.
+    """
+    try:
+        with FileLock(lock, blocking=False):
+            sys.argv = ["snakemake", *options]
+            runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+    except Timeout:
+        sys.exit("deepcovid: Another run of this profile is under way.")
+
+
+if __name__ == "__main__":
+    locked(*sys.argv[1:])
