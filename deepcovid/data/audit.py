@@ -3,15 +3,17 @@
 Everything is about originals; the release's own augmented copies have a section to themselves.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from deepcovid import runs
-from deepcovid.data import duplicates, images, likeness, manifest, sources
+from deepcovid import imports, runs
+from deepcovid.data import images, manifest, records, sources
 from deepcovid.data.duplicates import external_images, near_duplicates, released_augmentation
+from deepcovid.data.records import metadata
 from deepcovid.metrics import intervals
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
@@ -23,40 +25,9 @@ PAPER = {  # the paper's table: originals, and images after augmentation
     ("test", "COVID-19"): (100, 100),
     ("test", "Non-COVID"): (3000, 3000),
 }
-TABLES = {"covid": ("name", "patientid", "sex", "age", "view", "modality"),
-          "chexpert": ("name", "Sex", "Age", "AP/PA")}  # fmt: skip
 PROPERTIES = ("mode", "width", "height", "aspect ratio", "format", "view", "age", "sex")
 NUMBERS = ("width", "height", "aspect ratio", "age")
 NOT_STATED = "not stated"
-
-
-def metadata(folder: Path) -> dict[str, pd.DataFrame]:
-    """The metadata tables beside the images, by class folder (`covid`, `non`); {} without any.
-
-    All text, indexed by image name. Raises one UserError for all tables that cannot be read, lack
-    columns or list an image twice.
-    """
-    tables, problems = {}, []
-    for file, needed in TABLES.items():
-        path = folder / f"{file}-metadata.csv"
-        if not path.is_file():
-            continue
-        try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (ValueError, OSError) as error:  # ValueError: pandas' own and wrong encodings
-            problems.append(f"{path.name} cannot be read as a table: {error}")
-            continue
-        missing = [column for column in needed if column not in table]
-        twice = [] if "name" in missing else table.name[table.name.duplicated()].unique()
-        if missing:
-            problems.append(f"{path.name} lacks the columns {', '.join(missing)}")
-        if len(twice):
-            problems.append(f"{path.name} lists more than once: {', '.join(twice)}")
-        if not missing and not len(twice):
-            tables["covid" if file == "covid" else "non"] = table.set_index("name")
-    if problems:
-        raise UserError(f"In {folder}:\n  " + "\n  ".join(problems))
-    return tables
 
 
 def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -70,17 +41,16 @@ def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     release = release.set_index(["split", "label", "name"]).to_dict("index")
     rows = []
     for row in manifest.originals(table).to_dict("records"):
-        folder, kind = row["image"].split("/")[:2]
-        names = manifest.unpacked(Path(row["image"]).name)
+        folder, kind = row["image"].lower().split("/")[:2]
+        names = records.unpacked(Path(row["image"]).name)
         known = next(filter(None, (release.get((folder, kind, name)) for name in names)), None)
         about = tables.get(kind, pd.DataFrame())
-        name = next((n for n in names if n in about.index), names[0])
-        said = about.loc[name] if name in about.index else {}
-        suffix = Path(row["image"]).suffix[1:].upper().replace("JPG", "JPEG")
-        original = known or {**row, "format": suffix}
+        listed = records.listed_as(row["image"], about.index)
+        said = about.loc[listed] if listed else {}
+        original = known or {**row, "format": format_of(row)}
         rows.append({
             **{key: row[key] for key in ("image", "label", "split", "patient")},
-            "folder": folder, "name": name, "described": name in about.index,
+            "folder": folder, "name": listed or names[0], "described": listed is not None,
             "class": manifest.LABEL_NAMES[row["label"]], "of_release": known is not None,
             **{key: original[key] for key in ("mode", "format", "width", "height")},
             "view": said.get("view", said.get("AP/PA", "")),
@@ -93,22 +63,29 @@ def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return result.assign(**{"aspect ratio": result.width / result.height})
 
 
+def format_of(row: dict) -> str:
+    """An image's file format by its suffix; DICOM, which often has none, by its mode."""
+    suffix = Path(row["image"]).suffix[1:].upper()
+    return "DICOM" if " " in row["mode"] else {"JPG": "JPEG", "TIF": "TIFF"}.get(suffix, suffix)
+
+
 def unmatched(of: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict:
-    """Metadata rows without a file and files without a row, by class folder; all of them."""
+    """Rows of each table without a file, and files of its class without a row; all of them."""
     found = {}
     for kind, table in tables.items():
-        here = of[of.label == manifest.CLASSES[kind]]
+        here = of.image if kind == "patients" else of.image[of.label == manifest.CLASSES[kind]]
+        listed = here.map(lambda image, table=table: records.listed_as(image, table.index))
         found[kind] = {
             "rows": len(table),
-            "rows_without_file": sorted(set(table.index) - set(here.name)),
-            "files_without_row": sorted(here.image[~here.described]),
+            "rows_without_file": sorted(set(table.index) - set(listed)),
+            "files_without_row": sorted(here[listed.isna()]),
         }
     return found
 
 
 def counts(table: pd.DataFrame) -> list[dict]:
     """Originals and all images per folder and class, beside the paper's table."""
-    folder = table.image.str.split("/").str[0]
+    folder = records.folder_of(table.image)
     rows = []
     for (split, name), (originals, all_images) in PAPER.items():
         part = table[(folder == split) & (table.label.map(manifest.LABEL_NAMES) == name)]
@@ -122,32 +99,49 @@ def counts(table: pd.DataFrame) -> list[dict]:
 def findings(table: pd.DataFrame) -> dict:
     """How many Non-COVID images of each folder show each finding; an image may show several."""
     part = table[table.label == 0]
-    each = part.assign(split=part.image.str.split("/").str[0], finding=part.finding.str.split("; "))
+    each = part.assign(split=records.folder_of(part.image), finding=part.finding.str.split("; "))
     return pd.crosstab(each.explode("finding").finding, each.explode("finding").split).to_dict()
 
 
-def patients(of: pd.DataFrame) -> dict:
+def patients(of: pd.DataFrame, pairs: list[dict]) -> dict:
     """Patients and images per patient, and what they do to an interval of the test sensitivity.
+
+    `patients` counts them as recorded, `patients_by_picture` takes those for one that share a
+    radiograph in `pairs` (of `near_duplicates`); `in_both_splits` of the latter have images in
+    training and in test.
 
     If images of one patient were all alike (the worst case), n images would be worth
     n_eff = n^2 / sum(m_i^2), with m_i the images of patient i (Kish 1965). `paper_half_width` is
     the Gaussian half-width at the paper's sensitivity of 0.98.
     """
+    sets = {split: set(part.patient) for split, part in of.groupby("folder")}
+    both = sets.get("train", set()) & sets.get("test", set())
+    one = by_picture(of.patient, pairs)
+    joined = [set(one[one.index.isin(sets.get(split, ()))]) for split in ("train", "test")]
     rows = []
     for (split, name), part in of.groupby(["folder", "class"], sort=False):
         size = part.groupby("patient").size()
+        persons = set(one[size.index])
         effect = float((size**2).sum() / size.sum())
         half = [1.96 * np.sqrt(0.98 * 0.02 * scale / size.sum()) for scale in (1, effect)]
         rows.append({
             "split": split, "class": name, "images": len(part), "patients": len(size),
+            "patients_by_picture": len(persons), "in_both_splits": len(persons.intersection(*joined)),
             "most_images_of_a_patient": int(size.max()),
             "images_per_patient": {str(k): int(n) for k, n in size.value_counts().sort_index().items()},
             "design_effect": effect, "effective_images": len(part) / effect,
             "half_width": half[0], "half_width_by_patient": half[1],
         })  # fmt: skip
-    sets = {split: set(part.patient) for split, part in of.groupby("folder")}
-    both = sorted(sets.get("train", set()) & sets.get("test", set()))
-    return {"by_split_and_class": rows, "patients_in_both_splits": both}
+    return {"by_split_and_class": rows, "patients_in_both_splits": sorted(both)}
+
+
+def by_picture(patient: pd.Series, pairs: list[dict]) -> pd.Series:
+    """A number for each recorded patient, the same for those who share a radiograph in `pairs`."""
+    names = pd.Index(patient.unique())
+    ends = [names.get_indexer([pair[end] for pair in pairs]) for end in ("patient_a", "patient_b")]
+    inside = (ends[0] >= 0) & (ends[1] >= 0)  # others are of an external collection
+    edges = coo_array((np.ones(inside.sum()), [end[inside] for end in ends]), (len(names),) * 2)
+    return pd.Series(connected_components(edges, directed=False)[1], index=names)
 
 
 def described(of: pd.DataFrame, column: str) -> dict:
@@ -243,30 +237,22 @@ def run(profile: Profile) -> dict:
     outside = [external / image for image in external_images(external).image] if external else []
     if refused := images.check(outside):
         raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
-    code = runs.code_digest(
-        sys.modules[__name__],
-        duplicates,
-        likeness,
-        images,
-        manifest,
-        sources,
-        intervals,
-    )
     stamp = runs.digest([
-        code, runs.file_digest(LIST), table.to_csv(),
+        [runs.file_digest(path) for path in (LIST, *imports.files("data.audit"))], table.to_csv(),
         {name: rows.to_csv() for name, rows in tables.items()},
         [[str(path.relative_to(external)), runs.file_digest(path)] for path in outside],
     ])  # fmt: skip
     if runs.done(path, stamp):
         return runs.read_json(path)
+    doubles = near_duplicates(of, data, external)
     audit = {
         "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
         "counts": counts(table), "findings": findings(table), "metadata": unmatched(of, tables),
-        "patients": patients(of),
+        "patients": patients(of, doubles["pairs"]),
         "views": described(of, "view"), "sex": described(of, "sex"), "age": described(of, "age"),
         "acquisition": acquisition(of),
         "released_augmentation": released_augmentation(table, data),
-        "near_duplicates": near_duplicates(of, data, external),
+        "near_duplicates": doubles,
     }  # fmt: skip
     audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
     runs.write_json(path, plain(audit))

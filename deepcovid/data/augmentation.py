@@ -53,7 +53,8 @@ def seeded(transform, seed: int, *key) -> object:
 
     def apply(image):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(digest([seed, *key]), 16) % 2**63)
+            # torch.manual_seed would seed a graphics card's generators as well, for good
+            torch.default_generator.manual_seed(int(digest([seed, *key]), 16) % 2**63)
             return transform(image)
 
     return apply
@@ -62,8 +63,9 @@ def seeded(transform, seed: int, *key) -> object:
 def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed: int = 0):
     """Write `per_original - 1` distorted copies of each training positive of `table`.
 
-    Returns their manifest rows; `image` is `augmented/...`, relative to the parent of `out`.
-    The same seed gives the same pixels. Nothing is written for validation or test.
+    Returns their manifest rows; `image` is relative to the parent of `out`, below which copies lie
+    as their originals lie below their class folder. The same seed gives the same pixels. Nothing
+    is written for validation or test.
     """
     if per_original == 1:
         return table.iloc[:0].copy()
@@ -73,13 +75,13 @@ def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed
     for row in source.to_dict("records"):
         picture = images.open_radiograph(folder / row["image"])
         for k in range(1, per_original):
-            path = out / f"{Path(row['image']).name}-copy{k}.png"
+            path = out / f"{row['image'].split('/', 2)[2]}-copy{k}.png"
             with replacing(path) as partial:
                 seeded(DISTORT, seed, row["sha1"], k)(picture).save(partial, compress_level=1)
             rows.append(
                 row
                 | images.facts(path)
-                | {"image": f"{out.name}/{path.name}", "augmented_from": row["image"]}
+                | {"image": path.relative_to(out.parent).as_posix(), "augmented_from": row["image"]}
             )
     return pd.DataFrame(rows, columns=table.columns)
 

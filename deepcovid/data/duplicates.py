@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from PIL import ImageOps
 
-from deepcovid.data import images, manifest
+from deepcovid.data import images, manifest, records
 from deepcovid.data.likeness import HASH, SAME, Look, agreements, apart, doctored, look, windows
 
 SCREEN = 70  # pairs of at most so many differing bits are compared in detail
 POSITIVES = 1000  # up to so many COVID-19 images, all their pairs are: they were cropped for print
 PLANTED = 80  # images that are doctored to see whether their doubles are found
 COPIES = 5  # images per COVID-19 training image, as the paper states
+# ChestX-ray8: patient (up to 00030805) and number of the image; dates look like it, but for the 000
+NIH = re.compile(r"(?<!\d)(000[0-3]\d{4})_\d{3}(?!\d)")
 BITS, AGREEMENTS = np.arange(0, 257, 8), np.linspace(0, 1, 41)  # edges of the histograms
 
 
@@ -26,12 +28,12 @@ def external_images(folder: Path) -> pd.DataFrame:
     """
     rows = []
     for name, label in manifest.CLASSES.items():
-        for path in images.find(folder / name) if (folder / name).is_dir() else []:
-            number = re.search(r"(\d{8})_\d{3}", path.name)
-            rows.append({
-                "image": path.relative_to(folder).as_posix(), "label": label,
-                "patient": f"external {number[1] if number else path.name}",
-            })  # fmt: skip
+        inside = manifest.named(folder, name)
+        for path in images.find(inside) if inside else []:
+            number = NIH.search(path.name)
+            image = path.relative_to(folder).as_posix()
+            patient = number[1] if number else image
+            rows.append({"image": image, "label": label, "patient": f"external {patient}"})
     return pd.DataFrame(rows, columns=["image", "label", "patient"])
 
 
@@ -124,21 +126,22 @@ def doubles(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, kind: pd.Data
     found = found.assign(patient_a=a.patient, patient_b=b.patient, where=places)
     found = found[found.agreement >= SAME].sort_values(["where", "a", "b"])
     outside = found["where"].str.contains("external")
-    crossing = found[found["where"] == "test and train"]
-    abroad = found[found["where"].isin(["external and test", "external and train"])]
     two = found.loc[~found.same_patient & ~outside, ["patient_a", "patient_b"]]
     name = kind.image.str.split("/").str[-1]
     named = (kind.folder == "external") & name.isin(set(name[kind.folder != "external"]))
-    ends = {
-        column: {*rows.a, *rows.b} for column, rows in (("test", crossing), ("external", abroad))
-    }
-    here = {k: sorted(x for x in pair if x.startswith(f"{k}/")) for k, pair in ends.items()}
+
+    def ends(folder: str, *places: str) -> list[str]:
+        """The images in `folder` of the pairs that lie in these places."""
+        pairs = found[found["where"].isin(places)]
+        images = {*pairs.a, *pairs.b}
+        return sorted(kind.image[kind.image.isin(images) & (kind.folder == folder)])
+
     return {
         "by_place": found.groupby("where").size().to_dict(),
         "pairs": found.to_dict("records"),
-        "test_images_also_in_train": here["test"],
+        "test_images_also_in_train": ends("test", "test and train"),
         "patients_recorded_as_two": sorted({tuple(sorted(p)) for p in two.to_numpy().tolist()}),
-        "external_images_also_here": here["external"],
+        "external_images_also_here": ends("external", "external and test", "external and train"),
         "external_images_with_a_name_from_here": sorted(kind.image[named]),
     }
 
@@ -153,7 +156,7 @@ def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
     `unchanged` is a copy whose hash differs by at most 8 bits; `moved a little` and `mirrored` are
     recognised by agreement. Strong zooms and turns are beyond that: `too changed to tell`.
     """
-    train = table[(table.label == 1) & table.image.str.startswith("train/")]
+    train = table[(table.label == 1) & (records.folder_of(table.image) == "train")]
     copies = train[train.augmented_from != ""]
     if copies.empty:
         return {"available": False}

@@ -1,13 +1,14 @@
 """The table of all images that every later step reads: what each is, and in which split."""
 
-import re
+import math
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
-from deepcovid.data import images, phantom
+from deepcovid.data import images, phantom, records
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, replacing
 
@@ -27,42 +28,63 @@ COLUMNS = (
 SPLITS = ("train", "validation", "test")
 CLASSES = {"non": 0, "covid": 1}
 LABEL_NAMES = {0: "Non-COVID", 1: "COVID-19"}
-# how the release names its own augmented copies of an image: prefix, image, underscore, UUID
-RELEASED_COPY = re.compile(
-    r"covid_original_(?P<original>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-)
-CHEXPERT = re.compile(r"(?:(?P<finding>.+)-)?(?P<patient>patient\d+)-study\d+-view\d+_frontal")
-PHANTOM = re.compile(r"(?P<finding>.+)-(?P<patient>phantom\d+)-")
+
+
+def named(folder: Path, name: str) -> Path | None:
+    """The folder `name` in `folder`, in whatever case; UserError where there are several."""
+    found = [p for p in folder.iterdir() if p.name.lower() == name and p.is_dir()]
+    if len(found) > 1:
+        raise UserError(f"{folder} holds {' and '.join(sorted(p.name for p in found))}: keep one.")
+    return found[0] if found else None
 
 
 def class_folders(folder: Path) -> dict[tuple[str, str], list[Path]]:
     """The image files of each split and class of a `train|test / covid|non` folder.
 
-    Raises UserError that names every missing or empty folder.
+    These folders may be written in any case. Raises UserError that names every missing or empty
+    one, and what there is instead.
     """
     if not folder.is_dir():
         raise UserError(
             f"There is no data folder {folder}. Bring the images as docs/data.md says and name "
             "their folder: -p data FOLDER. Without images there is ./run_all.sh demo."
         )
-    found = {
-        (split, name): images.find(folder / split / name)
-        for split in ("train", "test")
-        for name in CLASSES
-        if (folder / split / name).is_dir()
-    }
-    empty = [f"{s}/{c}" for s in ("train", "test") for c in CLASSES if not found.get((s, c))]
+    found = {}
+    for split in ("train", "test"):
+        inside = named(folder, split)
+        for name in CLASSES:
+            here = inside and named(inside, name)
+            found[split, name] = images.find(here) if here else []
+    empty = [f"{split}/{name}" for (split, name), paths in found.items() if not paths]
     if empty:
         raise UserError(
             f"No images in {', '.join(empty)} of {folder}. A data folder holds train/covid, "
-            f"train/non, test/covid and test/non, each with images ({' '.join(images.SUFFIXES)})."
+            f"train/non, test/covid and test/non, each with images ({' '.join(images.SUFFIXES)}). "
+            + instead(folder)
         )
     return found
 
 
+def instead(folder: Path) -> str:
+    """What a folder that is no data folder holds, and the folder that was meant, if any."""
+    near = [folder.parent, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))]
+    for other in near:
+        if all(named(other, split) for split in ("train", "test")):
+            return f"{other} does: -p data {shlex.quote(str(other))}"
+    parts = [inside for split in ("train", "test") if (inside := named(folder, split))]
+    held = [
+        f"{part.name}{'' if part == folder else '/'} holds "
+        + (", ".join(sorted(p.name for p in part.glob("*/"))[:10]) or "no folder")
+        for part in parts or [folder]
+    ]
+    return "; ".join(held) + "."
+
+
 def refuse_unreadable(folder: Path, classes=None) -> None:
-    """Raise one UserError that lists every image under `folder` that cannot be read."""
+    """Raise a UserError for the tables under `folder` that cannot be used, or one that lists every
+    image that cannot be read."""
     paths = [path for group in (classes or class_folders(folder)).values() for path in group]
+    records.metadata(folder, below(folder, paths))
     refusals = images.check(paths)
     if refusals:
         raise UserError(
@@ -71,60 +93,20 @@ def refuse_unreadable(folder: Path, classes=None) -> None:
         )
 
 
+def below(folder: Path, paths: list[Path]) -> list[str]:
+    """The paths below `folder`, with `/`, by which the manifest names images."""
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
 def refuse_without_copies(folder: Path) -> None:
     """Raise UserError unless the release's own augmented copies are among the images."""
-    if not any(RELEASED_COPY.match(path.name) for path in images.find(folder / "train" / "covid")):
+    if not any(
+        records.RELEASED_COPY.match(p.name) for p in class_folders(folder)["train", "covid"]
+    ):
         raise UserError(
             f"{folder} holds none of the release's augmented copies (covid_original_*), which "
             "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
         )
-
-
-def unpacked(name: str) -> tuple[str, ...]:
-    """The names under which a table may know a file: its own, and without an added `.jpg`."""
-    return (name, name.removesuffix(".jpg"))
-
-
-def metadata(folder: Path, file: str) -> dict[str, dict]:
-    """Rows of a metadata table that lies beside the images, by image name; empty without one."""
-    path = folder / file
-    if not path.is_file():
-        return {}
-    table = pd.read_csv(path, dtype=str).fillna("")
-    if "name" not in table:
-        raise UserError(f"{path} has no column 'name'.")
-    return table.set_index("name").to_dict("index")
-
-
-def describe(path: Path, originals: set[str], covid: dict, chexpert: dict) -> dict[str, str]:
-    """Source, patient, finding and original of one image, from its name and metadata rows."""
-    name, augmented_from = path.name, ""
-    if match := RELEASED_COPY.match(name):
-        known = (match["original"], match["original"] + ".jpg")
-        augmented_from = next((n for n in known if n in originals), match["original"])
-        name = augmented_from
-    row = next((covid[n] for n in unpacked(name) if n in covid), None)
-    is_covid = path.parent.name == "covid"
-    finding = "COVID-19" if is_covid else ""
-    if row and is_covid:
-        source, patient = "covid-chestxray", f"covid-chestxray {row['patientid']}"
-    elif match := CHEXPERT.match(name):
-        source, patient = "CheXpert", f"CheXpert {match['patient']}"
-        row = chexpert.get(name, {})
-        present = [key for key in list(row)[-14:] if row[key] == "1.0"]
-        finding = match["finding"] or "; ".join(present) or "not stated"
-    elif match := PHANTOM.match(name):
-        source, patient = "phantom", match["patient"]
-        finding = "COVID-19" if is_covid else match["finding"]
-    else:  # nothing known: each image counts as a patient of its own, but for a series by days
-        source = "covid-chestxray" if is_covid and covid else path.parent.name
-        patient = re.sub(r"[-_]day\d+$", "", Path(name).stem)
-    return {
-        "source": source,
-        "patient": patient,
-        "finding": finding,
-        "augmented_from": augmented_from,
-    }
 
 
 def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFrame:
@@ -136,42 +118,45 @@ def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFram
     """
     classes = class_folders(folder)
     refuse_unreadable(folder, classes)
-    covid, chexpert = (metadata(folder, f"{n}-metadata.csv") for n in ("covid", "chexpert"))
+    tables = {kind: rows.to_dict("index") for kind, rows in records.metadata(folder).items()}
     rows = []
     for (split, name), paths in classes.items():
-        originals = {path.name for path in paths if not RELEASED_COPY.match(path.name)}
+        originals = {p for p in below(folder, paths) if not records.original_of(p, set())}
         with ThreadPoolExecutor() as pool:
             facts = list(pool.map(images.facts, paths))
-        for path, fact in zip(paths, facts, strict=True):
-            row = {
-                "image": path.relative_to(folder).as_posix(),
-                "label": CLASSES[name],
-                "split": split,
-                **describe(path, originals, covid, chexpert),
-                **fact,
-            }
-            if row["augmented_from"]:  # also where the original itself is not there
-                row["augmented_from"] = f"{split}/{name}/{row['augmented_from']}"
-            rows.append(row)
+        for image, fact in zip(below(folder, paths), facts, strict=True):
+            origin = records.original_of(image, originals)
+            rows.append({
+                "image": image, "label": CLASSES[name], "split": split, "augmented_from": origin,
+                **records.describe(folder, image, origin, tables), **fact,
+            })  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("image", ignore_index=True)
     return carve_validation(table, validation_fraction, seed)
 
 
 def carve_validation(table: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
-    """Move `fraction` of the training patients of each class to the validation split."""
+    """Move `fraction` of the training patients of each class, with all that they have in training,
+    to the validation split. Raises UserError where a class has too few patients for that."""
     table = table.copy()
-    if fraction == 0:
-        return table
-    for label in CLASSES.values():
-        train = table[(table.split == "train") & (table.label == label)]
-        if train.patient.nunique() < 2:
+    for label in CLASSES.values() if fraction else ():
+        of_class = table[table.split.ne("test") & (table.label == label)]
+        train = of_class[
+            of_class.split == "train"
+        ]  # some went with their images of the other class
+        patients, left = of_class.patient.nunique(), train.patient.nunique()
+        wanted = math.ceil(fraction * patients) - (patients - left)
+        if left <= max(wanted, 0):
             raise UserError(
-                f"The {LABEL_NAMES[label]} training images are of one patient, so none can be "
-                "set aside for validation: set validation_fraction to 0."
+                f"The {LABEL_NAMES[label]} training images are of "
+                f"{'one patient' if patients == 1 else f'{patients} patients'}, too few to set some "
+                "aside for validation: set validation_fraction to 0, or tell the patients apart in "
+                "patients.csv, as docs/data.md says."
             )
-        splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
-        _, chosen = next(splitter.split(train, groups=train.patient))
-        table.loc[train.index[chosen], "split"] = "validation"
+        if wanted > 0:
+            splitter = GroupShuffleSplit(n_splits=1, test_size=wanted, random_state=seed)
+            _, chosen = next(splitter.split(train, groups=train.patient))
+            moved = table.patient.isin(train.patient.iloc[chosen]) & (table.split == "train")
+            table.loc[moved, "split"] = "validation"
     return table
 
 

@@ -76,7 +76,7 @@ def test_bad_tables_are_refused_together(own):
     with user_error("covid-metadata.csv lacks .*patientid, age(.|\n)*chexpert.*more than once: b"):
         audit.metadata(own.data_folder)
     (own.data_folder / "chexpert-metadata.csv").write_bytes(b"name,Sex\n\xff\xfe\n")
-    with user_error("chexpert-metadata.csv cannot be read"):
+    with user_error("chexpert-metadata.csv is not in UTF-8"):
         audit.metadata(own.data_folder)
 
 
@@ -98,12 +98,16 @@ def test_what_separates_the_classes_is_learned_in_training_only():
 def test_several_images_of_a_patient_are_worth_fewer():
     of = pd.DataFrame({"patient": list("aaaabbcd"), "folder": "test", "class": "COVID-19"})
     of = pd.concat([of, of.assign(patient=[*"ijklmno", "a"], folder="train")])
-    found = audit.patients(of)
+    pair = {"patient_a": "b", "patient_b": "i"}
+    found = audit.patients(
+        of, [pair, pair | {"patient_b": "d"}, pair | {"patient_a": "external 1"}]
+    )
     row = found["by_split_and_class"][0]
     assert (row["images"], row["patients"], row["most_images_of_a_patient"]) == (8, 4, 4)
     assert row["effective_images"] == pytest.approx(8**2 / (16 + 4 + 1 + 1))
     assert row["half_width_by_patient"] == pytest.approx(row["half_width"] * np.sqrt(22 / 8))
     assert found["patients_in_both_splits"] == ["a"]
+    assert (row["patients_by_picture"], row["in_both_splits"]) == (3, 2)  # bd with i, and a
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real COVID-Xray-5k is not here")

@@ -1,7 +1,11 @@
+import hashlib
+import shutil
+
 import numpy as np
 import pandas as pd
+import pytest
 import torch
-from conftest import changed, prepared, user_error
+from conftest import changed, draw, prepared, user_error
 from PIL import Image
 
 from deepcovid.data import augmentation, manifest
@@ -45,6 +49,28 @@ def test_copies_are_the_same_again_and_differ_from_their_original(profile):
     )
     assert copy.shape == original.shape
     assert np.abs(copy - original).mean() > 1
+
+
+def test_copies_lie_as_their_originals_do(data, profile):
+    shutil.copytree(data, own := profile.folder.parent / "own")
+    for hospital in "AB":
+        draw(own / "train" / "COVID" / hospital / "001.png", ord(hospital), 70)
+        draw(own / "train" / "non" / hospital / "001.png", 2 * ord(hospital))
+    for path in (own / "train" / "covid").iterdir():
+        path.rename(own / "train" / "COVID" / path.name)
+    (own / "train" / "covid").rmdir()
+    run = prepared(changed(profile, data=str(own), validation_fraction=0, augment_positives=3))
+    training = pd.read_csv(run.folder / "training.csv", keep_default_na=False)
+    assert (
+        training.image.is_unique and training.image.str.contains("augmented/A/001.png").sum() == 2
+    )
+    for image, sha1 in zip(training.image, training.sha1, strict=True):
+        assert hashlib.sha1(locate(run, image).read_bytes()).hexdigest() == sha1
+
+
+def test_seeds_of_an_image_leave_a_graphics_cards_generators_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("the card was seeded"))
+    assert augmentation.seeded(lambda _: torch.rand(1), 0)(None).item() < 1
 
 
 def test_originals_only_and_a_release_without_copies(profile):

@@ -64,3 +64,15 @@ def test_the_releases_copies_are_counted_and_compared(own, audited):
     assert found["originals_by_copies"] == {"0": 7, "2": 1}
     assert found["mean_images_per_original"] == 1.25
     figures.released_copies(found)
+
+
+def test_only_names_of_chestxray8_tell_an_external_patient(tmp_path):
+    names = ("No_findings-00001280_004.png", "00001280_005.png", "20200401_001.png",
+             "a/20200401_002.png", "scan.png", "a/scan.png")  # fmt: skip
+    for name in names:
+        path = tmp_path / "NON" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    table = duplicates.external_images(tmp_path).set_index("image")
+    assert table.patient["NON/00001280_005.png"] == "external 00001280"
+    assert table.patient.nunique() == 5 and (table.label == 0).all()

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from conftest import SHARED, draw, user_error
 
-from deepcovid.data import manifest
+from deepcovid.data import audit, manifest
 
 
 def test_a_row_per_image_with_what_its_name_says(data):
@@ -103,9 +103,44 @@ def test_missing_and_empty_folders_are_named_together(data, tmp_path):
     shutil.copytree(data, tmp_path / "own")
     shutil.rmtree(tmp_path / "own" / "train" / "covid")
     for path in (tmp_path / "own" / "test" / "non").iterdir():
-        path.rename(path.with_suffix(".txt"))
+        path.unlink()
+        path.with_suffix(".txt").write_text("no image")
     with user_error("No images in train/covid, test/non"):
         manifest.make(tmp_path / "own", 0)
+
+
+def test_class_folders_of_any_case_are_taken(data, tmp_path):
+    own = shutil.copytree(data, tmp_path / "own")
+    (own / "train" / "covid").rename(own / "train" / "COVID")
+    (own / "train" / "non").rename(own / "train" / "Non")
+    (own / "test").rename(own / "TEST")
+    table = manifest.make(own, 0)
+    assert table.label.sum() == 20 and set(table.finding) == {"COVID-19", "Edema", "No Finding"}
+    assert table.image.str.startswith("train/COVID/").sum() == 12
+    assert manifest.counts(table).equals(manifest.counts(manifest.make(data, 0)))
+    of = audit.facts(table, {})
+    assert of.groupby(["folder", "class"]).size().tolist() == [8, 12, 12, 24]
+    assert [row["images"] for row in audit.counts(table)] == [12, 24, 8, 12]
+    (own / "train" / "covid").mkdir()
+    with user_error("train holds COVID and covid: keep one"):
+        manifest.make(own, 0)
+
+
+def test_what_a_folder_holds_instead_is_named_with_what_to_type(data, tmp_path):
+    shutil.copytree(data, tmp_path / "my data" / "release" / "v3")
+    for wrong in (tmp_path / "my data", tmp_path / "my data" / "release"):
+        with user_error("v3 does: -p data '/.*my data/release/v3'"):
+            manifest.make(wrong, 0)
+    own = tmp_path / "my data" / "release" / "v3"
+    with user_error("v3 does: -p data '/.*my data/release/v3'"):
+        manifest.make(own / "train", 0)
+    (own / "train" / "covid").rename(own / "train" / "positive")
+    with user_error("No images in train/covid of .* train/ holds non, positive; test/ holds covid"):
+        manifest.make(own, 0)
+    shutil.rmtree(own / "test")
+    (own / "train").rename(own / "images")
+    with user_error("v3 holds images"):
+        manifest.make(own, 0)
 
 
 def test_all_unreadable_images_are_refused_at_once(data, tmp_path):
@@ -123,8 +158,8 @@ def test_the_real_dataset_has_the_known_counts_and_patients():
     folder = SHARED / "data" / "covid-xray-5k"
     table = manifest.make(folder, 0)
     assert manifest.counts(table).to_numpy().tolist() == [[84, 336, 2000], [100, 0, 3000]]
-    # two originals are missing from this packing, their copies are not
-    assert len(set(table.augmented_from) - {""} - set(table.image)) <= 2
-    known = table[(table.label == 1) & (table.source == "covid-chestxray")]
-    assert manifest.originals(known).shape[0] >= 174
+    assert set(table.augmented_from) - {""} <= set(table.image)
+    covid = manifest.originals(table[table.label == 1])
+    assert covid.patient.str.fullmatch(r"covid-chestxray \d+").sum() == 180
+    assert set(covid.patient[covid.image.str.contains("4-x-day")]) == {"by path train/covid/4-x"}
     assert (table[table.label == 0].source == "CheXpert").all()
