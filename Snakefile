@@ -94,7 +94,7 @@ rule training:
 rule evaluation:
     message: "04_evaluation: the models beside the paper"
     input:
-        code("metrics.published", "metrics.figures", "metrics.tables"), SCORES,
+        code("metrics.run", "metrics.published", "metrics.figures", "metrics.tables"), SCORES,
         published=ROOT / "deepcovid" / "metrics" / "published.csv", ipynb=ipynb("04_evaluation"),
     params: settings("threshold", "models", "seeds"), shown=shown("paper", "control")
     output: "metrics.csv"

@@ -30,8 +30,8 @@ collections.
 
 ## Test results
 
-95% intervals in brackets: DeLong for the AUC, Wilson for shares at the threshold, patients resampled
-for the specificity at 98% sensitivity.
+95% intervals in brackets: DeLong for the AUC, Wilson for shares at the threshold; for the specificity
+at 98% sensitivity that of an order statistic, which starts at 0 with fewer than 183 COVID-19 patients.
 
 {table}
 {outside}

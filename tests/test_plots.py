@@ -1,0 +1,40 @@
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from deepcovid import plots
+
+
+def test_figures_are_held_by_nobody_but_who_asked_for_them():
+    plots.new(2)
+    plots.panels(3)
+    assert plt.get_fignums() == []
+
+
+def test_panels_have_no_empty_frames():
+    figure, axes = plots.panels(5, columns=3)
+    assert len(axes) == len(figure.axes) == 5
+
+
+def test_the_same_plot_is_the_same_file(tmp_path):
+    table = pd.DataFrame({"x": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.8, 0.9]})
+    for name in ("a.svg", "b.svg"):
+        figure, axis = plots.new()
+        plots.intervals(axis, table, "x", "low", "high", names=["one", "two"], values="{:.2f}")
+        plots.save(figure, tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert ">0.70</text>" in (tmp_path / "a.svg").read_text()
+
+
+def test_intervals_run_from_low_to_high_from_above_down():
+    table = pd.DataFrame({"x": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.8, 0.9]})
+    _, axis = plots.new()
+    drawn = plots.intervals(axis, table, "x", "low", "high", names=["one", "two"])
+    segments = drawn.lines[2][0].get_segments()
+    assert [s[:, 0].round(9).tolist() for s in segments] == [[0.4, 0.8], [0.6, 0.9]]
+    assert axis.get_ylim() == (1.5, -0.5)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
+
+
+def test_a_seed_is_named_where_there_are_several():
+    assert plots.name_of("a", 0, {("a", 0): 1, ("b", 0): 1}) == "a"
+    assert plots.name_of("a", 0, {("a", 0): 1, ("a", 1): 1}) == "a, seed 0"
