@@ -3,15 +3,20 @@
 The Brixia score (Borghesi and Maroldi 2020) grades six lung zones from 0 to 3; their sum is 0 to 18.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from deepcovid.fair_test import collection, swap
+from deepcovid.fair_test import swap, within
+from deepcovid.models import networks
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError
+from deepcovid.shortcuts.eyes import Pooled
+from deepcovid.shortcuts.looks import FRAME, looks, lung_masks
+from deepcovid.shortcuts.measure import regression
 
 SUMS = {"senior": "S-Global", "junior": "J-Global"}
 LEAST = 10  # images that a correlation needs
@@ -64,20 +69,40 @@ def rho(a: np.ndarray, b: np.ndarray) -> float:
     return 0.0 if even else float(stats.spearmanr(a, b).statistic)
 
 
-def run(opened: Run) -> pd.DataFrame:
+def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
+    """Scores of `fresh` by what cannot know the disease: a border, and untrained networks.
+
+    Regressions fitted on the run's own training images, as notebook 07 does.
+    """
+    train = opened.originals("train")
+    train = train.assign(path=opened.paths(train.image))
+    both = pd.concat([train, fresh])[["path", "sha1", "label"]]
+    seen = {look.seen: look for look in looks(lung_masks(opened.data)) if look.network == "own"}
+    plans = [(f"border only: {opened.profile.models[0]}", opened.profile.weights, FRAME)]
+    plans += [(f"untrained: {name}", "random", "whole picture") for name in opened.profile.models]
+    for title, weights, look in plans:
+        network, _ = networks.build(title.split(": ")[1], weights, opened.profile.seeds[0])
+        found = within.values(opened, both, Pooled(network.backbone), seen[look])
+        fitted = regression("network").fit(found[: len(train)], train.label)
+        yield title, fitted.predict_proba(found[len(train) :])[:, 1]
+
+
+def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
     Only images of cases that were not trained on. The junior radiologist's sums stand beside, as
-    what a second reader reaches.
+    what a second reader reaches; at the end what cannot know the disease.
     """
-    table = collection.of(opened)
     known = graded(opened, table)
     fresh = known[~known.trained]
-    rows = [{"reader": "junior radiologist", "seed": None}
-            | correlation(fresh.junior, fresh.senior, fresh.group)]  # fmt: skip
+    readers = [("junior radiologist", None, fresh.junior)]
     for name in opened.profile.models:
         for seed in opened.profile.seeds:
             scores = swap.scored(opened, table, name, seed).set_index("image").score
-            rows.append({"reader": name, "seed": seed}
-                        | correlation(scores[fresh.image], fresh.senior, fresh.group))  # fmt: skip
+            readers.append((name, seed, scores[fresh.image]))
+    readers += [(title, None, score) for title, score in floors(opened, fresh)]
+    rows = [
+        {"reader": name, "seed": seed} | correlation(score, fresh.senior, fresh.group)
+        for name, seed, score in readers
+    ]
     return swap.write(pd.DataFrame(rows), opened.folder / "fair_test" / "severity.csv")

@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from deepcovid.fair_test import collection
-from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics import evaluation, intervals
+from deepcovid.fair_test.sets import judged, swapped
+from deepcovid.metrics import evaluation
 from deepcovid.models import networks
 from deepcovid.models.features import ImageSet
 from deepcovid.models.opened import Run
@@ -40,43 +39,9 @@ def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFra
     return pd.read_csv(target, keep_default_na=False)
 
 
-def swapped(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Two test sets with the same COVID-19 images, by whose Non-COVID images they have.
-
-    `inside` are the run's scores, `outside` the scored collection. Images of groups that were
-    trained on are left out of the collection's negatives.
-    """
-    test = inside[inside.split == "test"][["image", "label", "score", "patient"]]
-    fair = outside[(outside.label == 0) & ~outside.trained]
-    fair = fair.assign(patient="group " + fair.group.astype(str))[list(test)]
-    return {
-        RELEASE: test,
-        SAME: pd.concat([test[test.label == 1], fair], ignore_index=True),
-    }
-
-
-def judged(table: pd.DataFrame, threshold: float) -> dict[str, float]:
-    """AUC with two intervals, sensitivity and specificity at a frozen threshold, and counts.
-
-    `auc_low`, `auc_high`: DeLong's 95%; `case_low`, `case_high`: cases resampled.
-    """
-    counts = evaluation.confusion(table.label, table.score, threshold)
-    low, high = intervals.auc_interval(table.label, table.score)
-    by_case = intervals.bootstrap(table.label, table.score, table.patient, threshold)
-    spared = intervals.proportion_interval(counts["tn"], counts["tn"] + counts["fp"])
-    return {
-        "auc": intervals.auc(table.label, table.score), "auc_low": low, "auc_high": high,
-        "case_low": by_case["auc"][0], "case_high": by_case["auc"][1],
-        "sensitivity": counts["tp"] / (counts["tp"] + counts["fn"]),
-        "specificity": counts["tn"] / (counts["tn"] + counts["fp"]),
-        "specificity_low": spared[0], "specificity_high": spared[1],
-        "positives": counts["tp"] + counts["fn"], "negatives": counts["tn"] + counts["fp"],
-    }  # fmt: skip
-
-
-def run(opened: Run) -> pd.DataFrame:
+def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`."""
-    table, rows = collection.of(opened), []
+    rows = []
     for name in opened.profile.models:
         for seed in opened.profile.seeds:
             inside = opened.scores(name, seed)

@@ -94,14 +94,16 @@ def within_answer(table: pd.DataFrame) -> str:
 
 def severity_answer(table: pd.DataFrame) -> str:
     """Whether scores rise with the disease, beside what a second radiologist reaches."""
-    second, models = table.iloc[0], table.iloc[1:]
+    second, models = table.iloc[0], table[table.seed.notna()]
+    floor = table.iloc[1:][table.iloc[1:].seed.isna()]
     rising = int((models.low > 0).sum())
     best = models.loc[models.rho.idxmax()]
     return (
         f"Of {len(models)} models and seeds the score of {rising} rises with the senior radiologist's "
         f"severity; the highest correlation is {told(best.rho, best.low, best.high, 2)} "
         f"({best.reader}, seed {best.seed:.0f}). A second radiologist reaches "
-        f"{told(second.rho, second.low, second.high, 2)}."
+        f"{told(second.rho, second.low, second.high, 2)}; border alone and untrained networks "
+        f"{floor.rho.min():.2f} to {floor.rho.max():.2f}."
     )
 
 
