@@ -32,7 +32,7 @@ LABEL_NAMES = {0: "Non-COVID", 1: "COVID-19"}
 
 def named(folder: Path, name: str) -> Path | None:
     """The folder `name` in `folder`, in whatever case; UserError where there are several."""
-    found = [p for p in folder.iterdir() if p.name.lower() == name and p.is_dir()]
+    found = [p for p in folder.glob("*") if p.name.lower() == name and p.is_dir()]
     if len(found) > 1:
         raise UserError(f"{folder} holds {' and '.join(sorted(p.name for p in found))}: keep one.")
     return found[0] if found else None
