@@ -8,40 +8,54 @@ from pathlib import Path
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
-from deepcovid.failure import ablation, auc_search, design
+from deepcovid.failure import ablation, auc_search, design, drift
 from deepcovid.models.opened import Run
 
 
+def part(text: str) -> tuple[int, int]:
+    """`k/n` as two numbers, k from 1 to n."""
+    try:
+        k, n = map(int, text.split("/"))
+    except ValueError:
+        k = n = 0
+    if not 1 <= k <= n:
+        raise argparse.ArgumentTypeError(f"'{text}' is no k/n with k from 1 to n, as 2/8")
+    return k, n
+
+
+def prepared(profile: profiles.Profile) -> Run:
+    """The opened run, its manifest and training table made from the images that are there now."""
+    manifest.run(profile)
+    augmentation.run(profile)
+    return Run(profile)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare the images, train a part of the cells, collect all, or search for the reported AUC."""
-    parser = argparse.ArgumentParser(prog="python -m deepcovid.failure", description=__doc__)
-    parser.add_argument("step", choices=["prepare", "train", "collect", "search"])
+    """Prepare the images, train a part of the cells, collect all, search for the reported AUC, or
+    measure how batch norm drifts."""
+    parser = argparse.ArgumentParser(prog="python -m deepcovid.failure", description=main.__doc__)
+    parser.add_argument("step", choices=["prepare", "train", "collect", "search", "drift"])
     parser.add_argument("--profile", default="released")
-    parser.add_argument("--overrides", default="{}", help="JSON")
-    parser.add_argument("--part", default="1/1", help="k/n: the k-th of n parts of the cells")
+    parser.add_argument("--overrides", default="{}", type=json.loads, help="JSON")
+    parser.add_argument("--part", default="1/1", type=part, help="k/n: the k-th of n parts")
     parser.add_argument("--out", type=Path, default=runs.RESULTS / "ablation.csv")
     args = parser.parse_args(arguments)
     try:
-        profile = profiles.load(args.profile, json.loads(args.overrides), Path.cwd())
+        profile = profiles.load(args.profile, args.overrides, Path.cwd())
         profile = replace(profile, name="ablation")  # a folder of its own
         if args.step == "collect":
             print(ablation.write(ablation.collect(profile.folder / "cells"), args.out))
             return 0
-        if not (profile.folder / "manifest.csv").is_file():
-            manifest.run(profile)
-        if not (profile.folder / "training.csv").is_file():
-            augmentation.run(profile)
-        if args.step == "prepare":
-            return 0
-        run = Run(profile)
+        run = prepared(profile)
         if args.step == "search":
-            table = auc_search.auc_search(run)
+            table = auc_search.auc_search(run, seeds=profile.seeds)
             print(ablation.write(table, args.out.with_name("auc_search.csv")))
-            return 0
-        part, parts = map(int, args.part.split("/"))
-        backbones = tuple(m for m in ("squeezenet", "resnet50") if m in profile.models)
-        cells = design.plan(backbones, profile.seeds)
-        print(len(ablation.ablate(run, cells[part - 1 :: parts])), "cells are there")
+        elif args.step == "drift":
+            table = drift.run(run)
+            print(ablation.write(table, args.out.with_name("drift.csv")))
+        elif args.step == "train":
+            cells = design.part_of(design.plan(profile.models, profile.seeds), *args.part)
+            print(len(ablation.ablate(run, cells)), "cells are there")
     except runs.UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES, verdict
 from deepcovid.failure.bench import VIEWS, Bench, lock
 from deepcovid.failure.design import CELL, EPOCHS, recipe
+from deepcovid.metrics import evaluation
 from deepcovid.models import training
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
@@ -43,7 +44,7 @@ def outcomes(label, scores: np.ndarray) -> list[dict]:
     Best is the first epoch of highest accuracy at 0.5 on test, as the released script selects.
     """
     label = np.asarray(label)
-    accuracy = ((scores >= 0.5) == label).mean(axis=1)
+    accuracy = (evaluation.called(scores, 0.5) == label).mean(axis=1)
     rows = []
     for epochs in sorted({e for e in EPOCHS if e <= len(scores)} | {len(scores)}):
         chosen = {"last": epochs - 1, "test_accuracy": int(accuracy[:epochs].argmax())}
@@ -62,31 +63,41 @@ def train_cell(bench: Bench, cell: dict) -> dict:
     return {
         "cell": cell,
         "weights": bench.origin,
-        "views": bench.count if cell["crop"] == "random" else 1,
+        "images": bench.images,
+        "views": bench.kept(cell),
         "rows": outcomes(label, scores),
         "label": label.tolist(),
-        "score": [round(float(value), 5) for value in scores[-1]],
+        "score": [float(str(value)) for value in scores[-1]],  # the shortest that is this float32
     }
 
 
 def run_cells(folder: Path, cells: list[dict], digest, train) -> list[Path]:
-    """Train the cells that have no file in `folder` yet; give the files of those there are now.
+    """Train the cells that have no file in `folder` yet; give the files of all of them.
 
     `digest(cell)` names a cell's file, `train(cell)` gives what is written to it. A cell that
-    another process is training is left to it.
+    another process is training is left to it, and at the end waited for.
     """
-    found = []
-    for cell in cells:
-        path = folder / f"{digest(cell)}.json"
+    paths = {folder / f"{digest(cell)}.json": cell for cell in cells}
+    busy = each(paths, train, wait=False)
+    if busy:
+        print(f"Waiting for {len(busy)} trainings of other processes.")
+    each({path: paths[path] for path in busy}, train, wait=True)
+    return list(paths)
+
+
+def each(paths: dict[Path, dict], train, wait: bool) -> list[Path]:
+    """Train the cells without a file; give those that another process holds, unless `wait`."""
+    busy = []
+    for path, cell in paths.items():
+        if path.exists():
+            continue
         try:
-            with lock(path).acquire(timeout=0):
+            with lock(path).acquire(timeout=-1 if wait else 0):
                 if not path.exists():
                     runs.write_json(path, train(cell))
         except Timeout:
-            pass
-        if path.exists():
-            found.append(path)
-    return found
+            busy.append(path)
+    return busy
 
 
 def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
@@ -114,21 +125,33 @@ def scores(run: Run, cells: dict[str, dict], views: int = 2) -> dict[str, pd.Dat
 
 
 def collect(folder: Path) -> pd.DataFrame:
-    """The files of all cells in a folder as one table, in an order that does not depend on them."""
-    rows = []
-    for path in sorted(folder.glob("*.json")):
-        found = runs.read_json(path)
-        cell = found["cell"] | {"digest": path.stem, "file": found["weights"]}
-        rows += [cell | {"views": found["views"]} | row for row in found["rows"]]
-    if not rows:
+    """The files of all cells in a folder as one table, in an order that does not depend on them.
+
+    Raises UserError where there are none, or such as do not belong together.
+    """
+    paths = sorted(path for path in folder.glob("*.json") if path.name[0] != ".")  # a killed one's
+    made = {path.stem: runs.read_json(path) for path in paths}
+    if not made:
         raise runs.UserError(f"There is no finished cell of an ablation in {folder}.")
+    images = pd.Series({name: found.get("images", "not recorded") for name, found in made.items()})
+    if images.nunique() > 1:
+        fewer = images[images != images.mode()[0]].index
+        raise runs.UserError(
+            f"{folder} holds cells of different images. Remove those of the others: of {len(made)} "
+            f"files these {len(fewer)}, or all but these: {', '.join(fewer)}."
+        )
+    table = pd.DataFrame(
+        found["cell"] | {"views": found["views"], "file": found["weights"], "digest": name} | row
+        for name, found in made.items()
+        for row in found["rows"]
+    )
     order = [*CELL, "after", "selection"]
-    table = pd.DataFrame(rows).sort_values(order, ignore_index=True)
+    table = table.sort_values(order, ignore_index=True)
     if table.duplicated(order).any():
         twice = ", ".join(table.digest[table.duplicated(order, keep=False)].unique())
         raise runs.UserError(
-            f"{folder} holds the same cell with other images, weights or rates: remove all but "
-            f"one of {twice}."
+            f"{folder} holds the same cell with other weights or rates: remove all but one of "
+            f"{twice}."
         )
     return table[[*CELL, "after", "selection", "epoch", *MEASURES, "views", "file", "digest"]]
 

@@ -7,14 +7,15 @@ import pandas as pd
 import torch
 from torchvision.transforms import v2
 
-from deepcovid.data import augmentation, manifest
+from deepcovid.data import audit, augmentation, duplicates
 from deepcovid.failure.ablation import followed
 from deepcovid.failure.arithmetic import verdict
-from deepcovid.failure.bench import Bench, Pool
+from deepcovid.failure.bench import Bench
 from deepcovid.failure.design import FAILED, recipe
 from deepcovid.metrics import intervals
 from deepcovid.models import features, training
 from deepcovid.models.opened import Run
+from deepcovid.profiles import Profile
 
 # how test images might have been read otherwise than training images: RGB pixels 0 to 1 to input
 READINGS = {
@@ -26,7 +27,8 @@ READINGS = {
     "central half of the image only": lambda x: normalise(zoom(middle(x), x.shape)),
     "a quarter of the resolution": lambda x: normalise(zoom(zoom(x, quarter(x)), x.shape)),
 }
-CELL = FAILED | {"crop": "none"}  # what is trained: the failed recipe on whole images
+# what is trained: the failed recipe on whole images, batch norm as it was pretrained
+CELL = FAILED | {"crop": "none", "batch_norm": "eval"}
 WRONG_THROUGHOUT = (
     "colours in the order BGR",
     "not normalised",
@@ -55,7 +57,7 @@ def zoom(x: torch.Tensor, shape) -> torch.Tensor:
 
 def auc_search(
     run: Run,
-    backbone: str = "resnet50",
+    backbone: str = "resnet18",
     untrained=("resnet18", "resnet50", "densenet121"),
     seeds=(0, 1, 2),
     negatives: int = 200,
@@ -82,7 +84,7 @@ def auc_search(
     others = others.iloc[random.permutation(len(others))[:negatives]]
     found = readings(bench, heads, pd.concat([some, others]))
     if run.profile.external:
-        found += elsewhere(bench, heads, others, Path(run.profile.external), negatives, random)
+        found += elsewhere(bench, heads, others, negatives, random)
     return pd.DataFrame(rows + found)
 
 
@@ -123,11 +125,30 @@ def readings(bench: Bench, heads: dict, subset: pd.DataFrame) -> list[dict]:
     return rows
 
 
+def strangers(profile: Profile) -> pd.DataFrame:
+    """The images of the external folder that are not in the run's data: image, label, patient.
+
+    Left out are those that the audit saw in both, and those whose names are in both.
+    """
+    seen = audit.run(profile)["near_duplicates"]
+    table = duplicates.external_images(Path(profile.external))
+    known = seen["external_images_also_here"] + seen["external_images_with_a_name_from_here"]
+    return table[~("external/" + table.image).isin(known)]
+
+
 def elsewhere(
-    bench: Bench, heads: dict, others: pd.DataFrame, folder: Path, negatives: int, random
+    bench: Bench, heads: dict, others: pd.DataFrame, negatives: int, random
 ) -> list[dict]:
-    """Rows of another collection as test set, and of its COVID-19 images among Non-COVID `others`."""
-    far = {label: sorted((folder / c).iterdir()) for c, label in manifest.CLASSES.items()}
+    """Rows of another collection as test set, and of its COVID-19 images among Non-COVID `others`.
+
+    There are none where the collection has no images of its own of both classes.
+    """
+    table, folder = strangers(bench.run.profile), Path(bench.run.profile.external)
+    far = {
+        label: [folder / image for image in table.image[table.label == label]] for label in (1, 0)
+    }
+    if not all(far.values()):
+        return []
     far[0] = [far[0][i] for i in random.permutation(len(far[0]))[:negatives]]
     found = read_otherwise(bench, heads, far[1] + far[0], normalise)
     here = read_otherwise(bench, heads, bench.run.paths(others.image), normalise)
@@ -176,6 +197,6 @@ def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, trai
         made.append((bench.labels(table), seen))
     (label, seen), (test_label, test_seen) = made
     return {
-        "train": Pool(label, cached=seen, rows=torch.arange(len(label)), views=[seen]),
+        "train": training.Inputs(label, cached=seen),
         "test": training.Inputs(test_label, cached=test_seen),
     }

@@ -1,6 +1,15 @@
-"""A run's images as a frozen backbone sees them, computed once for all trainings of the ablation."""
+"""A run's images as a frozen backbone sees them, computed once for all trainings of the ablation.
+
+What a frozen backbone says does not hang on the head that is trained on it, so heads share it. With
+batch norm in evaluation mode it says the same of a picture for ever. In train mode it normalises
+each picture with its batch, and its running statistics drift: what it says then hangs on the order
+of the batches, which is the seed's. So one goes through the first epochs of a training as the
+training would, batch by batch, and keeps what was seen: a training of so many epochs is exact, a
+longer one goes through the kept epochs again.
+"""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +22,32 @@ from deepcovid.failure.design import LEVELS
 from deepcovid.models import features, networks, training
 from deepcovid.models.opened import Run
 
-VIEWS = 3  # random crops per image, made once and cycled over the epochs
+VIEWS = 4  # epochs of random crops, or of a drifting backbone, that are kept
 
 
 @dataclass
 class Pool(training.Inputs):
-    """Cached features of some of the images, in one or more views that epochs go through in turn."""
+    """Cached features in one or more views, which epochs go through in turn.
+
+    `rows` picks the images of each view; `leader` is the pool whose epoch counts for this one too.
+    """
 
     rows: torch.Tensor | None = None
     views: list[torch.Tensor] = field(default_factory=list)
+    leader: "Pool | None" = None
+    epoch: int = 0
 
     def batches(self, groups, epoch=0):
-        view, device = self.views[epoch % len(self.views)], self.label.device
+        self.epoch = self.leader.epoch if self.leader else epoch
+        view, device = self.views[self.epoch % len(self.views)], self.label.device
         return (view[self.rows[group]].to(device) for group in groups)
 
 
 class Bench:
-    """The images of an opened run as one backbone sees them.
+    """The images of an opened run as one backbone sees them, without the run's preparation.
 
-    A random backbone is that of seed 0 in all cells; only heads, order and dropout differ by seed.
+    A random backbone is that of seed 0 in all cells. Random crops are shared by all seeds where
+    batch norm is in evaluation mode.
     """
 
     def __init__(self, run: Run, backbone: str, weights: str, views: int = VIEWS):
@@ -39,17 +55,15 @@ class Bench:
         self.weights = run.profile.weights if weights == "pretrained" else "random"
         self.backbone, origin = self.fresh()
         self.origin = origin.label()
-        self.position = {image: i for i, image in enumerate(run.inventory.image)}
         self.train, self.test = run.training, run.originals("test")
+        self.images = runs.digest([[list(t.sha1), list(t.label)] for t in (self.train, self.test)])
         self.identity = {
             "backbone": networks.state_digest(self.backbone),
-            "train": runs.digest([list(self.train.sha1), list(self.train.label)]),
-            "test": runs.digest([list(self.test.sha1), list(self.test.label)]),
+            "images": self.images,
             "size": run.profile.image_size,
             "batch_size": run.profile.batch_size,
             "learning_rate": run.profile.learning_rate,
         }
-        self.cache = {}
 
     def fresh(self) -> tuple[torch.nn.Module, networks.Weights]:
         """The backbone before it has seen an image."""
@@ -62,94 +76,129 @@ class Bench:
         model.backbone = self.backbone
         return features.to_device(model, self.device)
 
+    def drifts(self, cell: dict) -> bool:
+        return cell["batch_norm"] == "train" and networks.has_batch_norm(self.backbone)
+
+    def kept(self, cell: dict) -> int:
+        """The number of views that a cell's epochs go through."""
+        same = cell["crop"] == "none" and not self.drifts(cell)
+        return 1 if same else min(self.count, cell["epochs"])
+
     def digest(self, cell: dict) -> str:
         """Stands for all that a cell's outcome depends on: settings, images, first weights."""
         meant = {factor: levels[cell[factor]] for factor, levels in LEVELS.items()}
-        views = self.count if cell["crop"] == "random" else 1
-        return runs.digest([cell, meant, self.identity, views])
+        return runs.digest([cell, meant, self.identity, self.kept(cell)])
 
     def labels(self, table: pd.DataFrame) -> torch.Tensor:
         return torch.tensor(table.label.to_numpy(), device=self.device)
 
-    def inputs(self, cell: dict) -> dict[str, training.Inputs]:
+    def inputs(self, cell: dict) -> dict[str, Pool]:
         """The training and test inputs of a cell."""
-        positives, crop, norm = cell["positives"], cell["crop"], cell["batch_norm"]
-        if not networks.has_batch_norm(self.backbone):
-            norm = "eval"  # SqueezeNet has none: the setting changes nothing
-        kept = (crop, norm) if norm == "eval" else (crop, norm, positives)
-        if kept not in self.cache:
-            self.cache[kept] = self.views(crop, norm, positives)
-        views, backbone = self.cache[kept]
-        if ("test", kept[1:]) not in self.cache:
-            self.cache["test", kept[1:]] = self.extract(self.test, backbone)
-        test = self.cache["test", kept[1:]]
-        rows = np.arange(len(self.train))
-        if positives == "originals":
-            rows = rows[(self.train.augmented_from == "").to_numpy()]
-        label = self.labels(self.train.iloc[rows])
-        return {
-            "train": Pool(label, cached=views[0], rows=torch.tensor(rows), views=views),
-            "test": training.Inputs(self.labels(self.test), cached=test),
-        }
+        chosen = np.ones(len(self.train), bool)
+        if cell["positives"] == "originals":
+            chosen = (self.train.augmented_from == "").to_numpy()
+        table, rows = self.train[chosen], np.flatnonzero(chosen)
+        if self.drifts(cell):
+            epochs = self.epochs(cell, table)
+            train, test = ([epoch[phase] for epoch in epochs] for phase in ("train", "test"))
+            rows = np.arange(len(table))
+        else:
+            random = cell["crop"] == "random"
+            train = [self.crops(i) for i in range(self.kept(cell))] if random else [self.whole]
+            test = [self.tested]
+        pool = Pool(self.labels(table), train[0], rows=torch.from_numpy(rows), views=train)
+        rows = torch.arange(len(self.test))
+        tested = Pool(self.labels(self.test), test[0], rows=rows, views=test, leader=pool)
+        return {"train": pool, "test": tested}
 
-    def extract(self, table: pd.DataFrame, backbone) -> torch.Tensor:
+    @cached_property
+    def whole(self) -> torch.Tensor:
+        """Features of the whole training images."""
+        return self.extract(self.train, self.backbone)
+
+    @cached_property
+    def tested(self) -> torch.Tensor:
+        """Features of the test images."""
+        return self.extract(self.test, self.backbone)
+
+    def extract(self, table: pd.DataFrame, backbone, **options) -> torch.Tensor:
         """Features of whole images, float32 (len(table), ...), batch norm in evaluation mode."""
         inventory, profile = self.run.inventory, self.run.profile
         found = features.extract(
             backbone,
             self.run.paths(inventory.image),
             list(inventory.sha1),
-            [self.position[image] for image in table.image],
+            pd.Index(inventory.image).get_indexer(table.image),
             profile.image_size,
             self.device,
             profile.workers,
+            **options,
         )
         return torch.from_numpy(found)
 
-    def views(self, crop: str, norm: str, positives: str):
-        """Views of the training images, and the backbone as the making of them leaves it."""
-        if crop == "none" and norm == "eval":
-            return [self.extract(self.train, self.backbone)], self.backbone
+    def path(self, *key) -> Path:
+        """Where what is seen of the images is kept; several runs may share it."""
+        return runs.RUNS / "features" / "views" / runs.digest([self.identity, *key])
+
+    def crops(self, view: int) -> torch.Tensor:
+        """Features of a random crop of each training image; other ones for each view."""
         profile = self.run.profile
-        files = features.ImageSet(self.run.paths(self.train.image), profile.image_size, crop)
-        backbone, _ = self.fresh()
-        rows = np.arange(len(files))
-        if norm == "train" and positives == "originals":
-            rows = rows[(self.train.augmented_from == "").to_numpy()]
-        made = []
-        for view in range(self.count if crop == "random" else 1):
-            key = [self.identity, crop, norm, positives if norm == "train" else "", view]
-            path = runs.RUNS / "features" / "views" / f"{runs.digest(key)}.npy"
+        path = self.path("crops", view).with_suffix(".npy")
+        with lock(path):
+            if not path.exists():
+                paths = self.run.paths(self.train.image)
+                files = features.ImageSet(paths, profile.image_size, "random")
+                see(self.backbone, files, view, path, self.device, profile.workers)
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+    def epochs(self, cell: dict, table: pd.DataFrame) -> list[dict]:
+        """What a backbone with batch norm in train mode sees, in the first epochs of a training.
+
+        `train`: features of the images of `table` as normalised with their batches; `test`: of the
+        test images, by the running statistics at the end of the epoch; `statistics`: these.
+        """
+        size, seed, crop = self.run.profile.image_size, cell["seed"], cell["crop"]
+        files = features.ImageSet(self.run.paths(table.image), size, crop, seed)
+        shuffle, found = torch.Generator().manual_seed(seed), []  # as `training.fit` draws it
+        for epoch in range(self.kept(cell)):
+            order = torch.randperm(len(table), generator=shuffle)
+            path = self.path("drifting", crop, cell["positives"], seed, epoch).with_suffix(".pt")
             with lock(path):
                 if not path.exists():
-                    see(backbone, files, rows, view, profile.batch_size, norm, path, self.device)
-                elif norm == "train":
-                    backbone.load_state_dict(networks.load_state(path.with_suffix(".pt")))
-            made.append(torch.from_numpy(np.load(path, mmap_mode="c")))
-        return made, backbone.eval()
+                    before = found[-1]["statistics"] if found else {}
+                    training.save_tensors(path, self.epoch(files, order, epoch, before))
+            found.append(torch.load(path, weights_only=True))
+        return found
+
+    def epoch(self, files: features.ImageSet, order: torch.Tensor, epoch: int, before: dict):
+        """One of `epochs`: the images in `order`, by a backbone with the statistics of `before`."""
+        backbone, profile = self.fresh()[0], self.run.profile
+        backbone.load_state_dict(before, strict=False)
+        backbone.train()
+        stream = files.batches(order.split(profile.batch_size), self.device, profile.workers, epoch)
+        with torch.inference_mode():
+            seen = torch.cat([backbone(batch).float().cpu() for batch in stream])
+        return {
+            "train": seen[order.argsort()].clone(),
+            "test": self.extract(self.test, backbone, keep=None, label=f"epoch {epoch + 1}"),
+            "statistics": {name: value.cpu() for name, value in backbone.named_buffers()},
+        }
 
 
 @torch.inference_mode()
-def see(backbone, files, rows, view: int, batch_size: int, norm: str, path: Path, device) -> None:
-    """Write what `backbone` gives for one view of the images, in batches as training draws them.
-
-    With batch norm in train mode each image is normalised with its batch, and the running
-    statistics drift; the drifted backbone is kept beside the features.
-    """
-    backbone.train(norm == "train")
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(view))
-    groups = [rows[group] for group in order.split(batch_size if norm == "train" else 64)]
+def see(backbone, files: features.ImageSet, view: int, path: Path, device, workers: int) -> None:
+    """Write what a backbone in evaluation mode gives for one view of the images, in their order."""
+    backbone.eval()
+    groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
     with runs.replacing(path) as partial:
         target = None
-        for group, batch in zip(groups, files.batches(groups, device, epoch=view), strict=True):
+        for group, batch in zip(groups, files.batches(groups, device, workers, view), strict=True):
             values = backbone(batch).float().cpu().numpy()
             if target is None:
                 shape = (len(files), *values.shape[1:])
                 target = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
             target[group] = values
         target.flush()
-        if norm == "train":
-            training.save_tensors(path.with_suffix(".pt"), backbone.state_dict())
 
 
 def lock(path: Path) -> FileLock:

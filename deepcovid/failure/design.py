@@ -5,7 +5,7 @@ from itertools import product
 
 import pandas as pd
 
-from deepcovid.profiles import Profile
+from deepcovid.profiles import MODELS, Profile
 
 # what each factor of the ablation means in a profile's settings; the failure's level comes first
 LEVELS = {
@@ -23,7 +23,7 @@ LEVELS = {
     "batch_norm": {"train": {"batch_norm": "train"}, "eval": {"batch_norm": "eval"}},
     "weights": {"pretrained": {}, "random": {}},
 }
-FACTORS = ("optimiser", "positives", "classes", "crop")
+FACTORS = ("optimiser", "positives", "classes", "crop", "batch_norm")
 EPOCHS = (1, 2, 4, 7, 14, 24, 50, 100, 150)  # after which a training is looked at
 FAILED = {
     "weights": "pretrained",
@@ -31,9 +31,11 @@ FAILED = {
     "positives": "originals",
     "classes": "unweighted",
     "crop": "random",
-    "batch_norm": "eval",
+    "batch_norm": "train",
     "epochs": 24,
 }
+PAPER = {"optimiser": "Adam", "positives": "augmented", "crop": "none", "batch_norm": "eval"}
+EARLY = 4  # epochs of the short trainings that are repeated over ten seeds
 CELL = ("backbone", *FAILED, "seed")
 
 
@@ -54,32 +56,50 @@ def factorial(levels: dict[str, tuple], seeds, **fixed) -> list[dict]:
     ]
 
 
-def plan(backbones=("squeezenet", "resnet50"), seeds=(0, 1, 2)) -> list[dict]:
-    """The cells of the committed ablation, the important ones first.
+def plan(backbones=("resnet18", "resnet50", "squeezenet"), seeds=(0, 1, 2)) -> list[dict]:
+    """The cells of the ablation with the given networks, the important ones first.
 
-    ResNet-50, whose head is cheap to train: optimiser x positives x class weights x crop, the same
-    on a random backbone without crops, the schedule alone, 150 epochs, and batch norm in train
-    mode. SqueezeNet: one change of the failed recipe at a time, then the factorial. Both: the failed
-    recipe's first epoch for ten seeds.
+    ResNet18, the network of the failed attempt: all combinations of the factors; the failed recipe's
+    first epochs for ten seeds; 150 epochs under each optimiser. The others are witnesses: SqueezeNet,
+    whose head is the most expensive and which has no batch norm, by one change of the failed recipe
+    at a time, then by all; those with batch norm on whole images, pretrained and not.
     """
-    both = ("SGD, steps", "Adam")
-    two = {name: tuple(LEVELS[name]) for name in ("positives", "classes")}
-    three = {"optimiser": tuple(LEVELS["optimiser"])}
-    crops = {"crop": ("none", "random")}
+    full = {factor: tuple(LEVELS[factor]) for factor in FACTORS}
+    three = {"optimiser": full["optimiser"]}
     found = []
-    if "resnet50" in backbones:
-        whole = {"backbone": "resnet50", "crop": "none"}
-        found += factorial(three | two | {"weights": tuple(LEVELS["weights"])}, seeds, **whole)
-        found += factorial(three, seeds, **whole, epochs=150)
-        found += factorial({"optimiser": both}, seeds, **whole, batch_norm="train")
-        found += factorial({"optimiser": both, **two}, seeds, backbone="resnet50")
-        found += factorial({"optimiser": ("SGD, constant",)}, seeds, backbone="resnet50")
-        found += factorial({}, range(10), backbone="resnet50", epochs=1)
-    if "squeezenet" in backbones:
-        found += factorial({}, range(10), backbone="squeezenet", epochs=1)
-        full = factorial({**three, **two, **crops}, seeds, backbone="squeezenet")
-        found += sorted(full, key=lambda c: sum(c[k] != FAILED[k] for k in FACTORS) > 1)
+    for name in sorted(backbones, key=MODELS.index):
+        still = {"backbone": name, "batch_norm": "eval"}
+        whole = still | {"crop": "none"}
+        if name == "resnet18":
+            found += factorial(full, seeds, backbone=name)
+            found += factorial({}, range(10), backbone=name, epochs=EARLY)
+            found += factorial(three, seeds, backbone=name, epochs=150)
+        elif name == "squeezenet":
+            found += factorial({}, range(10), **still, epochs=1)
+            every = factorial({k: full[k] for k in FACTORS if k not in still}, seeds, **still)
+            base = FAILED | still
+            found += sorted(every, key=lambda c: sum(c[k] != base[k] for k in FACTORS) > 1)
+        else:
+            simple = {k: full[k] for k in FACTORS if k not in whole}
+            found += factorial(simple | {"weights": tuple(LEVELS["weights"])}, seeds, **whole)
+            found += factorial(three, seeds, **whole, epochs=150)
+            both = {"optimiser": ("SGD, steps", "Adam")}
+            found += factorial(both, seeds, **whole | {"batch_norm": "train"})
     return found
+
+
+def part_of(cells: list[dict], part: int, parts: int) -> list[dict]:
+    """The cells of one of several parts, from 1 to `parts`.
+
+    Trainings that go through the same epochs of a backbone stay together, and the parts get as many
+    of its expensive epochs, those with batch norm in train mode, as one another.
+    """
+    shared = ("backbone", "weights", "batch_norm", "crop", "positives", "seed")
+    groups = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell[key] for key in shared), []).append(cell)
+    order = sorted(groups, key=lambda group: group[2] != "train")
+    return [cell for group in order[part - 1 :: parts] for cell in groups[group]]
 
 
 def recipe(profile: Profile, cell: dict) -> Profile:
@@ -102,12 +122,15 @@ def story(profile: Profile, training: pd.DataFrame) -> dict[str, dict]:
         "augmented positives": {"positives": "augmented"},
         "class weights": {"classes": "balanced"},
         "whole images": {"crop": "none"},
+        "batch norm as pretrained": {"batch_norm": "eval"},
         "constant rate": {"optimiser": "SGD, constant"},
         "Adam": {"optimiser": "Adam"},
-        "paper's recipe": {"optimiser": "Adam", "positives": "augmented", "crop": "none"},
+        "paper's recipe": PAPER,
     }
     if (training.augmented_from == "").all():
         changes = {k: v for k, v in changes.items() if v.get("positives") != "augmented"}
-        changes["Adam, whole images"] = {"optimiser": "Adam", "crop": "none"}
+        changes["paper's recipe, not augmented"] = PAPER | {"positives": "originals"}
+    if backbone == "squeezenet":  # it has no batch norm
+        del changes["batch norm as pretrained"]
     seed = profile.seeds[0]
     return {name: cell(backbone, seed, **change) for name, change in changes.items()}

@@ -1,5 +1,7 @@
 """What a table of the ablation says: effects of its factors, means over seeds, single changes."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 from statsmodels.formula.api import ols
@@ -24,7 +26,7 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
     in `LEVELS`), whatever the others; for a pair, half of how much the one's effect changes with
     the other. 95% intervals by least squares, the residual being the spread over seeds and what
     higher interactions leave. `share` of the outcome's variance, which adds up over a balanced
-    table (what is missing to 1 is the residual).
+    table (what is missing to 1 is the residual). An outcome that never changes has effects of 0.
     """
     factors = [f for f in factors if table[f].nunique() > 1]
     coded = pd.DataFrame({"outcome": table[outcome].to_numpy(dtype=float)})
@@ -36,9 +38,14 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
             raise runs.UserError(f"Effects need two levels; {factor} has {', '.join(levels)}.")
         coded[factor] = np.where(table[factor] == levels[1], 1.0, -1.0)
         change[factor] = f"{levels[0]} -> {levels[1]}"
+    if not factors:
+        raise runs.UserError("Effects need two levels of a factor; no factor varies.")
+    if coded.outcome.nunique() == 1:  # least squares would explain the noise of its own rounding
+        terms = pd.Index([*factors, *map(" x ".join, combinations(factors, 2))], name="term")
+        none = {"effect": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "share": 0.0}
+        return pd.DataFrame({"change": [change.get(term, "") for term in terms]} | none, terms)
     fit = ols(f"outcome ~ ({' + '.join(factors)}) ** 2", coded).fit()
     squares = anova_lm(fit).sum_sq
-    total = squares.sum()
     interval = fit.conf_int()
     rows = []
     for term in fit.params.index.drop("Intercept"):
@@ -51,7 +58,7 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
                 "low": 2 * interval.loc[term, 0],
                 "high": 2 * interval.loc[term, 1],
                 "p": fit.pvalues[term],
-                "share": squares[term] / total if total else 0.0,
+                "share": squares[term] / squares.sum(),
             }
         )
     found = pd.DataFrame(rows).set_index("term")
@@ -74,6 +81,7 @@ def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
 
     `fixed` says which rows to compare (backbone, `after`, selection) and the settings of the
     failed recipe that differ from `FAILED`. Means over trainings; `least` and `most` sensitivity.
+    What was not trained has no row.
     """
     part = at(table, **{k: v for k, v in fixed.items() if k in table and k not in LEVELS})
     base = {k: v for k, v in (FAILED | fixed).items() if k in LEVELS}
@@ -88,10 +96,36 @@ def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
             span = {"least": cells.sensitivity.min(), "most": cells.sensitivity.max()}
             means = cells[list(MEASURES)].mean()
             rows.append({"change": name, "trainings": len(cells), **means, **span})
-    return pd.DataFrame(rows).set_index("change")
+    columns = ["change", "trainings", *MEASURES, "least", "most"]
+    return pd.DataFrame(rows, columns=columns).set_index("change")
 
 
 def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of those seeds for which as many cells are there as for any: a balanced table."""
-    cells = table.groupby("seed").seed.transform("size")
-    return table[cells == cells.max()]
+    """The rows of those seeds that lack no cell which another seed has: a balanced table.
+
+    UserError where every seed lacks one.
+    """
+    settings = [*FAILED, "backbone", "after", "selection"]
+    settings = [name for name in settings if name in table]
+    cells = {
+        seed: set(part[settings].itertuples(index=False, name=None))
+        for seed, part in table.groupby("seed")
+    }
+    every = set().union(*cells.values())
+    whole = [seed for seed, found in cells.items() if found == every]
+    if not whole and cells:
+        lacking = "; ".join(f"seed {seed} {len(every - has)}" for seed, has in cells.items())
+        raise runs.UserError(
+            f"No seed has all {len(every)} cells of the factorial; missing are: {lacking}."
+        )
+    return table[table.seed.isin(whole)]
+
+
+def there(planned: list[dict], table: pd.DataFrame) -> pd.DataFrame:
+    """How many of the planned trainings a table of the ablation holds, by backbone and kind."""
+    names = ["backbone", "weights", "crop", "batch_norm", "epochs"]
+    cells = pd.DataFrame(planned)
+    known = table[list(cells)].drop_duplicates()
+    found = cells.merge(known.assign(there=1), how="left", on=list(cells)).fillna({"there": 0})
+    groups = found.groupby(names, sort=False)
+    return groups.agg(planned=("seed", "size"), there=("there", "sum")).astype(int)

@@ -13,12 +13,12 @@ from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, interval
 ORANGE = "#E69F00"
 
 
-def legend_above(figure: Figure, axis, columns: int) -> None:
+def one_legend(figure: Figure, axis, columns: int, place: str = "outside upper center") -> None:
     """One legend for all panels, in place of an axis' own."""
     handles, labels = axis.get_legend_handles_labels()
     if axis.get_legend():
         axis.get_legend().remove()
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=8)
+    figure.legend(handles, labels, loc=place, ncols=columns, fontsize=8)
 
 
 def rate_budgets(budgets: dict[str, pd.DataFrame]) -> Figure:
@@ -40,7 +40,7 @@ def rate_budgets(budgets: dict[str, pd.DataFrame]) -> Figure:
     left.set_ylabel("in units of the first")
     right.set(yscale="log", title="sum of all rates so far", ylabel="")
     right.set_ylim(top=2.5 * ends["sum"].max())
-    legend_above(figure, left, 3)
+    one_legend(figure, left, 3)
     return figure
 
 
@@ -152,7 +152,7 @@ def over_epochs(table: pd.DataFrame) -> Figure:
         axis.set(xscale="log", xlabel="epochs trained")
     axes[0].set(ylabel="sensitivity at 0.5", ylim=(-0.03, 1))
     axes[1].set_ylabel("ROC AUC")
-    legend_above(figure, axes[0], 3)
+    one_legend(figure, axes[0], 3)
     return figure
 
 
@@ -172,7 +172,7 @@ def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figu
     axis.invert_yaxis()
     axis.axvline(0.5, **REFERENCE)
     axis.set_xlabel(f"ROC AUC; the band is the reported {target} +- {window}")
-    legend_above(figure, axis, 2)
+    one_legend(figure, axis, 2)
     return figure
 
 
@@ -197,5 +197,23 @@ def selection(histories: dict[str, pd.DataFrame], reported: float | None = None)
         axis.set(xlabel="epoch", title=name, ylabel="on the test images")
     for axis in axes[1:]:
         axis.get_legend().remove()
-    legend_above(figure, axes[0], 3)
+    one_legend(figure, axes[0], 3)
+    return figure
+
+
+def drift(table: pd.DataFrame) -> Figure:
+    """Distance of batch norm's running means from where they were pretrained, and from where they
+    are after one epoch, over the batches; `table` is of `drift.run`. A colour is a stage of layers."""
+    table = table.assign(stage=table.layer.str.split(".").str[0])
+    figure, axes = new(2, size=(4.4, 3.2), sharey=True)
+    for axis, column in zip(axes, ("shift", "from_epoch_1"), strict=True):
+        sns.lineplot(
+            table, x="batches", y=column, hue="stage", style="crop", errorbar=None, markers=True,
+            legend=column == "shift", ax=axis,
+        )  # fmt: skip
+        axis.set_xscale("symlog")
+    axes[0].set(title="from the pretrained statistics", xlabel="batches seen")
+    axes[0].set_ylabel("mean shift of the means,\nin pretrained standard deviations")
+    axes[1].set(title="from those after one epoch", xlabel="batches seen")
+    one_legend(figure, axes[0], 1, "outside right center")
     return figure

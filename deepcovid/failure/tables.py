@@ -1,5 +1,6 @@
 """What a reader of the failure sees: tables, and the sentence of the answer."""
 
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ from deepcovid import runs
 from deepcovid.failure.arithmetic import REPORTED, verdict
 from deepcovid.failure.design import FAILED
 from deepcovid.failure.effects import at
-from deepcovid.metrics import evaluation
+from deepcovid.metrics.tables import scores_of, tables_of
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -18,11 +19,40 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return found.astype(dict.fromkeys(("tp", "fn", "fp", "tn"), int))
 
 
+def real_runs(folders: dict[str, Path], seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Test scores of published runs by what they are: recipe, network, seed, epochs trained."""
+    found = {}
+    for name, folder in folders.items():
+        histories = tables_of(folder, "history.csv")
+        for (model, k), table in scores_of(folder).items():
+            if k == seed:
+                title = f"{name}: {model}, seed {k}, {histories[model, k].epoch.max()} epochs"
+                found[title] = table[table.split == "test"]
+    return found
+
+
+def coverage(there: pd.DataFrame) -> str:
+    """In words, how many of the planned trainings are there; `there` is of `effects.there`."""
+    lacking = there[there.there < there.planned]
+    told = "; ".join(
+        f"{backbone} ({weights}, crop {crop}, batch norm {norm}, {epochs} epochs) {row.there} of "
+        f"{row.planned}"
+        for (backbone, weights, crop, norm, epochs), row in lacking.iterrows()
+    )
+    return f"{there.there.sum()} of {there.planned.sum()} planned trainings are there" + (
+        f". Not complete: {told}." if told else "."
+    )
+
+
+def not_there(what: str) -> str:
+    return f"*{what}: not among the committed results yet.*"
+
+
 def searched(search: pd.DataFrame, first: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
     """Candidates for the reported AUC, a row each: mean over seeds, lowest and highest.
 
-    `search` is of `auc_search` (empty where it was not run), `first` the ablation's one-epoch rows,
-    `real` the `metrics.csv` of real runs whose epoch was selected by accuracy on test.
+    `search` is of `auc_search` (empty where it was not run), `first` the ablation's rows after one
+    epoch, `real` the `metrics.csv` of real runs whose epoch was selected by accuracy on test.
     """
     real = real.dropna(subset="auc")
     tables = [
@@ -41,66 +71,103 @@ def searched(search: pd.DataFrame, first: pd.DataFrame, real: pd.DataFrame) -> p
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def answer(verdicts, effects, both, first, histories, null: float) -> str:
+def explaining(found: pd.DataFrame, target: float, window: float = 0.02) -> str:
+    """Which candidates of `searched` answer Non-COVID to all and have the reported AUC, in words."""
+    all_non = found[(found.sensitivity == 0) & (found.specificity == 1)]
+    inside = all_non[(all_non.auc - target).abs() <= window]
+    touching = all_non[(all_non.low <= target + window) & (all_non.high >= target - window)]
+    touching = touching.drop(inside.index)
+    return (
+        f"Of {len(found)} candidates {len(all_non)} answer Non-COVID to all. Of these lie in the band: "
+        f"{'; '.join(inside.index) or 'none'}. With some seeds in or on both sides of it: "
+        f"{'; '.join(touching.index) or 'none'}."
+    )
+
+
+def by_change(part: pd.DataFrame) -> str:
+    """The failed recipe and the single change that finds most, of `effects.mendings`."""
+    best = part.drop("the failed recipe").sensitivity.idxmax()
+    return (
+        f"{part.sensitivity['the failed recipe']:.0%} -> {part.sensitivity[best]:.0%} of COVID-19 "
+        f"images found by *{best}*, at a specificity of {part.specificity[best]:.1%}"
+    )
+
+
+def main_effects(table: pd.DataFrame) -> str:
+    """The main effects of `effects.effects` on sensitivity, in words."""
+    return "; ".join(
+        f"{factor} ({row.change}) {100 * row.effect:+.0f} points "
+        f"({100 * row.low:.0f} to {100 * row.high:.0f}), {row['share']:.0%} of the variance"
+        for factor, row in table[table.change != ""].iterrows()
+    )
+
+
+def answer(verdicts, effects, mended, first, histories, null: float) -> str:
     """The study's first finding in Markdown, its numbers from the tables of notebook 06.
 
-    `histories` are the epochs on test of real runs by name; accuracy selects the first highest.
+    `effects` (of `effects.effects`) and `mended` (of `effects.mendings`) by network; `first` are the
+    ablation's rows after one epoch; `histories` the epochs on test of real runs by name, of which
+    accuracy selects the first highest.
     """
     chosen = {name: table.loc[table.accuracy.idxmax()] for name, table in histories.items()}
     kept = "; ".join(f"{k} epoch {row.epoch:.0f}, AUC {row.auc:.3f}" for k, row in chosen.items())
-    told = ""
-    for model, table in effects.items():
-        told += f"\n\n*{model}*: " + "; ".join(
-            f"{factor} ({row.change}) {100 * row.effect:+.0f} points "
-            f"({100 * row.low:.0f} to {100 * row.high:.0f}), {row['share']:.0%} of the variance"
-            for factor, row in table[table.change != ""].iterrows()
-        )
-    mended = []
-    for model, part in both.groupby(level=0, sort=False):
-        part = part.droplevel(0)
-        best = part.drop("the failed recipe").sensitivity.idxmax()
-        mended.append(
-            f"{model}: {part.sensitivity['the failed recipe']:.0%} -> {part.sensitivity[best]:.0%} "
-            f"of COVID-19 images found by *{best}*"
-        )
-    ten = first.groupby("backbone").auc.agg(["mean", "min", "max"])
-    spread = "; ".join(
-        f"{k} {r['mean']:.3f} ({r['min']:.3f} to {r['max']:.3f})" for k, r in ten.iterrows()
+    causes = "".join(f"\n\n*{model}*: {main_effects(table)}" for model, table in effects.items())
+    ten = "; ".join(
+        f"{name} {auc.mean():.3f} ({auc.min():.3f} to {auc.max():.3f}), "
+        f"{((auc - REPORTED['auc']).abs() <= 0.02).sum()} of {len(auc)} seeds within 0.02 of it"
+        for name, auc in first.groupby("backbone").auc
     )
-    near = int(((first.auc - REPORTED["auc"]).abs() <= 0.02).sum())
+    changes = "; ".join(f"{model}: {by_change(part)}" for model, part in mended.items())
     demo = verdicts.iloc[[0, -1]]
     return (
         f"**{null:.2%}** is the accuracy of answering Non-COVID to every test image. "
-        f"What makes the failure, by how many more COVID-19 images are found:{told}.\n\n"
-        f"The AUC of about 0.7 is that of an early epoch. Accuracy on test selects, of the real runs: "
-        f"{kept} (reported: {REPORTED['auc']}). Where every epoch answers Non-COVID, all tie and the "
-        f"first is kept; one COVID-19 image found moves the choice to a later, better one. "
-        f"The failed recipe's first epoch has {spread} over seeds, {near} of "
-        f"{len(first)} within 0.02 of the reported AUC.\n\n"
-        f"One change mends it: {'; '.join(mended)}. On this run's images: {demo.tp.iloc[0]} "
-        f"COVID-19 images found by the failed recipe, {demo.tp.iloc[1]} by the mended one. "
+        f"What makes the failure, by how many more COVID-19 images are found:{causes}.\n\n"
+        f"The reported AUC is {REPORTED['auc']}. While every epoch answers Non-COVID to all, "
+        f"accuracy ties and the first epoch is kept. Accuracy on test selects, of the real runs: "
+        f"{kept}. The failed recipe's first epoch has {ten}.\n\n"
+        f"The one change that brings most: {changes}. On this run's images: {demo.tp.iloc[0]} "
+        f"COVID-19 images found by the failed recipe, {demo.tp.iloc[1]} by the paper's. "
         f"{runs.NOTICE}"
     )
 
 
 def fresh_or_pooled(table: pd.DataFrame, folders: dict[str, Path]) -> pd.DataFrame:
-    """Real runs, whose crops are fresh in every epoch, beside the cells with pooled crops.
+    """Real runs, with new crops in every epoch, beside the ablation's trainings with kept ones.
 
+    A row per recipe, model, seed and epoch, with the AUC and the accuracy on test after it.
     `folders` are the published runs of `failed` and `released`; those that are not there are left
-    out. Both after 24 epochs by their own selection, test accuracy.
+    out, and so are epochs and seeds that one of the two lacks, and other test images.
+    """
+    found = []
+    for recipe, folder in folders.items():
+        positives, scores = "originals" if recipe == "failed" else "augmented", scores_of(folder)
+        for (model, seed), history in tables_of(folder, "history.csv").items():
+            norm = "eval" if model == "squeezenet" else "train"  # SqueezeNet has none
+            cell = FAILED | {"positives": positives, "batch_norm": norm}
+            kept = at(table, **cell, backbone=model, seed=seed, selection="last")
+            covid = scores[model, seed].query("split == 'test'").label.sum()
+            kept = kept[kept.tp + kept.fn == covid]
+            fresh = history[history.phase == "test"]
+            both = fresh.merge(kept, left_on="epoch", right_on="after", suffixes=("", " kept"))
+            found.append(both.assign(recipe=recipe, model=model, seed=seed))
+    columns = ["auc", "auc kept", "accuracy", "accuracy kept", "views"]
+    if not any(map(len, found)):
+        return pd.DataFrame(columns=columns)
+    return pd.concat(found).set_index(["recipe", "model", "seed", "epoch"])[columns]
+
+
+def nearness(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Of `fresh_or_pooled`: how far kept crops are from new ones, and one seed from another.
+
+    Mean absolute differences of the AUC over epochs, and over seeds or pairs of seeds.
     """
     rows = {}
-    for name, folder in folders.items():
-        cell = FAILED | {"positives": "originals" if name == "failed" else "augmented"}
-        for path in sorted(folder.glob("*/seed*/scores.csv")):
-            scores = evaluation.read_scores(path)
-            test, backbone = scores[scores.split == "test"], path.parts[-3]
-            pooled = at(table, **cell, backbone=backbone, after=24, selection="test_accuracy")
-            shown = ["auc", "sensitivity", "specificity", "mean_score_covid", "mean_score_non"]
-            fresh = verdict(test.label, test.score)
-            rows[name, backbone, f"fresh, {path.parts[-2]}"] = {k: fresh[k] for k in shown}
-            for row in pooled.to_dict("records"):
-                key = name, backbone, f"{row['views']} views, seed{row['seed']}"
-                rows[key] = {k: row[k] for k in shown}
-    names = ["recipe", "model", "crops"]
-    return pd.DataFrame(rows).T.rename_axis(names) if rows else pd.DataFrame(columns=names)
+    for name, part in pairs.groupby(["recipe", "model"], sort=False):
+        wide = part.auc.unstack("seed")
+        others = [(wide[a] - wide[b]).abs().mean() for a, b in combinations(wide, 2)]
+        rows[name] = {
+            "kept against new": (part["auc kept"] - part.auc).abs().mean(),
+            "seed against seed": sum(others) / len(others) if others else float("nan"),
+        }
+    names = ["recipe", "model"]
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(names)

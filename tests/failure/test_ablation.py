@@ -8,6 +8,7 @@ import pytest
 from conftest import changed, user_error
 
 from deepcovid import runs
+from deepcovid.data import manifest
 from deepcovid.failure import ablation, arithmetic, bench, design, effects, tables
 from deepcovid.models import networks, training
 from deepcovid.models.opened import Run
@@ -64,20 +65,62 @@ def test_processes_share_the_cells_between_them(tmp_path):
     assert sorted(seeds) == list(range(20))
 
 
-def test_a_cell_is_the_training_that_its_profile_says(run):
-    """A cell on whole images ends in the scores that training and scoring end in."""
-    chosen = cell(optimiser="Adam", positives="augmented", crop="none")
+def slow(folder):
+    def train(chosen):
+        (folder / "started").touch()
+        time.sleep(0.5)
+        return {"by": "another"}
+
+    ablation.run_cells(folder, numbered(1), runs.digest, train)
+
+
+def test_a_cell_that_another_process_trains_is_waited_for(tmp_path, capsys):
+    """None goes missing: the call gives all of its cells."""
+    process = multiprocessing.get_context("fork").Process(target=slow, args=(tmp_path,))
+    process.start()
+    while not (tmp_path / "started").exists():
+        time.sleep(0.01)
+    found = ablation.run_cells(tmp_path, numbered(2), runs.digest, lambda chosen: {"cell": chosen})
+    process.join()
+    assert len(found) == 2 and all(path.exists() for path in found)
+    assert "Waiting for 1 training" in capsys.readouterr().out
+    assert runs.read_json(found[0]) == {"by": "another"}
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"optimiser": "Adam", "positives": "augmented", "crop": "none", "batch_norm": "eval"},
+        {"positives": "augmented", "batch_norm": "eval"},
+        {"seed": 1},
+        {"seed": 1, "crop": "none", "positives": "augmented", "classes": "balanced"},
+    ],
+)
+def test_a_cell_is_the_training_that_its_profile_says(run, levels):
+    """It ends in the scores that training and scoring end in, with drifting batch norm too."""
+    chosen = cell(**levels)
     result = ablation.train_cell(bench.Bench(run, "resnet18", "pretrained"), chosen)
     recipe = design.recipe(run.profile, chosen)
-    model, _ = networks.build("resnet18", "random", 0)
-    phases = {"train": run.training, "test": run.originals("test")}
-    inputs = training.gather(Run(recipe), model, phases, 0)
-    training.fit(recipe, model, inputs, 0)
+    model, _ = networks.build("resnet18", "random", chosen["seed"])
+    model.backbone, _ = bench.Bench(run, "resnet18", "pretrained").fresh()
+    table = run.training if "positives" in levels else manifest.originals(run.training)
+    phases = {"train": table, "test": run.originals("test")}
+    inputs = training.gather(Run(recipe), model, phases, chosen["seed"])
+    training.fit(recipe, model, inputs, chosen["seed"])
     score = training.predict(model, inputs["test"]).softmax(1)[:, 1]
-    assert np.allclose(result["score"], score, atol=1e-5)
+    np.testing.assert_allclose(result["score"], score, atol=1e-5)
     last = [row for row in result["rows"] if row["selection"] == "last"][-1]
     expected = arithmetic.verdict(phases["test"].label, score.numpy())
     assert last["after"] == 2 and last["auc"] == pytest.approx(expected["auc"])
+
+
+def test_a_cells_file_holds_the_scores_that_its_rows_were_made_of(run):
+    """Unrounded: an AUC made of them is the one in the rows."""
+    found = ablation.train_cell(bench.Bench(run, "resnet18", "pretrained"), cell(crop="none"))
+    last = [row for row in found["rows"] if row["selection"] == "last"][-1]
+    again = arithmetic.verdict(found["label"], found["score"])
+    assert again["auc"] == last["auc"] and again["tp"] == last["tp"]
+    assert any(round(value, 5) != value for value in found["score"])
 
 
 def test_the_best_epoch_is_the_first_of_highest_accuracy():
@@ -103,6 +146,21 @@ def test_a_failure_and_its_mending_from_images_to_table(run, monkeypatch):
     shown = tables.verdicts(found)
     last = effects.at(table, after=2, selection="last", optimiser="Adam")
     assert shown.auc["mended"] == pytest.approx(last.auc.item(), abs=1e-3)
+
+
+def test_cells_of_other_images_in_the_same_folder_are_refused(run):
+    ablation.ablate(run, [cell(crop="none", batch_norm="eval")])
+    fewer = run.training.iloc[1:]
+    fewer.to_csv(run.folder / "training.csv", index=False)
+    ablation.ablate(Run(run.profile), [cell(crop="none", batch_norm="eval", seed=1)])
+    with user_error("different images"):
+        ablation.collect(run.folder / "cells")
+
+
+def test_what_a_killed_process_left_does_not_stop_the_table(run):
+    ablation.ablate(run, [cell(crop="none", batch_norm="eval")])
+    (run.folder / "cells" / ".part-abc.json").write_text("")
+    assert ablation.collect(run.folder / "cells").digest.nunique() == 1
 
 
 def test_a_cell_of_other_settings_in_the_same_folder_is_refused(run):

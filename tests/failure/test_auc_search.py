@@ -1,10 +1,13 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from conftest import changed, draw
 
-from deepcovid.failure import auc_search, design
+from deepcovid.failure import auc_search
 from deepcovid.failure.bench import Bench
+from deepcovid.models import features
 
 
 def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
@@ -12,6 +15,9 @@ def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
     for i in range(4):
         draw(other / "covid" / f"a{i}.png", 700 + i, 70)
         draw(other / "non" / f"b{i}.png", 800 + i)
+    shared = run.paths(run.manifest.image[run.manifest.label == 1])[0]
+    shutil.copy(shared, other / "covid" / "z.png")  # known, so no test image
+    (other / "covid" / "Thumbs.db").write_text("no image")
     given = changed(run, models=("resnet18",), weights="random", epochs=3, external=str(other))
     found = auc_search.auc_search(given, "resnet18", ("resnet18",), (0,), negatives=5)
     rows = found.set_index("candidate")
@@ -23,7 +29,7 @@ def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
     assert rows.images["test images: not normalised"] == 8 + 5
     # an image that is read as in training is scored as in training
     bench = Bench(given, "resnet18", "pretrained")
-    cell = design.cell("resnet18", crop="none", epochs=3)
+    cell = auc_search.CELL | {"epochs": 3}
     scores, _, head = auc_search.trained_head(bench, cell, 0)
     paths = given.paths(bench.test.image)
     again = auc_search.read_otherwise(bench, {0: head}, paths, auc_search.normalise)[0]
@@ -40,3 +46,19 @@ def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
     assert torch.allclose(
         auc_search.READINGS["negative (white lungs)"](grey), auc_search.normalise(3 * grey)
     )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_heads_are_where_the_features_are(run):
+    given = changed(run, models=("resnet18",), weights="random", epochs=2, device="cuda")
+    found = auc_search.auc_search(given, "resnet18", ("resnet18",), (0,), negatives=5)
+    assert found.auc.between(0, 1).all()
+
+
+def test_each_head_of_the_search_goes_to_the_runs_device(run, monkeypatch):
+    moved = []
+    move = features.to_device
+    monkeypatch.setattr(features, "to_device", lambda m, d: moved.append((m, d)) or move(m, d))
+    bench = Bench(run, "resnet18", "random")
+    model = bench.model(0)
+    assert (model, bench.device) in moved

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from conftest import changed
 
@@ -25,10 +26,11 @@ def test_a_digest_stands_for_settings_images_and_first_weights(run):
     assert again.digest(cell("resnet18")) == made.digest(cell("resnet18"))
 
 
-def test_views_are_random_crops_that_epochs_go_through_in_turn(run):
+def test_random_crops_are_views_that_epochs_go_through_in_turn(run):
+    crops = {"batch_norm": "eval", "epochs": 3}
     made = bench.Bench(run, "resnet18", "pretrained", views=2)
-    originals = made.inputs(cell("resnet18"))["train"]
-    augmented = made.inputs(cell("resnet18", positives="augmented"))["train"]
+    originals = made.inputs(cell("resnet18", **crops))["train"]
+    augmented = made.inputs(cell("resnet18", positives="augmented", **crops))["train"]
     assert len(originals.label) < len(augmented.label)
     assert augmented.label.sum() == 2 * originals.label.sum()
     group = [torch.arange(4)]
@@ -36,8 +38,8 @@ def test_views_are_random_crops_that_epochs_go_through_in_turn(run):
     assert torch.equal(first, third) and not torch.equal(first, second)
     files = list((runs.RUNS / "features" / "views").glob("*.npy"))
     assert len(files) == 2
-    again = bench.Bench(run, "resnet18", "pretrained", views=2).inputs(cell("resnet18"))["train"]
-    assert torch.equal(next(again.batches(group, 1)), second)
+    again = bench.Bench(run, "resnet18", "pretrained", views=2).inputs(cell("resnet18", **crops))
+    assert torch.equal(next(again["train"].batches(group, 1)), second)
     assert len(list((runs.RUNS / "features" / "views").glob("*.npy"))) == 2
 
 
@@ -53,6 +55,46 @@ def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
     assert not torch.equal(still["test"].cached, drifted["test"].cached)
     squeezenet = bench.Bench(run, "squeezenet", "pretrained", views=1)
     still, same = (
-        squeezenet.inputs(cell("resnet18", crop="none", batch_norm=n)) for n in ("eval", "train")
+        squeezenet.inputs(cell("squeezenet", crop="none", batch_norm=n)) for n in ("eval", "train")
     )
     assert torch.equal(still["test"].cached, same["test"].cached)
+
+
+def test_a_drifting_backbones_test_features_belong_to_crop_seed_and_epoch(run):
+    """Not only to batch norm and positives: the statistics are those of what was seen."""
+    made = bench.Bench(run, "resnet18", "pretrained", views=2)
+    group = [torch.arange(4)]
+    seen = {}
+    for crop, seed in (("random", 0), ("none", 0), ("none", 1)):
+        found = made.inputs(cell("resnet18", seed, crop=crop, epochs=3))
+        for epoch in range(3):
+            next(found["train"].batches(group, epoch))
+            seen[crop, seed, epoch] = next(found["test"].batches(group))
+    assert torch.equal(seen["none", 0, 0], seen["none", 0, 2])  # two epochs are kept
+    keys = [key for key in seen if key[2] < 2]
+    assert not any(torch.equal(seen[a], seen[b]) for a in keys for b in keys if a < b)
+
+
+@pytest.mark.parametrize("norm", ["train", "eval"])
+def test_a_last_batch_of_one_image_is_seen_too(run, norm):
+    """Of n images and batches of n - 1."""
+    n = len(run.training)
+    made = bench.Bench(changed(run, batch_size=n - 1), "resnet18", "pretrained", views=1)
+    found = made.inputs(cell("resnet18", positives="augmented", batch_norm=norm, epochs=1))["train"]
+    assert next(found.batches([torch.arange(n)])).isfinite().all()
+
+
+def test_epochs_of_a_drifting_backbone_go_on_where_they_were_stopped(run):
+    one, two = (cell("resnet18", epochs=epochs) for epochs in (1, 2))
+    made = bench.Bench(run, "resnet18", "pretrained")
+    made.inputs(one)
+    folder = runs.RUNS / "features" / "views"
+    first = {path: path.stat().st_mtime_ns for path in folder.glob("*.pt")}
+    second = made.inputs(two)["test"].views[1]
+    assert len(first) == 1 and len(list(folder.glob("*.pt"))) == 2
+    assert all(path.stat().st_mtime_ns == then for path, then in first.items())
+    for path in folder.glob("*.pt"):
+        path.unlink()
+    assert torch.equal(
+        bench.Bench(run, "resnet18", "pretrained").inputs(two)["test"].views[1], second
+    )

@@ -1,12 +1,14 @@
 import dataclasses
 import json
 
+import pytest
 from conftest import changed
 
 from deepcovid import profiles
 from deepcovid.data import augmentation
 from deepcovid.failure import design
-from deepcovid.failure.design import LEVELS, cell
+from deepcovid.failure.design import FACTORS, LEVELS, cell
+from deepcovid.profiles import MODELS
 
 
 def test_a_factorial_has_every_combination_once_and_whole_replicates_first():
@@ -18,11 +20,40 @@ def test_a_factorial_has_every_combination_once_and_whole_replicates_first():
 
 
 def test_the_plan_names_no_cell_twice_and_knows_every_level():
-    cells = design.plan()
+    cells = design.plan(MODELS)
     assert len({json.dumps(c) for c in cells}) == len(cells)
     assert all(c[factor] in levels for c in cells for factor, levels in LEVELS.items())
     ours = [c for c in cells if c["seed"] == 0 and c["backbone"] == "squeezenet"]
     assert sum(c["epochs"] == 24 for c in ours) == 24
+
+
+def test_the_attempts_own_network_comes_first_with_every_combination():
+    cells = design.plan(("squeezenet", "resnet18"), (0, 1, 2))
+    whole = cells[: 3 * 2**4 * 3]
+    assert {c["backbone"] for c in whole} == {"resnet18"} and {c["epochs"] for c in whole} == {24}
+    seen = {tuple(c[factor] for factor in FACTORS) for c in whole}
+    assert len(seen) == 3 * 2**4
+    assert cell("resnet18") in whole  # the failed recipe, batch norm in train mode
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_any_of_the_four_networks_may_be_planned(name):
+    cells = design.plan((name,), (0,))
+    assert cells and {c["backbone"] for c in cells} == {name}
+    assert {c["optimiser"] for c in cells} == set(LEVELS["optimiser"])
+
+
+def test_parts_hold_each_cell_once_and_what_shares_a_backbones_epochs_together():
+    cells = design.plan()
+    parts = [design.part_of(cells, k, 8) for k in range(1, 9)]
+    assert sorted(json.dumps(c) for part in parts for c in part) == sorted(map(json.dumps, cells))
+    drifting = [
+        {(c["backbone"], c["crop"], c["positives"], c["seed"])
+         for c in part if c["batch_norm"] == "train"}
+        for part in parts
+    ]  # fmt: skip
+    assert not set.intersection(*drifting[:2])
+    assert max(map(len, drifting)) - min(map(len, drifting)) <= 1
 
 
 def test_levels_mean_what_the_profiles_say():
@@ -30,7 +61,7 @@ def test_levels_mean_what_the_profiles_say():
     recipe = design.recipe(failed, cell("resnet18", batch_norm="train", epochs=150))
     assert dataclasses.replace(recipe, selection="test_accuracy") == failed
     paper = profiles.load("paper")
-    levels = {"optimiser": "Adam", "crop": "none", "batch_norm": "eval", "epochs": 100}
+    levels = design.PAPER | {"epochs": 100}
     assert (
         design.recipe(failed, cell("resnet18", **levels)).settings()
         | {
@@ -50,3 +81,6 @@ def test_a_story_without_augmented_positives_leaves_them_out(run):
     cells = design.story(fewer.profile, fewer.training)
     assert cells["failed recipe"]["positives"] == "originals"
     assert all(c["positives"] == "originals" for c in cells.values())
+    assert "batch norm as pretrained" not in cells  # SqueezeNet has none
+    other = changed(fewer, models=("squeezenet", "resnet18"))
+    assert "batch norm as pretrained" in design.story(other.profile, other.training)

@@ -54,6 +54,15 @@ def test_effects_refuse_a_factor_of_three_levels():
         effects.effects(table)
 
 
+def test_an_outcome_that_never_changes_has_no_effects():
+    table = made_up(0.01).assign(sensitivity=0.3)
+    found = effects.effects(table)
+    assert len(found) == 5 + 10 and (found[["effect", "low", "high", "share"]] == 0).all(axis=None)
+    assert found.change["crop"] == "random -> none" and found.change["positives x crop"] == ""
+    with user_error("no factor varies"):
+        effects.effects(table.head(1))
+
+
 def test_replicates_count_trainings_and_keep_the_order_of_levels():
     found = effects.replicates(made_up(0.02), ["optimiser", "crop"], ["sensitivity"])
     assert list(found.index) == [
@@ -62,7 +71,7 @@ def test_replicates_count_trainings_and_keep_the_order_of_levels():
         ("Adam", "random"),
         ("Adam", "none"),
     ]
-    assert set(found.trainings) == {16}
+    assert set(found.trainings) == {32}
     assert found.sensitivity["mean"]["Adam", "none"] == pytest.approx(0.85, abs=0.02)
 
 
@@ -76,8 +85,9 @@ def test_mendings_change_one_setting_at_a_time():
         "positives: augmented",
         "classes: balanced",
         "crop: none",
+        "batch_norm: eval",
     ]
-    assert list(found.sensitivity.round(3)) == [0.3, 0.7, 0.5, 0.3, 0.3]
+    assert list(found.sensitivity.round(3)) == [0.3, 0.7, 0.5, 0.3, 0.3, 0.3]
     one = table.seed == table.seed.min()
     table.loc[one, "sensitivity"] += 0.08
     again = effects.mendings(table, {"backbone": "made up", "after": 24, "selection": "last"})
@@ -90,3 +100,22 @@ def test_an_unfinished_replicate_is_left_out_of_a_factorial():
     assert effects.whole_replicates(table).equals(table)
     kept = effects.whole_replicates(table.drop(last))
     assert set(kept.seed) == set(table.seed) - {table.seed.max()}
+
+
+def test_replicates_of_as_many_but_other_cells_are_not_a_whole():
+    table = made_up(0.02, seeds=3).sort_values(["seed", *FACTORS], ignore_index=True)
+    first, second = (table.index[table.seed == seed] for seed in (0, 1))
+    kept = effects.whole_replicates(table.drop([first[0], second[1]]))
+    assert set(kept.seed) == {2}
+    with user_error("seed 0 1; seed 1 1"):
+        two = table[table.seed < 2]
+        effects.whole_replicates(two.drop([first[0], second[1]]))
+
+
+def test_what_is_planned_and_not_there_is_counted():
+    cells = design.plan(("resnet18",), (0, 1))
+    made = [c for c in cells if c["crop"] == "none" or c["seed"] == 0]
+    rows = [c | {"after": after, "selection": "last"} for c in made for after in (1, c["epochs"])]
+    found = effects.there(cells, pd.DataFrame(rows))
+    assert found.planned.sum() == len(cells) and found.there.sum() == len(made)
+    assert found.loc["resnet18", "pretrained", "random", "train", 24].tolist() == [24, 12]

@@ -27,8 +27,8 @@ def test_attempts_show_counts_auc_and_both_classes():
     table = pd.DataFrame({"label": [0, 0, 0, 1], "score": [0.1, 0.2, 0.3, 0.4]})
     reported = {"name": "told", "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0}, "auc": 0.715}
     axes = figures.attempts({"ours": table}, reported).axes
-    assert [t.get_text() for t in axes[0].texts] == ["3,000", "0", "100", "0"]
-    assert [t.get_text() for t in axes[3].texts] == ["3", "0", "1", "0"]
+    assert [t.get_text().split("\n")[0] for t in axes[0].texts] == ["3,000", "0", "100", "0"]
+    assert [t.get_text().split("\n")[0] for t in axes[3].texts] == ["3", "0", "1", "0"]
     assert axes[4].get_title() == "ROC AUC 1.000"
     heights = sum(patch.get_height() for patch in axes[5].patches)
     assert heights == pytest.approx(200)  # each class' bars are its 100%
@@ -74,3 +74,16 @@ def test_lines_over_epochs_are_one_per_seed_and_bars_one_per_change():
     table = pd.DataFrame({"sensitivity": [0.0, 0.5], "mean_score_covid": 0.3}, index=["a", "b"])
     axis = figures.one_change(table).axes[0]
     assert [t.get_text() for t in axis.texts] == ["0%", "50%"]
+
+
+def test_the_drift_is_drawn_by_stage_and_crop_in_the_same_units():
+    table = pd.DataFrame(
+        [
+            {"crop": crop, "batches": n, "layer": layer, "shift": n / 100, "from_epoch_1": 0.1}
+            for crop in ("random", "none") for n in (0, 1, 10) for layer in ("bn1", "layer1.0.bn1")
+        ]
+    )  # fmt: skip
+    left, right = figures.drift(table).axes
+    assert left.get_shared_y_axes().joined(left, right)
+    lines = [line for line in left.lines if len(line.get_xdata()) == 3]
+    assert len(lines) == 4 and all(line.get_ydata()[-1] == pytest.approx(0.1) for line in lines)

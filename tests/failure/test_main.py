@@ -1,6 +1,9 @@
 import json
+import shutil
 
 import pandas as pd
+import pytest
+from conftest import draw
 
 from deepcovid import profiles
 from deepcovid.failure import ablation, design
@@ -27,3 +30,33 @@ def test_parts_train_each_cell_once_and_make_one_table(data, tmp_path, monkeypat
     assert main(["collect", *words, "--out", str(table)]) == 0
     assert pd.read_csv(table).digest.nunique() == 3
     assert main(["train", *words, "--overrides", '{"epochs": 0}']) == 2
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "-1/2", "1", "a/b", "1/2/3"])
+def test_a_part_that_is_none_is_refused(part, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", f"--part={part}"])
+    assert stopped.value.code == 2 and "k/n with k from 1 to n" in capsys.readouterr().err
+
+
+def test_settings_that_are_no_json_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--overrides", "{"])
+    assert "--overrides" in capsys.readouterr().err
+
+
+def test_other_images_make_another_manifest(data, tmp_path, monkeypatch):
+    """Else what is seen of an image would be kept under another's hash."""
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    mine = tmp_path / "mine"
+    shutil.copytree(data, mine)
+    given = {"data": str(mine), "models": "resnet18", "weights": "random", "augment_positives": 1}
+    words = ["prepare", "--profile", "released", "--overrides", json.dumps(given)]
+    assert main(words) == 0
+    table = tmp_path / "runs" / "ablation" / "manifest.csv"
+    before = pd.read_csv(table)
+    image = mine / before.image[0]
+    draw(image, 4321)
+    assert main(words) == 0
+    after = pd.read_csv(table)
+    assert after.sha1[0] != before.sha1[0] and after.sha1[1:].equals(before.sha1[1:])

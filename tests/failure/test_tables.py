@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from deepcovid import runs
-from deepcovid.failure import tables
+from deepcovid.failure import design, tables
 
 
 def test_a_real_run_that_found_some_does_not_explain_the_matrix():
@@ -28,6 +28,78 @@ def test_a_real_run_that_found_some_does_not_explain_the_matrix():
     assert len(found) == 3
 
 
+def test_candidates_explain_both_numbers_or_are_not_named():
+    found = pd.DataFrame(
+        {"auc": [0.71, 0.72, 0.9, 0.8], "low": [0.7, 0.7, 0.9, 0.6], "high": [0.72, 0.8, 0.9, 0.9],
+         "sensitivity": [0, 0.02, 0, 0], "specificity": 1.0},
+        index=["both", "finds some", "ranks too well", "seeds differ"],
+    )  # fmt: skip
+    told = tables.explaining(found, 0.715)
+    assert told.startswith("Of 4 candidates 3 answer Non-COVID to all.")
+    assert "in the band: both." in told and "of it: seeds differ." in told
+    assert "finds some" not in told and "ranks too well" not in told
+    assert "in the band: none." in tables.explaining(found[2:3], 0.715)
+
+
+def test_coverage_names_what_was_planned_and_is_not_there():
+    keys = ["backbone", "weights", "crop", "batch_norm", "epochs"]
+    index = pd.MultiIndex.from_tuples(
+        [("a", "pretrained", "none", "eval", 24), ("b", "random", "random", "train", 24)],
+        names=keys,
+    )
+    there = pd.DataFrame({"planned": [3, 4], "there": [3, 1]}, index)
+    assert tables.coverage(there) == (
+        "4 of 7 planned trainings are there. Not complete: b (random, crop random, batch norm "
+        "train, 24 epochs) 1 of 4."
+    )
+    assert tables.coverage(there.head(1)) == "3 of 3 planned trainings are there."
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Two seeds of a run of 24 epochs, published as `failed`."""
+    for seed in (0, 1):
+        folder = tmp_path / "failed" / "resnet18" / f"seed{seed}"
+        folder.mkdir(parents=True)
+        epochs = np.arange(1, 25)
+        history = pd.DataFrame(
+            {"epoch": epochs, "phase": "test", "loss": 0.1, "accuracy": 0.9,
+             "auc": 0.7 + epochs / 100 + 0.05 * seed, "learning_rate": 1e-4}
+        )  # fmt: skip
+        both = pd.concat([history, history.assign(phase="train")])
+        both.to_csv(folder / "history.csv", index=False)
+        scores = pd.DataFrame({"image": ["a", "b", "c"], "split": ["test", "test", "validation"],
+                               "label": [0, 1, 1], "score": [0.1, 0.3, 0.2]})  # fmt: skip
+        scores.to_csv(folder / "scores.csv", index=False)
+    return tmp_path
+
+
+def test_real_runs_say_how_long_they_were_trained(published):
+    folders = {"failed": published / "failed", "released": published / "released"}
+    found = tables.real_runs(folders)
+    assert list(found) == ["failed: resnet18, seed 0, 24 epochs"]
+    assert found["failed: resnet18, seed 0, 24 epochs"].image.tolist() == ["a", "b"]
+
+
+def test_kept_crops_stand_beside_new_ones_after_the_same_epochs_and_images(published):
+    rows = [
+        design.cell("resnet18", seed)
+        | {"after": after, "epoch": after, "selection": "last", "auc": 0.71 + after / 100,
+           "accuracy": 0.9, "views": 4, "tp": 0, "fn": positives}
+        for seed, positives in ((0, 1), (1, 97)) for after in (1, 24)
+    ]  # fmt: skip
+    pairs = tables.fresh_or_pooled(pd.DataFrame(rows), {"failed": published / "failed"})
+    assert list(pairs.index) == [("failed", "resnet18", 0, 1), ("failed", "resnet18", 0, 24)]
+    assert pairs["auc"].tolist() == pytest.approx([0.71, 0.94])
+    assert pairs["auc kept"].tolist() == pytest.approx([0.72, 0.95])
+    near = tables.nearness(pairs).loc["failed", "resnet18"]
+    assert near["kept against new"] == pytest.approx(0.01) and np.isnan(near["seed against seed"])
+    both = pd.DataFrame(rows).assign(fn=1)
+    near = tables.nearness(tables.fresh_or_pooled(both, {"failed": published / "failed"}))
+    assert near.loc["failed", "resnet18"]["seed against seed"] == pytest.approx(0.05)
+    assert tables.fresh_or_pooled(both, {"failed": published / "none"}).empty
+
+
 def test_the_answer_names_the_epoch_that_accuracy_selects():
     tied = pd.DataFrame({"epoch": [1, 2, 3], "accuracy": 0.97, "auc": [0.7, 0.8, 0.9]})
     rising = tied.assign(accuracy=[0.97, 0.97, 0.98])
@@ -35,13 +107,16 @@ def test_the_answer_names_the_epoch_that_accuracy_selects():
     effects = pd.DataFrame(
         {"change": "a -> b", "effect": 0.3, "low": 0.2, "high": 0.4, "share": 0.5}, index=["crop"]
     )
-    both = pd.DataFrame(
-        {"sensitivity": [0.01, 0.7]},
-        index=pd.MultiIndex.from_product([["squeezenet"], ["the failed recipe", "crop: none"]]),
+    mended = pd.DataFrame(
+        {"sensitivity": [0.01, 0.7, 0.6], "specificity": [1.0, 0.9, 1.0]},
+        index=["the failed recipe", "crop: none", "optimiser: Adam"],
     )
     first = pd.DataFrame({"backbone": "squeezenet", "auc": [0.71, 0.9]})
     histories = {"seed 0": tied, "seed 1": rising}
-    text = tables.answer(verdicts, {"net": effects}, both, first, histories, 0.9677)
+    text = tables.answer(
+        verdicts, {"net": effects}, {"squeezenet": mended}, first, histories, 0.9677
+    )
     assert "seed 0 epoch 1, AUC 0.700; seed 1 epoch 3, AUC 0.900" in text
-    assert "1 of 2 within" in text and "crop (a -> b) +30 points (20 to 40)" in text
-    assert "1% -> 70% of COVID-19 images found by *crop: none*" in text and runs.NOTICE in text
+    assert "1 of 2 seeds within 0.02" in text and "crop (a -> b) +30 points (20 to 40)" in text
+    assert "1% -> 70% of COVID-19 images found by *crop: none*, at a specificity of 90.0%" in text
+    assert runs.NOTICE in text
