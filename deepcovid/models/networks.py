@@ -1,27 +1,18 @@
 """The four networks of the paper, each as a `backbone` that sees and a `head` that decides."""
 
 import hashlib
-import os
 from collections import OrderedDict
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import numpy as np
 import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
+from deepcovid.models.weights import TORCHVISION, Weights, find_weights, load_backbone
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, file_digest
+from deepcovid.runs import UserError
 
 CLASSES = ("Non-COVID", "COVID-19")  # index 1 of the output is COVID-19
-TORCHVISION = {
-    "resnet18": "resnet18",
-    "resnet50": "resnet50",
-    "squeezenet": "squeezenet1_1",
-    "densenet121": "densenet121",
-}
 
 
 class Classifier(nn.Module):
@@ -42,116 +33,37 @@ class Classifier(nn.Module):
 class Dropout(nn.Module):
     """Dropout of half of the values, as `nn.Dropout(0.5)`.
 
-    On CPU the mask is made of random bits, not of a random number per value: four fifths of the
-    time of training SqueezeNet's head went into those.
+    The mask is made of random bits, not of a random number per value: four fifths of the time of
+    training SqueezeNet's head went into those. They are drawn on the CPU, so that they are the
+    same on every device and a stopped training goes on with the right ones.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training or x.is_cuda:
-            return nn.functional.dropout(x, 0.5, self.training)
+        if not self.training:
+            return x
         seed = int(torch.randint(2**62, ()))  # so that torch's generator decides
         random = np.random.default_rng(seed).bytes(-(-x.numel() // 8))
         bits = np.unpackbits(np.frombuffer(random, np.uint8), count=x.numel())
-        return x * torch.from_numpy(bits).view(x.shape).mul_(2)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Where a backbone's weights come from: `imagenet`, `random`, or a file's name and SHA-256."""
-
-    kind: str
-    file: str = ""
-    sha256: str = ""
-
-    def label(self) -> str:
-        return self.file or self.kind
-
-
-def find_weights(weights: str, name: str) -> tuple[Path | None, Weights]:
-    """The file that `weights` (`imagenet`, `random`, a file or a folder) has for model `name`.
-
-    A folder's file is the one that starts with torchvision's name of the model. `imagenet` is
-    downloaded once and its hash checked. Raises UserError when there is none, or several.
-    """
-    if weights == "random":
-        return None, Weights("random")
-    if weights == "imagenet":
-        path = download(name)
-        return path, Weights("imagenet", path.name, file_digest(path))
-    path, stem = Path(weights), TORCHVISION[name]
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.startswith(stem) and p.suffix == ".pth")
-        if len(found) != 1:
-            there = ", ".join(p.name for p in found) or "none"
-            raise UserError(
-                f"The weights folder {path} must hold one file {stem}*.pth for {name}; it holds "
-                f"{there}. Add it, or run the models that are there: -p models NAME."
-            )
-        path = found[0]
-    if not path.is_file():
-        raise UserError(
-            f"There are no weights at {path}. Give a folder or file of state dicts, "
-            "imagenet, or random: -p weights VALUE."
-        )
-    return path, Weights("file", path.name, file_digest(path))
-
-
-def download(name: str) -> Path:
-    """torchvision's ImageNet weights of a model, downloaded into its cache and hash-checked.
-
-    `DEEPCOVID_WEIGHTS_URL` may name another server that holds files of the same names.
-    """
-    url = torchvision_models.get_model_weights(TORCHVISION[name]).IMAGENET1K_V1.url
-    file = url.rsplit("/", 1)[1]
-    if mirror := os.environ.get("DEEPCOVID_WEIGHTS_URL"):
-        url = f"{mirror.rstrip('/')}/{file}"
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / file
-    # torchvision's names end in the first digits of the file's SHA-256
-    expected = path.stem.rsplit("-", 1)[1]
-    if path.exists() and not file_digest(path).startswith(expected):
-        path.unlink()
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=expected)
-        except (HTTPError, URLError, RuntimeError, OSError) as error:
-            raise UserError(
-                f"The ImageNet weights of {name} could not be downloaded ({error}). Try again, or "
-                f"put {file} into a folder and name it: -p weights FOLDER."
-            ) from None
-    return path
-
-
-def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """A file's state dict, read without running any code in it."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for files that are no state dicts
-        reason = str(error).splitlines()[0][:160]
-        raise UserError(f"{path} is no file of PyTorch weights ({reason}).") from None
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UserError(f"{path} does not hold a state dict (names and tensors).")
-    return state
+        return x * torch.from_numpy(bits).view(x.shape).mul_(2).to(x.device)
 
 
 def build(name: str, weights: str = "random", seed: int = 0) -> tuple[Classifier, Weights]:
     """A model with the given backbone weights and a new two-class head drawn from `seed`.
+
+    `weights` is `imagenet`, `random`, or a file or folder of state dicts; see `weights`.
 
     With `random` weights the backbone is drawn from `seed` as well.
     Raises UserError when weights are missing or do not fit the model.
     """
     path, origin = find_weights(weights, name)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network = getattr(torchvision_models, TORCHVISION[name])(weights=None)
         if path is not None:
-            try:
-                network.load_state_dict(load_state(path))
-            except RuntimeError as error:
-                reason = str(error).splitlines()[1].strip()[:200]
-                raise UserError(f"{path} does not fit {name}: {reason}") from None
-        torch.manual_seed(seed)  # the head must not depend on what was drawn before it
+            load_backbone(network, path, name)
+        torch.default_generator.manual_seed(
+            seed
+        )  # the head must not depend on what was drawn before it
         return split(name, network), origin
 
 

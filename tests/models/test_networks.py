@@ -1,7 +1,3 @@
-import hashlib
-import http.server
-import threading
-
 import pytest
 import torch
 from conftest import user_error
@@ -55,85 +51,6 @@ def test_dropout_drops_half_and_keeps_the_mean():
     assert not torch.equal(first, second)
     torch.manual_seed(1)
     assert torch.equal(drop(x), first)
-
-
-def test_weights_that_are_missing_or_do_not_fit_are_named(tmp_path):
-    with user_error("no weights at .*absent"):
-        networks.build("resnet18", str(tmp_path / "absent"))
-    with user_error(r"one file resnet18\*.pth.*none.*-p models"):
-        networks.build("resnet18", str(tmp_path))
-    path = tmp_path / "resnet18.pth"
-    torch.save(torchvision_network("squeezenet").state_dict(), path)
-    with user_error("resnet18.pth does not fit resnet18"):
-        networks.build("resnet18", str(tmp_path))
-    path.write_text("hello")
-    with user_error("no file of PyTorch weights"):
-        networks.build("resnet18", str(path))
-    torch.save([1, 2], path)
-    with user_error("does not hold a state dict"):
-        networks.build("resnet18", str(path))
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A stand-in for torchvision's download server, on loopback; `files` is what it serves."""
-    files, asked = {}, []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            name = self.path.lstrip("/")
-            asked.append(name)
-            content, announced = files.get(name, (None, 0))
-            if content is None:
-                return self.send_error(404)
-            self.send_response(200)
-            self.send_header("Content-Length", str(announced))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        monkeypatch.setenv("DEEPCOVID_WEIGHTS_URL", f"http://127.0.0.1:{httpd.server_port}")
-        monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-        yield files, asked
-        httpd.shutdown()
-
-
-def test_imagenet_weights_are_downloaded_once_and_their_hash_is_checked(
-    server, tmp_path, monkeypatch
-):
-    files, asked = server
-    torch.save(torchvision_network("squeezenet").state_dict(), tmp_path / "right")
-    right = (tmp_path / "right").read_bytes()
-    sha256 = hashlib.sha256(right).hexdigest()
-    name = f"squeezenet1_1-{sha256[:8]}.pth"
-    weights = torchvision_models.SqueezeNet1_1_Weights.IMAGENET1K_V1
-    monkeypatch.setattr(type(weights), "url", property(lambda self: f"https://nowhere/{name}"))
-    cached = tmp_path / "hub" / "checkpoints" / name
-
-    with user_error(f"could not be downloaded.*404.*put {name}"):
-        networks.build("squeezenet", "imagenet")
-    wrong = right[:-1] + b"x"
-    files[name] = (wrong, len(wrong))
-    with user_error("invalid hash"):
-        networks.build("squeezenet", "imagenet")
-    files[name] = (right[:1000], len(right))  # the connection breaks off
-    with user_error("could not be downloaded"):
-        networks.build("squeezenet", "imagenet")
-    assert not cached.exists()
-
-    files[name] = (right, len(right))
-    _, origin = networks.build("squeezenet", "imagenet")
-    assert (origin.kind, origin.file, origin.sha256) == ("imagenet", name, sha256)
-    count = len(asked)
-    networks.build("squeezenet", "imagenet")
-    assert len(asked) == count
-    cached.write_bytes(wrong)  # a damaged cache is mended
-    networks.build("squeezenet", "imagenet")
-    assert cached.read_bytes() == right
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch):
