@@ -1,10 +1,10 @@
 """Where the lungs are: a small U-Net, fitted on the lung masks that come with the data.
 
-After Ronneberger et al. 2015. Only masks of training images are fitted; those of test images say how
-well it does (`dice`).
+After Ronneberger et al. 2015. Only masks of training images are fitted; those of test images say
+how well it does (`dice`). MONAI, which takes seconds to import, is imported where it is used.
 """
 
-from itertools import pairwise
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,26 @@ import torch
 from PIL import Image, ImageOps
 from scipy import ndimage
 from torch import nn
-from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from deepcovid.data import images, manifest
-from deepcovid.models import networks
-from deepcovid.runs import UserError, replacing, write_json
+from deepcovid.models.features import reading
+from deepcovid.models.weights import load_state
+from deepcovid.runs import (
+    UserError,
+    code_digest,
+    digest,
+    done,
+    file_digest,
+    mark_done,
+    replacing,
+    write_json,
+)
 
 SIZE = 96  # pixels a side of what the network sees, and of its masks
-CHANNELS = (12, 24, 48, 96)
+FEATURES = (12, 24, 48, 96, 96, 12)  # channels of each level, and of the last
 EPOCHS, BATCH, RATE = 45, 16, 3e-3
 MARGIN = 0.03  # of the picture's side, left around the lungs
 LEAST = 0.05  # of the picture's area: with less lung than that, nothing was found
@@ -42,32 +51,11 @@ EXPOSED = v2.Compose(
 )
 
 
-def block(before: int, after: int) -> nn.Sequential:
-    layers = []
-    for channels in (before, after):
-        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
-        layers += [nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+def segmenter() -> nn.Module:
+    """Gives logits of lung, float32 (n, 1, SIZE, SIZE), for grey levels -1 to 1 of that shape."""
+    from monai.networks.nets import BasicUNet
 
-
-class Segmenter(nn.Module):
-    """Logits of lung, float32 (n, 1, SIZE, SIZE), of grey levels from -1 to 1 of the same shape."""
-
-    def __init__(self):
-        super().__init__()
-        steps = list(pairwise(CHANNELS))
-        self.down = nn.ModuleList([block(1, CHANNELS[0]), *(block(a, b) for a, b in steps)])
-        self.up = nn.ModuleList([block(a + b, a) for a, b in reversed(steps)])
-        self.out = nn.Conv2d(CHANNELS[0], 1, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        passed = []
-        for level, layer in enumerate(self.down):
-            x = layer(F.max_pool2d(x, 2) if level else x)
-            passed.append(x)
-        for layer, skip in zip(self.up, passed[-2::-1], strict=True):
-            x = layer(torch.cat([F.interpolate(x, scale_factor=2.0), skip], 1))
-        return self.out(x)
+    return BasicUNet(2, 1, 1, FEATURES, act="relu", norm="batch")
 
 
 def seen(picture: Image.Image) -> torch.Tensor:
@@ -76,17 +64,24 @@ def seen(picture: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(ImageOps.equalize(grey)))[None]
 
 
+def masked(table: pd.DataFrame, data: Path) -> list[tuple[Path, Path]]:
+    """Image and mask of those originals of a manifest that have a mask.
+
+    A mask lies under `lung-masks` where its image lies, as a PNG.
+    """
+    places = [
+        (data / image, data / "lung-masks" / image) for image in manifest.originals(table).image
+    ]
+    found = [(image, mask.with_suffix(".png")) for image, mask in places]
+    return [(image, mask) for image, mask in found if mask.is_file()]
+
+
 def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures and masks, uint8 (n, 1, SIZE, SIZE), of the images of a manifest that have a mask.
 
-    A mask lies under `lung-masks` where its image lies, as a PNG. Raises UserError for unreadable
-    masks and when there are fewer than ten.
+    Raises UserError for unreadable masks and when there are fewer than ten.
     """
-    found = [
-        (data / image, mask)
-        for image in manifest.originals(table).image
-        if (mask := (data / "lung-masks" / image).with_suffix(".png")).is_file()
-    ]
+    found = masked(table, data)
     if len(found) < 10:
         raise UserError(
             f"{data / 'lung-masks'} holds {len(found)} masks of these images; to find lungs, ten "
@@ -96,9 +91,8 @@ def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     for _, path in found:
         mask = images.open_radiograph(path).convert("L").resize((SIZE, SIZE))
         masks.append(torch.from_numpy((np.array(mask) > 127).astype(np.uint8))[None])
-    return torch.stack([seen(images.open_radiograph(path)) for path, _ in found]), torch.stack(
-        masks
-    )
+    pictures = [seen(images.open_radiograph(path)) for path, _ in found]
+    return torch.stack(pictures), torch.stack(masks)
 
 
 def as_input(pictures: torch.Tensor) -> torch.Tensor:
@@ -107,9 +101,12 @@ def as_input(pictures: torch.Tensor) -> torch.Tensor:
 
 def fit(pictures: torch.Tensor, masks: torch.Tensor, epochs: int = EPOCHS, seed: int = 0):
     """A segmenter fitted on `pairs`, by cross-entropy and Dice loss."""
+    from monai.losses import DiceCELoss
+
+    loss_of = DiceCELoss(sigmoid=True)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Segmenter().train()
+        torch.default_generator.manual_seed(seed)
+        network = segmenter().train()
         steps = -(-len(pictures) // BATCH)
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps)
@@ -121,23 +118,24 @@ def fit(pictures: torch.Tensor, masks: torch.Tensor, epochs: int = EPOCHS, seed:
                 x = as_input(torch.stack([EXPOSED(picture) for picture, _ in moved]))
                 truth = torch.stack([mask for _, mask in moved]).float()
                 logits = network(x + 0.05 * torch.rand(len(x), 1, 1, 1) * torch.randn_like(x))
-                loss = F.binary_cross_entropy_with_logits(logits, truth)
-                loss = loss + 1 - overlap(logits.sigmoid(), truth).mean()
                 optimizer.zero_grad()
-                loss.backward()
+                loss_of(logits, truth).backward()
                 optimizer.step()
                 schedule.step()
     return network.eval()
 
 
-def overlap(ours: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Dice coefficient of each pair, 0 to 1."""
-    both = (ours * truth).sum((1, 2, 3))
-    return (2 * both + 1) / (ours.sum((1, 2, 3)) + truth.sum((1, 2, 3)) + 1)
+@torch.inference_mode()
+def dice(network: nn.Module, pictures: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Dice coefficient, 0 to 1, of what is found on each of `pairs` and its mask."""
+    from monai.metrics import compute_dice
+
+    found = (network(as_input(pictures)) > 0).float()
+    return compute_dice(found, masks.float(), ignore_empty=False)[:, 0]
 
 
 @torch.inference_mode()
-def find(network: Segmenter, picture: Image.Image) -> np.ndarray:
+def find(network: nn.Module, picture: Image.Image) -> np.ndarray:
     """The lungs of a picture: bool (SIZE, SIZE). Two pieces at most, the smaller not a speck."""
     lung = network(as_input(seen(picture)[None]))[0, 0].numpy() > 0
     pieces, count = ndimage.label(lung)
@@ -146,9 +144,14 @@ def find(network: Segmenter, picture: Image.Image) -> np.ndarray:
     return np.isin(pieces, kept)
 
 
+def missed(lung: np.ndarray) -> bool:
+    """Is that too little to be lungs? Such pictures are used whole, and counted in `lungs.json`."""
+    return bool(lung.mean() < LEAST)
+
+
 def box(lung: np.ndarray) -> tuple[float, float, float, float]:
     """Left, top, right, bottom of the lungs with a margin, as shares of the sides; all, if none."""
-    if lung.mean() < LEAST:
+    if missed(lung):
         return 0.0, 0.0, 1.0, 1.0
     rows, columns = np.flatnonzero(lung.any(1)), np.flatnonzero(lung.any(0))
     low = np.array([columns[0], rows[0]]) / SIZE - MARGIN
@@ -156,33 +159,58 @@ def box(lung: np.ndarray) -> tuple[float, float, float, float]:
     return tuple(float(v) for v in (*low.clip(0, 1), *high.clip(0, 1)))
 
 
-def run(folder: Path, data: Path) -> Path:
-    """Fit a segmenter for the manifest in `folder`, once; its weights are `lungs.pt` there.
+def made_from(table: pd.DataFrame, data: Path) -> str:
+    """Stands for the images and masks that a segmenter hangs on, their split, and the code."""
+    known = table.set_index("image").sha1
+    given = [
+        [split, known[image.relative_to(data).as_posix()], file_digest(mask)]
+        for split in ("train", "test")
+        for image, mask in masked(table[table.split == split], data)
+    ]
+    return digest([given, sorted(known), reading(SIZE), code_digest(sys.modules[__name__])])
 
-    `lungs.json` says how well it does on masks of test images.
+
+def survey(network: nn.Module, table: pd.DataFrame, data: Path) -> pd.DataFrame:
+    """Columns image, split and `lung`, the share of the picture that is lung, of all originals."""
+    table = manifest.originals(table)
+    shares = [
+        find(network, images.open_radiograph(data / image)).mean()
+        for image in tqdm(table.image, desc="lungs found", unit="image")
+    ]
+    return table[["image", "split"]].assign(lung=shares)
+
+
+def run(folder: Path, data: Path) -> Path:
+    """Fit a segmenter for the manifest in `folder` unless that was done; its weights: `lungs.pt`.
+
+    `lungs.json` says how well it does on masks of test images, and in how many of all pictures it
+    finds no lungs; `lungs.csv` in which.
     """
     target = folder / "lungs.pt"
-    if target.exists():
-        return target
     table = manifest.read(folder / "manifest.csv")
+    stamp = made_from(table, data)
+    if done(target, stamp):
+        return target
     pictures, masks = pairs(table[table.split == "train"], data)
     network = fit(pictures, masks)
     result = {"masks": len(masks), "dice": None}
-    test = table[table.split == "test"]
     try:
-        pictures, masks = pairs(test, data)
-        with torch.inference_mode():
-            dice = overlap((network(as_input(pictures)) > 0).float(), masks.float())
-        result |= {"test_masks": len(masks), "dice": float(dice.mean()), "least": float(dice.min())}
+        each = dice(network, *pairs(table[table.split == "test"], data))
+        result |= {"test_masks": len(each), "dice": float(each.mean()), "least": float(each.min())}
     except UserError:  # no masks to judge by
         pass
+    found = survey(network, table, data)
+    result |= {"pictures": len(found), "without_lungs": int((found.lung < LEAST).sum())}
+    with replacing(folder / "lungs.csv") as partial:
+        found.to_csv(partial, index=False, float_format="%.4f", lineterminator="\n")
     write_json(folder / "lungs.json", result)
     with replacing(target) as partial:
         torch.save(network.state_dict(), partial)
+    mark_done(target, stamp)
     return target
 
 
-def load(path: Path) -> Segmenter:
-    network = Segmenter()
-    network.load_state_dict(networks.load_state(path))
+def load(path: Path) -> nn.Module:
+    network = segmenter()
+    network.load_state_dict(load_state(path))
     return network.eval()

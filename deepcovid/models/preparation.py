@@ -5,16 +5,21 @@
 `equalise`: grey, the histogram made flat: CheXpert's pictures come so, other sources' do not.
 `only_lungs`: black outside the lungs: letters, collimator, arms and shoulders tell sources apart.
 `grey`: without colour.
+
+A picture in which no lungs are found is used whole.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from torch import nn
 
 from deepcovid.models import lungs
 from deepcovid.models.networks import state_digest
 from deepcovid.profiles import Profile
+from deepcovid.runs import code_digest
 
 SIZE = 96  # pixels a side
 ORDER = ("lungs", "coarse", "equalise", "only_lungs", "grey")
@@ -30,14 +35,14 @@ class Preparation:
     def __init__(
         self,
         steps: tuple[str, ...],
-        segmenter: lungs.Segmenter | None = None,
+        segmenter: nn.Module | None = None,
         found: dict[Path, np.ndarray] | None = None,
     ):
         self.steps = [step for step in ORDER if step in steps]
         self.segmenter = segmenter if SEGMENTED & set(steps) else None
         self.found = {} if found is None else found
         # stands for all that the steps do
-        self.variant = " ".join(self.steps)
+        self.variant = f"{' '.join(self.steps)} {code_digest(lungs, sys.modules[__name__])}"
         if self.segmenter is not None:
             self.variant += f" {state_digest(segmenter)}"
 
@@ -59,6 +64,8 @@ class Preparation:
         return ImageOps.equalize(picture.convert("L"))
 
     def only_lungs(self, picture: Image.Image, path: Path) -> Image.Image:
+        if lungs.missed(self.found[path]):
+            return picture
         mask = self.framed(Image.fromarray(self.found[path]), path).resize(picture.size)
         return Image.composite(picture, Image.new(picture.mode, picture.size), mask)
 

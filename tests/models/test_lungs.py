@@ -1,19 +1,27 @@
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+from deepcovid import runs
 from deepcovid.data import manifest
-from deepcovid.models import lungs
+from deepcovid.models import features, lungs
+from deepcovid.models.networks import state_digest
 
 
 def test_lungs_are_found_on_pictures_never_fitted(segmenter, drawn):
     table = manifest.make(drawn, 0.0)
     pictures, masks = lungs.pairs(table[table.split == "test"], drawn)
-    with torch.inference_mode():
-        found = (segmenter(lungs.as_input(pictures)) > 0).float()
-    assert lungs.overlap(found, masks.float()).mean() > 0.8
-    everywhere = lungs.overlap(torch.ones_like(found), masks.float()).mean()
-    assert everywhere < 0.7  # so that 0.8 says something
+    assert lungs.dice(segmenter, pictures, masks).mean() > 0.8
+
+    class Everywhere(torch.nn.Module):
+        def forward(self, x):
+            return torch.ones_like(x)
+
+    assert lungs.dice(Everywhere(), pictures, masks).mean() < 0.7  # so that 0.8 says something
 
 
 def test_fit_depends_on_the_seed_only_and_leaves_torch_alone(drawn):
@@ -24,9 +32,9 @@ def test_fit_depends_on_the_seed_only_and_leaves_torch_alone(drawn):
     states = []
     for seed in (1, 1, 2):
         torch.manual_seed(5)
-        states.append(lungs.fit(*given, epochs=1, seed=seed).out.weight)
+        states.append(state_digest(lungs.fit(*given, epochs=1, seed=seed)))
         assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
+    assert states[0] == states[1] != states[2]
 
 
 def test_box_holds_the_lungs_with_a_margin():
@@ -34,3 +42,42 @@ def test_box_holds_the_lungs_with_a_margin():
     assert lungs.box(lung) == (0, 0, 1, 1)
     lung[24:72, 48:] = True
     assert lungs.box(lung) == pytest.approx((0.47, 0.22, 1, 0.78))
+
+
+@pytest.fixture
+def fitted(drawn, tmp_path, monkeypatch):
+    """A run's folder and data with masks, and how often a segmenter was fitted there."""
+    data = tmp_path / "drawn"
+    shutil.copytree(drawn, data)
+    folder, calls = tmp_path / "run", []
+    real = lungs.fit
+    monkeypatch.setattr(lungs, "fit", lambda *a: calls.append(1) or real(*a, epochs=1))
+
+    def run(fraction=0.0):
+        folder.mkdir(exist_ok=True)
+        manifest.make(data, fraction).to_csv(folder / "manifest.csv", index=False)
+        lungs.run(folder, data)
+        return len(calls)
+
+    return run, folder, data
+
+
+def test_a_segmenter_is_fitted_again_for_other_masks_data_or_split(fitted, tmp_path, monkeypatch):
+    run, _, data = fitted
+    assert run() == run() == 1
+    mask = next((data / "lung-masks" / "train").rglob("*.png"))
+    Image.new("L", (96, 96), 255).save(mask)
+    assert run() == run() == 2
+    assert run(0.3) == 3  # some of the fitted images are validation images now
+    monkeypatch.setattr(lungs, "__file__", features.__file__)  # another code
+    assert run(0.3) == 4
+
+
+def test_pictures_without_lungs_are_counted_by_name(fitted):
+    run, folder, data = fitted
+    run()
+    table, told = pd.read_csv(folder / "lungs.csv"), runs.read_json(folder / "lungs.json")
+    assert list(table.columns) == ["image", "split", "lung"] and len(table) == told["pictures"]
+    assert set(table.image) == set(manifest.make(data, 0.0).image)
+    assert told["without_lungs"] == (table.lung < lungs.LEAST).sum()
+    assert told["test_masks"] > 0 and 0 <= told["least"] <= told["dice"] <= 1

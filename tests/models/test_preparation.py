@@ -1,6 +1,8 @@
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import torch
 from conftest import changed, draw, prepared, user_error
 from PIL import Image
 
@@ -34,9 +36,23 @@ def test_steps_do_what_they_say():
     assert np.array_equal(equal, preparation.Preparation(("equalise",))(brighter, None))
     small = preparation.Preparation(("equalise", "coarse"))
     assert small(picture, None).size == (preparation.SIZE, preparation.SIZE)
-    assert small.variant == "coarse equalise"
+    assert small.variant.startswith("coarse equalise ")
     grey = np.asarray(preparation.Preparation(("grey",))(picture, None))
     assert (grey[..., 0] == grey[..., 2]).all()
+
+
+def test_a_picture_without_lungs_is_used_whole():
+    """Not all black, as every such picture would score alike then."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8))
+    path, lung = Path("x.png"), np.zeros((96, 96), bool)
+    lung[:4, :4] = True  # a speck
+    for steps in (("only_lungs",), ("lungs", "only_lungs")):
+        prepare = preparation.Preparation(steps, torch.nn.Identity(), {path: lung})
+        assert np.array_equal(np.asarray(prepare(picture, path)), np.asarray(picture))
+    lung[20:60, 20:60] = True
+    prepare = preparation.Preparation(("only_lungs",), torch.nn.Identity(), {path: lung})
+    assert (np.asarray(prepare(picture, path))[70:] == 0).all()
 
 
 def test_a_run_sees_prepared_pictures_everywhere(run, monkeypatch):
@@ -52,7 +68,7 @@ def test_a_run_sees_prepared_pictures_everywhere(run, monkeypatch):
     run = changed(run, preparation=("grey",))
     training.run(run, "squeezenet", 0)
     scores = scoring.run(run, "squeezenet", 0)
-    assert len(set(scores.read_text().split("\n")[k].split(",")[-1] for k in range(1, 50))) == 1
+    assert len(set(scores.read_text().split("\n")[k].split(",")[3] for k in range(1, 50))) == 1
     assert {path.parts[-3] for path in asked if "augmented" not in path.parts} >= {"train", "test"}
 
 
