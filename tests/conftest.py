@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
 from deepcovid.models.opened import Run
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

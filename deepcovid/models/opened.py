@@ -1,16 +1,17 @@
 """An opened run: its tables, pictures, device and models, for whoever asks."""
 
+import json
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from deepcovid import profiles
+from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
-from deepcovid.models import networks, preparation
-from deepcovid.models.features import to_device
-from deepcovid.profiles import Profile
+from deepcovid.metrics import evaluation
+from deepcovid.models import features, networks, preparation, weights
+from deepcovid.profiles import RECIPE, Profile
 from deepcovid.runs import ROOT, UserError
 
 
@@ -52,6 +53,16 @@ class Run:
         table = manifest.originals(self.manifest)
         return table if split is None else table[table.split == split]
 
+    @cached_property
+    def phases(self) -> dict[str, pd.DataFrame]:
+        """The rows each phase of a training uses: augmented images for it, originals for all else."""
+        tables = {"train": self.training}
+        if self.profile.validation_fraction:
+            tables["validation"] = self.originals("validation")
+        if self.profile.selection == "test_accuracy":
+            tables["test"] = self.originals("test")
+        return tables
+
     def paths(self, images) -> list[Path]:
         """The files of images that a manifest or training table names."""
         return [augmentation.locate(self.profile, image) for image in images]
@@ -65,6 +76,11 @@ class Run:
         """What is done to every picture before a model sees it; None where that is nothing."""
         return preparation.of(self.profile)
 
+    @property
+    def features(self) -> Path:
+        """Where what backbones make of images is kept, for all runs."""
+        return self.folder.parent / "features"
+
     def model_folder(self, name: str, seed: int) -> Path:
         return self.profile.model_folder(name, seed)
 
@@ -72,15 +88,56 @@ class Run:
         """A model before its training, and where its first weights come from."""
         return networks.build(name, self.profile.weights, seed)
 
+    def made_from(self, model: networks.Classifier) -> dict:
+        """All but training's own code that `model`, as `build` gives it, depends on once trained."""
+        prepare = self.preparation
+        return {
+            "recipe": {key: getattr(self.profile, key) for key in RECIPE},
+            "images": {
+                phase: runs.digest([list(table.sha1), list(table.label)])
+                for phase, table in self.phases.items()
+            },
+            "reading": features.reading(self.profile.image_size),
+            "weights": networks.state_digest(model),
+            "preparation": prepare.variant if prepare else "",
+        }
+
     def model(self, name: str, seed: int) -> networks.Classifier:
-        """A trained model in evaluation mode, on the run's device."""
-        path = self.model_folder(name, seed) / "checkpoint.pt"
+        """A trained model in evaluation mode, on the run's device.
+
+        Raises UserError where there is none, or one of another recipe, other images or weights.
+        """
+        folder = self.model_folder(name, seed)
+        path, note = folder / "checkpoint.pt", folder / "training.json"
         if not path.is_file():
             raise UserError(f"{path} is not there yet: run notebook 03_training first.")
         model, _ = self.build(name, seed)
-        networks.trained_part(self.profile, model).load_state_dict(networks.load_state(path))
-        return to_device(model, self.device).eval()
+        known = runs.read_json(note)["made_from"] if note.is_file() else {}
+        other = differences(known, self.made_from(model))
+        if not runs.done(path, runs.digest(known)):
+            other = ["it is not whole"]
+        if other:
+            raise UserError(
+                f"{path} does not belong to this run ({'; '.join(other)}): run notebook "
+                "03_training again."
+            )
+        networks.trained_part(self.profile, model).load_state_dict(weights.load_state(path))
+        return features.to_device(model, self.device).eval()
 
     def scores(self, name: str, seed: int) -> pd.DataFrame:
         """P(COVID-19) of each original image, as `scores.csv` has it."""
-        return pd.read_csv(self.model_folder(name, seed) / "scores.csv", keep_default_na=False)
+        path = self.model_folder(name, seed) / "scores.csv"
+        if not path.is_file():
+            raise UserError(f"{path} is not there yet: run notebook 03_training first.")
+        return evaluation.read_scores(path)
+
+
+def differences(known: dict, now: dict) -> list[str]:
+    """In what two things differ that `Run.made_from` gave, the first as JSON kept it."""
+    now = json.loads(json.dumps(now, default=str))
+    was = known.get("recipe", {})
+    return [
+        f"{key} was {was.get(key)}, now {value}"
+        for key, value in now["recipe"].items()
+        if was.get(key) != value
+    ] + [f"other {key}" for key in now if key != "recipe" and known.get(key) != now[key]]

@@ -2,13 +2,37 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
 
+from deepcovid.models.features import Change, ImageSet
+from deepcovid.models.fitting import Inputs, predict
+from deepcovid.models.networks import Classifier
 from deepcovid.models.opened import Run
-from deepcovid.models.training import gather, predict
+from deepcovid.models.training import gather
 from deepcovid.runs import replacing
 
-COLUMNS = ["image", "split", "label", "score"]
+COLUMNS = ["image", "split", "label", "score", "patient"]
+
+
+def score(
+    model: Classifier, paths: list[Path], size: int, change: Change | None = None, workers: int = 0
+) -> np.ndarray:
+    """P(COVID-19), float32 (n,) from 0 to 1, of image files, each resized to `size` pixels a side.
+
+    `change` is the preparation that the model was trained with, if any (`Run.preparation`).
+    Raises UserError that names a file which cannot be read.
+    """
+    device = next(model.parameters()).device
+    nothing = torch.zeros(len(paths), dtype=torch.long, device=device)
+    inputs = Inputs(nothing, files=ImageSet(list(paths), size, change=change), workers=workers)
+    return probability(predict(model, inputs, 64))
+
+
+def probability(logits: torch.Tensor) -> np.ndarray:
+    """P(COVID-19) of logits (n, 2)."""
+    return logits.softmax(1)[:, 1].cpu().numpy()
 
 
 def run(opened: Run, name: str, seed: int) -> Path:
@@ -18,8 +42,8 @@ def run(opened: Run, name: str, seed: int) -> Path:
     """
     model, table = opened.model(name, seed), opened.originals()
     inputs = gather(opened, model, {"scored": table}, seed)["scored"]
-    score = predict(model, inputs).softmax(1)[:, 1].cpu().numpy()
-    return write(table.assign(score=score), opened.model_folder(name, seed) / "scores.csv")
+    scored = table.assign(score=probability(predict(model, inputs)))
+    return write(scored, opened.model_folder(name, seed) / "scores.csv")
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from conftest import user_error
 
+from deepcovid.data import augmentation, dicom, grey, images
 from deepcovid.models import features, networks
 
 
@@ -32,6 +34,61 @@ def test_features_are_kept_by_content_and_computed_once(run, monkeypatch, tmp_pa
     assert np.array_equal(changed[0], changed[1]) and not np.array_equal(changed, kept)
     monkeypatch.setattr(features.images, "open_radiograph", None)  # reading again would fail
     assert np.array_equal(extract(wanted, tmp_path / "kept"), kept)
-    sha1[2] = "0" * 40  # another image
     with pytest.raises(TypeError):
-        extract(wanted, tmp_path / "kept")
+        extract([45], tmp_path / "kept")
+
+
+@pytest.fixture
+def own(run, tmp_path):
+    """Copies of three images with their SHA-1, that a test may change; and what extracts them."""
+    model, _ = networks.build("squeezenet", "random", 0)
+    paths = [tmp_path / "own" / f"{i}.png" for i in range(3)]
+    for path, source in zip(paths, run.paths(run.manifest.image[:3]), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(source.read_bytes())
+    sha1 = list(run.manifest.sha1[:3])
+
+    def extract(sha1=sha1):
+        return features.extract(
+            model.backbone, paths, sha1, range(3), 64, torch.device("cpu"), keep=tmp_path / "kept"
+        )
+
+    return paths, sha1, extract
+
+
+def test_a_file_that_is_not_the_listed_one_is_refused_kept_or_not(own):
+    """So that nothing is kept under another image's name, nor given out for a changed one."""
+    paths, sha1, extract = own
+    with user_error("2.png is no longer the image.*01_dataset"):
+        extract([*sha1[:2], "0" * 40])
+    expected = extract()
+    paths[2].write_bytes(paths[0].read_bytes())
+    with user_error("2.png is no longer the image"):
+        extract()
+    paths[2].unlink()
+    with user_error("2.png: No such file"):
+        extract()
+    changed = extract_after(paths, sha1, extract)
+    assert np.array_equal(changed[2], expected[0])
+
+
+def extract_after(paths, sha1, extract):
+    """What is given once the manifest lists the file that is there now."""
+    paths[2].write_bytes(paths[0].read_bytes())
+    return extract([*sha1[:2], sha1[0]])
+
+
+def test_kept_features_hang_on_what_reads_the_images(own, monkeypatch):
+    _, _, extract = own
+    first = extract()
+    monkeypatch.setattr(augmentation, "MEAN", (0.5, 0.5, 0.5))
+    second = extract()
+    assert not np.array_equal(first, second)
+    monkeypatch.undo()
+    assert np.array_equal(extract(), first)
+    code = features.reading(64)
+    for module in (images, dicom, grey):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "__file__", augmentation.__file__)
+            assert features.reading(64) != code
+    assert features.reading(64) == code != features.reading(96)

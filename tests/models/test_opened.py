@@ -29,11 +29,30 @@ def test_a_trained_model_is_the_one_that_wrote_the_scores(run):
 
 
 def test_what_is_missing_is_named_with_the_notebook_that_makes_it(run):
-    with user_error("03_training first"):
-        run.model("squeezenet", 0)
+    for ask in (run.model, run.scores):
+        with user_error("03_training first"):
+            ask("squeezenet", 0)
     (run.folder / "training.csv").unlink()
     with user_error("02_augmentation first"):
         _ = Run(run.profile).training
     (run.folder / "manifest.csv").unlink()
     with user_error("01_dataset"):
         _ = Run(run.profile).manifest
+
+
+def test_a_checkpoint_of_another_recipe_or_images_is_refused(run):
+    folder = training.run(run, "squeezenet", 0)
+    run.model("squeezenet", 0)
+    with user_error("checkpoint.pt does not belong.*epochs was 3, now 9.*03_training"):
+        changed(run, epochs=9).model("squeezenet", 0)
+    with user_error("other preparation"):
+        changed(run, preparation=("grey",)).model("squeezenet", 0)
+    assert changed(run, threshold=0.3).model("squeezenet", 0)
+    run.training.iloc[:-1].to_csv(run.folder / "training.csv", index=False)
+    with user_error(r"\(other images\)"):
+        Run(run.profile).model("squeezenet", 0)
+    run.training.to_csv(run.folder / "training.csv", index=False)
+    for path in (folder / "checkpoint.pt.made-from", folder / "training.json"):
+        path.unlink()
+        with user_error("is not whole"):
+            Run(run.profile).model("squeezenet", 0)

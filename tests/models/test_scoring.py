@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,14 +11,20 @@ def test_scores_cover_the_originals_and_nothing_else(run):
     training.run(run, "squeezenet", 0)
     scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
     assert list(scores.columns) == scoring.COLUMNS
+    assert list(scores.patient) == list(run.originals().patient)
     assert len(scores) == 56 and not scores.image.str.startswith("augmented/").any()
     assert scores.score.between(0, 1).all()
     model = run.model("squeezenet", 0)
-    image = scores.image[7]
-    x = features.ImageSet(run.paths([image]), 64)[0, 0]
+    x = features.ImageSet(run.paths([scores.image[7]]), 64)[0, 0]
     with torch.no_grad():
         direct = model(x[None]).softmax(1)[0, 1]
     assert float(direct) == pytest.approx(scores.score[7], abs=1e-5)
+    alone = scoring.score(model, run.paths(scores.image), 64)
+    assert np.allclose(alone, scores.score, atol=1e-5)
+    upside = scoring.score(
+        model, run.paths(scores.image[:2]), 64, lambda picture, path: picture.rotate(180)
+    )
+    assert not np.allclose(upside, alone[:2])
 
 
 def test_a_step_whose_input_is_missing_says_which_notebook_to_run(run):

@@ -1,27 +1,39 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import changed, prepared
+from conftest import changed, needs_cuda, prepared, user_error
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from deepcovid import profiles
-from deepcovid.data import augmentation, phantom
-from deepcovid.models import networks, scoring, training
+from deepcovid.data import augmentation, dicom, grey, images, phantom
+from deepcovid.metrics.intervals import called
+from deepcovid.models import (
+    features,
+    fitting,
+    lungs,
+    networks,
+    preparation,
+    scoring,
+    training,
+    weights,
+)
 from deepcovid.models.opened import Run
 from deepcovid.profiles import MODELS
 
 
 def fitted(run, model, inputs, seed=0, folder=None):
-    history, _ = training.fit(run.profile, model, inputs, seed, folder)
+    history, _ = fitting.fit(run.profile, model, inputs, seed, folder)
     return history, [p.detach().clone() for p in model.parameters()]
 
 
 def gathered(run, model, monkeypatch=None, cached=True):
     if not cached:
         monkeypatch.setattr(training, "backbone_is_fixed", lambda *_: False)
-    return training.gather(run, model, training.phase_tables(run), 0)
+    return training.gather(run, model, run.phases, 0)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -114,27 +126,27 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(run):
     run = changed(run, seeds=(0, 1))
     training.run(run, "squeezenet", 0)
     folder = run.model_folder("squeezenet", 0)
-    first = networks.load_state(folder / "checkpoint.pt")
+    first = weights.load_state(folder / "checkpoint.pt")
     (folder / "checkpoint.pt").unlink()
     training.run(run, "squeezenet", 0)
-    again = networks.load_state(folder / "checkpoint.pt")
+    again = weights.load_state(folder / "checkpoint.pt")
     assert all(torch.equal(first[k], again[k]) for k in first)
     training.run(run, "squeezenet", 1)
-    other = networks.load_state(run.model_folder("squeezenet", 1) / "checkpoint.pt")
+    other = weights.load_state(run.model_folder("squeezenet", 1) / "checkpoint.pt")
     assert not all(torch.equal(first[k], other[k]) for k in first)
 
 
 def test_a_stopped_training_goes_on_with_the_same_result(run, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", -1)
+    monkeypatch.setattr(fitting, "SAVE_EVERY", -1)
     run = changed(run, epochs=6)
     training.run(run, "squeezenet", 0)
     folder = run.model_folder("squeezenet", 0)
-    whole = networks.load_state(folder / "checkpoint.pt")
-    history = pd.read_csv(folder / "history.csv")
+    whole = weights.load_state(folder / "checkpoint.pt")
+    history = (folder / "history.csv").read_bytes()
     assert not (folder / "resume.pt").exists()
     (folder / "checkpoint.pt").unlink()
 
-    def stop_in_epoch_4(*args, real=training.evaluate, **options):
+    def stop_in_epoch_4(*args, real=fitting.evaluate, **options):
         stop_in_epoch_4.calls += 1
         if stop_in_epoch_4.calls == 4:
             raise KeyboardInterrupt
@@ -142,14 +154,15 @@ def test_a_stopped_training_goes_on_with_the_same_result(run, monkeypatch):
 
     stop_in_epoch_4.calls = 0
     with monkeypatch.context() as patch:
-        patch.setattr(training, "evaluate", stop_in_epoch_4)
+        patch.setattr(fitting, "evaluate", stop_in_epoch_4)
         with pytest.raises(KeyboardInterrupt):
             training.run(run, "squeezenet", 0)
     assert (folder / "resume.pt").exists() and not (folder / "checkpoint.pt").exists()
     training.run(run, "squeezenet", 0)
-    resumed = networks.load_state(folder / "checkpoint.pt")
+    resumed = weights.load_state(folder / "checkpoint.pt")
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), history)
+    assert (folder / "history.csv").read_bytes() == history
+    assert not list(folder.glob("resume*"))
 
 
 def test_a_finished_training_is_kept_until_its_recipe_changes(run, monkeypatch):
@@ -177,8 +190,8 @@ def test_learning_rates_are_those_of_torchs_scheduler(run):
             expected.append(optimizer.param_groups[0]["lr"])
             if not first:
                 scheduler.step()
-        assert np.allclose(training.learning_rates(run.profile), expected, rtol=1e-9)
-    assert set(training.learning_rates(changed(run, schedule="constant").profile)) == {1e-4}
+        assert np.allclose(fitting.learning_rates(run.profile), expected, rtol=1e-9)
+    assert set(fitting.learning_rates(changed(run, schedule="constant").profile)) == {1e-4}
 
 
 def test_the_selected_epoch_is_the_best_one(run):
@@ -195,16 +208,151 @@ def test_the_selected_epoch_is_the_best_one(run):
     best = history[history.phase == "test"].accuracy.max()
     scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
     test = scores[scores.split == "test"]
-    assert ((test.score > 0.5) == test.label).mean() == pytest.approx(best)
+    assert (called(test.score, 0.5) == test.label).mean() == pytest.approx(best)
 
 
 def test_class_weights_balance_the_classes(run):
     """With balanced weights, scores no longer lean towards the frequent class."""
     means = {}
-    for weights in ("none", "balanced"):
-        run = changed(run, class_weights=weights, epochs=8, augment_positives=1)
+    for kind in ("none", "balanced"):
+        run = changed(run, class_weights=kind, epochs=8, augment_positives=1)
         prepared(run.profile)
         training.run(run, "squeezenet", 0)
         scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
-        means[weights] = scores.score.mean()
+        means[kind] = scores.score.mean()
     assert means["balanced"] > means["none"]
+
+
+def stopped(run, monkeypatch):
+    """A training that is interrupted in its second epoch, its state kept."""
+
+    def stop(*args, real=fitting.Fitting.one_epoch):
+        if args[0].epoch == 1:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "SAVE_EVERY", -1)
+        patch.setattr(fitting.Fitting, "one_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.run(run, "squeezenet", 0)
+
+
+def test_a_state_that_keeps_its_history_beside_it_is_taken_up(run, monkeypatch):
+    """As states were kept before: the epochs so far in history.csv."""
+    run = changed(run, epochs=3)
+    folder = training.run(run, "squeezenet", 0)
+    history = (folder / "history.csv").read_bytes()
+    (folder / "checkpoint.pt").unlink()
+    stopped(run, monkeypatch)
+    (folder / "resume.csv").replace(folder / "history.csv")
+    training.run(run, "squeezenet", 0)
+    assert (folder / "history.csv").read_bytes() == history
+
+
+def test_a_recipe_that_was_stopped_leaves_a_finished_one_as_it_was(run, monkeypatch):
+    folder = training.run(run, "squeezenet", 0)
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    stopped(changed(run, learning_rate=0.1), monkeypatch)
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    training.run(run, "squeezenet", 0)  # nothing to do
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+
+
+def edited(module, tmp_path, monkeypatch):
+    """The module as if a line were added to its file."""
+    code = Path(module.__file__).read_text("utf-8")
+    (tmp_path / "edited.py").write_text(code + "\nADDED = 1\n")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "edited.py"))
+
+
+READ = (images, dicom, grey)
+
+
+@pytest.mark.parametrize("module", (*READ, augmentation, networks, features, fitting, training))
+def test_a_checkpoint_hangs_on_the_code_that_made_it(run, module, tmp_path, monkeypatch):
+    path = training.run(changed(run, epochs=1), "squeezenet", 0) / "checkpoint.pt"
+    before = path.stat().st_mtime_ns
+    training.run(changed(run, epochs=1), "squeezenet", 0)
+    assert path.stat().st_mtime_ns == before
+    edited(module, tmp_path, monkeypatch)
+    training.run(changed(run, epochs=1), "squeezenet", 0)
+    assert path.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("module", (lungs, preparation))
+def test_prepared_pictures_hang_on_the_code_that_prepares_them(run, module, tmp_path, monkeypatch):
+    model, _ = run.build("squeezenet", 0)
+    plain, grey = run.made_from(model), changed(run, preparation=("grey",)).made_from(model)
+    edited(module, tmp_path, monkeypatch)
+    assert changed(run, threshold=0.5).made_from(model) == plain
+    assert changed(run, preparation=("grey",)).made_from(model) != grey
+
+
+def test_one_half_says_covid_in_training_too():
+    """As a head whose ReLU is dead gives for every image."""
+    label, half = torch.tensor([0, 1, 1, 1]), torch.full((4,), 0.5)
+    assert fitting.measure(torch.zeros(4), label, half)["accuracy"] == 0.75
+
+
+def test_a_training_that_diverges_says_so(run):
+    run = changed(run, optimizer="sgd", learning_rate=10.0, trainable="all", epochs=4)
+    with user_error(r"diverged: in epoch \d the \w+ loss is nan.*-p learning_rate 1.$"):
+        training.run(run, "resnet18", 0)
+    assert not (run.model_folder("resnet18", 0) / "checkpoint.pt").exists()
+
+
+def test_a_last_batch_of_one_joins_the_one_before_under_batch_norm(run):
+    """At 32 pixels batch norm sees one value per channel of it, which it refuses."""
+    run = changed(run, image_size=32, batch_norm="train", epochs=1, selection="last")
+    n = len(run.training)
+    run = changed(run, batch_size=n - 1, validation_fraction=0.0)
+    model, _ = run.build("resnet18", 0)
+    inputs = gathered(run, model)
+    groups = fitting.Fitting(run.profile, model, inputs["train"], 0).groups()
+    assert [len(group) for group in groups] == [n]
+    assert sorted(torch.cat(groups).tolist()) == list(range(n))
+    fitted(run, model, inputs)
+    still = changed(run, batch_norm="eval")
+    groups = fitting.Fitting(still.profile, model, inputs["train"], 0).groups()
+    assert [len(group) for group in groups] == [n - 1, 1]
+    with user_error("batch_size of 2"):
+        fitting.Fitting(changed(run, batch_size=1).profile, model, inputs["train"], 0)
+
+
+def test_training_leaves_the_random_numbers_of_others_alone(run, monkeypatch):
+    """Those of a graphics card too, which torch.manual_seed sets anew for good."""
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", None)
+    torch.default_generator.manual_seed(5)
+    expected = torch.rand(3)
+    torch.default_generator.manual_seed(5)
+    training.run(changed(run, train_crop="moved", epochs=1), "squeezenet", 0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@needs_cuda
+def test_a_state_from_a_graphics_card_goes_on_without_one(run, monkeypatch):
+    run = changed(run, epochs=3, device="cuda")
+    stopped(run, monkeypatch)
+    folder = run.model_folder("squeezenet", 0)
+    state = torch.load(folder / "resume.pt", weights_only=True)
+    assert any(value.is_cuda for value in state["part"].values())
+    model, _ = run.build("squeezenet", 0)
+    inputs = gathered(changed(run, device="cpu"), model)
+    history, _ = fitted(run, model, inputs, folder=folder)
+    assert list(history.epoch.unique()) == [1, 2, 3]
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", MODELS)
+def test_on_a_graphics_card_too_a_head_learns_the_same_from_features_and_images(
+    run, name, monkeypatch
+):
+    run = changed(run, epochs=2, device="cuda")
+    outcomes = []
+    for cached in (True, False):
+        model, _ = run.build(name, 0)
+        features.to_device(model, run.device)
+        inputs = gathered(run, model, monkeypatch, cached)
+        outcomes.append(fitted(run, model, inputs)[1])
+    assert max((a - b).abs().max() for a, b in zip(*outcomes, strict=True)) < 1e-3

@@ -1,0 +1,235 @@
+"""Fit a classifier: how one recipe goes through its epochs, can be stopped, and goes on."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from deepcovid import runs
+from deepcovid.metrics.intervals import called
+from deepcovid.models.features import ImageSet
+from deepcovid.models.networks import Classifier, has_batch_norm, trained_part
+from deepcovid.profiles import Profile
+from deepcovid.runs import UserError
+
+HISTORY = ["epoch", "phase", "loss", "accuracy", "auc", "learning_rate"]
+SAVE_EVERY = 30  # seconds between the states that a stopped training resumes from
+
+
+def learning_rates(profile: Profile) -> np.ndarray:
+    """The learning rate of each epoch.
+
+    `step` multiplies by 0.1 after every 7 epochs. `step_first` does so one epoch earlier: the
+    released script steps its scheduler before the first epoch.
+    """
+    epoch = np.arange(profile.epochs)
+    steps = {"constant": 0 * epoch, "step": epoch // 7, "step_first": (epoch + 1) // 7}
+    return profile.learning_rate * 0.1 ** steps[profile.schedule]
+
+
+@dataclass
+class Inputs:
+    """The images of one phase: cached features, or files to be read; with labels."""
+
+    label: torch.Tensor
+    cached: torch.Tensor | None = None
+    files: ImageSet | None = None
+    workers: int = 0
+
+    def batches(self, groups, epoch=0):
+        device = self.label.device
+        if self.cached is not None:
+            return (self.cached[group].to(device, non_blocking=True) for group in groups)
+        return self.files.batches(groups, device, self.workers, epoch)
+
+
+def set_mode(profile: Profile, model: Classifier) -> None:
+    """Training mode; batch norm only where the recipe leaves it so."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and profile.batch_norm == "eval":
+            module.eval()
+
+
+def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dict[str, float]:
+    """Mean loss, accuracy at 0.5 and ROC AUC of scores P(COVID-19)."""
+    label, score = label.cpu().numpy(), score.cpu().numpy()
+    return {
+        "loss": float(loss.mean()),
+        "accuracy": float((called(score, 0.5) == label).mean()),
+        "auc": float(roc_auc_score(label, score)) if np.isfinite(score).all() else float("nan"),
+    }
+
+
+@torch.no_grad()
+def evaluate(model: Classifier, inputs: Inputs, batch_size: int = 256) -> dict[str, float]:
+    """Loss, accuracy and AUC of the model as it is."""
+    model.eval()
+    logits = predict(model, inputs, batch_size)
+    loss = F.cross_entropy(logits, inputs.label, reduction="none")
+    return measure(loss, inputs.label, logits.softmax(1)[:, 1])
+
+
+@torch.no_grad()
+def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.Tensor:
+    """Logits, float32 (n, 2), of all inputs in their order."""
+    model.eval()
+    module = model if inputs.cached is None else model.head
+    groups = torch.arange(len(inputs.label)).split(batch_size)
+    return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
+
+
+class Fitting:
+    """A training on its way: what changes from epoch to epoch, and can be kept and taken up again."""
+
+    def __init__(self, profile: Profile, model: Classifier, train: Inputs, seed: int):
+        self.profile, self.model, self.train = profile, model, train
+        self.part = trained_part(profile, model)
+        self.module = model if train.cached is None else model.head
+        self.drifts = profile.batch_norm == "train" and has_batch_norm(self.module)
+        if self.drifts and profile.batch_size == 1:
+            raise UserError("Batch norm in train mode needs a batch_size of 2 at least.")
+        self.shuffle = torch.Generator().manual_seed(seed)
+        self.rates = learning_rates(profile)
+        self.history, self.epoch, self.best, self.selected = [], 0, -1.0, None
+        model.requires_grad_(profile.trainable == "all")
+        model.head.requires_grad_(True)
+        trainable = (model if profile.trainable == "all" else model.head).parameters()
+        if profile.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(trainable, profile.learning_rate)
+        else:
+            self.optimizer = torch.optim.SGD(trainable, profile.learning_rate, profile.momentum)
+        self.weight = None
+        if profile.class_weights == "balanced":
+            counts = torch.bincount(train.label, minlength=2)
+            self.weight = len(train.label) / (2 * counts).float()
+
+    def groups(self) -> list[torch.Tensor]:
+        """The images of each batch. A last one of one, whose batch norm would be nothing but 0 or
+        an error, joins the batch before."""
+        order = torch.randperm(len(self.train.label), generator=self.shuffle)
+        groups = list(order.split(self.profile.batch_size))
+        if self.drifts and len(groups) > 1 and len(groups[-1]) == 1:
+            groups[-2:] = [torch.cat(groups[-2:])]
+        return groups
+
+    def one_epoch(self) -> dict[str, float]:
+        """Train for an epoch; loss, accuracy and AUC as they were on the way."""
+        label, device = self.train.label, self.train.label.device
+        self.optimizer.param_groups[0]["lr"] = float(self.rates[self.epoch])
+        groups = self.groups()
+        set_mode(self.profile, self.model)
+        # a frozen backbone sees in float32, as its kept features were made
+        half = device.type == "cuda" and self.part is self.model
+        amp = torch.autocast("cuda", torch.bfloat16, enabled=half)
+        losses, scores = [], []
+        for group, batch in zip(groups, self.train.batches(groups, self.epoch), strict=True):
+            truth = label[group.to(device)]
+            with amp:
+                logits = self.module(batch).float()
+            loss = F.cross_entropy(logits, truth, self.weight, reduction="none")
+            # torch's weighted mean divides by the weights' sum
+            total = len(truth) if self.weight is None else self.weight[truth].sum()
+            self.optimizer.zero_grad(set_to_none=True)
+            (loss.sum() / total).backward()
+            self.optimizer.step()
+            losses.append(loss.detach())
+            scores.append(logits.detach().softmax(1)[:, 1])
+        order = torch.cat(groups).to(device)
+        return measure(torch.cat(losses), label[order], torch.cat(scores))
+
+    def note(self, measured: dict[str, dict[str, float]]) -> None:
+        """Add an epoch to the history, and keep its state if the recipe selects it so far.
+
+        Raises UserError where a loss is no number any more.
+        """
+        for phase, values in measured.items():
+            if not np.isfinite(values["loss"]):
+                raise UserError(
+                    f"The training diverged: in epoch {self.epoch + 1} the {phase} loss is "
+                    f"{values['loss']}. Take a lower learning rate: "
+                    f"-p learning_rate {self.profile.learning_rate / 10:g}."
+                )
+        rate = self.rates[self.epoch]
+        self.history += [
+            {"epoch": self.epoch + 1, "phase": phase, **values, "learning_rate": rate}
+            for phase, values in measured.items()
+        ]
+        merit = {
+            "last": self.epoch,
+            "validation_auc": measured.get("validation", {}).get("auc"),
+            "test_accuracy": measured.get("test", {}).get("accuracy"),
+        }[self.profile.selection]
+        if merit > self.best:
+            self.best = float(merit)
+            self.selected = {k: v.detach().cpu().clone() for k, v in self.part.state_dict().items()}
+        self.epoch += 1
+
+    def save(self, folder: Path) -> None:
+        write_history(self.history, folder / "resume.csv")
+        state = {
+            "part": self.part.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "shuffle": self.shuffle.get_state(), "random": torch.get_rng_state(),
+            "epoch": self.epoch, "best": self.best, "selected": self.selected,
+        }  # fmt: skip
+        save_tensors(folder / "resume.pt", state)
+
+    def resume(self, folder: Path) -> None:
+        """Go on from what `save` left, if there is anything."""
+        path = folder / "resume.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.part.load_state_dict(state["part"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.shuffle.set_state(state["shuffle"])
+        torch.set_rng_state(state["random"])
+        self.epoch, self.best, self.selected = state["epoch"], state["best"], state["selected"]
+        kept = folder / "resume.csv"
+        kept = pd.read_csv(kept if kept.exists() else folder / "history.csv")
+        self.history = kept[kept.epoch <= self.epoch].to_dict("records")
+
+
+def fit(
+    profile: Profile, model: Classifier, inputs: dict[str, Inputs], seed: int,
+    folder: Path | None = None,
+) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:  # fmt: skip
+    """Train `model` in place; give the history and the state of the selected epoch.
+
+    Columns of the history: epoch (from 1), phase, loss, accuracy, auc, learning_rate; the train
+    phase is measured while training, as is usual. With a `folder` the state is kept there every
+    half minute, and a stopped training goes on from it with the same result.
+    """
+    fitting = Fitting(profile, model, inputs["train"], seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        if folder:
+            fitting.resume(folder)
+        saved, first = time.monotonic(), fitting.epoch
+        whole = {"initial": first, "total": profile.epochs, "desc": "epochs", "unit": "epoch"}
+        for _ in tqdm(range(first, profile.epochs), **whole):
+            measured = {"train": fitting.one_epoch()}
+            measured |= {p: evaluate(model, inputs[p]) for p in inputs if p != "train"}
+            fitting.note(measured)
+            if folder and time.monotonic() - saved > SAVE_EVERY:
+                fitting.save(folder)
+                saved = time.monotonic()
+    fitting.part.load_state_dict(fitting.selected)
+    return pd.DataFrame(fitting.history, columns=HISTORY), fitting.selected
+
+
+def save_tensors(path: Path, state: dict) -> None:
+    with runs.replacing(path) as partial:
+        torch.save(state, partial)
+
+
+def write_history(history, path: Path) -> None:
+    with runs.replacing(path) as partial:
+        pd.DataFrame(history, columns=HISTORY).to_csv(partial, index=False)
