@@ -158,7 +158,9 @@ def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
         axis.scatter(table[claim], place, marker="x", s=16, color=COVID, label="ours, each seed")
         axis.set_yticks(part.index, part.model)
         least = min(part.published.min(), table[claim].min(), part.low[part.low > 0].min())
-        axis.set(xlabel=label, ylim=(len(part) - 0.4, -0.5), xlim=(1.1 * least - 0.1, None))
+        axis.set(
+            xlabel=label, ylim=(len(part) - 0.4, -0.5), xlim=(1.1 * least - 0.1, 1.1 - 0.1 * least)
+        )
     told = axes[0].get_legend_handles_labels()
     figure.legend(*told, loc="outside upper center", ncols=3)
     return figure
