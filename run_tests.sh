@@ -1,14 +1,27 @@
 #!/usr/bin/env bash
-# The project's tests: style, the demo run, behaviour, and the notebooks' outputs.
-# Installs what it needs into .venv, like run_all.sh.
+# The project's tests. Installs what it needs into .venv, like run_all.sh.
+#   ./run_tests.sh           style, the demo run, behaviour, and the notebooks' outputs: what CI runs
+#   ./run_tests.sh --fast    under a minute: style and behaviour, no demo, no notebooks, nothing slow
+#   ./run_tests.sh -k NAME   only what pytest is told, with --fast or without; on the demo that is there
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 PATH="$(dirname "$(./install.sh)"):$PATH"
 
-ruff check .
-ruff format --check .
-./run_all.sh demo
-# A process per core, each with one thread; tests of one file share what they prepare. The notebooks
-# run again on what the demo left: cells tagged nbval-check-output must not drift.
+words=() fast=
+for word in "$@"; do
+    if [ "$word" = --fast ]; then fast=yes; else words+=("$word"); fi
+done
+# The notebooks run again on what the demo left: cells tagged nbval-check-output must not drift.
+chosen=(--nbval-lax --nbval-current-env --nbval-cell-timeout 600)
+if [ -n "$fast" ]; then chosen=(-m "not slow" tests); fi
+
+if [ ${#words[@]} = 0 ]; then
+    ruff check .
+    ruff format --check .
+    if [ -z "$fast" ]; then ./run_all.sh demo; fi
+fi
+# A process per core, each with one thread; tests of one file share what they prepare.
 export OMP_NUM_THREADS=1
-python -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 600 "$@"
+python -m pytest -n auto --dist loadfile "${chosen[@]}" ${words[@]+"${words[@]}"}

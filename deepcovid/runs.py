@@ -136,10 +136,9 @@ def git_revision() -> str:
 
 def environment() -> dict:
     """What a run's numbers may depend on besides its profile: versions, machine, code."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {
-        "deepcovid": tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
-            "version"
-        ],
+        "deepcovid": project["version"],
         "git": git_revision(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
