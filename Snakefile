@@ -148,6 +148,24 @@ rule shortcuts:
     shell: "OMP_NUM_THREADS={threads} " + ONCE
 
 
+rule fair_test:
+    message: "08_fair_test: the same collection, sites, severity, the right data"
+    input:
+        code("fair_test.study", "fair_test.figures", "fair_test.tables"), "audit.json", SCORES,
+        ipynb=ipynb("08_fair_test"),
+    params:
+        settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold",
+                 "collection", "severity"),
+        collection=state(profile.collection or "", profile.severity or ""),
+        external=state(profile.external or ""), masks=beside("lung-masks"),
+        shown=shown("fair_test", "paper"),
+    threads: max(1, workflow.cores // 2)
+    output: touch("fair_test.done")
+    log: "notebooks/08_fair_test.ipynb"
+    benchmark: "benchmarks/08_fair_test.tsv"
+    shell: "OMP_NUM_THREADS={threads} " + ONCE
+
+
 rule overview:
     message: "00_overview: the study's findings, from results/"
     input:
@@ -162,7 +180,8 @@ rule overview:
 rule pages:
     message: "index.html: the notebooks as pages"
     input:
-        code("report.site"), "overview.done", "heatmaps.done", "failure.done", "shortcuts.csv", "metrics.csv",
+        code("report.site"), "overview.done", "heatmaps.done", "failure.done", "fair_test.done",
+        "shortcuts.csv", "metrics.csv",
     params: settings("external")
     output: "index.html", "run.json"
     # `report` is a word of Snakemake's own

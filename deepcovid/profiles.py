@@ -22,8 +22,9 @@ from deepcovid.runs import ROOT, RUNS, UserError, near_miss, write_text
 
 PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
-PATHS = ("data", "external", "weights")  # a relative path is taken from where it was written
+PATHS = ("data", "external", "collection", "severity", "weights")  # a relative path is taken from where it was written
 WORDS = ("phantom", "imagenet", "random")  # that stand in the place of a path
+DRAWN = ("collection", "severity")  # that are drawn where the data is
 KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
 OTHERS = ("ablation", "features")  # folders in runs/ that are no profile's
 
@@ -58,7 +59,7 @@ def number(kind: type, low: float, high: float):
 Text = Annotated[str, Field(min_length=1, description="a path or a word"), BeforeValidator(text)]
 Folder = Annotated[
     str | None,
-    Field(description="a folder, or none"),
+    Field(description="a path, or none"),
     BeforeValidator(lambda value: None if value in ("none", "") else text(value)),
 ]
 SEVERAL = Field(min_length=1), BeforeValidator(apart), AfterValidator(different)
@@ -73,6 +74,8 @@ class Profile:
     name: str
     data: Text
     external: Folder
+    collection: Folder
+    severity: Folder
     models: Annotated[tuple[Model, ...], *SEVERAL]
     weights: Text
     image_size: number(int, 32, 1024)
@@ -263,6 +266,8 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
     """
     path, values = place(name), read(name) | check(overrides or {}, "override", base)
     called = path.parent.name if path == RUNS / name / KEPT else path.stem
+    if values.get("data") != "phantom":  # drawn images beside others would say nothing
+        values |= dict.fromkeys(key for key in DRAWN if values.get(key) == "phantom")
     missing = [key for key in SETTINGS if key not in values]
     if missing:
         raise UserError(f"{path.name} does not set {', '.join(missing)}; 'like: paper' does.")

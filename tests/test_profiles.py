@@ -63,7 +63,7 @@ MODELS = "different entries, separated by commas, each one of resnet18, resnet50
         ("validation_fraction", 0.9, "a number from 0 to 0.5"),
         ("augment_positives", 0, "a whole number from 1 to 100, or release"),
         ("data", "", "a path or a word"),
-        ("external", 3, "a folder, or none"),
+        ("external", 3, "a path, or none"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_key_and_what_is_allowed(key, value, allowed):
@@ -138,3 +138,11 @@ def test_what_is_chosen_on_validation_needs_a_validation_split():
     with user_error("set validation_fraction above 0"):
         profiles.load("paper", {"validation_fraction": 0})
     assert profiles.load("paper", {"validation_fraction": 0, "threshold": 0.5})
+
+
+def test_a_drawn_collection_goes_with_drawn_images_only(tmp_path):
+    assert profiles.load("demo").collection == profiles.load("demo").severity == "phantom"
+    own = profiles.load("demo", {"data": str(tmp_path)})
+    assert own.collection is None and own.severity is None
+    given = profiles.load("demo", {"data": str(tmp_path), "collection": str(tmp_path / "c")})
+    assert given.collection == str(tmp_path / "c")
