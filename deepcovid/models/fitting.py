@@ -86,6 +86,20 @@ def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.T
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 
 
+def drawn(count: int, size: int, shuffle: torch.Generator, drifts: bool) -> list[torch.Tensor]:
+    """Which of `count` images are in each batch of an epoch.
+
+    Where batch norm drifts, a last batch of one, whose norm would be nothing but 0 or an error,
+    joins the batch before. Raises UserError where there would be no others.
+    """
+    if drifts and size == 1:
+        raise UserError("Batch norm in train mode needs a batch_size of 2 at least.")
+    groups = list(torch.randperm(count, generator=shuffle).split(size))
+    if drifts and len(groups) > 1 and len(groups[-1]) == 1:
+        groups[-2:] = [torch.cat(groups[-2:])]
+    return groups
+
+
 class Fitting:
     """A training on its way: what changes from epoch to epoch, and can be kept and taken up again."""
 
@@ -93,9 +107,7 @@ class Fitting:
         self.profile, self.model, self.train = profile, model, train
         self.part = trained_part(profile, model)
         self.module = model if train.cached is None else model.head
-        self.drifts = profile.batch_norm == "train" and has_batch_norm(self.module)
-        if self.drifts and profile.batch_size == 1:
-            raise UserError("Batch norm in train mode needs a batch_size of 2 at least.")
+        self.drifts = profile.batch_norm == "train" and has_batch_norm(model)
         self.shuffle = torch.Generator().manual_seed(seed)
         self.rates = learning_rates(profile)
         self.history, self.epoch, self.best, self.selected = [], 0, -1.0, None
@@ -111,20 +123,11 @@ class Fitting:
             counts = torch.bincount(train.label, minlength=2)
             self.weight = len(train.label) / (2 * counts).float()
 
-    def groups(self) -> list[torch.Tensor]:
-        """The images of each batch. A last one of one, whose batch norm would be nothing but 0 or
-        an error, joins the batch before."""
-        order = torch.randperm(len(self.train.label), generator=self.shuffle)
-        groups = list(order.split(self.profile.batch_size))
-        if self.drifts and len(groups) > 1 and len(groups[-1]) == 1:
-            groups[-2:] = [torch.cat(groups[-2:])]
-        return groups
-
     def one_epoch(self) -> dict[str, float]:
         """Train for an epoch; loss, accuracy and AUC as they were on the way."""
         label, device = self.train.label, self.train.label.device
         self.optimizer.param_groups[0]["lr"] = float(self.rates[self.epoch])
-        groups = self.groups()
+        groups = drawn(len(label), self.profile.batch_size, self.shuffle, self.drifts)
         set_mode(self.profile, self.model)
         # a frozen backbone sees in float32, as its kept features were made
         half = device.type == "cuda" and self.part is self.model
