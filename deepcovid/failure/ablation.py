@@ -17,7 +17,7 @@ from deepcovid.failure.arithmetic import MEASURES, verdict
 from deepcovid.failure.bench import VIEWS, Bench, lock
 from deepcovid.failure.design import CELL, EPOCHS, recipe
 from deepcovid.metrics import evaluation
-from deepcovid.models import training
+from deepcovid.models import fitting
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 
@@ -32,7 +32,7 @@ def followed(profile: Profile, model, inputs: dict, seed: int) -> np.ndarray:
 
     hook = model.head.register_forward_hook(keep)
     try:
-        training.fit(profile, model, inputs, seed)
+        fitting.fit(profile, model, inputs, seed)
     finally:
         hook.remove()
     return torch.cat(kept).reshape(profile.epochs, -1).numpy()
@@ -150,7 +150,7 @@ def collect(folder: Path) -> pd.DataFrame:
     if table.duplicated(order).any():
         twice = ", ".join(table.digest[table.duplicated(order, keep=False)].unique())
         raise runs.UserError(
-            f"{folder} holds the same cell with other weights or rates: remove all but one of "
+            f"{folder} holds the same cell with other weights, rates or code: remove all but one of "
             f"{twice}."
         )
     return table[[*CELL, "after", "selection", "epoch", *MEASURES, "views", "file", "digest"]]

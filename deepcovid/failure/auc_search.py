@@ -13,7 +13,7 @@ from deepcovid.failure.arithmetic import verdict
 from deepcovid.failure.bench import Bench
 from deepcovid.failure.design import FAILED, recipe
 from deepcovid.metrics import intervals
-from deepcovid.models import features, training
+from deepcovid.models import features, fitting
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 
@@ -101,7 +101,7 @@ def row(candidate: str, backbone: str, seed: int, label, score) -> dict:
 
 def of_a_training(bench: Bench, seed: int, scores: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Candidates that one training answers for: its `scores` on test are (epochs, images)."""
-    score = training.predict(bench.model(seed), bench.inputs(CELL)["test"]).softmax(1)[:, 1]
+    score = fitting.predict(bench.model(seed), bench.inputs(CELL)["test"]).softmax(1)[:, 1]
     return [
         ("the failed recipe", scores[-1]),
         ("class order exchanged on test", 1 - scores[-1]),
@@ -188,7 +188,7 @@ def read_otherwise(bench: Bench, heads: dict, paths: list[Path], change) -> dict
     return {seed: head(seen).softmax(1)[:, 1].cpu().numpy() for seed, head in heads.items()}
 
 
-def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, training.Inputs]:
+def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, fitting.Inputs]:
     """The training originals and the images of `test`, all of them read by `change`."""
     train = bench.train[bench.train.augmented_from == ""]
     made = []
@@ -197,6 +197,6 @@ def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, trai
         made.append((bench.labels(table), seen))
     (label, seen), (test_label, test_seen) = made
     return {
-        "train": training.Inputs(label, cached=seen),
-        "test": training.Inputs(test_label, cached=test_seen),
+        "train": fitting.Inputs(label, cached=seen),
+        "test": fitting.Inputs(test_label, cached=test_seen),
     }

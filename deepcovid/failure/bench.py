@@ -18,15 +18,16 @@ import torch
 from filelock import FileLock
 
 from deepcovid import runs
+from deepcovid.data.augmentation import to_input
 from deepcovid.failure.design import LEVELS
-from deepcovid.models import features, networks, training
+from deepcovid.models import features, fitting, networks
 from deepcovid.models.opened import Run
 
 VIEWS = 4  # epochs of random crops, or of a drifting backbone, that are kept
 
 
 @dataclass
-class Pool(training.Inputs):
+class Pool(fitting.Inputs):
     """Cached features in one or more views, which epochs go through in turn.
 
     `rows` picks the images of each view; `leader` is the pool whose epoch counts for this one too.
@@ -61,6 +62,7 @@ class Bench:
             "backbone": networks.state_digest(self.backbone),
             "images": self.images,
             "size": run.profile.image_size,
+            "reading": [features.reading(run.profile.image_size), repr(to_input(1, "random"))],
             "batch_size": run.profile.batch_size,
             "learning_rate": run.profile.learning_rate,
         }
@@ -132,23 +134,27 @@ class Bench:
             profile.image_size,
             self.device,
             profile.workers,
-            **options,
+            **{"keep": self.run.features} | options,
         )
         return torch.from_numpy(found)
 
     def path(self, *key) -> Path:
         """Where what is seen of the images is kept; several runs may share it."""
-        return runs.RUNS / "features" / "views" / runs.digest([self.identity, *key])
+        return self.run.features / "views" / runs.digest([self.identity, *key])
+
+    def files(self, table: pd.DataFrame, crop: str, seed: int) -> features.ImageSet:
+        """The images of a table as they are in the manifest; UserError where they changed since."""
+        paths = self.run.paths(table.image)
+        features.check_unchanged(paths, table.sha1)
+        return features.ImageSet(paths, self.run.profile.image_size, crop, seed)
 
     def crops(self, view: int) -> torch.Tensor:
         """Features of a random crop of each training image; other ones for each view."""
-        profile = self.run.profile
         path = self.path("crops", view).with_suffix(".npy")
         with lock(path):
             if not path.exists():
-                paths = self.run.paths(self.train.image)
-                files = features.ImageSet(paths, profile.image_size, "random")
-                see(self.backbone, files, view, path, self.device, profile.workers)
+                files = self.files(self.train, "random", 0)
+                see(self.backbone, files, view, path, self.device, self.run.profile.workers)
         return torch.from_numpy(np.load(path, mmap_mode="c"))
 
     def epochs(self, cell: dict, table: pd.DataFrame) -> list[dict]:
@@ -157,29 +163,29 @@ class Bench:
         `train`: features of the images of `table` as normalised with their batches; `test`: of the
         test images, by the running statistics at the end of the epoch; `statistics`: these.
         """
-        size, seed, crop = self.run.profile.image_size, cell["seed"], cell["crop"]
-        files = features.ImageSet(self.run.paths(table.image), size, crop, seed)
-        shuffle, found = torch.Generator().manual_seed(seed), []  # as `training.fit` draws it
+        seed, crop, size = cell["seed"], cell["crop"], self.run.profile.batch_size
+        shuffle, found = torch.Generator().manual_seed(seed), []
         for epoch in range(self.kept(cell)):
-            order = torch.randperm(len(table), generator=shuffle)
+            groups = fitting.drawn(len(table), size, shuffle, drifts=True)
             path = self.path("drifting", crop, cell["positives"], seed, epoch).with_suffix(".pt")
             with lock(path):
                 if not path.exists():
                     before = found[-1]["statistics"] if found else {}
-                    training.save_tensors(path, self.epoch(files, order, epoch, before))
+                    files = self.files(table, crop, seed)
+                    fitting.save_tensors(path, self.epoch(files, groups, epoch, before))
             found.append(torch.load(path, weights_only=True))
         return found
 
-    def epoch(self, files: features.ImageSet, order: torch.Tensor, epoch: int, before: dict):
-        """One of `epochs`: the images in `order`, by a backbone with the statistics of `before`."""
-        backbone, profile = self.fresh()[0], self.run.profile
+    def epoch(self, files: features.ImageSet, groups: list, epoch: int, before: dict) -> dict:
+        """One of `epochs`: the batches `groups`, by a backbone with the statistics of `before`."""
+        backbone, workers = self.fresh()[0], self.run.profile.workers
         backbone.load_state_dict(before, strict=False)
         backbone.train()
-        stream = files.batches(order.split(profile.batch_size), self.device, profile.workers, epoch)
+        stream = files.batches(groups, self.device, workers, epoch)
         with torch.inference_mode():
             seen = torch.cat([backbone(batch).float().cpu() for batch in stream])
         return {
-            "train": seen[order.argsort()].clone(),
+            "train": seen[torch.cat(groups).argsort()].clone(),
             "test": self.extract(self.test, backbone, keep=None, label=f"epoch {epoch + 1}"),
             "statistics": {name: value.cpu() for name, value in backbone.named_buffers()},
         }

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from deepcovid.data import manifest
-from deepcovid.models import features
+from deepcovid.models import features, fitting
 from deepcovid.models.opened import Run
 
 LOOKS = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # batches after which the statistics are looked at
@@ -64,7 +64,7 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
     """Follow the statistics through the first epochs of the failed recipe, with its random crops and
     on whole images: `distances`, by `crop`."""
     profile, table = opened.profile, manifest.originals(opened.training)
-    one = -(-len(table) // profile.batch_size)
+    one = len(fitting.drawn(len(table), profile.batch_size, torch.Generator(), drifts=True))
     looks = {*LOOKS, *range(one, epochs * one + 1, one)}
     found = {}
     for crop in ("random", "none"):
@@ -74,7 +74,7 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
             batch
             for epoch in range(epochs)
             for batch in files.batches(
-                torch.randperm(len(table), generator=shuffle).split(profile.batch_size),
+                fitting.drawn(len(table), profile.batch_size, shuffle, drifts=True),
                 opened.device, profile.workers, epoch,
             )
         )  # fmt: skip

@@ -123,11 +123,16 @@ class Fitting:
             counts = torch.bincount(train.label, minlength=2)
             self.weight = len(train.label) / (2 * counts).float()
 
+    def groups(self) -> list[torch.Tensor]:
+        """The images of each batch of the next epoch."""
+        size, count = self.profile.batch_size, len(self.train.label)
+        return drawn(count, size, self.shuffle, self.drifts)
+
     def one_epoch(self) -> dict[str, float]:
         """Train for an epoch; loss, accuracy and AUC as they were on the way."""
         label, device = self.train.label, self.train.label.device
         self.optimizer.param_groups[0]["lr"] = float(self.rates[self.epoch])
-        groups = drawn(len(label), self.profile.batch_size, self.shuffle, self.drifts)
+        groups = self.groups()
         set_mode(self.profile, self.model)
         # a frozen backbone sees in float32, as its kept features were made
         half = device.type == "cuda" and self.part is self.model

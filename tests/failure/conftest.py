@@ -1,13 +1,11 @@
-"""An opened run of two epochs, whose features are kept in a folder of its own."""
+"""An opened run of two epochs."""
 
 import pytest
 from conftest import changed
 
-from deepcovid import runs
 from deepcovid.models.opened import Run
 
 
 @pytest.fixture
-def run(profile, monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+def run(profile):
     return Run(changed(profile, epochs=2))

@@ -5,7 +5,7 @@ import pytest
 
 from deepcovid import profiles
 from deepcovid.failure import arithmetic
-from deepcovid.models import training
+from deepcovid.models import fitting
 
 
 def test_the_reported_accuracy_is_that_of_answering_non_covid_to_every_test_image():
@@ -21,7 +21,7 @@ def test_the_schedule_spends_nearly_all_of_its_rates_in_three_weeks_of_epochs():
     assert failed.epochs == 150 and failed.schedule == "step_first"
     budgets = {
         schedule: arithmetic.rate_budget(
-            training.learning_rates(dataclasses.replace(failed, schedule=schedule))
+            fitting.learning_rates(dataclasses.replace(failed, schedule=schedule))
         )
         for schedule in ("step", "step_first", "constant")
     }

@@ -1,8 +1,7 @@
 import pytest
 import torch
-from conftest import changed
+from conftest import changed, draw, user_error
 
-from deepcovid import runs
 from deepcovid.failure import bench
 from deepcovid.failure.design import cell
 
@@ -36,11 +35,11 @@ def test_random_crops_are_views_that_epochs_go_through_in_turn(run):
     group = [torch.arange(4)]
     first, second, third = (next(originals.batches(group, epoch)) for epoch in range(3))
     assert torch.equal(first, third) and not torch.equal(first, second)
-    files = list((runs.RUNS / "features" / "views").glob("*.npy"))
+    files = list((run.features / "views").glob("*.npy"))
     assert len(files) == 2
     again = bench.Bench(run, "resnet18", "pretrained", views=2).inputs(cell("resnet18", **crops))
     assert torch.equal(next(again["train"].batches(group, 1)), second)
-    assert len(list((runs.RUNS / "features" / "views").glob("*.npy"))) == 2
+    assert len(list((run.features / "views").glob("*.npy"))) == 2
 
 
 def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
@@ -84,11 +83,23 @@ def test_a_last_batch_of_one_image_is_seen_too(run, norm):
     assert next(found.batches([torch.arange(n)])).isfinite().all()
 
 
+def test_a_batch_norm_that_drifts_is_refused_batches_of_one(run):
+    made = bench.Bench(changed(run, batch_size=1), "resnet18", "pretrained", views=1)
+    with user_error("batch_size of 2"):
+        made.inputs(cell("resnet18"))
+
+
+def test_an_image_that_changed_since_the_manifest_is_refused(run):
+    draw(run.paths(run.training.image)[-1], 4321)
+    with user_error("no longer the image"):
+        bench.Bench(run, "resnet18", "pretrained").inputs(cell("resnet18", positives="augmented"))
+
+
 def test_epochs_of_a_drifting_backbone_go_on_where_they_were_stopped(run):
     one, two = (cell("resnet18", epochs=epochs) for epochs in (1, 2))
     made = bench.Bench(run, "resnet18", "pretrained")
     made.inputs(one)
-    folder = runs.RUNS / "features" / "views"
+    folder = run.features / "views"
     first = {path: path.stat().st_mtime_ns for path in folder.glob("*.pt")}
     second = made.inputs(two)["test"].views[1]
     assert len(first) == 1 and len(list(folder.glob("*.pt"))) == 2

@@ -317,7 +317,7 @@ def test_a_last_batch_of_one_joins_the_one_before_under_batch_norm(run):
     groups = fitting.Fitting(still.profile, model, inputs["train"], 0).groups()
     assert [len(group) for group in groups] == [n - 1, 1]
     with user_error("batch_size of 2"):
-        fitting.Fitting(changed(run, batch_size=1).profile, model, inputs["train"], 0)
+        fitting.Fitting(changed(run, batch_size=1).profile, model, inputs["train"], 0).groups()
 
 
 def test_training_leaves_the_random_numbers_of_others_alone(run, monkeypatch):
