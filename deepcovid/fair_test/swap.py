@@ -12,8 +12,8 @@ from deepcovid.fair_test.sets import judged, swapped
 from deepcovid.metrics import evaluation
 from deepcovid.models import networks
 from deepcovid.models.features import ImageSet
+from deepcovid.models.fitting import Inputs, predict
 from deepcovid.models.opened import Run
-from deepcovid.models.training import Inputs, predict
 from deepcovid.runs import digest, done, mark_done, read_json, replacing
 
 SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained", "score")

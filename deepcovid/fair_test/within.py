@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from deepcovid.fair_test.names import EVERYTHING, SEEN
 from deepcovid.metrics import intervals
-from deepcovid.models import networks, training
+from deepcovid.models import fitting, networks
 from deepcovid.models.features import extract
 from deepcovid.models.opened import Run
 from deepcovid.runs import replacing
@@ -174,9 +174,9 @@ def by_recipe(opened: Run, table: pd.DataFrame, repeats: int = 2) -> Iterator[di
 
         def fitted(fit, judge, name=name, found=found):
             model, _ = opened.build(name, opened.profile.seeds[0])
-            inputs = training.Inputs(label[fit], cached=found[fit])
-            training.fit(profile, model, {"train": inputs}, opened.profile.seeds[0])
-            logits = training.predict(model, training.Inputs(label[judge], cached=found[judge]))
+            inputs = fitting.Inputs(label[fit], cached=found[fit])
+            fitting.fit(profile, model, {"train": inputs}, opened.profile.seeds[0])
+            logits = fitting.predict(model, fitting.Inputs(label[judge], cached=found[judge]))
             return logits.softmax(1)[:, 1].numpy()
 
         score = out_of_fold(table.label.to_numpy(), group, fitted, repeats)

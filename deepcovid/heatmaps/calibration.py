@@ -15,7 +15,7 @@ from deepcovid.data import augmentation, phantom
 from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance, rounded
 from deepcovid.heatmaps.maps import grad_cam, occlusion, pictures_of, probability
 from deepcovid.metrics import intervals
-from deepcovid.models import networks, training
+from deepcovid.models import fitting, networks
 from deepcovid.models.features import to_device
 
 SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}
@@ -66,7 +66,7 @@ def taught(shortcut: str | None = None, seed: int = 0) -> networks.Classifier:
                            | {"trainable": "head", "batch_norm": "train", "selection": "last"})  # fmt: skip
     # for `fit` the whole network is a head, and the images are the features it reads
     whole = networks.Classifier(nn.Identity(), to_device(model, torch.device("cpu")), "")
-    training.fit(recipe, whole, {"train": training.Inputs(label, cached=inputs)}, seed)
+    fitting.fit(recipe, whole, {"train": fitting.Inputs(label, cached=inputs)}, seed)
     return model.eval().requires_grad_(False)
 
 
@@ -101,7 +101,7 @@ def calibrate(folder: Path, n: int = 16) -> dict:
     with the masks of lesion and marker, mean and 95% interval, beside random maps.
     """
     path = folder / "calibration.json"
-    stamp = runs.code_digest(phantom, networks, training, sys.modules[__name__])
+    stamp = runs.code_digest(phantom, networks, fitting, sys.modules[__name__])
     if runs.done(path, stamp):
         return runs.read_json(path)
     found, kept = {}, {}

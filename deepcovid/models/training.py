@@ -11,13 +11,7 @@ from deepcovid import runs
 from deepcovid.data import augmentation
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.features import ImageSet, extract, to_device
-from deepcovid.models.fitting import (  # noqa: F401
-    Inputs,
-    fit,
-    learning_rates,
-    predict,
-    save_tensors,
-)
+from deepcovid.models.fitting import Inputs, fit
 from deepcovid.models.networks import Classifier, backbone_is_fixed
 from deepcovid.models.opened import Run
 

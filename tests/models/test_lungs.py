@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -81,3 +83,11 @@ def test_pictures_without_lungs_are_counted_by_name(fitted):
     assert set(table.image) == set(manifest.make(data, 0.0).image)
     assert told["without_lungs"] == (table.lung < lungs.LEAST).sum()
     assert told["test_masks"] > 0 and 0 <= told["least"] <= told["dice"] <= 1
+
+
+def test_who_asks_for_no_lungs_does_not_wait_for_monai():
+    code = (
+        "import sys; from deepcovid.models import lungs, opened, preparation, scoring, training; "
+        "sys.exit('monai' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=runs.ROOT).returncode == 0
