@@ -1,5 +1,12 @@
+import io
+from base64 import b64decode
+
 import matplotlib.pyplot as plt
+import nbformat
 import pandas as pd
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
 
 from deepcovid import plots
 
@@ -38,3 +45,15 @@ def test_intervals_run_from_low_to_high_from_above_down():
 def test_a_seed_is_named_where_there_are_several():
     assert plots.name_of("a", 0, {("a", 0): 1, ("b", 0): 1}) == "a"
     assert plots.name_of("a", 0, {("a", 0): 1, ("a", 1): 1}) == "a, seed 0"
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_figures_with_twice_the_pixels():
+    source = "from deepcovid import plots\nfigure, _ = plots.new(size=(4, 3))\nfigure"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook).execute()
+    shown = next(o for o in notebook.cells[0].outputs if "image/png" in o.get("data", {}))
+    width, height = Image.open(io.BytesIO(b64decode(shown.data["image/png"]))).size
+    told = shown.metadata["image/png"]
+    assert (width // 2, height // 2) == (told["width"], told["height"])
+    assert 400 < told["width"] < 500  # 4 inches at 110 to the inch, and its margins
