@@ -23,10 +23,15 @@ def part(text: str) -> tuple[int, int]:
     return k, n
 
 
-def prepared(profile: profiles.Profile) -> Run:
-    """The opened run, its manifest and training table made from the images that are there now."""
-    manifest.run(profile)
-    augmentation.run(profile)
+def prepared(profile: profiles.Profile, anew: bool) -> Run:
+    """The opened run; its manifest and training table are made where they are missing, or anew.
+
+    Images that are no longer those of the manifest are refused where they are read.
+    """
+    if anew or not (profile.folder / "manifest.csv").is_file():
+        manifest.run(profile)
+    if anew or not (profile.folder / "training.csv").is_file():
+        augmentation.run(profile)
     return Run(profile)
 
 
@@ -46,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.step == "collect":
             print(ablation.write(ablation.collect(profile.folder / "cells"), args.out))
             return 0
-        run = prepared(profile)
+        run = prepared(profile, anew=args.step == "prepare")
         if args.step == "search":
             table = auc_search.auc_search(run, seeds=profile.seeds)
             print(ablation.write(table, args.out.with_name("auc_search.csv")))
