@@ -18,7 +18,7 @@ given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.item
 given = shlex.quote(given)
 
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("{sys.executable} -m papermill {input.ipynb} {log} --cwd {ROOT:q} --no-progress-bar --no-log-output "
+PAPERMILL = ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q} --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
@@ -189,7 +189,7 @@ rule pages:
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-CELLS = ("OMP_NUM_THREADS={threads} {sys.executable} -m deepcovid.failure {STEP} --profile {profile.name} "
+CELLS = ("OMP_NUM_THREADS={threads} {sys.executable:q} -m deepcovid.failure {STEP} --profile {profile.name} "
          "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
 PARTS = 8  # jobs; cells that another job trains are left to it
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deepcovid import profiles
-from deepcovid.profiles import Profile
+from deepcovid import imports, profiles
+from deepcovid.profiles import PATHS, WORDS, Profile
 from deepcovid.runs import NOTICE, PACKAGES, ROOT, UserError, digest, read_json, state, write_json
 
 # what a reader of Snakemake's log wants to see: which notebook starts, how much is done
@@ -20,7 +20,7 @@ PROGRESS = re.compile(
     r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)"
 )
 CHECKED = ".checked.json"  # in a run's folder: what its images and weights were when last looked at
-LOOKED_AT = ("data", "external", "models", "weights", "augment_positives")
+LOOKED_AT = (*PATHS, "models", "augment_positives")
 
 
 def run(
@@ -76,13 +76,10 @@ def preflight(profile: Profile) -> None:
 
 def state_of(profile: Profile, weights: list[str]) -> str:
     """Stands for all that `look` hangs on: settings, files (by size and time), code, libraries."""
-    code = sorted((ROOT / "deepcovid").rglob("*.py"))
-    data = [] if profile.data == "phantom" else [profile.data]
-    return digest([
-        [getattr(profile, key) for key in LOOKED_AT],
-        state(*data, profile.external, profile.weights, *weights, *code),
-        [version(name) for name in PACKAGES],
-    ])  # fmt: skip
+    settings = [getattr(profile, key) for key in LOOKED_AT]
+    places = [place for key in PATHS if (place := getattr(profile, key)) not in WORDS]
+    code = imports.files("data.manifest", "models.networks")
+    return digest([settings, state(*places, *weights, *code), [version(p) for p in PACKAGES]])
 
 
 def look(profile: Profile) -> list[str]:
@@ -91,6 +88,7 @@ def look(profile: Profile) -> list[str]:
     Raises UserError that says what is missing or cannot be read.
     """
     from deepcovid.data import manifest
+    from deepcovid.fair_test import collection
     from deepcovid.models import networks
     from deepcovid.shortcuts import external
 
@@ -100,6 +98,11 @@ def look(profile: Profile) -> list[str]:
             manifest.refuse_without_copies(profile.data_folder)
     if profile.external:
         external.table(Path(profile.external))
+    if profile.collection not in (None, "phantom"):
+        folder = Path(profile.collection)
+        manifest.refuse_unreadable(folder, {"": collection.outer(folder).path})
+    if profile.severity not in (None, "phantom") and not Path(profile.severity).is_file():
+        raise UserError(f"There is no file {profile.severity}: -p severity FILE, or none.")
     for name in profile.models:
         networks.build(name, profile.weights)
     paths = [networks.find_weights(profile.weights, name)[0] for name in profile.models]
@@ -151,8 +154,8 @@ def snakemake(lock: Path, log: Path, options: list) -> int:
 
 
 def reasons(notebooks: list[Path], log: Path) -> list[str]:
-    """What stopped a run: the errors in its executed notebooks, else what a step said, else the
-    end of Snakemake's log."""
+    """What stopped a run: the errors in its executed notebooks, else what a step refused or wrote
+    before it failed, else the end of Snakemake's log."""
     import nbformat
 
     found = []
@@ -164,9 +167,11 @@ def reasons(notebooks: list[Path], log: Path) -> list[str]:
         errors = [o for cell in cells for o in cell.get("outputs", []) if o.output_type == "error"]
         found += [f"\n{path.stem} stopped: {e.evalue or e.ename}\n  see {path}" for e in errors]
     text = log.read_text(encoding="utf-8")
-    said = re.findall(r"^deepcovid: (.+)|^UserError in file .*\n(.+)", text, re.MULTILINE)
-    told = list(dict.fromkeys(one or other for one, other in said))
-    return found or told or text.splitlines()[-15:]
+    refused = re.findall(r"^deepcovid: (.+)|^UserError in file .*\n(.+)", text, re.MULTILINE)
+    told = list(dict.fromkeys(one or other for one, other in refused))
+    before, failed, _ = text.partition("\nRuleException:")
+    wrote = re.split(r"^(?:Job \d+|Reason): .*\n", before, flags=re.MULTILINE)[-1].splitlines()
+    return found or told or (wrote if failed else text.splitlines())[-15:]
 
 
 def changed(path: Path) -> int | None:

@@ -53,11 +53,35 @@ def test_a_missing_gpu_is_told_even_where_all_else_was_looked_at(profile, monkey
         workflow.preflight(changed(profile, device="cuda"))
 
 
+def test_a_collection_and_a_table_of_severities_are_looked_at(data, profile, tmp_path):
+    with user_error("metadata.csv is not there"):
+        workflow.preflight(changed(profile, collection=str(tmp_path)))
+    with user_error("-p severity FILE"):
+        workflow.preflight(changed(profile, severity=str(tmp_path / "brixia.csv")))
+
+
+def test_two_runs_of_a_profile_do_not_mix(profile):
+    with FileLock(workflow.make_folder(profile) / ".lock"), user_error("Another run of .*demo"):
+        workflow.make_folder(profile)
+
+
 def test_a_place_that_cannot_be_written_is_told_with_the_way_out(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "file")
     with user_error("demo cannot be written .*--runs FOLDER, or DEEPCOVID_RUNS"):
         workflow.make_folder(profiles.load("demo"))
+
+
+def test_what_a_step_wrote_before_it_failed_is_told(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        "rule all:\n    message: 'all'\n    shell: 'echo no more room >&2; exit 3'\n"
+    )
+    options = ["--snakefile", tmp_path / "Snakefile", "--directory", tmp_path, "--cores", "1"]
+    assert workflow.snakemake(tmp_path / ".lock", tmp_path / "log", options)
+    assert workflow.reasons([], tmp_path / "log") == ["no more room"]
+    (tmp_path / "Snakefile").write_text("rule all:\n    input: 'absent'\n")
+    assert workflow.snakemake(tmp_path / ".lock", tmp_path / "log", options)
+    assert "absent" in "".join(workflow.reasons([], tmp_path / "log"))
 
 
 @pytest.fixture
