@@ -1,17 +1,14 @@
-"""TODO: what shortcuts/looks is."""
+"""What is taken away from a picture before it is judged: its centre, its rim, its lungs, its detail."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageFilter
-from torch import nn
 
 from deepcovid import runs
-from deepcovid.data.augmentation import MEAN, STD
-from deepcovid.models.features import Change
 from deepcovid.runs import UserError
 
 SIDES = (0.2, 0.4, 0.6, 0.75, 0.9)  # of the central part, as a share of each side of the picture
@@ -82,33 +79,6 @@ def lung_masks(data: Path) -> np.ndarray:
     return np.array(masks, dtype=bool).reshape(-1, GRID, GRID)
 
 
-class Pooled(nn.Module):
-    """A backbone's last map averaged over its places: (n, channels)."""
-
-    def __init__(self, backbone: nn.Module):
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        values = self.backbone(x)
-        return values.mean((2, 3)) if values.ndim == 4 else values
-
-
-class Histogram(nn.Module):
-    """The share of pixels in each of BINS equal ranges of grey: (n, BINS)."""
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(STD)[:, None, None])
-        self.register_buffer("bins", torch.arange(BINS))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        grey = (x * self.std + self.mean).mean(1).flatten(1)
-        index = (grey * BINS).long().clamp(0, BINS - 1)
-        return torch.stack([torch.bincount(row, minlength=BINS) for row in index]) / grey.shape[1]
-
-
 @dataclass(frozen=True)
 class Look:
     """One way to look at images: what is `seen` of them, and by which `network`."""
@@ -116,7 +86,7 @@ class Look:
     kind: str
     seen: str
     share: float | None = None  # of the picture's area that is left
-    change: Change | None = None
+    change: Callable[[Image.Image, Path], Image.Image] | None = None
     variant: str = ""  # stands for all of `change`
     network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
 

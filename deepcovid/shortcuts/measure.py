@@ -2,8 +2,7 @@
 
 Each measurement takes something away from the images, fits a logistic regression to what is left of
 the training images, and is judged on the test images. Where the lungs cannot be seen, what remains
-above ROC AUC 0.5 is a shortcut. `calibrate` holds the instrument against phantoms: it must find
-shortcuts that were planted and stay silent where there is none.
+above ROC AUC 0.5 is a shortcut.
 
 All originals of the `train` folder are trained on, each class with the same weight: nothing here is
 chosen on validation images, so none are set aside, and augmented copies are not used.
@@ -28,10 +27,12 @@ from deepcovid import runs
 from deepcovid.data import audit, augmentation, images, manifest
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import features, networks
-from deepcovid.models.features import extract
-from deepcovid.profiles import Profile
+from deepcovid.models.opened import Run
 from deepcovid.runs import UserError
-from deepcovid.shortcuts.looks import FRAME, Histogram, Look, Pooled, looks, lung_masks
+from deepcovid.shortcuts import eyes, looks
+from deepcovid.shortcuts.columns import SHORTCUTS
+from deepcovid.shortcuts.eyes import Eyes
+from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
 
 PROPERTIES = {
     "file properties": ("mode", "width", "height", "aspect ratio"),
@@ -43,10 +44,6 @@ ALIKE = (("view", "PA"), ("view", "AP"), ("mode", "L"))  # the disease told amon
 WITHIN = ("view", "sex", "mode", "format")  # told apart within one class
 FEW = 10  # test and training images of each kind that a measurement needs at least
 C = {"network": 0.01, "table": 1.0}  # inverse strength of the penalty; standardised columns
-COLUMNS = (
-    "kind", "seen", "told", "model", "seen_share", "auc", "auc_low", "auc_high",
-    "patient_low", "patient_high", "positives", "negatives",
-)  # fmt: skip
 
 
 def collection(table: pd.DataFrame, data: Path) -> pd.DataFrame:
@@ -54,33 +51,6 @@ def collection(table: pd.DataFrame, data: Path) -> pd.DataFrame:
     part = manifest.originals(table)
     of = audit.facts(table, audit.metadata(data))
     return of.assign(sha1=part.sha1.to_numpy(), path=[data / image for image in part.image])
-
-
-class Eyes:
-    """The networks of a run, and their values for images: computed once, kept on disk."""
-
-    def __init__(self, profile: Profile):
-        self.profile, self.device = profile, networks.device_of(profile.device)
-        self.name = "squeezenet" if "squeezenet" in profile.models else profile.models[0]
-        network, origin = networks.build(self.name, profile.weights, profile.seeds[0])
-        untrained, _ = networks.build(self.name, "random", profile.seeds[0])
-        self.networks = {
-            "own": (Pooled(network.backbone), f"{self.name} ({origin.label()})"),
-            "untrained": (Pooled(untrained.backbone), f"{self.name} (random)"),
-            "none": (Histogram(), "counts"),
-        }
-
-    def stamp(self) -> list:
-        states = [networks.state_digest(network) for network, _ in self.networks.values()]
-        return [*states, self.profile.image_size, str(self.device)]
-
-    def values(self, of: pd.DataFrame, look: Look) -> np.ndarray:
-        network, _ = self.networks[look.network]
-        return extract(
-            network, list(of.path), list(of.sha1), range(len(of)), self.profile.image_size,
-            self.device, self.profile.workers, label=look.seen, change=look.change,
-            variant=look.variant,
-        )  # fmt: skip
 
 
 def regression(kind: str) -> Pipeline:
@@ -171,10 +141,10 @@ def metadata_row(part: pd.DataFrame, names: tuple[str, ...], trees: bool) -> dic
     return judged(part, part.label, part[list(names)], model)
 
 
-def of_pictures(of: pd.DataFrame, eyes: Eyes, seen: list[Look]) -> Iterator[Plan]:
+def of_pictures(of: pd.DataFrame, by: Eyes, seen: list[Look]) -> Iterator[Plan]:
     """Measurements with each look, then what else the untouched pictures tell."""
     for look in seen:
-        yield words_of(look, eyes), partial(picture_row, of, of.label, eyes, look)
+        yield words_of(look, by), partial(picture_row, of, of.label, by, look)
     plain = [
         look for look in seen if look.network == "own" and look.seen in ("whole picture", FRAME)
     ]
@@ -182,11 +152,11 @@ def of_pictures(of: pd.DataFrame, eyes: Eyes, seen: list[Look]) -> Iterator[Plan
         for part, among, told, label in others(of):
             kind = "like with like" if told == "COVID-19" else "within a class"
             words = {"kind": kind, "told": told, "seen": f"{look.seen}; {among}"}
-            yield words_of(look, eyes) | words, partial(picture_row, of, label, eyes, look, part)
+            yield words_of(look, by) | words, partial(picture_row, of, label, by, look, part)
 
 
-def words_of(look: Look, eyes: Eyes) -> dict:
-    model = f"{eyes.networks[look.network][1]} + regression"
+def words_of(look: Look, by: Eyes) -> dict:
+    model = f"{by.networks[look.network][1]} + regression"
     return {"kind": look.kind, "seen": look.seen, "model": model, "seen_share": look.share,
             "variant": look.variant}  # fmt: skip
 
@@ -210,32 +180,40 @@ def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
             yield part.index, f"{column} {value} only", "COVID-19", part.label
 
 
-def picture_row(of, label: pd.Series, eyes: Eyes, look: Look, part=None) -> dict:
+def picture_row(of, label: pd.Series, by: Eyes, look: Look, part=None) -> dict:
     """`judged` for one look, of all images or the rows `part`."""
     part = of.index if part is None else part
-    values = eyes.values(of, look)[of.index.get_indexer(part)]
+    values = by.values(of, look)[of.index.get_indexer(part)]
     kind = "table" if look.network == "none" else "network"
     return judged(of.loc[part], label.loc[part], values, regression(kind))
 
 
-def measured(of: pd.DataFrame, eyes: Eyes, seen: list[Look], folder: Path) -> pd.DataFrame:
+def measured(of: pd.DataFrame, by: Eyes, seen: list[Look], folder: Path) -> pd.DataFrame:
     """All measurements; each row is kept in `folder` as it comes, and never computed twice."""
     code = runs.code_digest(
-        sys.modules[__name__], audit, manifest, evaluation, networks, features, augmentation
+        sys.modules[__name__],
+        audit,
+        manifest,
+        evaluation,
+        networks,
+        features,
+        augmentation,
+        eyes,
+        looks,
     )
     given = of.drop(columns="path").astype(str).to_numpy().tolist()
-    stamp = runs.digest([code, given, eyes.stamp()])
+    stamp = runs.digest([code, given, by.stamp()])
     rows = []
-    for words, measure in [*of_metadata(of), *of_pictures(of, eyes, seen)]:
+    for words, measure in [*of_metadata(of), *of_pictures(of, by, seen)]:
         words = {"told": "COVID-19", "seen_share": None} | words
         path = folder / f"{runs.digest([words, stamp])}.json"
         if not path.exists():
             runs.write_json(path, words | measure())
         rows.append(runs.read_json(path))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(SHORTCUTS))
 
 
-def run(profile: Profile) -> pd.DataFrame:
+def run(opened: Run) -> pd.DataFrame:
     """Measure all shortcuts of a run's images; written to its `shortcuts.csv`.
 
     A row per measurement: `kind`, what is `seen`, what is `told` from it (mostly COVID-19 from
@@ -243,10 +221,9 @@ def run(profile: Profile) -> pd.DataFrame:
     95% (`auc_*` DeLong, `patient_*` resampled patients), and the test images of both kinds.
     A stopped run goes on where it was.
     """
-    of = collection(manifest.read(profile.folder / "manifest.csv"), profile.data_folder)
-    eyes = Eyes(profile)
-    table = measured(of, eyes, looks(lung_masks(profile.data_folder)), profile.folder / "shortcuts")
-    return write(table, profile.folder / "shortcuts.csv")
+    of, seen = collection(opened.manifest, opened.data), looks.looks(lung_masks(opened.data))
+    table = measured(of, Eyes(opened), seen, opened.folder / "shortcuts")
+    return write(table, opened.folder / "shortcuts.csv")
 
 
 def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -255,12 +232,11 @@ def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table
 
 
-def examples(profile: Profile) -> tuple[list[Image.Image], list[str]]:
+def examples(opened: Run) -> tuple[list[Image.Image], list[str]]:
     """One COVID-19 test image of a run as each look sees it, with titles."""
-    table = manifest.read(profile.folder / "manifest.csv")
-    first = table.image[(table.label == 1) & (table.split == "test")].iloc[0]
-    path = profile.data_folder / first
+    test = opened.manifest[(opened.manifest.label == 1) & (opened.manifest.split == "test")]
+    path = opened.data / test.image.iloc[0]
     picture = images.open_radiograph(path)
-    seen = [x for x in looks(lung_masks(profile.data_folder)) if x.network == "own"]
+    seen = [look for look in looks.looks(lung_masks(opened.data)) if look.network == "own"]
     pictures = [look.change(picture, path) if look.change else picture for look in seen]
     return pictures, [look.seen for look in seen]

@@ -18,14 +18,16 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
 from deepcovid import runs
-from deepcovid.data import images, manifest
+from deepcovid.data import images
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import features, lungs, networks, preparation
+from deepcovid.models.opened import Run
 from deepcovid.models.preparation import Preparation
-from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 from deepcovid.shortcuts import external, looks, measure
+from deepcovid.shortcuts.columns import MENDING
+from deepcovid.shortcuts.eyes import Eyes
 
 FOLDS = 5
 SIDE = 0.75  # of the central part that is black where only the border is left
@@ -55,37 +57,27 @@ LADDER = (
 )
 # what is done to the training set, on top of the chosen step
 MORE = (("moved copies", {"copies": COPIES}), ("views matched", {"matched": True}))
-COLUMNS = (
-    "step", "preparation", "copies", "matched",
-    "cv", "cv_border", "cv_frame", "gap", "chosen",
-    "test", "test_low", "test_high", "test_border", "test_frame",
-    "external", "external_low", "external_high", "external_border", "external_frame",
-    "with_duplicates", "source", "positives", "negatives",
-)  # fmt: skip
 
 
 class Bench:
     """The images of a run, those from outside, and what looks at them."""
 
-    def __init__(self, profile: Profile):
-        here = measure.collection(
-            manifest.read(profile.folder / "manifest.csv"), profile.data_folder
-        )
-        folder = Path(profile.external)
+    def __init__(self, opened: Run):
+        here = measure.collection(opened.manifest, opened.data)
+        folder = Path(opened.profile.external)
         there = external.table(folder)
-        there["duplicate"] = external.duplicates(profile, there)
+        there["duplicate"] = external.known_from(opened, there)
         there["path"] = [folder / image for image in there.image]
-        there["folder"] = "external"
-        self.of = pd.concat([here, there], ignore_index=True)
+        self.of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
         self.of["duplicate"] = self.of.duplicate.fillna("")
         self.train, self.test = (self.of.folder == part for part in ("train", "test"))
         self.outside = (self.of.folder == "external").to_numpy()
         self.fresh = self.outside & (self.of.duplicate == "").to_numpy()
         if self.of.label[self.fresh].nunique() < 2:
-            raise UserError(f"No class of {folder} may be all duplicates of {profile.data}.")
-        self.eyes, self.found, self.framed = measure.Eyes(profile), {}, {}
-        lungs.run(profile.folder, profile.data_folder)
-        self.segmenter = lungs.load(profile.folder / "lungs.pt")
+            raise UserError(f"No class of {folder} may be all duplicates of {opened.profile.data}.")
+        self.eyes, self.found, self.framed = Eyes(opened), {}, {}
+        lungs.run(opened.folder, opened.data)
+        self.segmenter = lungs.load(opened.folder / "lungs.pt")
 
     def stamp(self) -> list:
         code = runs.code_digest(
@@ -241,7 +233,7 @@ def measured(bench: Bench, folder: Path) -> Iterator[dict]:
         yield kept(Step(f"{best.does}; {name}", best.preparation, **more))
 
 
-def run(profile: Profile) -> pd.DataFrame:
+def run(opened: Run) -> pd.DataFrame:
     """Measure all steps on a run's images and its external folder; written to `mending.csv`.
 
     A row per step. ROC AUCs: `cv` of training images by models fitted without their patients;
@@ -252,49 +244,8 @@ def run(profile: Profile) -> pd.DataFrame:
     A stopped run goes on where it was. Without an external folder, or where the profile prepares
     nothing, there is nothing to decide: a table without rows, and no file.
     """
-    if not profile.external or profile.preparation == ("none",):
-        return pd.DataFrame(columns=list(COLUMNS))
-    bench = Bench(profile)
-    table = with_gap(pd.DataFrame(measured(bench, profile.folder / "mending")))
+    if not opened.profile.external or opened.profile.preparation == ("none",):
+        return pd.DataFrame(columns=list(MENDING))
+    table = with_gap(pd.DataFrame(measured(Bench(opened), opened.folder / "mending")))
     table["chosen"] = np.arange(len(table)) == chosen(table)
-    return measure.write(table[list(COLUMNS)], profile.folder / "mending.csv")
-
-
-# --- for a reader ---
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A `mending.csv`; without rows where there is none."""
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(COLUMNS))
-
-
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """A `mending.csv` for a reader: the criterion first, then what it leads to."""
-    interval = "{:.3f} ({:.3f} to {:.3f})".format
-    return pd.DataFrame({
-        "kept": np.where(table.chosen, "kept", ""), "step": table.step,
-        "cross-validated": table.cv.map("{:.3f}".format),
-        "border only": table.cv_border.map("{:.3f}".format),
-        "frame only": table.cv_frame.map("{:.3f}".format),
-        "gap": table.gap.map("{:+.3f}".format),
-        "test": [*map(interval, table.test, table.test_low, table.test_high)],
-        "outside": [*map(interval, table.external, table.external_low, table.external_high)],
-        "outside, border only": table.external_border.map("{:.3f}".format),
-        "outside, frame only": table.external_frame.map("{:.3f}".format),
-        "outside, with duplicates": table.with_duplicates.map("{:.3f}".format),
-        "tells the source": table.source.map("{:.3f}".format),
-    }).set_index("step")  # fmt: skip
-
-
-def answer(table: pd.DataFrame) -> str:
-    """What the steps of a `mending.csv` got, in Markdown."""
-    kept, before = table[table.chosen].iloc[0], table.iloc[0]
-    best = table.loc[table.external.idxmax()]
-    interval = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
-    return (
-        f"Of {len(table)} steps, *{kept.step}* gains most by seeing the lungs (cross-validated "
-        f"{kept.cv:.3f}, border only {kept.cv_border:.3f}, frame only {kept.cv_frame:.3f}). It takes ROC "
-        f"AUC outside from {before.external:.3f} to {kept.external:.3f} ({interval}) at {kept.test:.3f} "
-        f"on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
-        f"frame alone, without a pixel, gets {best.external_frame:.3f}."
-    )
+    return measure.write(table[list(MENDING)], opened.folder / "mending.csv")

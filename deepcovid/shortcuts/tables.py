@@ -1,12 +1,47 @@
-"""TODO: what shortcuts/tables is."""
+"""What a reader of notebook 07 sees: the wing's files as tables, and each answer as a sentence."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
-from deepcovid.shortcuts.measure import COLUMNS
+from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
+
+
+def interval(values, low, high) -> list[str]:
+    """Values with their intervals, as text."""
+    return [f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in zip(values, low, high, strict=True)]
+
+
+# --- shortcuts ---
+
+
+def read_shortcuts(path: Path) -> pd.DataFrame:
+    """A `shortcuts.csv`; without rows where there is no such file. UserError if it lacks columns."""
+    if not path.is_file():
+        return pd.DataFrame(columns=list(SHORTCUTS))
+    table = pd.read_csv(path)
+    missing = [name for name in SHORTCUTS if name not in table]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}: run notebook 07 again.")
+    return table
+
+
+def shortcut_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Some rows of a `shortcuts.csv`, each AUC with both intervals."""
+    between = "{:.3f} to {:.3f}".format
+    found = pd.DataFrame({
+        "seen": table.seen, "told": table.told, "model": table.model,
+        "area left": table.seen_share.map("{:.0%}".format, na_action="ignore").fillna(""),
+        "ROC AUC": table.auc.map("{:.3f}".format),
+        "by image": [*map(between, table.auc_low, table.auc_high)],
+        "by patient": [*map(between, table.patient_low, table.patient_high)],
+        "told + others": [f"{p:,} + {n:,}" for p, n in zip(table.positives, table.negatives, strict=True)],
+    }).set_index("seen")  # fmt: skip
+    alike = [name for name in ("told", "model") if found[name].nunique() < 2]
+    return found.drop(columns=alike)
 
 
 def calibration_table(found: pd.DataFrame) -> pd.DataFrame:
@@ -19,43 +54,18 @@ def calibration_table(found: pd.DataFrame) -> pd.DataFrame:
     return table.assign(datasets=groups.size(), alarms=groups.alarms.sum())
 
 
-def read(path: Path) -> pd.DataFrame:
-    """A `shortcuts.csv`; without rows where there is no such file. UserError if it lacks columns."""
-    if not path.is_file():
-        return pd.DataFrame(columns=list(COLUMNS))
-    table = pd.read_csv(path)
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}: run notebook 07 again.")
-    return table
-
-
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Some rows of a `shortcuts.csv` for a reader, each AUC with both intervals."""
-    interval = "{:.3f} to {:.3f}".format
-    found = pd.DataFrame({
-        "seen": table.seen, "told": table.told, "model": table.model,
-        "area left": table.seen_share.map("{:.0%}".format, na_action="ignore").fillna(""),
-        "ROC AUC": table.auc.map("{:.3f}".format),
-        "by image": [*map(interval, table.auc_low, table.auc_high)],
-        "by patient": [*map(interval, table.patient_low, table.patient_high)],
-        "told + others": [f"{p:,} + {n:,}" for p, n in zip(table.positives, table.negatives, strict=True)],
-    }).set_index("seen")  # fmt: skip
-    alike = [name for name in ("told", "model") if found[name].nunique() < 2]
-    return found.drop(columns=alike)
-
-
 def told_of(table: pd.DataFrame, kind: str, seen: str) -> str:
     """AUC and interval of the first row of a kind and what is seen, as text."""
     rows = table[(table.kind == kind) & (table.seen == seen)]
     if rows.empty:
         return "an AUC not measured"
-    row = rows.iloc[0]
-    return f"{row.auc:.3f} ({row.auc_low:.3f} to {row.auc_high:.3f})"
+    return interval(rows.auc, rows.auc_low, rows.auc_high)[0]
 
 
-def answer(name: str, table: pd.DataFrame, calibration: pd.DataFrame, real: pd.DataFrame) -> str:
-    """Notebook 07's answer, in Markdown."""
+def shortcuts_answer(
+    name: str, table: pd.DataFrame, calibration: pd.DataFrame, real: pd.DataFrame
+) -> str:
+    """What the instrument, a run `name` and the real images say of shortcuts, in Markdown."""
     each = calibration.groupby(["planted", "seed"]).alarm.any().reset_index()
     honest = each[each.planted == "nothing"].alarm
     planted = each[each.planted != "nothing"].alarm
@@ -68,10 +78,7 @@ def answer(name: str, table: pd.DataFrame, calibration: pd.DataFrame, real: pd.D
         + f" The whole picture tells COVID-19 with ROC AUC {told_of(table, 'whole', 'whole picture')}.",
     ]
     if len(real):
-        file, rim = (
-            told_of(real, kind, seen)
-            for kind, seen in zip(("metadata", "border"), BLIND, strict=True)
-        )
+        file, rim = map(told_of, [real] * 2, ("metadata", "border"), BLIND)
         said.append(
             "**The real images**: without looking at the lungs, COVID-19 is told with ROC AUC "
             f"{file} by the files' size and colour mode, {rim} by the {BLIND[1]}, and "
@@ -80,3 +87,96 @@ def answer(name: str, table: pd.DataFrame, calibration: pd.DataFrame, real: pd.D
             "score near 1 on this dataset is no evidence that a model sees the disease."
         )  # fmt: skip
     return "\n\n".join(said)
+
+
+# --- another hospital ---
+
+
+def read_external(folder: Path) -> dict:
+    """The `external.json` in a folder of a run or of results; empty where there is none."""
+    path = folder / "external.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def external_table(found: dict) -> pd.DataFrame:
+    """An `external.json`: each AUC and share with its interval, a row for each model."""
+
+    def told(of: dict, key: str) -> str:
+        return interval(*([of[k]] for k in (key, f"{key}_low", f"{key}_high")))[0]
+
+    rows = {
+        f"{one['model']}, seed {one['seed']}": {
+            "AUC on test": f"{one['internal_auc']:.3f}",
+            "AUC outside": told(one, "auc"),
+            "with duplicates": told(one["with_duplicates"], "auc"),
+            "sensitivity outside": told(one, "sensitivity"),
+            "specificity outside": told(one, "specificity"),
+            "COVID-19 + others": " + ".join(f"{one['images'][name]:,}" for name in ("COVID-19", "Non-COVID")),
+            "dropped": one["duplicates_dropped"],
+        }
+        for one in found["models"]
+    }  # fmt: skip
+    return pd.DataFrame(rows).T
+
+
+def loss_table(found: dict) -> pd.DataFrame:
+    """Balanced accuracy inside and outside, and what of the loss is ranking, what threshold."""
+    rows = {f"{one['model']}, seed {one['seed']}": one["drop"] for one in found["models"]}
+    return pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
+
+
+def external_answer(found: dict) -> str:
+    """What a run's external folder says of its first model, in a sentence."""
+    drop, counts = found["drop"], found["images"]
+    said = f"{found['auc']:.3f} ({found['auc_low']:.3f} to {found['auc_high']:.3f})"
+    return (
+        f"{found['model']} scores ROC AUC {found['internal_auc']:.3f} on test and {said} outside "
+        f"({counts['COVID-19']:,} COVID-19, {counts['Non-COVID']:,} Non-COVID; "
+        f"{found['duplicates_dropped']} duplicates dropped, {found['with_duplicates']['auc']:.3f} with "
+        f"them). Balanced accuracy falls from {drop['internal']:.2f} to {drop['external']:.2f}; "
+        f"{drop['ranking']:.2f} of that is ranking, which no threshold mends, "
+        f"{drop['threshold_shift']:.2f} the threshold."
+    )
+
+
+# --- mending ---
+
+
+def read_mending(path: Path) -> pd.DataFrame:
+    """A `mending.csv`; without rows where there is none."""
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(MENDING))
+
+
+def mending_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A `mending.csv`: the criterion first, then what it leads to."""
+    plain = {
+        name: table[column].map("{:.3f}".format)
+        for name, column in {
+            "cross-validated": "cv", "border only": "cv_border", "frame only": "cv_frame",
+            "outside, border only": "external_border", "outside, frame only": "external_frame",
+            "outside, with duplicates": "with_duplicates", "tells the source": "source",
+        }.items()
+    }  # fmt: skip
+    found = pd.DataFrame({
+        "step": table.step, "kept": np.where(table.chosen, "kept", ""), **plain,
+        "gap": table.gap.map("{:+.3f}".format),
+        "test": interval(table.test, table.test_low, table.test_high),
+        "outside": interval(table.external, table.external_low, table.external_high),
+    }).set_index("step")  # fmt: skip
+    decides = ["kept", "cross-validated", "border only", "frame only", "gap"]
+    leads_to = ["test", "outside", *(name for name in plain if name not in decides)]
+    return found[decides + leads_to]
+
+
+def mending_answer(table: pd.DataFrame) -> str:
+    """What the steps of a `mending.csv` got, in Markdown."""
+    kept, before = table[table.chosen].iloc[0], table.iloc[0]
+    best = table.loc[table.external.idxmax()]
+    between = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
+    return (
+        f"Of {len(table)} steps, *{kept.step}* gains most by seeing the lungs (cross-validated "
+        f"{kept.cv:.3f}, border only {kept.cv_border:.3f}, frame only {kept.cv_frame:.3f}). It takes ROC "
+        f"AUC outside from {before.external:.3f} to {kept.external:.3f} ({between}) at {kept.test:.3f} "
+        f"on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
+        f"frame alone, without a pixel, gets {best.external_frame:.3f}."
+    )

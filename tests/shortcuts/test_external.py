@@ -6,31 +6,31 @@ import pytest
 from conftest import changed, draw, user_error
 from PIL import Image
 
-from deepcovid.data import audit, manifest
+from deepcovid.data import audit, duplicates
 from deepcovid.metrics import tables as metrics_tables
+from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
-from deepcovid.report import cards, publish
+from deepcovid.report import cards, provenance
 from deepcovid.runs import read_json
 from deepcovid.shortcuts import external
-from deepcovid.shortcuts import figures as shortcuts_figures
 
 
 @pytest.fixture
-def outside(profile, tmp_path):
+def outside(run, tmp_path):
     """Twelve images of another collection, and one of them taken from the training images."""
     folder = tmp_path / "elsewhere"
     for i in range(6):
         draw(folder / "covid" / f"a{i}.png", 900 + i, 70)
         draw(folder / "non" / f"0000000{i // 2}_00{i}.png", 950 + i)
-    twin = sorted((profile.data_folder / "train" / "covid").iterdir())[0]
+    twin = sorted((run.data / "train" / "covid").iterdir())[0]
     shutil.copyfile(twin, folder / "covid" / "ein Bild ä.png")
-    return changed(profile, external=str(folder))
+    return changed(run, external=str(folder))
 
 
 def judged(run):
     training.run(run, "squeezenet", 0)
     scoring.run(run, "squeezenet", 0)
-    audit.run(run)
+    audit.run(run.profile)
     return external.run(run)
 
 
@@ -53,41 +53,41 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
 def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
     run = changed(outside, models=("squeezenet",), seeds=(0,))
     found = judged(run)
-    publish.evaluate(run)
+    evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
     (row,) = metrics_tables.summaries(run.folder)
-    cards.cards(run, publish.provenance(run))
+    cards.cards(run, provenance.provenance(run))
     card = (run.folder / "squeezenet" / "card.md").read_text()
     here, _, elsewhere = card.partition("## Elsewhere")
     for of, part in ((row, here), (found, elsewhere)):
         assert f"{of['auc']:.3f} ({of['auc_low']:.3f} to {of['auc_high']:.3f})" in part
     assert "test data (1)" in elsewhere and "not for clinical use" in here
     (run.folder / "external.json").unlink()
-    cards.cards(run, publish.provenance(run))
+    cards.cards(run, provenance.provenance(run))
     assert "Elsewhere" not in (run.folder / "squeezenet" / "card.md").read_text()
 
 
-def test_nothing_of_external_reaches_training_or_selection(profile, outside):
+def test_nothing_of_external_reaches_training_or_selection(run, outside):
     """The same weights, scores and thresholds with no external folder, and with its labels swapped."""
 
-    def made(run):
-        training.run(run, "squeezenet", 0)
-        scores = scoring.run(run, "squeezenet", 0).read_bytes()
-        folder = run.model_folder("squeezenet", 0)
+    def made(opened):
+        training.run(opened, "squeezenet", 0)
+        scores = scoring.run(opened, "squeezenet", 0).read_bytes()
+        folder = opened.model_folder("squeezenet", 0)
         names = ("manifest.csv", "training.csv")
-        tables = [(run.folder / name).read_bytes() for name in names]
+        tables = [(opened.folder / name).read_bytes() for name in names]
         return [scores, (folder / "history.csv").read_bytes(), *tables]
 
-    without = made(profile)
-    shutil.rmtree(profile.model_folder("squeezenet", 0))
+    without = made(run)
+    shutil.rmtree(run.model_folder("squeezenet", 0))
     assert made(outside) == without
-    audit.run(outside)
+    audit.run(outside.profile)
     first = external.run(outside)
     folder = outside.folder.parent.parent / "elsewhere"
     for name, other in (("covid", "x"), ("non", "covid"), ("x", "non")):
         (folder / name).rename(folder / other)
     shutil.rmtree(outside.model_folder("squeezenet", 0))
     assert made(outside) == without
-    audit.run(outside)
+    audit.run(outside.profile)
     second = external.run(outside)
     assert second["threshold"] == first["threshold"]
     assert second["with_duplicates"]["auc"] == pytest.approx(
@@ -128,26 +128,10 @@ def test_users_mistakes_are_named(outside, tmp_path):
         external.table(folder)
 
 
-def test_an_external_folder_of_known_images_only_is_refused(profile, tmp_path):
+def test_an_external_folder_of_known_images_only_is_refused(run, tmp_path):
     folder = tmp_path / "same"
-    shutil.copytree(profile.data_folder / "train", folder)
-    run = changed(profile, external=str(folder))
-    assert (external.audit.external_images(folder).label == 1).sum() == 12
+    shutil.copytree(run.data / "train", folder)
+    run = changed(run, external=str(folder))
+    assert (duplicates.external_images(folder).label == 1).sum() == 12
     with user_error("are in"):
         judged(run)
-    assert manifest.read(run.folder / "manifest.csv").split.isin(manifest.SPLITS).all()
-
-
-def test_a_reader_gets_tables_figure_and_answer(outside):
-    found = judged(outside)
-    assert external.committed(outside.folder) == found
-    assert external.committed(outside.folder / "nothing") == {}
-    row = external.shown(found).loc["squeezenet, seed 0"]
-    assert row["AUC outside"].startswith(f"{found['auc']:.3f} (") and row["dropped"] == 1
-    counts = found["histograms"]
-    assert sum(counts["COVID-19, external"]) == 6 and sum(counts["COVID-19, test"]) == 8
-    assert len(shortcuts_figures.collections(found).axes) == 2
-    assert external.losses(found).loc["squeezenet, seed 0", "threshold shift"] == pytest.approx(
-        found["drop"]["threshold_shift"]
-    )
-    assert "1 duplicates dropped" in external.answer(found)

@@ -7,10 +7,11 @@ import pytest
 from conftest import changed, user_error
 
 from deepcovid import profiles, runs
-from deepcovid.data import audit, manifest, phantom
+from deepcovid.data import audit, images, manifest, phantom
+from deepcovid.metrics import intervals
 from deepcovid.models import lungs
-from deepcovid.shortcuts import figures as shortcuts_figures
-from deepcovid.shortcuts import mending
+from deepcovid.models.opened import Run
+from deepcovid.shortcuts import mending, tables
 from deepcovid.shortcuts.looks import FRAME
 from deepcovid.shortcuts.mending import Step
 
@@ -35,9 +36,9 @@ def tinted(tmp_path_factory):
         patch.setattr(lungs, "fit", partial(lungs.fit, epochs=4))
         given = {"data": folder / "data", "external": folder / "outside", "preparation": "equalise"}
         given |= {"models": "squeezenet", "device": "cpu"}
-        run = profiles.load("demo", given)
-        manifest.run(run)
-        audit.run(run)
+        run = Run.open("demo", given)
+        manifest.run(run.profile)
+        audit.run(run.profile)
         yield run, mending.run(run)
 
 
@@ -57,16 +58,16 @@ def test_a_run_goes_on_where_it_was(tinted, monkeypatch):
     run, table = tinted
     monkeypatch.setattr(mending, "row", None)
     pd.testing.assert_frame_equal(mending.run(run), table)
-    pd.testing.assert_frame_equal(mending.read(run.folder / "mending.csv"), table)
+    pd.testing.assert_frame_equal(tables.read_mending(run.folder / "mending.csv"), table)
 
 
 def test_the_external_images_decide_nothing(tinted, tmp_path):
     run, table = tinted
     other = tmp_path / "swapped"
-    shutil.copytree(f"{run.external}/covid", other / "non")
-    shutil.copytree(f"{run.external}/non", other / "covid")
+    shutil.copytree(f"{run.profile.external}/covid", other / "non")
+    shutil.copytree(f"{run.profile.external}/non", other / "covid")
     again = changed(run, external=str(other))
-    audit.run(again)
+    audit.run(again.profile)
     found = mending.run(again)
     ours = ["cv", "cv_border", "cv_frame", "gap", "chosen", "test", "test_border"]
     pd.testing.assert_frame_equal(found[ours], table[ours])
@@ -108,15 +109,14 @@ def test_patients_are_never_on_both_sides_of_a_fold():
     # a column for each patient: who is met again is known by heart
     values = np.eye(30)[patient]
     scores = mending.judged(Bench, values, "table", Step("nothing"))
-    assert mending.metrics.auc(label, scores["all"]) > 0.95
-    assert mending.metrics.auc(label, scores["cv"]) < 0.7
+    assert intervals.auc(label, scores["all"]) > 0.95
+    assert intervals.auc(label, scores["cv"]) < 0.7
 
 
 def test_moved_pictures_depend_on_copy_and_name_only(tinted):
     run, _ = tinted
-    table = manifest.read(run.folder / "manifest.csv")
-    path = run.data_folder / table.image[0]
-    picture = mending.images.open_radiograph(path)
+    path = run.data / run.manifest.image[0]
+    picture = images.open_radiograph(path)
     first, again, other = (
         np.asarray(mending.changed(picture, path, None, False, k)) for k in (1, 1, 2)
     )
@@ -128,23 +128,13 @@ def test_moved_pictures_depend_on_copy_and_name_only(tinted):
     assert f"outer {50 * (1 - mending.SIDE):.3g}% of each side" == FRAME
 
 
-def test_without_an_external_folder_there_is_nothing_to_decide(profile, tmp_path):
-    for run in (profile, changed(profile, external=str(tmp_path))):
-        assert mending.run(run).empty and not (run.folder / "mending.csv").exists()
-
-
-def test_a_reader_gets_table_figure_and_answer(tinted):
-    _, table = tinted
-    shown = mending.shown(table)
-    assert list(shown.index) == list(table.step) and (shown.kept == "kept").sum() == 1
-    assert shortcuts_figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
-    kept = table[table.chosen].iloc[0]
-    assert f"*{kept.step}* gains most" in mending.answer(table)
-    assert f"to {kept.external:.3f}" in mending.answer(table)
+def test_without_an_external_folder_there_is_nothing_to_decide(run, tmp_path):
+    for opened in (run, changed(run, external=str(tmp_path))):
+        assert mending.run(opened).empty and not (opened.folder / "mending.csv").exists()
 
 
 def test_the_robust_profile_prepares_as_was_chosen():
-    table = mending.read(runs.RESULTS / "robust" / "mending.csv")
+    table = tables.read_mending(runs.RESULTS / "robust" / "mending.csv")
     if table.empty:
         pytest.skip("results/robust/mending.csv is not here")
     assert mending.chosen(table) == int(table.chosen.to_numpy().argmax())

@@ -1,0 +1,14 @@
+"""The columns of the tables that this wing writes, for those who write them and those who read."""
+
+SHORTCUTS = (
+    "kind", "seen", "told", "model", "seen_share", "auc", "auc_low", "auc_high",
+    "patient_low", "patient_high", "positives", "negatives",
+)  # fmt: skip
+MENDING = (
+    "step", "preparation", "copies", "matched",
+    "cv", "cv_border", "cv_frame", "gap", "chosen",
+    "test", "test_low", "test_high", "test_border", "test_frame",
+    "external", "external_low", "external_high", "external_border", "external_frame",
+    "with_duplicates", "source", "positives", "negatives",
+)  # fmt: skip
+EXTERNAL = ("image", "label", "patient", "sha1", "score", "duplicate")

@@ -1,0 +1,88 @@
+"""What tells the classes apart is found, judged as elsewhere, and not computed twice."""
+
+import numpy as np
+import pandas as pd
+from conftest import changed, user_error
+
+from deepcovid.metrics import intervals
+from deepcovid.shortcuts import measure
+from deepcovid.shortcuts.columns import SHORTCUTS
+
+
+def people(n=40, seed=0) -> pd.DataFrame:
+    """Images of which some age, view and sex are unknown; mode tells the class."""
+    rng = np.random.default_rng(seed)
+    of = pd.DataFrame({
+        "folder": np.repeat(["train", "test"], n), "label": np.tile([0, 1], n),
+        "patient": [f"p{i}" for i in range(2 * n)], "view": rng.choice(["AP", "PA", ""], 2 * n),
+        "sex": rng.choice(["F", "M", ""], 2 * n), "width": 320.0, "height": 390.0,
+        "age": np.where(rng.random(2 * n) < 0.3, np.nan, rng.integers(20, 90, 2 * n)),
+    })  # fmt: skip
+    of["mode"] = np.where((of.label == 1) & (rng.random(2 * n) < 0.8), "RGB", "L")
+    of.loc[of.folder.eq("test") & of.view.eq("AP"), "view"] = "AP Erect"  # never met in training
+    return of.assign(**{"aspect ratio": of.width / of.height})
+
+
+def test_metadata_with_missing_values_find_what_is_there():
+    rows = {
+        (words["seen"], words["model"]): measure()
+        for words, measure in measure.of_metadata(people())
+    }
+    for model in ("regression", "trees"):
+        assert rows["file properties", model]["auc_low"] > 0.7
+        other = rows["patient and exposure", model]
+        assert other["auc_low"] < 0.5 < other["auc_high"]
+        assert (other["positives"], other["negatives"]) == (20, 20)
+
+
+def test_what_nobody_knows_is_left_out():
+    of = people().assign(view="", sex="", age=np.nan)
+    assert {words["seen"] for words, _ in measure.of_metadata(of)} == {"file properties"}
+    with user_error("Nothing is known of view, age"):
+        measure.table_model(of, ("view", "age"), trees=False)
+
+
+def test_two_images_of_each_class_are_needed():
+    of = people().assign(label=0)
+    with user_error("two images of each class"):
+        measure.judged(of, of.label, of[["width"]], measure.regression("table"))
+
+
+def test_a_run_writes_its_table_and_goes_on(run, monkeypatch):
+    found = measure.run(run)
+    path = run.folder / "shortcuts.csv"
+    assert list(found.columns) == list(SHORTCUTS)
+    assert {"metadata", "whole", "border", "centre", "coarse", "grey levels", "untrained"} == set(
+        found.kind
+    )
+    assert found.auc.between(found.auc_low, found.auc_high).all()
+    assert (found.positives == 8).all() and (found.negatives == 12).all()
+    whole = found[found.kind == "whole"].iloc[0]
+    assert whole.auc > 0.9  # a bright square tells the classes apart
+    centre = found[found.seen == "central 50% of each side"].iloc[0]
+    assert centre.seen_share == 0.25
+    text = path.read_text()
+    monkeypatch.setattr(measure, "judged", None)  # nothing is left to do
+    measure.run(run)
+    assert path.read_text() == text
+
+
+def test_judged_as_metrics_say(run):
+    of = measure.collection(run.manifest, run.data)
+    assert (of.folder == "train").sum() == 36  # validation images among them
+    values = np.arange(len(of), dtype=float)[:, None]
+    model = measure.regression("table")
+    row = measure.judged(of, of.label, values, model)
+    test = (of.folder == "test").to_numpy()
+    score = model.predict_proba(values[test])[:, 1]
+    assert row["auc"] == intervals.auc(of.label[test], score)
+
+
+def test_examples_show_each_look_of_the_own_network(run):
+    pictures, titles = measure.examples(run)
+    assert len(pictures) == len(titles) and titles[0] == "whole picture"
+
+
+def test_without_a_manifest_the_user_is_told(run):
+    with user_error("run notebook 01"):
+        measure.run(changed(run, name="elsewhere"))

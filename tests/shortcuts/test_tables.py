@@ -1,0 +1,96 @@
+"""What a reader is shown says what the files say."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import user_error
+
+from deepcovid.runs import RESULTS
+from deepcovid.shortcuts import figures, tables
+
+
+@pytest.fixture
+def real():
+    table = tables.read_shortcuts(RESULTS / "paper" / "shortcuts.csv")
+    if table.empty:
+        pytest.skip("results/paper/shortcuts.csv is not here")
+    return table
+
+
+@pytest.fixture
+def found():
+    """An `external.json` of one model."""
+    numbers = {"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7, "sensitivity": 0.8, "specificity": 0.3}
+    numbers |= {f"{k}_{end}": v for k, v in list(numbers.items())[-2:] for end in ("low", "high")}
+    row = numbers | {
+        "model": "squeezenet", "seed": 0, "threshold": 0.4, "internal_auc": 0.9,
+        "images": {"Non-COVID": 8, "COVID-19": 6}, "duplicates_dropped": 1,
+        "with_duplicates": numbers | {"auc": 0.65},
+        "drop": dict(internal=0.9, internal_best=0.92, external=0.5, external_best=0.6,
+                     ranking=0.32, threshold_shift=0.08),
+        "histograms": {f"{name}, {where}": [6, 0, 0, 2] for name in ("COVID-19", "Non-COVID")
+                       for where in ("test", "external")},
+    }  # fmt: skip
+    return row | {"models": [row]}
+
+
+def test_shortcuts_are_read_or_refused(tmp_path):
+    assert tables.read_shortcuts(tmp_path / "none.csv").empty
+    (tmp_path / "bad.csv").write_text("kind,seen\nborder,rim\n")
+    with user_error("lacks the columns told"):
+        tables.read_shortcuts(tmp_path / "bad.csv")
+
+
+def test_shortcuts_for_a_reader(real):
+    shown = tables.shortcut_table(real)
+    assert len(shown) == len(real)
+    assert shown["ROC AUC"].iloc[0] == f"{real.auc.iloc[0]:.3f}"
+    for figure in (figures.how_little(real), figures.dots(real[real.kind == "metadata"])):
+        assert figure.axes
+
+
+def test_the_answer_counts_what_was_found(real, calibrated):
+    _, found, _ = calibrated
+    table = tables.calibration_table(found)
+    assert table.loc["nothing", "datasets"] == 2 and table.loc["marker", "alarms"] == 1
+    text = tables.shortcuts_answer("demo", real, found, real)
+    assert "4 of 4 planted" in text and "0 of 2 phantom datasets" in text
+    assert "real images" not in tables.shortcuts_answer("demo", real, found, real.iloc[:0])
+
+
+def test_external_scores_for_a_reader(found, tmp_path):
+    assert tables.read_external(tmp_path) == {}
+    (tmp_path / "external.json").write_text(json.dumps(found))
+    assert tables.read_external(tmp_path) == found
+    row = tables.external_table(found).loc["squeezenet, seed 0"]
+    assert row["AUC outside"] == "0.600 (0.500 to 0.700)" and row["dropped"] == 1
+    assert row["COVID-19 + others"] == "6 + 8"
+    assert tables.loss_table(found).loc["squeezenet, seed 0", "threshold shift"] == 0.08
+    assert "1 duplicates dropped" in tables.external_answer(found)
+    figure = figures.collections(found)
+    drawn = [area.get_paths()[0].vertices for area in figure.axes[0].collections]
+    assert (
+        drawn[0][:, 1].max() == pytest.approx(75)
+        and figure.axes[1].get_title() == "external images"
+    )
+
+
+def test_mending_for_a_reader(tmp_path):
+    assert tables.read_mending(tmp_path / "none.csv").empty
+    columns = tables.read_mending(tmp_path / "none.csv").columns
+    table = pd.DataFrame([dict.fromkeys(columns, 0.5)] * 2)
+    table = table.assign(step=["nothing", "coarse"], chosen=[False, True], external=[0.7, 0.6])
+    shown = tables.mending_table(table)
+    assert list(shown.index) == ["nothing", "coarse"] and list(shown.kept) == ["", "kept"]
+    assert shown.outside["coarse"] == "0.600 (0.500 to 0.500)"
+    assert figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
+    text = tables.mending_answer(table)
+    assert "*coarse* gains most" in text and "from 0.700 to 0.600" in text
+
+
+def test_tables_and_figures_load_no_torch():
+    code = "import sys; from deepcovid.shortcuts import figures, tables; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
