@@ -5,6 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from deepcovid.failure.design import LEVELS
 from deepcovid.metrics import evaluation
 from deepcovid.metrics.figures import matrix
 from deepcovid.metrics.intervals import auc
@@ -141,15 +142,16 @@ def one_change(table: pd.DataFrame) -> Figure:
 
 
 def over_epochs(table: pd.DataFrame) -> Figure:
-    """Sensitivity at 0.5 and ROC AUC after more and more epochs; a line per optimiser and seed."""
+    """Sensitivity at 0.5 and ROC AUC after more and more epochs of a network's trainings; a line per
+    optimiser and seed."""
     figure, axes = new(2, size=(4.4, 3.0))
-    colours = dict(zip(table.optimiser.unique(), (NON_COVID, ORANGE, COVID), strict=False))
+    colours = dict(zip(LEVELS["optimiser"], (COVID, ORANGE, NON_COVID), strict=True))
     for axis, column in zip(axes, ("sensitivity", "auc"), strict=True):
         sns.lineplot(
-            table, x="after", y=column, hue="optimiser", palette=colours, units="seed",
-            estimator=None, marker="o", ms=4, legend=column == "sensitivity", ax=axis,
+            table, x="after", y=column, hue="optimiser", hue_order=[*colours], palette=colours,
+            units="seed", estimator=None, marker="o", ms=4, legend=column == "sensitivity", ax=axis,
         )  # fmt: skip
-        axis.set(xscale="log", xlabel="epochs trained")
+        axis.set(xscale="log", xlabel="epochs trained", title=", ".join(table.backbone.unique()))
     axes[0].set(ylabel="sensitivity at 0.5", ylim=(-0.03, 1))
     axes[1].set_ylabel("ROC AUC")
     one_legend(figure, axes[0], 3)

@@ -66,11 +66,12 @@ def test_rates_end_in_their_sum():
 
 def test_lines_over_epochs_are_one_per_seed_and_bars_one_per_change():
     rows = [
-        {"optimiser": o, "seed": s, "after": a, "sensitivity": a / 100, "auc": 0.9}
+        {"backbone": "net", "optimiser": o, "seed": s, "after": a, "sensitivity": a / 100, "auc": 0.9}
         for o in ("Adam", "SGD, steps") for s in (0, 1) for a in (1, 24)
     ]  # fmt: skip
     axis = figures.over_epochs(pd.DataFrame(rows)).axes[0]
     assert sum(len(line.get_xdata()) == 2 for line in axis.lines) == 4
+    assert axis.get_title() == "net"
     table = pd.DataFrame({"sensitivity": [0.0, 0.5], "mean_score_covid": 0.3}, index=["a", "b"])
     axis = figures.one_change(table).axes[0]
     assert [t.get_text() for t in axis.texts] == ["0%", "50%"]
