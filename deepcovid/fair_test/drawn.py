@@ -21,7 +21,7 @@ def collection(folder: Path) -> Path:
     Its patients are not those of the run's own data. `severity.csv` there grades the lesions.
     """
     root = folder / "collection"
-    found, stamp = root / "test", digest([COUNTS, SITES, GRADES, SLIP])
+    found, stamp = root / "test", digest([str(COUNTS), SITES, GRADES, SLIP])
     if done(found / "metadata.csv", stamp):
         return found
     if not root.is_dir():

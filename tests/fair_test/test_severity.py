@@ -1,0 +1,84 @@
+"""A correlation with severity is found where lesions grow, and not where a marker grows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import changed, draw, user_error
+from PIL import Image
+
+from deepcovid.fair_test import collection, drawn, severity
+from deepcovid.models.opened import Run
+
+GRADES = np.repeat(np.arange(0, 18, 2), 3)
+
+
+def grown(run, tmp_path, lesion: bool) -> Run:
+    """A collection of COVID-19 pictures graded 0 to 16, whose lesion, or corner, brightens with it."""
+    folder, rows, told = tmp_path / "grown", [], []
+    for i, grade in enumerate(GRADES):
+        path = folder / "covid" / f"g{i}.png"
+        draw(path, 9000 + i, int(6 * grade) if lesion else 45)
+        pixels = np.array(Image.open(path))
+        pixels[:12, :12] = 255 if lesion else 100 + 9 * grade
+        Image.fromarray(pixels).save(path)
+        rows.append({"name": path.name, "finding": "COVID-19", "patientid": f"g{i}"})
+        told.append({"image": f"covid/{path.name}", "S-Global": grade, "J-Global": grade})
+    draw(folder / "non" / "n.png", 1)
+    rows.append({"name": "n.png", "finding": "Other", "patientid": "n"})
+    pd.DataFrame(rows).to_csv(folder / "metadata.csv", index=False)
+    pd.DataFrame(told).to_csv(folder / "severity.csv", index=False)
+    place = {"collection": str(folder), "severity": str(folder / "severity.csv")}
+    return Run(changed(run, **place).profile)
+
+
+@pytest.mark.parametrize("lesion", [True, False])
+def test_a_score_about_the_disease_rises_with_it_and_not_with_a_marker(
+    honest, tmp_path, monkeypatch, lesion
+):
+    run = grown(honest, tmp_path, lesion)
+    monkeypatch.setattr(severity, "floors", lambda *_: [])  # two more networks, tested by the demo
+    row = severity.run(run, collection.of(run)).set_index("reader").loc["resnet18"]
+    assert row.images == len(GRADES)
+    if lesion:
+        assert row.rho > 0.7 and row.low > 0.4
+    else:
+        assert abs(row.rho) < 0.6 and row.low < 0.3
+
+
+def test_the_interval_resamples_groups():
+    """Twice the same cases: the correlation stays, and so does the interval; images would halve it."""
+    random = np.random.default_rng(0)
+    score, grade = random.random(30), random.integers(0, 19, 30)
+    once = severity.correlation(score, grade, np.arange(30))
+    twice = severity.correlation(np.tile(score, 2), np.tile(grade, 2), np.tile(np.arange(30), 2))
+    assert twice["rho"] == pytest.approx(once["rho"])
+    assert twice["low"] == pytest.approx(once["low"], abs=0.06)
+    assert (twice["images"], twice["groups"]) == (60, 30)
+
+
+def test_a_constant_score_has_no_order_and_few_images_no_correlation():
+    assert severity.correlation(np.ones(20), np.arange(20), np.arange(20))["rho"] == 0
+    assert np.isnan(severity.correlation(np.arange(5), np.arange(5), np.arange(5))["rho"])
+
+
+def test_zones_are_graded_by_the_share_of_them_that_is_ill():
+    lungs = np.zeros((60, 60), bool)
+    lungs[:, 5:25] = lungs[:, 35:55] = True
+    lesion = np.zeros_like(lungs)
+    lesion[:20, :30] = True  # all of zone A
+    lesion[20:23, :30] = True  # 15% of zone B
+    found = drawn.graded(lesion, lungs, seed=0)
+    assert [found[f"S-{zone}"] for zone in "ABCDEF"] == [3, 1, 0, 0, 0, 0]
+    assert found["S-Global"] == 4
+    assert found["J-Global"] == sum(found[f"J-{zone}"] for zone in "ABCDEF")
+
+
+def test_a_table_of_severities_that_is_not_one_is_refused(honest, tmp_path):
+    table = collection.of(honest)
+    path = tmp_path / "severity.csv"
+    run = Run(changed(honest.profile, severity=str(path)))
+    with user_error("no table of severities"):
+        severity.graded(run, table)
+    path.write_text("image,S-Global\n")
+    with user_error("lacks the columns J-Global"):
+        severity.graded(run, table)

@@ -1,0 +1,120 @@
+"""Folds keep cases whole, and what judges never chooses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import changed
+from sklearn.linear_model import LogisticRegression
+
+from deepcovid.fair_test import collection, right_data, tables, within
+from deepcovid.fair_test.names import EVERYTHING
+from deepcovid.models.opened import Run
+
+
+def test_a_feature_that_names_the_case_is_worth_nothing():
+    """By images it would be worth all: each case has both of its images on one side."""
+    group = np.repeat(np.arange(30), 2)
+    label = np.repeat(np.random.default_rng(0).integers(0, 2, 30), 2)
+    fitted = within.regressed(np.eye(30)[group], label, lambda _: LogisticRegression())
+    found = within.judged(label, within.out_of_fold(label, group, fitted, repeats=3), group)
+    assert found["auc"] < 0.6
+    assert found["groups"] == 30 and found["case_low"] <= found["auc_most"]
+
+
+def test_every_image_is_judged_once_in_each_repeat():
+    label, group = np.tile([0, 1], 20), np.repeat(np.arange(20), 2)
+    seen = np.zeros((2, 40), int)
+    for repeat, fit, judge in within.folds(label, group, 2):
+        assert not set(group[fit]) & set(group[judge])
+        seen[repeat, judge] += 1
+    assert (seen == 1).all()
+
+
+def test_questions_need_enough_images_of_both_classes():
+    table = pd.DataFrame({"label": [0, 1] * 20, "site": ["a"] * 30 + ["b"] * 10, "view": "PA"})
+    assert list(within.questions(table)) == [EVERYTHING, "site a only", "view PA only"]
+
+
+def test_a_site_left_out_lends_no_case_to_the_fit(honest, monkeypatch):
+    table = collection.of(honest)
+    seen = [look for look in within.chosen_looks(honest) if look.seen == "whole picture"]
+    rows = list(within.left_out(honest, table, seen))
+    assert {row["site"] for row in rows} == {"site 0", "site 1", "site 2"}
+    known = (table.site != "").sum()
+    for row in rows:
+        assert row["fitted_on"] + row["positives"] + row["negatives"] == known
+        assert row["auc"] > 0.8
+
+
+@pytest.fixture
+def bench(honest, tmp_path):
+    """`right_data`'s images, with another hospital's whose one class is all bright."""
+    from conftest import draw
+
+    for name, bright in (("covid", 0), ("non", 90)):  # the other way round
+        for i in range(6):
+            draw(tmp_path / "elsewhere" / name / f"{name}-{i}.png", 7000 + i + 100 * bright, bright)
+    run = Run(changed(honest.profile, external=str(tmp_path / "elsewhere")))
+    (run.folder / "audit.json").write_text(
+        '{"near_duplicates": {"external_images_with_a_name_from_here": [],'
+        ' "external_images_also_here": []}}'
+    )
+    return right_data.Bench(run, collection.of(run))
+
+
+def test_no_image_that_judges_is_trained_on(bench, monkeypatch):
+    """Neither another hospital's, nor a case in the fold that is judged, in any way to train."""
+    assert bench.outside.sum() == 12
+    fits = []
+    real = right_data.fitted
+    monkeypatch.setattr(
+        right_data,
+        "fitted",
+        lambda b, v, rows, kind="network": fits.append(rows) or real(b, v, rows, kind),
+    )
+    monkeypatch.setattr(right_data, "REPEATS", 1)
+    values = np.random.default_rng(0).standard_normal((len(bench.of), 4))
+    part = bench.of[bench.inside]
+    for trained_on in right_data.TRAINED_ON:
+        fits.clear()
+        score = right_data.cross_validated(bench, values, trained_on)
+        assert np.isfinite(score).all() and len(fits) == within.FOLDS
+        folds = [
+            judge for _, _, judge in within.folds(part.label.to_numpy(), part.group.to_numpy(), 1)
+        ]
+        for rows, judge in zip(fits, folds, strict=True):
+            assert not (rows & bench.outside).any()
+            assert not set(bench.of.group[rows]) & set(part.group.iloc[judge])
+
+
+def test_sources_and_classes_weigh_the_same(bench):
+    rows = right_data.rows_of(bench, "both")
+    weight = pd.Series(right_data.weights(bench.of[rows]))
+    of = bench.of[rows].reset_index(drop=True)
+    assert np.allclose(weight.groupby([of.source, of.label]).sum(), 1)
+    assert set(zip(of.source, of.label, strict=True)) == {
+        ("collection", 0),
+        ("collection", 1),
+        ("other", 0),
+    }
+
+
+def test_the_choice_is_the_worst_of_three_and_asks_no_other_hospital():
+    table = pd.DataFrame({
+        "within": [0.9, 0.8, 0.7], "site": [0.5, 0.7, 0.7], "border": [0.5, 0.45, 0.2],
+        "frame": [0.4, 0.5, 0.3], "external": [0.9, 0.2, 0.9], "trained_on": list("abc"),
+    })  # fmt: skip
+    assert right_data.criterion(table).tolist() == pytest.approx([0.5, 0.7, 0.7])
+    assert right_data.chosen(table) == 1
+    assert right_data.chosen(table.assign(external=[1, 0, 1])) == 1
+    assert right_data.chosen(table.assign(site=np.nan)) == 0
+
+
+def test_the_answer_says_what_the_tables_say():
+    swap = pd.DataFrame({
+        "model": "net", "seed": 0, "non_covid": ["the release's", "of the same collection"],
+        "auc": [0.99, 0.6], "specificity": [0.9, 0.2],
+    })  # fmt: skip
+    text = tables.answer({"swap": swap})
+    assert "0.990" in text and "**0.600 to 0.600**" in text and "spare 20% to 20%" in text
+    assert "+0.39 higher" in text and "not for clinical use" in text.lower()
