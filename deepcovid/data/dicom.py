@@ -1,13 +1,21 @@
 """The way a DICOM file is read: the picture that its own tags say is to be shown."""
 
+from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from PIL import Image
+from pydicom import uid
+from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 
+from deepcovid.data import jpeg
 from deepcovid.data.grey import stretched
+
+# whose decoders do not notice a cut; those of JPEG-LS, JPEG 2000 and RLE do
+JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+JPEG_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 
 
 def is_dicom(file: BinaryIO) -> bool:
@@ -18,25 +26,27 @@ def is_dicom(file: BinaryIO) -> bool:
     return start[128:] == b"DICM"
 
 
-def opened(file: BinaryIO, header_only: bool = False) -> pydicom.Dataset:
-    """The data set of a picture, its pixels not yet decoded."""
-    data = pydicom.dcmread(file, stop_before_pixels=header_only)
+def header(file: BinaryIO) -> pydicom.Dataset:
+    """The data set of a picture without its pixels."""
+    data = pydicom.dcmread(file, stop_before_pixels=True)
     if "Rows" not in data or "Columns" not in data:
         raise ValueError("it is a DICOM file without a picture")
     return data
 
 
-def picture(data: pydicom.Dataset) -> Image.Image:
+def picture(file: BinaryIO) -> Image.Image:
     """Modality LUT, then VOI LUT or first window, then MONOCHROME1 turned round (DICOM PS3.4 N.2).
 
-    Without a window the range of the values is shown, padding left out.
+    Without a window the range of the values is shown. Padding is left out of it, and black.
     """
-    stored, kind = data.pixel_array, data.PhotometricInterpretation
+    file.seek(0)
+    data = pydicom.dcmread(file)
+    stored, kind = pixels(data), data.PhotometricInterpretation
     if kind.startswith(("RGB", "YBR")) and stored.dtype == np.uint8:
         return Image.fromarray(stored)  # pydicom has already made RGB of YBR
     if kind not in ("MONOCHROME1", "MONOCHROME2"):
         raise ValueError(f"DICOM pictures of kind {kind}, {data.BitsStored} bit, are not supported")
-    values = apply_modality_lut(stored, data)
+    outside, values = padding(stored, data), apply_modality_lut(stored, data)
     if data.get("VOILUTSequence"):
         table = data.VOILUTSequence[0]
         count, first, bits = table.LUTDescriptor
@@ -48,7 +58,32 @@ def picture(data: pydicom.Dataset) -> Image.Image:
         low, high = apply_windowing(np.array([-np.inf, np.inf]), data)
         values = apply_windowing(values, data)
     else:
-        shown = values[stored != data.get("PixelPaddingValue")]
-        low, high = (shown.min(), shown.max()) if shown.size else (0, 1)
+        inside = values[~outside]
+        low, high = (inside.min(), inside.max()) if inside.size else (0, 1)
     grey = stretched(values, low, high)
-    return Image.fromarray(255 - grey if kind == "MONOCHROME1" else grey).convert("RGB")
+    grey = 255 - grey if kind == "MONOCHROME1" else grey
+    return Image.fromarray(np.where(outside, np.uint8(0), grey)).convert("RGB")
+
+
+def pixels(data: pydicom.Dataset) -> np.ndarray:
+    """The stored values of a whole picture."""
+    # where a file ends early, pydicom drops what was begun, with compressed pixels all there is
+    if not any(word in data for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise ValueError("it has no pixel data, or is cut within them")
+    stored, syntax = data.pixel_array, data.file_meta.TransferSyntaxUID
+    if syntax in JPEG + JPEG_LOSSLESS:
+        frame = get_frame(data.PixelData, 0, number_of_frames=1)
+        if syntax in JPEG:
+            jpeg.refuse_cut(frame, Image.open(BytesIO(frame), formats=("JPEG",)))
+        jpeg.end(frame)
+    return stored
+
+
+def padding(stored: np.ndarray, data: pydicom.Dataset) -> np.ndarray:
+    """Where `stored` holds no picture: at PixelPaddingValue, or from it to PixelPaddingRangeLimit."""
+    if (value := data.get("PixelPaddingValue")) is None:
+        return np.zeros(stored.shape, bool)
+    limit = data.get("PixelPaddingRangeLimit")
+    # some files write a negative value as if it had no sign
+    ends = np.array([value, value if limit is None else limit]).astype(stored.dtype)
+    return (stored >= ends.min()) & (stored <= ends.max())

@@ -14,11 +14,18 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from deepcovid.data import dicom
+from deepcovid.data import deep, dicom, jpeg
 from deepcovid.data.grey import from_floats, from_integers
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm")
+STARTS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"GIF8",
+    b"II*\0",
+    b"MM\0*",
+)  # of files without such a suffix
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP")
 # The largest detectors give 30 million pixels. Pillow itself only warns, from 89 million on.
 MAX_PIXELS = 80_000_000
@@ -35,7 +42,10 @@ def open_radiograph(path: Path | str) -> Image.Image:
     reason when it is no single, whole picture of at most `MAX_PIXELS`.
     """
     with refusing(path), Path(path).open("rb") as file:
-        return dicom.picture(open_dicom(file)) if dicom.is_dicom(file) else read_picture(file)
+        if dicom.is_dicom(file):
+            dicom_header(file)
+            return dicom.picture(file)
+        return read_picture(file)
 
 
 def facts(path: Path | str) -> dict[str, str | int]:
@@ -48,7 +58,7 @@ def facts(path: Path | str) -> dict[str, str | int]:
     with refusing(path), Path(path).open("rb") as file:
         sha1 = hashlib.file_digest(file, "sha1").hexdigest()
         if dicom.is_dicom(file):
-            data = open_dicom(file, header_only=True)
+            data = dicom_header(file)
             width, height = data.Columns, data.Rows
             mode = f"{data.PhotometricInterpretation} {data.BitsStored}"
         else:
@@ -58,20 +68,33 @@ def facts(path: Path | str) -> dict[str, str | int]:
 
 
 def find(folder: Path | str) -> list[Path]:
-    """All image files below `folder`, known by their suffix, in the order of their paths.
+    """All image files below `folder`, in the order of their paths: those with one of `SUFFIXES`,
+    and those that begin like a DICOM file or another picture, whatever they are called.
 
-    What is hidden, or lies in a hidden folder, is left out: thumbnails, macOS's `._` doubles.
+    What is hidden, or lies in a hidden folder, is left out: thumbnails, macOS's `._` doubles. So
+    is a DICOMDIR, the table of contents of a DICOM medium.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}.")
+        raise UserError(f"There is no folder {shown(folder)}.")
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
         and not path.is_dir()  # a broken link stays, to be refused by name
+        and (path.suffix.lower() in SUFFIXES or begins_like_an_image(path))
     )
+
+
+def begins_like_an_image(path: Path) -> bool:
+    if path.name == "DICOMDIR" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError:
+        return True  # to be refused by name
+    return start[128:] == b"DICM" or start.startswith(STARTS)
 
 
 def refusal(path: Path | str) -> str | None:
@@ -101,9 +124,15 @@ def open_picture(file: BinaryIO) -> Image.Image:
 
 def read_picture(file: BinaryIO) -> Image.Image:
     with open_picture(file) as image:
+        if deep.is_deep(image):
+            return deep.picture(file, image).convert("RGB")
+        if image.format in ("JPEG", "MPO"):
+            file.seek(0)
+            jpeg.refuse_cut(file.read(), image)
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "F" or image.mode.startswith("I"):
-            values = np.asarray(image)
+            values = np.array(image)
+            values[values == image.info.get("transparency")] = 0
             grey = from_floats(values) if image.mode == "F" else from_integers(values)
             # Pillow turns white-is-zero TIFF round up to 8 bits only
             if image.format == "TIFF" and image.tag_v2.get(262) == 0:
@@ -115,9 +144,8 @@ def read_picture(file: BinaryIO) -> Image.Image:
         return image.convert("RGB")
 
 
-def open_dicom(file: BinaryIO, header_only: bool = False) -> pydicom.Dataset:
-    """The data set of one picture, not yet decoded."""
-    data = dicom.opened(file, header_only)
+def dicom_header(file: BinaryIO) -> pydicom.Dataset:
+    data = dicom.header(file)
     refuse_size(data.Columns, data.Rows)
     refuse_several(int(data.get("NumberOfFrames") or 1))
     return data
@@ -146,7 +174,7 @@ def refusing(path: Path | str) -> Iterator[None]:
         reason = error.strerror or str(error)
     # decoders meet broken files with nearly any exception
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = str(error) or type(error).__name__
     else:
         return
-    raise UserError(f"{path}: {reason}")
+    raise UserError(f"{shown(path)}: {shown(' '.join(reason.split()))}")

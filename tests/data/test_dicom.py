@@ -2,12 +2,15 @@
 
 import hashlib
 
+import gdcm
 import numpy as np
 import pydicom
 import pytest
 from pictures import GREY, RAMP, close, read, write_dicom
+from pydicom.encaps import encapsulate, get_frame
 
 from deepcovid.data import images
+from deepcovid.runs import UserError
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
@@ -73,3 +76,118 @@ def test_signed(tmp_path):
     assert close(read(write_dicom(tmp_path / "d.dcm", stored)), GREY)
     window = {"WindowCenter": 0, "WindowWidth": 4096}
     assert close(read(write_dicom(tmp_path / "w.dcm", stored, **window)), GREY)
+
+
+def test_padding_is_black_and_no_part_of_the_range_of_values(tmp_path):
+    stored = np.rint(3000 * RAMP + 500).astype(np.uint16)
+    stored[:10], stored[10:20] = 4000, 4095
+    tags = {"PixelPaddingValue": 4095, "PixelPaddingRangeLimit": 4000}
+    for kind, wanted in (("MONOCHROME2", GREY), ("MONOCHROME1", GREY[:, ::-1])):
+        found = read(write_dicom(tmp_path / "p.dcm", stored, kind, **tags))
+        assert found[:20].max() == 0
+        assert close(found[20:], wanted[20:])
+    one = read(write_dicom(tmp_path / "o.dcm", stored, PixelPaddingValue=4095))
+    assert one[:10].min() == 255 and one[10:20].max() == 0  # 4000 counts as a value here
+    window = {"WindowCenter": 2000, "WindowWidth": 3001}
+    assert read(write_dicom(tmp_path / "w.dcm", stored, **tags, **window))[:20].max() == 0
+    assert read(write_dicom(tmp_path / "a.dcm", stored * 0, PixelPaddingValue=0)).max() == 0
+
+
+def test_padding_below_zero_may_be_written_without_its_sign(tmp_path):
+    stored = np.rint(3000 * RAMP - 1000).astype(np.int16)
+    stored[:10] = -2000
+    path = write_dicom(tmp_path / "s.dcm", stored, bits=16, PixelPaddingValue=-2000)
+    assert close(read(path)[10:], GREY[10:])
+    data = pydicom.dcmread(path)
+    data["PixelPaddingValue"].VR = "US"
+    data["PixelPaddingValue"].value = 65536 - 2000
+    data.save_as(path)
+    assert close(read(path)[10:], GREY[10:])
+
+
+def compress(source, target, syntax: str):
+    """Write `source` anew with a transfer syntax of GDCM."""
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return target
+
+
+LOSSLESS = ("JPEGLosslessProcess14", "JPEGLosslessProcess14_1", "JPEGLSLossless",
+            "JPEG2000Lossless", "RLELossless", "DeflatedExplicitVRLittleEndian",
+            "ExplicitVRBigEndian", "ImplicitVRLittleEndian")  # fmt: skip
+
+
+def plain(path, bits: int):
+    grain = np.random.default_rng(0).integers(0, 60, RAMP.shape)
+    stored = np.rint((2**bits - 61) * RAMP) + grain
+    return write_dicom(path, stored.astype(np.uint8 if bits == 8 else np.uint16), bits=bits)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS)
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_losslessly_compressed_comes_as_uncompressed(tmp_path, syntax, bits):
+    source = plain(tmp_path / "plain.dcm", bits)
+    path = compress(source, tmp_path / "packed.dcm", syntax)
+    used = pydicom.dcmread(path).file_meta.TransferSyntaxUID
+    assert used != pydicom.dcmread(source).file_meta.TransferSyntaxUID
+    assert close(read(path), read(source), 0)
+    assert images.facts(path)["mode"] == f"MONOCHROME2 {bits}"
+
+
+@pytest.mark.parametrize("syntax", ["JPEGBaselineProcess1", "JPEGLSNearLossless", "JPEG2000"])
+def test_lossily_compressed_comes_nearly_as_uncompressed(tmp_path, syntax):
+    source = plain(tmp_path / "plain.dcm", 8)
+    assert close(read(compress(source, tmp_path / "packed.dcm", syntax)), read(source), 4)
+
+
+def test_what_no_decoder_reads_is_refused_with_the_reason(tmp_path):
+    path = compress(plain(tmp_path / "x.dcm", 12), tmp_path / "12.dcm", "JPEGExtendedProcess2_4")
+    (refusal,) = images.check([path])
+    assert "does not support 'JPEG Extended' for samples with 12-bit precision" in refusal
+    assert refusal.isprintable()
+
+
+@pytest.mark.parametrize("syntax", [*LOSSLESS, "JPEGBaselineProcess1", "JPEGLSNearLossless"])
+def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path, syntax):
+    data = compress(plain(tmp_path / "x.dcm", 8), tmp_path / "whole.dcm", syntax).read_bytes()
+    path = tmp_path / "cut.dcm"
+    for at in range(100, len(data) - 10, len(data) // 25):
+        path.write_bytes(data[:at])
+        with pytest.raises(UserError, match=r"cut\.dcm: ."):
+            images.open_radiograph(path)
+    path.write_bytes(data[: len(data) // 2])
+    if syntax.startswith(("JPEG", "RLE")):
+        with pytest.raises(UserError, match="cut within"):
+            images.open_radiograph(path)
+
+
+ENCAPSULATED = ("JPEGBaselineProcess1", *LOSSLESS[:5])
+# a frame of lossless JPEG that was cut and given an end looks like any other
+HALVES = [(s, r) for s in ENCAPSULATED for r in ("nothing", "zeros", "an end")
+          if not (s.startswith("JPEGLosslessProcess") and r == "an end")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("syntax", "rest"), HALVES)
+def test_half_a_frame_is_refused_even_if_its_decoder_fills_the_rest(tmp_path, syntax, rest):
+    path = compress(plain(tmp_path / "x.dcm", 8), tmp_path / "half.dcm", syntax)
+    data = pydicom.dcmread(path)
+    frame = get_frame(data.PixelData, 0, number_of_frames=1)
+    for share in (0.15, 0.4, 0.6, 0.9):
+        half = frame[: int(share * len(frame))].rstrip(b"\xff")
+        half += {"nothing": b"", "an end": b"\xff\xd9", "zeros": bytes(len(frame) - len(half))}[
+            rest
+        ]
+        data.PixelData = encapsulate([half])
+        data.save_as(path)
+        with pytest.raises(UserError, match=r"half\.dcm: ."):
+            images.open_radiograph(path)

@@ -1,6 +1,7 @@
 """images.py: any sane picture is read the right way up, anything else is refused by name."""
 
 import hashlib
+import os
 import re
 import struct
 import zlib
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pydicom
 import pytest
-from pictures import GREY, RAMP, close, read, write_dicom
+from pictures import GREY, NOISE, RAMP, close, encoded, interlaced, png, read, write_dicom
 from PIL import Image, ImageFile
 
 from deepcovid.data import images
@@ -84,26 +85,8 @@ def test_exif_rotation_is_undone(tmp_path, suffix):
     assert close(read(tmp_path / f"r{suffix}"), GREY, 3)
 
 
-def png(path, passes, depth=8):
-    """A PNG by hand: Pillow writes no interlaced one."""
-    raw = b"".join(b"\0" + row.tobytes() for part in passes for row in part if row.size)
-    height, width = GREY.shape
-    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, len(passes) > 1)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + b"".join(
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-            for kind, body in chunks
-        )
-    )
-    return path
-
-
 def test_interlaced_png(tmp_path):
-    adam7 = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2),
-             (1, 2, 0, 1)]  # fmt: skip
-    path = png(tmp_path / "i.png", [GREY[y::dy, x::dx] for y, dy, x, dx in adam7])
+    path = png(tmp_path / "i.png", interlaced(GREY))
     assert Image.open(path).info.get("interlace")
     assert close(read(path), GREY, 0)
 
@@ -125,6 +108,20 @@ def test_16_bit_is_not_stretched_to_its_own_brightest_pixel(tmp_path):
 def test_16_bit_big_endian_png(tmp_path):
     path = png(tmp_path / "b.png", [np.rint(65535 * RAMP).astype(">u2")], depth=16)
     assert close(read(path), GREY)
+
+
+def test_transparent_value_of_16_bit_png_becomes_black(tmp_path):
+    values = np.rint(4095 * RAMP).astype(">u2")
+    values[:10] = 65535
+    path = png(tmp_path / "g.png", [values], 16, 0, (b"tRNS", struct.pack(">H", 65535)))
+    wanted = np.where(values == 65535, 0, GREY)
+    assert close(read(path), wanted)
+    colours = np.dstack([values, values, values])
+    colours[20:30] = 65535, 65535, 4095  # but one channel, so not transparent
+    key = (b"tRNS", struct.pack(">HHH", 65535, 65535, 65535))
+    found = read(png(tmp_path / "c.png", [colours], 16, 2, key))
+    assert found[:10].max() == 0 and found[20:30, :, 0].min() == 255
+    assert (found[30:].max(axis=(0, 2)) > 0).any()
 
 
 def test_white_is_zero_16_bit_tiff_is_turned_round(tmp_path):
@@ -179,7 +176,7 @@ def bad_files(folder) -> dict[str, str]:
         "Krankheit ü.jpg": "no picture of a known format",
         "bomb.png": "pixels",
         "cut.dcm": "expected",
-        "cut.jpg": "truncated",
+        "cut.jpg": "cut",
         "cut.png": "truncated|broken",
         "empty.jpg": "empty",
         "folder.png": "is a folder",
@@ -228,6 +225,42 @@ def test_facts_are_of_the_bytes_and_decode_nothing(tmp_path, monkeypatch):
     }
 
 
+def cuts(data: bytes, number: int = 40):
+    return range(len(data) // 10, len(data) - 30, max(1, len(data) // number))
+
+
+KINDS = {
+    "jpeg": {"format": "JPEG"},
+    "progressive": {"format": "JPEG", "progressive": True},
+    "restarts": {"format": "JPEG", "restart_marker_rows": 1},
+    "png": {"format": "PNG"},
+    "bmp": {"format": "BMP"},
+    "gif": {"format": "GIF"},
+    "webp": {"format": "WEBP"},
+    "tiff": {"format": "TIFF"},
+    "lzw": {"format": "TIFF", "compression": "tiff_lzw"},
+    "jpeg in tiff": {"format": "TIFF", "compression": "jpeg"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_cut_picture_is_refused_wherever_it_is_cut(tmp_path, kind, mode):
+    data, path = encoded(NOISE.convert(mode), **KINDS[kind]), tmp_path / "cut"
+    for at in cuts(data):
+        path.write_bytes(data[:at])
+        with pytest.raises(UserError, match=f"^{re.escape(str(path))}: ."):
+            images.open_radiograph(path)
+
+
+def test_names_are_shown_without_line_ends_and_terminal_codes(tmp_path):
+    path = tmp_path / "a\nb\x1b[31mred\u202e.png"
+    path.write_text("no picture")
+    (refusal,) = images.check([path])
+    assert refusal.startswith(str(tmp_path)) and refusal.isprintable()
+    assert r"a\nb\x1b[31mred\u202e.png: it is no picture" in refusal
+
+
 def test_find_knows_suffixes_and_ignores_what_is_hidden(tmp_path):
     seen = ["b b/ä.JPEG", "a.dcm", "b/z.tif", "covid_original_1.jpeg_2.png.jpg"]
     unseen = [
@@ -250,6 +283,25 @@ def test_find_knows_suffixes_and_ignores_what_is_hidden(tmp_path):
     assert found == sorted(found)
     with pytest.raises(UserError, match="nowhere"):
         images.find(tmp_path / "nowhere")
+
+
+def test_find_knows_pictures_by_content_where_the_suffix_says_nothing(tmp_path):
+    stored = np.zeros((8, 8), np.uint16)
+    named = ["IM-0001", "b.dicom", "series/c.IMA", "D.DCM", "1.2.840.113", "e.jfif", "F.JPG", "g"]
+    for name in named:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        if name in ("e.jfif", "F.JPG", "g"):
+            NOISE.save(path, "PNG" if name == "g" else "JPEG")
+        else:
+            write_dicom(path, stored)
+    write_dicom(tmp_path / "DICOMDIR", stored)
+    write_dicom(tmp_path / ".IM-0002", stored)
+    (tmp_path / "notes.txt").write_text("some DICM" * 99)
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert images.find(tmp_path) == sorted(tmp_path / name for name in named)
+    assert images.check(images.find(tmp_path)) == []
 
 
 def test_reads_in_threads_and_leaves_pillow_alone(tmp_path):
