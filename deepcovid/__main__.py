@@ -91,14 +91,9 @@ PROFILE = argument("profile", metavar="PROFILE", help="a profile's name, or a YA
 @command(argument("archive", nargs="?", metavar="ARCHIVE", help="another address, or a local file"))
 def obtain(args) -> None:
     """Download the released archive and unpack it to the folder of -p data FOLDER."""
-    from deepcovid.data import archive, folders
+    from deepcovid.data import archive
 
-    folder = data_folder(args)
-    folders.refuse_existing(folder)
-    found = archive.download(
-        args.archive or archive.ADDRESS, folder.with_name(folder.name + ".zip")
-    )
-    print("Unpacked to", archive.unpack(found, folder))
+    print("Unpacked to", archive.obtain(data_folder(args), args.archive or archive.ADDRESS))
 
 
 @command(

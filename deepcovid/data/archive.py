@@ -14,34 +14,45 @@ from typing import BinaryIO, NamedTuple
 import pooch
 
 from deepcovid import runs
-from deepcovid.data.folders import CLASSES, SPLITS, made_whole
-from deepcovid.runs import UserError
+from deepcovid.data.folders import CLASSES, SPLITS, made_whole, refuse_existing
+from deepcovid.runs import UserError, shown
 
 # The authors' last release (v3). It may be dead by now; then another address or a local file does.
 ADDRESS = "https://www.dropbox.com/s/9w8nmj791c9ogsx/data_upload_v3.zip?dl=1"
 MAX_FILES, MAX_BYTES = 100_000, 10 * 2**30  # the release: 5,520 files, 0.4 GiB
-# An absolute path, a drive, or a way up
-UNSAFE = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)")
+
+
+def obtain(folder: Path, address: str | Path = ADDRESS) -> Path:
+    """Download the archive to `FOLDER.zip`, or take a local one, and unpack it to `folder`, its path.
+
+    Raises UserError like `download` and `unpack`; what is in the way is refused before all else.
+    """
+    folder = Path(folder)
+    refuse_existing(folder)
+    place = folder.absolute()
+    return unpack(download(address, place.with_name(place.name + ".zip")), folder)
 
 
 def download(address: str | Path, target: Path, sha256: str | None = None, tries: int = 3) -> Path:
     """Bring the archive at `address` to `target`; its path. A local `address` stays where it is.
 
-    `target` appears once it is whole, with its SHA-256 in `<target>.sha256` beside it; a second
-    call finds both and loads nothing. Raises UserError if the archive cannot be had, is none, or
-    is not the one that `sha256` (64 hex digits) stands for.
+    `target` appears once it is whole, with its address and SHA-256 in `<target>.sha256` beside it;
+    a second call with the same address finds both and loads nothing. Raises UserError if the
+    archive cannot be had, is none, is not the one that `sha256` (64 hex digits) stands for, or
+    where another file is in the way.
     """
     if "://" not in str(address):
         archive = Path(address).expanduser()
         if not archive.is_file():
-            raise UserError(f"There is no file {archive}: name the archive or an https address.")
+            raise UserError(
+                f"There is no file {shown(archive)}: name the archive or an https address."
+            )
         if sha256 and runs.file_digest(archive) != sha256:
             raise UserError(f"{archive} is another file than expected: its SHA-256 differs.")
         return refuse_no_archive(archive)
     target = Path(target)
     record = target.with_name(target.name + ".sha256")
-    expected = sha256 or (record.read_text().split()[0] if record.is_file() else None)
-    if expected and target.is_file() and runs.file_digest(target) == expected:
+    if target.exists() and whence(target, record, sha256) in (str(address), sha256):
         return target
     whole = target.with_name(f".part-{target.name}")
     whole.unlink(missing_ok=True)
@@ -50,8 +61,9 @@ def download(address: str | Path, target: Path, sha256: str | None = None, tries
     try:
         fetcher.fetch(whole.name, downloader=pooch.HTTPDownloader(progressbar=True, timeout=60))
         refuse_no_archive(whole)
-        runs.write_text(record, f"{runs.file_digest(whole)}  {target.name}\n")
+        digest = runs.file_digest(whole)
         whole.replace(target)
+        runs.write_text(record, f"# {address}\n{digest}  {target.name}\n")
     except (ValueError, OSError, UserError) as error:  # OSError: what requests raises as well
         raise UserError(
             f"{address} gave no archive ({error}). The address may be dead: bring the archive by "
@@ -60,6 +72,23 @@ def download(address: str | Path, target: Path, sha256: str | None = None, tries
     finally:
         whole.unlink(missing_ok=True)
     return target
+
+
+def whence(target: Path, record: Path, sha256: str | None) -> str:
+    """The address that an earlier download came from, or `sha256` if `target` is what it stands for.
+
+    Raises UserError for a file that is neither: it is not ours to replace.
+    """
+    digest = runs.file_digest(target) if target.is_file() else ""
+    if digest and digest == sha256:
+        return sha256
+    lines = record.read_text("utf-8").splitlines() if record.is_file() else []
+    if not digest or digest not in (line.partition(" ")[0] for line in lines):
+        raise UserError(
+            f"{shown(target)} is in the way, and not what an earlier download left there: name it "
+            "as the archive, or move it."
+        )
+    return next((line.removeprefix("# ") for line in lines if line.startswith("# ")), "")
 
 
 def refuse_no_archive(path: Path) -> Path:
@@ -93,9 +122,14 @@ def opened(archive: Path) -> Iterator[list[Member]]:
                           partial(file.extractfile, m)) for m in file]  # fmt: skip
 
 
+def leads_out(name: str) -> bool:
+    """Is it an absolute path, one with a drive, or one with a way up?"""
+    return bool(re.match(r"[/\\]|[A-Za-z]:", name)) or ".." in re.split(r"[/\\]", name)
+
+
 def refuse_unsafe(members: list[Member]) -> None:
     """Raise one UserError for all members that lead elsewhere, and for too many or too large."""
-    if bad := [m.name for m in members if UNSAFE.match(m.name) or not m.plain]:
+    if bad := [shown(m.name) for m in members if leads_out(m.name) or not m.plain]:
         raise UserError("it has paths out of its folder, links or devices: " + ", ".join(bad[:10]))
     size = sum(member.size for member in members)
     if len(members) > MAX_FILES or size > MAX_BYTES:
@@ -121,7 +155,7 @@ def unpack(archive: Path, folder: Path) -> Path:
                     with member.open() as source, place.open("wb") as target:
                         shutil.copyfileobj(source, target)
         except Exception as error:  # zipfile, tarfile and the decompressors raise nearly anything
-            raise UserError(f"{archive} cannot be unpacked: {error}") from error
+            raise UserError(f"{shown(archive)} cannot be unpacked: {error}") from error
         inside = sorted((p for p in room.rglob("*") if p.is_dir()), key=lambda p: len(p.parts))
         release = next((path for path in (room, *inside) if set_right(path)), None)
         if release is None:

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.data import images
-from deepcovid.data.folders import made_whole
-from deepcovid.runs import UserError
+from deepcovid.data.folders import made_whole, refuse_existing
+from deepcovid.runs import UserError, shown
 
 LIST = Path(__file__).with_name("covid-xray-5k.csv")
 
@@ -80,6 +80,7 @@ def build(covid_chestxray: Path, chexpert: Path, folder: Path, release: bool = T
     tables say of each. `link` makes hard links instead of copies. Raises UserError that lists
     everything that is missing or unreadable, unless `allow_missing`, which builds the rest.
     """
+    refuse_existing(Path(folder))
     roots = {"covid": Path(covid_chestxray), "non": Path(chexpert)}
     tables = read_tables(*roots.values())
     plan = planned_release() if release else drawn(*tables, rule, seed)
@@ -88,7 +89,7 @@ def build(covid_chestxray: Path, chexpert: Path, folder: Path, release: bool = T
     with ThreadPoolExecutor() as pool:
         plan["refusal"] = list(pool.map(images.refusal, plan.path))
     lost = plan[plan.refusal.notna()]
-    missing = (lost.place + ": " + lost.refusal).tolist()
+    missing = [f"{shown(row.place)}: {row.refusal}" for row in lost.itertuples()]
     if missing and not allow_missing:
         raise UserError(
             f"{len(missing)} of {len(plan)} images cannot be built; bring them, or leave them out "
@@ -211,4 +212,5 @@ def drawn(covid: pd.DataFrame, film: pd.DataFrame, rule: dict, seed: int) -> pd.
 def listed(items: list[str], what: str, limit: int = 10) -> str:
     """A line `12 what:` and the first of them, a line each; empty without items."""
     more = [f"... and {len(items) - limit:,} more"] if len(items) > limit else []
-    return "\n  ".join([f"\n{len(items):,} {what}:", *items[:limit], *more]) if items else ""
+    first = map(shown, items[:limit])
+    return "\n  ".join([f"\n{len(items):,} {what}:", *first, *more]) if items else ""

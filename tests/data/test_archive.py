@@ -71,7 +71,8 @@ def test_download_records_its_hash_and_is_not_repeated(server, tmp_path):
     assert archives.download(server.address, target) == target
     assert target.read_bytes() == server.payload
     sha256 = hashlib.sha256(server.payload).hexdigest()
-    assert (target.parent / "release.zip.sha256").read_text() == f"{sha256}  release.zip\n"
+    record = (target.parent / "release.zip.sha256").read_text()
+    assert record == f"# {server.address}\n{sha256}  release.zip\n"  # as sha256sum --check reads it
     archives.download(server.address, target)
     archives.download(server.address, target, sha256)
     assert server.requests == 1
@@ -102,12 +103,38 @@ def test_failed_download_leaves_nothing(server, tmp_path, fault):
     assert not target.exists() and tree(target.parent) == {}
 
 
-def test_half_a_file_from_elsewhere_is_not_taken_for_the_archive(server, tmp_path):
+def test_what_is_in_the_way_and_not_ours_is_kept(server, tmp_path):
     target = tmp_path / "a.zip"
-    target.write_bytes(server.payload[:100])
-    assert archives.download(server.address, target).read_bytes() == server.payload
-    target.write_bytes(server.payload[:-1])  # damaged after its hash was recorded
-    assert archives.download(server.address, target).read_bytes() == server.payload
+    for mine in (server.payload[:100], b"", server.payload):  # even the same: who knows whose it is
+        target.write_bytes(mine)
+        with pytest.raises(UserError, match=r"a\.zip is in the way"):
+            archives.download(server.address, target)
+        assert target.read_bytes() == mine and server.requests == 0
+    assert archives.download(server.address, target, hashlib.sha256(mine).hexdigest()) == target
+    target.unlink()
+    archives.download(server.address, target)
+    target.write_bytes(b"another file, put in the place of the first")
+    with pytest.raises(UserError, match=r"a\.zip is in the way"):
+        archives.download(server.address, target)
+    target.unlink()
+    target.mkdir()
+    with pytest.raises(UserError, match=r"a\.zip is in the way"):
+        archives.download(server.address, target)
+
+
+def test_another_address_is_another_archive(server, tmp_path):
+    target = tmp_path / "a.zip"
+    archives.download(server.address, target)
+    server.payload = write_zip(tmp_path / "other.zip", release("other/")).read_bytes()
+    other = server.address + "&version=4"
+    assert archives.download(other, target).read_bytes() == server.payload
+    archives.download(other, target)
+    assert server.requests == 2
+    with pytest.raises(UserError, match="gone"):
+        archives.download(server.address.replace("archive", "gone"), target)
+    assert target.read_bytes() == server.payload  # a failure costs nothing
+    record = target.with_name("a.zip.sha256").read_text().splitlines()
+    assert record == [f"# {other}", f"{hashlib.sha256(server.payload).hexdigest()}  a.zip"]
 
 
 def test_local_file_does_as_well(tmp_path):
@@ -155,12 +182,29 @@ def refused(archive: Path, folder: Path, reason: str):
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])
 @pytest.mark.parametrize(
-    "name", ["../evil.jpg", "data/../../evil.jpg", "/evil.jpg", "..\\evil.jpg", "C:\\evil.jpg"]
+    "name",
+    [
+        "../evil.jpg",
+        "data/../../evil.jpg",
+        "/evil.jpg",
+        "..\\evil.jpg",
+        "C:\\evil.jpg",
+        "new\nline/../../evil.jpg",
+        "data/evil.jpg/..",
+        "data\\..\n\\..\\..\\evil.jpg",
+    ],
 )
 def test_no_path_leaves_the_target(tmp_path, write, name):
     archive = write(tmp_path / "a", release() | {name: b"evil"})
     (tmp_path / "in").mkdir()
     refused(archive, tmp_path / "in" / "data", "evil")
+
+
+def test_names_of_members_are_shown_without_terminal_codes(tmp_path):
+    archive = write_zip(tmp_path / "a", release() | {"../\x1b[2Jevil\n.jpg": b"evil"})
+    with pytest.raises(UserError) as error:
+        archives.unpack(archive, tmp_path / "data")
+    assert str(error.value).isprintable() and r"../\x1b[2Jevil\n.jpg" in str(error.value)
 
 
 def test_dots_in_names_are_no_way_up(tmp_path):
@@ -217,6 +261,19 @@ def test_unpack_never_mixes_with_what_is_there(tmp_path):
 
 
 # --- the command -------------------------------------------------------------------------------
+
+
+def test_obtain_refuses_what_is_there_before_it_loads_anything(server, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="data is there already"):
+        archives.obtain(folder, server.address)
+    assert server.requests == 0
+    (folder / "mine.txt").unlink()
+    assert set(tree(archives.obtain(folder, server.address))) == set(release(""))
+    with pytest.raises(UserError, match="data is there already"):
+        archives.obtain(folder, str(write_zip(tmp_path / "own.zip", release())))
 
 
 def test_obtain_unpacks_an_address_or_a_local_archive(server, tmp_path):
