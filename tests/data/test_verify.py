@@ -37,7 +37,8 @@ def copy(tmp_path, monkeypatch):
 def test_whole_copy(copy):
     found = verify.verify(copy)
     assert len(found.present) == 8
-    assert not any((found.repacked, found.changed, found.missing, found.misplaced, found.twice,
+    assert found.sound
+    assert not any((found.repacked, found.named, found.changed, found.missing, found.misplaced, found.twice,
                     found.foreign))  # fmt: skip
     assert "8 of the 8" in str(found) and "whole and unchanged" in str(found)
 
@@ -73,9 +74,74 @@ def test_missing_changed_foreign_misplaced_twice(copy):
     assert found.foreign == ["train/covid/foreign.jpg"]
     assert found.repacked == []
     text = str(found)
-    for line in ("4 of the 8", "1 missing", "3 changed", "1 in the folder", "1 foreign", place[0]):
+    for line in (
+        "4 of the 8",
+        "1 missing",
+        "3 changed",
+        "1 not in the folder",
+        "1 foreign",
+        place[0],
+    ):
         assert line in text
     assert "whole" not in text
+
+
+@pytest.mark.parametrize("below", ["", "hospital A"])
+def test_an_image_in_another_class_or_split_is_not_sound(copy, below):
+    path = next((copy / "train" / "covid").iterdir())
+    for place in ("train/non", "test/covid", "train", "elsewhere"):
+        target = copy / place / below / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+        found = verify.verify(copy)
+        assert len(found.present) == 8 and found.misplaced == [target.relative_to(copy).as_posix()]
+        assert not found.sound and "whole" not in str(found)
+        target.rename(path)
+    deeper = path.parent / "hospital B" / path.name
+    deeper.parent.mkdir()
+    path.rename(deeper)
+    assert verify.verify(copy).sound
+    (copy / "train" / "covid").rename(copy / "train" / "COVID")
+    (copy / "test").rename(copy / "Test")
+    assert verify.verify(copy).sound
+
+
+def test_a_mask_does_not_stand_in_for_a_missing_image(copy):
+    path = next((copy / "train" / "non").iterdir())
+    gone = path.relative_to(copy).as_posix()
+    mask = Image.new("1", (24, 20))
+    mask.paste(1, (5, 5, 9, 9))
+    for place in ("lung-masks/train/non", "lesion-masks/train/non"):
+        (copy / place).mkdir(parents=True)
+        mask.save(copy / place / path.name, "PNG")
+    path.unlink()
+    found = verify.verify(copy)
+    assert found.missing == [gone] and found.repacked == found.foreign == []
+    mask.resize((12, 10)).save(path, "PNG")  # in the very place of the image
+    found = verify.verify(copy)
+    assert found.changed == [gone] and not found.missing and not found.sound
+
+
+def test_of_an_image_of_unknown_size_only_the_name_is_compared(copy):
+    table = pd.read_csv(sources.LIST)
+    places = table.split + "/" + table.label + "/" + table.name
+    table.loc[[0, 1, 2], ["width", "height"]] = None
+    table.astype({"width": "Int64", "height": "Int64"}).to_csv(sources.LIST, index=False)
+    (copy / places[0]).write_bytes(picture(700, (11, 17)))
+    (copy / places[1]).write_text("no picture")
+    (copy / places[2]).unlink()
+    found = verify.verify(copy)
+    assert (found.named, found.changed, found.missing) == tuple([p] for p in places[:3])
+    assert "only the name could be compared" in str(found) and not found.sound
+    (copy / places[1]).write_bytes(picture(701))
+    (copy / places[2]).write_bytes(picture(702))
+    found = verify.verify(copy)
+    assert found.sound and len(found.named) == 3 and "unchanged" not in str(found)
+
+
+def test_names_are_shown_without_terminal_codes(copy):
+    (copy / "train" / "non" / "a\n\x1b[2J.jpg").write_bytes(picture(800))
+    assert r"train/non/a\n\x1b[2J.jpg" in str(verify.verify(copy))
 
 
 def test_of_two_equal_images_the_missing_one_is_named(copy):
@@ -121,7 +187,8 @@ def test_real_copy_is_a_repacked_one():
         warnings.simplefilter("error")
         found = verify.verify(REAL)
     # of five the size is unknown, so that nothing but the name can be compared
-    assert (len(found.repacked), len(found.changed), len(found.missing)) == (5515, 5, 0)
+    counts = [len(part) for part in (found.repacked, found.named, found.changed, found.missing)]
+    assert counts == [5515, 5, 0, 0] and found.sound
     assert found.present == found.foreign == found.misplaced == found.twice == []
     fingerprint = pd.read_csv(REAL / "fingerprint.csv", dtype=str, keep_default_na=False)
     shipped = sources.known()[fingerprint.columns.drop("packed")]
