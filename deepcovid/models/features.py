@@ -6,10 +6,10 @@ kept is told apart by the backbone, the bytes of the images and the code that re
 """
 
 import hashlib
-import importlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -76,11 +76,15 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     return module.to(device, memory_format=torch.channels_last)
 
 
+def code(*names: str) -> str:
+    """Stands for the code of modules of the package (`data.images`) and of all that they import."""
+    needed = [name for name in imports.needed(*names) if name not in imports.ORDER[0]]
+    return code_digest(*(SimpleNamespace(__file__=imports.modules()[name]) for name in needed))
+
+
 def reading(size: int) -> str:
     """Stands for all that makes a model's input of a file: code that reads it, and the transform."""
-    names = set(imports.needed("data.images")) - {"runs", "profiles"}
-    modules = [importlib.import_module(f"deepcovid.{name}") for name in sorted(names)]
-    return digest([code_digest(*modules), repr(to_input(size))])
+    return digest([code("data.images"), repr(to_input(size))])
 
 
 @cache

@@ -1,7 +1,10 @@
 """Phantoms with lung masks, and a segmenter fitted on them."""
 
+from pathlib import Path
+
 import pytest
 
+from deepcovid import imports
 from deepcovid.data import manifest, phantom
 from deepcovid.models import lungs
 
@@ -16,3 +19,16 @@ def drawn(tmp_path_factory):
 def segmenter(drawn):
     table = manifest.make(drawn, 0.0)
     return lungs.fit(*lungs.pairs(table[table.split == "train"], drawn), epochs=25)
+
+
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """Makes a module look as if a line were added to its file."""
+
+    def edit(module):
+        path = tmp_path / "edited.py"
+        path.write_text(Path(module.__file__).read_text("utf-8") + "\nADDED = 1\n")
+        monkeypatch.setattr(module, "__file__", str(path))
+        monkeypatch.setitem(imports.modules(), module.__name__.partition(".")[2], path)
+
+    return edit

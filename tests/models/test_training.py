@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -259,32 +257,25 @@ def test_a_recipe_that_was_stopped_leaves_a_finished_one_as_it_was(run, monkeypa
     assert {name: (folder / name).read_bytes() for name in kept} == kept
 
 
-def edited(module, tmp_path, monkeypatch):
-    """The module as if a line were added to its file."""
-    code = Path(module.__file__).read_text("utf-8")
-    (tmp_path / "edited.py").write_text(code + "\nADDED = 1\n")
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "edited.py"))
-
-
 READ = (images, dicom, grey)
 
 
 @pytest.mark.parametrize("module", (*READ, augmentation, networks, features, fitting, training))
-def test_a_checkpoint_hangs_on_the_code_that_made_it(run, module, tmp_path, monkeypatch):
+def test_a_checkpoint_hangs_on_the_code_that_made_it(run, module, edited):
     path = training.run(changed(run, epochs=1), "squeezenet", 0) / "checkpoint.pt"
     before = path.stat().st_mtime_ns
     training.run(changed(run, epochs=1), "squeezenet", 0)
     assert path.stat().st_mtime_ns == before
-    edited(module, tmp_path, monkeypatch)
+    edited(module)
     training.run(changed(run, epochs=1), "squeezenet", 0)
     assert path.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize("module", (lungs, preparation))
-def test_prepared_pictures_hang_on_the_code_that_prepares_them(run, module, tmp_path, monkeypatch):
+def test_prepared_pictures_hang_on_the_code_that_prepares_them(run, module, edited):
     model, _ = run.build("squeezenet", 0)
     plain, grey = run.made_from(model), changed(run, preparation=("grey",)).made_from(model)
-    edited(module, tmp_path, monkeypatch)
+    edited(module)
     assert changed(run, threshold=0.5).made_from(model) == plain
     assert changed(run, preparation=("grey",)).made_from(model) != grey
 
