@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,8 +55,7 @@ def test_a_run_ends_in_metrics_pages_and_provenance(finished):
     assert table[["tp", "fn", "fp", "tn"]].sum(axis=1).tolist() == [20]
     page = (folder / "index.html").read_text()
     for stem in ("01_dataset", "03_training-squeezenet-seed0", "04_evaluation"):
-        assert f"notebooks/{stem}.html" in page
-        notebook = (folder / "notebooks" / f"{stem}.html").read_text()
+        notebook = (folder / re.search(f'href="([^"]*{stem}.html)', page)[1]).read_text()
         assert 'src="http' not in notebook and 'href="http' not in notebook.split("<body")[0]
     provenance = json.loads((folder / "run.json").read_text())
     assert provenance["profile"]["epochs"] == 4 and provenance["profile"]["name"] == "small"
@@ -160,6 +160,19 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         assert main([str(word) for word in mistake]) == 2, mistake
         assert message in capsys.readouterr().err, mistake
     assert not runs.exists()
+
+
+def test_an_archive_is_unpacked_and_what_is_no_release_is_told_by_the_exit_status(
+    data, tmp_path, capsys
+):
+    packed = shutil.make_archive(tmp_path / "release", "zip", data)
+    words = ["-p", "data", str(tmp_path / "own")]
+    assert main(["obtain", packed, *words]) == 0
+    assert f"Unpacked to {tmp_path / 'own'}" in capsys.readouterr().out
+    assert len(list((tmp_path / "own").rglob("*.png"))) == 56
+    assert main(["verify", *words]) == 1
+    assert "5,520 missing" in capsys.readouterr().out
+    assert main(["obtain", packed, *words]) == 2
 
 
 def test_help_needs_nothing_installed():
