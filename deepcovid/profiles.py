@@ -22,7 +22,13 @@ from deepcovid.runs import ROOT, RUNS, UserError, near_miss, write_text
 
 PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
-PATHS = ("data", "external", "collection", "severity", "weights")  # a relative path is taken from where it was written
+PATHS = (
+    "data",
+    "external",
+    "collection",
+    "severity",
+    "weights",
+)  # a relative path is taken from where it was written
 WORDS = ("phantom", "imagenet", "random")  # that stand in the place of a path
 DRAWN = ("collection", "severity")  # that are drawn where the data is
 KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
@@ -197,7 +203,8 @@ def place(name: str) -> Path:
         if not path.is_file():
             raise UserError(f"There is no profile file {path}.{near_miss(path.stem, names())}")
         taken = path.stem in (*names(), *OTHERS)
-        if taken or not re.fullmatch(r"\w[\w.-]*", path.stem):
+        word = re.fullmatch(r"\w[\w.-]*", path.stem) and yaml.safe_load(path.stem) == path.stem
+        if taken or not word:
             raise UserError(
                 f"A run cannot be called '{path.stem}'{' as well' * taken}: give {path} another "
                 "name, of letters, digits, '-' and '_'."

@@ -127,7 +127,7 @@ def test_a_profile_file_elsewhere_is_kept_in_its_run_and_then_known_by_name(tmp_
     assert profiles.load("own", {"models": "squeezenet"}) == run
     with user_error(f"no profile file {tmp_path / 'oven.yaml'}"):
         profiles.load("oven.yaml")
-    for taken in ("paper", "features", "a b"):
+    for taken in ("paper", "features", "a b", "2020", "yes"):
         (tmp_path / f"{taken}.yaml").write_text("like: demo\n")
         with user_error(f"cannot be called '{taken}'"):
             profiles.load(f"{taken}.yaml")
