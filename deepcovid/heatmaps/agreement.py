@@ -1,6 +1,7 @@
 """How far a map agrees with a mask, or with another map, and what chance gives. No torch."""
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage, stats
 
 from deepcovid.runs import UserError
@@ -16,7 +17,7 @@ def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     for a single peak. `mass`: share of the positive values' sum inside. `iou`: intersection over
     union of the mask and as many highest pixels. `average_precision`: of the values as scores of
     pixels. `area`: share of the image that is mask, what an even map's mass gives; a map without
-    positive values counts as even. UserError where the two do not fit.
+    positive values counts as even. Pixels of equal value share. UserError where the two do not fit.
     """
     heat, mask = np.asarray(heat, dtype=float), np.asarray(mask, dtype=bool)
     if heat.shape != mask.shape:
@@ -24,19 +25,29 @@ def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     if not mask.any() or not np.isfinite(heat).all():
         raise UserError("Agreement needs a mask that is not empty and a map of finite values.")
     positive = np.maximum(heat, 0)
-    order = np.argsort(-heat.ravel(), kind="stable")
-    found = mask.ravel()[order].cumsum()  # pixels of the mask among the highest
-    both = found[mask.sum() - 1]
+    pixels, found = captured(heat, mask)
+    both = np.interp(mask.sum(), pixels, found)
     # scikit-learn's average precision, without what it checks for each of thousands of maps
-    ends = np.flatnonzero(np.diff(heat.ravel()[order], append=-np.inf))
-    precision, recall = found[ends] / (ends + 1), found[ends] / mask.sum()
+    precision = found[1:] / pixels[1:]
     return {
         "area": float(mask.mean()),
         "pointing": float(mask[heat == heat.max()].mean()),
         "mass": float(positive[mask].sum() / positive.sum() if positive.any() else mask.mean()),
         "iou": float(both / (2 * mask.sum() - both)),
-        "average_precision": float(precision @ np.diff(recall, prepend=0)),
+        "average_precision": float(precision @ np.diff(found) / mask.sum()),
     }
+
+
+def captured(heat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many pixels of a bool mask are among the map's highest: corners of a curve from (0, 0).
+
+    Gives numbers of highest pixels and how many of them lie in the mask. Equal values come
+    together: between two corners they share evenly, wherever in the image they lie.
+    """
+    order = np.argsort(-heat.ravel(), kind="stable")
+    ends = np.flatnonzero(np.diff(heat.ravel()[order], append=-np.inf))
+    found = mask.ravel()[order].cumsum()[ends]
+    return np.concatenate([[0], ends + 1]), np.concatenate([[0], found])
 
 
 def random_maps(n: int, shape: tuple[int, int], window: int, seed: int = 0) -> np.ndarray:
@@ -49,22 +60,36 @@ def random_maps(n: int, shape: tuple[int, int], window: int, seed: int = 0) -> n
     return ndimage.uniform_filter(noise, (0, window, window), mode="wrap")
 
 
-def by_chance(masks: np.ndarray, window: int, draws: int = DRAWS, seed: int = 0) -> dict:
-    """`agreement` of random maps with masks (n, height, width): mean and 95% interval.
+def coarse(masks, window: int) -> tuple[np.ndarray, int]:
+    """Masks (n, height, width) and a window at about 64 px a side, for `by_chance`.
+
+    Random maps are smooth: fewer pixels say the same. A mask that gets lost is left out.
+    """
+    step = max(1, len(masks[0]) // 64)
+    small = np.array([mask[::step, ::step] for mask in masks])
+    return small[small.any(axis=(1, 2))], max(1, window // step)
+
+
+def by_chance(
+    masks: np.ndarray, window: int, draws: int = DRAWS, seed: int = 0, score=agreement
+) -> dict[str, list[float]]:
+    """What random maps score on bool masks (n, height, width): mean and 95% interval.
 
     Each draw gives every mask a random map and takes the mean over the masks; the interval is of
-    those means.
+    those means, for as many images as there are masks. `score(map, mask)` gives numbers by name.
     """
-    means = {name: [] for name in SCORES}
+    means = []
     for draw in range(draws):
         maps = random_maps(len(masks), masks.shape[1:], window, seed + draw)
-        rows = [agreement(*pair) for pair in zip(maps, masks, strict=True)]
-        for name, values in means.items():
-            values.append(np.mean([row[name] for row in rows]))
-    return {
-        name: [float(v) for v in (np.mean(values), *np.quantile(values, (0.025, 0.975)))]
-        for name, values in means.items()
-    }
+        rows = pd.DataFrame([score(*pair) for pair in zip(maps, masks, strict=True)])
+        means.append(rows.mean())
+    found = pd.DataFrame(means).drop(columns="area", errors="ignore")
+    return {name: interval(values) for name, values in found.items()}
+
+
+def interval(values) -> list[float]:
+    """Mean of draws and the middle 95% of them."""
+    return [float(v) for v in (np.mean(values), *np.quantile(values, (0.025, 0.975)))]
 
 
 def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -74,6 +99,15 @@ def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
         even = np.ptp(heat) == 0 or np.ptp(other) == 0
         rows.append(0.0 if even else stats.spearmanr(heat.ravel(), other.ravel()).statistic)
     return np.array(rows)
+
+
+def correlation_by_chance(n: int, shape, window: int, draws: int = DRAWS) -> list[float]:
+    """Mean over `n` pairs of random maps of their rank correlation: mean and 95% interval."""
+    found = [
+        rank_correlation(*(random_maps(n, shape, window, 2 * draw + i) for i in (0, 1))).mean()
+        for draw in range(draws)
+    ]
+    return interval(found)
 
 
 def of_another(patients) -> list[int]:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from deepcovid.heatmaps.agreement import agreement, random_maps, rank_correlation
+from deepcovid.heatmaps.agreement import agreement, coarse, correlation_by_chance, rank_correlation
 from deepcovid.heatmaps.maps import FILL, grad_cam, grey, occlusion, probability
 from deepcovid.models import networks
 from deepcovid.models.features import to_device
@@ -43,8 +43,8 @@ def randomised(model: networks.Classifier, name: str, seed: int) -> dict[str, ne
 def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window: int) -> dict:
     """Rank correlation of maps with those of the model with random weights, per image.
 
-    `maps` holds those of `inputs` by method, the first of them occlusion by `window`. `chance` is
-    the 95% interval of the correlation of two smooth random maps.
+    `maps` holds those of the images by method, the first of them occlusion by `window`. `chance`:
+    95% interval of the mean of as many correlations of smooth random maps.
     """
     main, found = next(iter(maps)), {}
     for what, other in randomised(model, name, seed + 1).items():
@@ -53,8 +53,8 @@ def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window
             "Grad-CAM": grad_cam(other, inputs),
         }
         found[what] = {m: rank_correlation(maps[m][: len(inputs)], h) for m, h in again.items()}
-    first, second = (random_maps(100, inputs.shape[2:], window, s) for s in (1, 2))
-    return found | {"chance": np.quantile(rank_correlation(first, second), (0.025, 0.975))}
+    small, window = coarse(np.ones((1, *inputs.shape[2:]), bool), window)
+    return found | {"chance": correlation_by_chance(len(inputs), small.shape[1:], window)[1:]}
 
 
 def fills(model, inputs: torch.Tensor, masks: list[np.ndarray], window: int) -> dict:

@@ -5,7 +5,17 @@ import pytest
 from conftest import user_error
 from sklearn.metrics import average_precision_score
 
-from deepcovid.heatmaps.agreement import agreement, by_chance, of_another, rounded
+from deepcovid.heatmaps.agreement import (
+    agreement,
+    by_chance,
+    captured,
+    coarse,
+    correlation_by_chance,
+    of_another,
+    random_maps,
+    rank_correlation,
+    rounded,
+)
 
 
 def test_agreement_of_a_perfect_an_opposite_and_an_even_map():
@@ -36,6 +46,54 @@ def test_random_maps_favour_no_place_and_score_what_chance_gives():
     for name in ("pointing", "mass", "average_precision"):
         mean, low, high = found[name]
         assert low <= mean <= high and mean == pytest.approx(mask.mean(), abs=0.05)
+
+
+def test_an_even_map_scores_the_same_wherever_the_mask_lies():
+    """Ties used to be broken by place: an even map's IoU was 1 at the top and 0 at the bottom."""
+    masks = np.zeros((3, 10, 10), bool)
+    masks[0, :2], masks[1, -2:], masks[2, 3:5] = True, True, True
+    for heat in (np.ones((10, 10)), np.zeros((10, 10))):
+        found = [agreement(heat, mask)["iou"] for mask in masks]
+        assert found == pytest.approx([0.2 / 1.8] * 3)
+    # half of the mask surely, the other half shared with as many pixels outside
+    heat = np.zeros((10, 10))
+    heat[0] = 2
+    heat[[1, 9]] = 1
+    assert agreement(heat, masks[0])["iou"] == pytest.approx(15 / 25)
+
+
+def test_the_curve_of_what_is_captured_is_the_same_for_any_order_of_ties():
+    rng = np.random.default_rng(0)
+    heat, mask = rng.integers(0, 4, (12, 9)), rng.random((12, 9)) < 0.3
+    pixels, found = captured(heat, mask)
+    assert pixels[0] == found[0] == 0 and pixels[-1] == mask.size and found[-1] == mask.sum()
+    turned = captured(heat[::-1, ::-1], mask[::-1, ::-1])
+    assert np.array_equal(turned, [pixels, found])
+    for level, n, k in zip((3, 2, 1, 0), pixels[1:], found[1:], strict=True):
+        assert n == (heat >= level).sum() and k == mask[heat >= level].sum()
+
+
+def test_chance_is_of_means_of_as_many_images():
+    """One pair of maps scatters more than the mean of six, beside which its interval stood."""
+    mask = np.zeros((1, 32, 32), bool)
+    mask[:, 8:16] = True
+    for one, six in (
+        (by_chance(mask, 5)["mass"], by_chance(mask.repeat(6, 0), 5)["mass"]),
+        (correlation_by_chance(1, (32, 32), 5), correlation_by_chance(6, (32, 32), 5)),
+    ):
+        assert (six[2] - six[1]) < 0.7 * (one[2] - one[1])
+    pairs = [rank_correlation(random_maps(6, (32, 32), 5, 9 + i), random_maps(6, (32, 32), 5, 99 + i))
+             for i in range(40)]  # fmt: skip
+    low, high = correlation_by_chance(6, (32, 32), 5)[1:]
+    assert np.mean([low <= pair.mean() <= high for pair in pairs]) > 0.8
+
+
+def test_masks_are_made_coarse_to_about_64_pixels():
+    masks = np.zeros((2, 224, 224), bool)
+    masks[0, 50:90, 50:90] = True
+    small, window = coarse(masks, 32)
+    assert small.shape == (1, 75, 75) and window == 10  # the empty one is gone
+    assert small.mean() == pytest.approx(masks[0].mean(), rel=0.1)
 
 
 def test_another_patient_is_another_patient():
