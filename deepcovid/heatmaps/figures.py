@@ -6,8 +6,11 @@ import seaborn as sns
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new, panels
+from deepcovid.heatmaps import claim
+from deepcovid.metrics.intervals import called
+from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new, panels
 
+DPI = 100  # of large plots: a committed notebook stays under 1 MB
 SCORES = {
     "pointing": "peak in the mask",
     "mass": "share of the map in the mask",
@@ -22,7 +25,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     `maps` holds arrays (n, height, width) by method; only positive values are shown, in the unit
     of the map. A mask, where given, is outlined.
     """
-    figure, axes = new(len(titles), len(maps) + 1, size=(1.5, 1.5), squeeze=False)
+    figure, axes = new(len(titles), len(maps) + 1, size=(1.5, 1.5), squeeze=False, dpi=80)
     figure.set_layout_engine("compressed")
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
         top = None if of is None else max(float(np.max(of)), 1e-12)
@@ -76,12 +79,14 @@ def lung_shares(table: pd.DataFrame, methods) -> Figure:
     `table` is of `summary.agreement_table`. On the dotted line a map is as even as no map.
     """
     table = table[table["mask"] == "lung"]
-    figure, axes = panels(len(methods), len(methods), size=(2.7, 2.6), sharex=True, sharey=True)
+    figure, axes = panels(
+        len(methods), len(methods), size=(2.7, 2.6), sharex=True, sharey=True, dpi=DPI
+    )
     for axis, method in zip(axes, methods, strict=True):
         part = table[table.method == method]
-        called = part.score >= 0.5
-        names = [f"score from 0.5 ({called.sum()})", f"score below 0.5 ({(~called).sum()})"]
-        sns.scatterplot(x=part.area, y=part["mass"], hue=np.where(called, *names), hue_order=names,
+        said = called(part.score, 0.5)
+        names = [f"score from 0.5 ({said.sum()})", f"score below 0.5 ({(~said).sum()})"]
+        sns.scatterplot(x=part.area, y=part["mass"], hue=np.where(said, *names), hue_order=names,
                         palette=[COVID, NON_COVID], s=16, ax=axis)  # fmt: skip
         axis.axline((0, 0), slope=1, **REFERENCE)
         axis.set(xlim=(0, 0.7), ylim=(0, 1), xlabel="lungs' share of the image", title=method,
@@ -92,7 +97,7 @@ def lung_shares(table: pd.DataFrame, methods) -> Figure:
 
 def perturbation(curves: dict) -> Figure:
     """Deletion and insertion curves, mean over images, from the `curves` of `heatmaps.json`."""
-    figure, axes = new(2, size=(3.4, 3.1), sharey=True)
+    figure, axes = new(2, size=(3.4, 3.1), sharey=True, dpi=DPI)
     for axis, kind, said in zip(axes, ("deletion", "insertion"), ("covered", "shown"), strict=True):
         lines = {
             f"{method} (area {np.mean(of[kind]):.2f})": of[kind]
@@ -106,4 +111,71 @@ def perturbation(curves: dict) -> Figure:
         axis.set(title=kind, xlabel=f"% of pixels {said}", ylim=(0, 1),
                  ylabel=f"mean P(COVID-19) of {curves['images']} images")  # fmt: skip
         axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    return figure
+
+
+def contained(found: dict, group: str = "test") -> Figure:
+    """How much of what was marked the maps contain: the paper's claim beside its rivals.
+
+    Left: within what stands out in a map, with 95% intervals by patients. Right: over all
+    thresholds, the lung field taken as a map beside. `found` is a `heatmaps.json` whose `group` of
+    images has lesions.
+    """
+    table = claim.gains(found, group)
+    table[["mean", "low", "high"]] = table.contained.tolist()
+    names, place = [f"{row.model}, {row.method}" for row in table.itertuples()], range(len(table))
+    figure, (left, right) = new(
+        2, size=(4.9, 2.2 + 0.25 * len(table)), width_ratios=(1.2, 1), dpi=DPI
+    )
+    intervals(left, table, "mean", "low", "high", names=names, zorder=3, label="the map")
+    for column, marker, colour, name in (
+        ("as_lungs", "s", NON_COVID, "as much of the lung field"),
+        ("another", "D", GREY, "another patient's map"),
+        ("highlighted", "|", GREY, "as much of the image, anywhere"),
+    ):
+        left.plot(table[column], place, marker, color=colour, mfc="none", ms=6, label=name)
+    left.axvline(claim.MOST, **REFERENCE)
+    left.set(xlim=(-0.02, 1.02), title="the paper's claim: right of the dotted line, most of it",
+             xlabel="share of what was marked that is highlighted\n"
+             f"({table.images.max()} images of {table.patients.max()} patients)")  # fmt: skip
+    left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
+    lines = pd.concat(
+        pd.DataFrame({"share": 100 * claim.SHARES, "within": of["values"],
+                      "map": of["model"] or of["method"], "method": of["method"]})
+        for of in found["lesions"]["curves"]
+        if of["group"] == group and claim.OTHER not in of["method"]
+    )  # fmt: skip
+    lines["method"] = lines.method.str.partition(" ")[0].replace("lung", claim.LUNGS)
+    colours = COLOURS | {claim.LUNGS: GREY}
+    sns.lineplot(lines, x="share", y="within", hue="map", style="method", palette=colours, ax=right)
+    right.axline((0, 0), (100, 1), **REFERENCE)
+    right.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image that is highlighted",
+              ylabel="share of what was marked", title="over all thresholds (dotted: anywhere)")  # fmt: skip
+    right.legend(fontsize=7, loc="lower right")
+    return figure
+
+
+def followed(numbers: pd.DataFrame) -> Figure:
+    """How maps follow the grades of the six zones within an image, with 95% intervals.
+
+    `numbers` is of `claim.zone_numbers`, one group of images. A panel for what grades the zones;
+    grey: others that grade them, and as diamonds another patient's maps.
+    """
+    of_others = numbers.method.str.endswith(claim.OTHER)
+    names = numbers.method.str.removesuffix(claim.OTHER)
+    numbers = numbers.assign(name=(numbers.model + ", ").where(numbers.model != "", "") + names)
+    kinds = list(numbers.severity.unique())
+    rows = numbers[~of_others].groupby("severity").size().max()
+    figure, axes = panels(len(kinds), size=(4.9, 1.1 + 0.26 * rows), sharex=True, dpi=DPI)
+    for axis, kind in zip(axes, kinds, strict=True):
+        part = numbers[(numbers.severity == kind) & ~of_others].reset_index()
+        for some, colour in ((part[part.model != ""], COVID), (part[part.model == ""], GREY)):
+            intervals(axis, some, "mean", "low", "high", y=some.index, color=colour)
+        rival = numbers[(numbers.severity == kind) & of_others].set_index("name")["mean"]
+        axis.plot(rival.reindex(part.name), part.index, "D", color=GREY, mfc="none", ms=6)
+        axis.set_yticks(part.index, part.name)
+        axis.set_ylim(len(part) - 0.5, -0.5)
+        axis.axvline(0, **REFERENCE)
+        axis.set(xlim=(-1, 1), title=f"zones by {kind} ({part.images.max()} images)",
+                 xlabel="rank correlation within an image")  # fmt: skip
     return figure

@@ -1,18 +1,20 @@
 """The masks that lie beside a run's images, as its models see the images."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from deepcovid.data import images
 from deepcovid.models.opened import Run
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, file_digest
 
 MASKS = ("lesion", "lung")  # folders `lesion-masks` and `lung-masks` beside the images
-FEW = 6  # images of a phantom that maps are made of
+FEW = 6  # images of a phantom's split that maps are made of
 
 
-def path_of(run: Run, kind: str, image: str):
+def path_of(run: Run, kind: str, image: str) -> Path:
     """Where an image's `lesion` or `lung` mask lies, if it has one."""
     return (run.data / f"{kind}-masks" / image).with_suffix(".png")
 
@@ -45,10 +47,29 @@ def read_all(run: Run, kind: str, names) -> dict[int, np.ndarray]:
     return {i: mask for i, mask in masks.items() if mask is not None and mask.any()}
 
 
-def chosen(run: Run, split: str) -> pd.DataFrame:
-    """The COVID-19 originals of a split that have a mask (all, where none has); of a phantom 6."""
-    table = run.originals(split)
-    table = table[table.label == 1]
-    masked = [any(path_of(run, kind, image).is_file() for kind in MASKS) for image in table.image]
-    table = table[masked] if any(masked) else table
+def digests(run: Run, names) -> list[str | None]:
+    """Stands for all masks of images, byte by byte."""
+    paths = [path_of(run, kind, image) for kind in MASKS for image in names]
+    return [file_digest(path) if path.is_file() else None for path in paths]
+
+
+def with_mask(run: Run, test: bool, kinds=MASKS) -> pd.DataFrame:
+    """The COVID-19 originals of the test images, or of all others, that have a mask of a kind.
+
+    Of a phantom only the first `FEW`.
+    """
+    table = run.originals()
+    table = table[((table.split == "test") == test) & (table.label == 1)]
+    masked = [any(path_of(run, kind, image).is_file() for kind in kinds) for image in table.image]
+    return few(run, table[masked])
+
+
+def chosen(run: Run) -> pd.DataFrame:
+    """The COVID-19 test images that have a mask; all, where none has one."""
+    table = with_mask(run, test=True)
+    every = run.originals("test")
+    return table if len(table) else few(run, every[every.label == 1])
+
+
+def few(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     return (table.head(FEW) if run.profile.data == "phantom" else table).reset_index(drop=True)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from deepcovid.heatmaps.agreement import SCORES
-from deepcovid.metrics.intervals import patient_interval
+from deepcovid.metrics.intervals import called, patient_interval
 
 
 def methods(found: dict) -> list[str]:
@@ -60,15 +60,15 @@ def lungs(found: dict) -> pd.DataFrame:
     table = agreement_table(found)
     rows = {}
     for method, part in table[table["mask"] == "lung"].groupby("method", sort=False):
-        called = part[part.score >= 0.5]
+        ill = part[called(part.score, 0.5)]
         rows[method] = {
             "images": len(part),
             "patients": part.patient.nunique(),
             "lung share": part.area.mean(),
             "inside": patient_interval(part["mass"], part.patient),
             "excess": patient_interval(part["mass"] - part.area, part.patient),
-            "called": patient_interval(called["mass"] - called.area, called.patient)
-            if len(called)
+            "called": patient_interval(ill["mass"] - ill.area, ill.patient)
+            if len(ill)
             else [float("nan")] * 3,
         }
     return pd.DataFrame(rows).T.rename(index=str)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import runs
-from deepcovid.heatmaps.agreement import SCORES
-from deepcovid.heatmaps.summary import agreement_table, lungs, own
+from deepcovid.heatmaps import claim
+from deepcovid.heatmaps.summary import agreement_table, calibration_numbers, lungs, own
 
 
 def committed(folder: Path) -> dict:
@@ -21,17 +21,22 @@ def told(values: Sequence[float]) -> str:
     return "{:.2f} ({:.2f} to {:.2f})".format(*values)
 
 
-def wide(numbers: pd.DataFrame) -> pd.DataFrame:
-    """`summary.numbers` for a reader: a row per mask and method, a column per score."""
+def wide(numbers: pd.DataFrame, rows=("mask", "method")) -> pd.DataFrame:
+    """Numbers (mean, low, high of scores) for a reader: a row per mask and method, say."""
     shown = numbers.assign(told=[told(v) for v in numbers[["mean", "low", "high"]].to_numpy()])
-    order = shown[["mask", "method"]].drop_duplicates()
-    table = shown.pivot(index=["mask", "method"], columns="score", values="told")
-    return table.loc[pd.MultiIndex.from_frame(order), list(SCORES)].rename_axis(columns=None)
+    order, names = shown[[*rows]].drop_duplicates(), shown.score.unique()
+    table = shown.pivot(index=[*rows], columns="score", values="told")
+    return table.loc[pd.MultiIndex.from_frame(order), list(names)].rename_axis(columns=None)
+
+
+def calibration_table(found: dict) -> pd.DataFrame:
+    """`wide` of both networks of `calibration.calibrate`."""
+    return pd.concat({n: wide(calibration_numbers(found, n)) for n in found}, names=["network"])
 
 
 def randomised_table(found: dict) -> pd.DataFrame:
     """Mean rank correlation of maps before and after weights were drawn anew, and by chance."""
-    low, high = found["randomised"]["chance"]
+    low, high = found["randomised"]["chance"]  # of as many images
     methods = found["randomised"]["all"]
     rows = {m: {w: np.mean(found["randomised"][w][m]) for w in ("head", "all")} for m in methods}
     table = pd.DataFrame(rows).T.rename(columns={"head": "new head", "all": "all weights new"})
@@ -57,6 +62,11 @@ def fills_table(found: dict) -> pd.DataFrame:
     return pd.DataFrame(found["fills"]).T.rename(columns=names).rename_axis("grey level")
 
 
+def placed(value: float, low: float, high: float) -> str:
+    """Where a value lies, seen from an interval."""
+    return "above" if value > high else "below" if value < low else "within"
+
+
 def verdict(low: float, high: float) -> str:
     """How a difference with this interval is called."""
     return "more than" if low > 0 else "less than" if high < 0 else "no more than"
@@ -68,8 +78,10 @@ def calibration_answer(found: dict) -> str:
     for network, mask in (("lesion", "lesion"), ("marker", "marker"), ("marker", "lesion")):
         methods = found[network]["agreement"][mask]
         _, low, high = methods["random maps"]["pointing"]
-        hits = " and ".join(
-            f"{methods[m]['pointing'][0]:.0%} ({m})" for m in methods if m != "random maps"
+        hits = " and in ".join(
+            f"{of['pointing'][0]:.0%} ({method}, {placed(of['pointing'][0], low, high)} chance)"
+            for method, of in methods.items()
+            if method != "random maps"
         )
         lines.append(
             f"- Network taught the {network}: the peak lies in the {mask} in {hits} of "
@@ -108,9 +120,9 @@ def said_of_peaks(found: dict) -> list[str]:
     for (mask, method), part in table.groupby(["mask", "method"], sort=False):
         _, low, high = found["random_maps"][mask]["pointing"]
         hit = part.pointing.mean()
-        said = "above" if hit > high else "below" if hit < low else "within"
         lines.append(
-            f"- {method}: its peak lies in the {mask} in {hit:.0%} of images, {said} what "
+            f"- {method}: its peak lies in the {mask} in {hit:.0%} of images, "
+            f"{placed(hit, low, high)} what "
             f"random maps do ({low:.0%} to {high:.0%})."
         )
     return lines
@@ -131,3 +143,112 @@ def said_of_fills(found: dict) -> list[str]:
         "- The square itself is an answer: P(COVID-19) of an image of nothing but its grey is "
         f"{alone}. Inside the lungs lies, by its level: {inside}."
     ]
+
+
+# --- what radiologists marked ---
+
+SPOKEN = {
+    "holds": "**most of it: the claim holds**",
+    "does not hold": "**not most of it: the claim does not hold**",
+    "open": "**perhaps most of it: with so few images the claim stays open**",
+}
+NO_LESIONS = "There are no maps of images with masks of lesions: the claim cannot be tested here."
+
+
+def has_lesions(found: dict, group: str = "test") -> bool:
+    """Were maps of a group of images compared with lesions?"""
+    return group in (found.get("lesions") or {}).get("random_maps", {})
+
+
+def lesion_table(found: dict, group: str = "test") -> pd.DataFrame:
+    """`claim.numbers` of a group of images for a reader, a row per model and method."""
+    each = claim.numbers(found)
+    table = wide(each[each.group == group], ("model", "method"))
+    names = {"highlighted": "image highlighted", "contained": "marked area contained",
+             "captured": "area under its curve", "pointing": "peak in the marks",
+             "mass": "share of the map in them", "iou": "IoU at their area",
+             "average_precision": "average precision"}  # fmt: skip
+    return table.rename(columns=names)
+
+
+def claims(found: dict, group: str = "test") -> pd.DataFrame:
+    """The paper's claim by model and method, with the verdict, as notebook 04 lists its claims.
+
+    `ours` is the share of the marked area that is highlighted, with its interval by patients.
+    """
+    each = claim.gains(found, group)
+    table = pd.DataFrame(each.contained.tolist(), columns=["ours", "low", "high"])
+    about = {"claim": "heatmaps contain most of the infected area", "model": each.model,
+             "method": each.method, "published": "most"}  # fmt: skip
+    return table.assign(verdict=each.verdict)[["ours", "low", "high", "verdict"]].assign(**about)[
+        [*about, "ours", "low", "high", "verdict"]
+    ]
+
+
+def text_rule(found: dict, group: str = "test") -> pd.DataFrame:
+    """What the rule of the paper's text highlights: where covering turns the call. Means."""
+    each = claim.table(found)
+    each = each[(each.group == group) & each.method.str.startswith("occlusion")]
+    each = each.dropna(subset="turned").astype({"turned": float, "turned_area": float})
+    return pd.DataFrame([
+        {"model": model, "method": method, "images called COVID-19": len(part),
+         "of these with any place": int((part.turned_area > 0).sum()),
+         "image highlighted": part.turned_area.mean(),
+         "marked area contained": part.turned.mean()}
+        for (model, method), part in each.groupby(["model", "method"], sort=False)
+    ])  # fmt: skip
+
+
+def zone_table(found: dict, group: str = "test") -> pd.DataFrame:
+    """`claim.zone_numbers` of a group for a reader."""
+    each = claim.zone_numbers(found)
+    each = each[each.group == group].drop(columns="group")
+    each["rank correlation"] = [told(v) for v in each[["mean", "low", "high"]].to_numpy()]
+    return each.drop(columns=["mean", "low", "high"]).set_index(["severity", "model", "method"])
+
+
+def lesion_answer(found: dict, group: str = "test") -> str:
+    """What the maps say of the paper's claim, in Markdown, computed from the numbers."""
+    if not has_lesions(found, group):
+        return NO_LESIONS
+    lines = [said_of_claim(row) for row in claim.gains(found, group).to_dict("records")]
+    needed = [
+        f"{claim.needed(of['values']):.0%} ({', '.join(filter(None, (of['model'], of['method'])))})"
+        for of in found["lesions"]["curves"]
+        if of["group"] == group and claim.OTHER not in of["method"]
+    ]
+    lines.append(
+        "- To contain half of what was marked, this share of the image has to be highlighted: "
+        f"{', '.join(needed)}; {claim.MOST:.0%} anywhere."
+    )
+    for row in text_rule(found, group).to_dict("records"):
+        lines.append(
+            f"- By the paper's text, a place counts where covering it turns the call. {row['model']}, "
+            f"{row['method']}: there is such a place on {row['of these with any place']} of "
+            f"{row['images called COVID-19']} images that are called COVID-19; it contains "
+            f"{row['marked area contained']:.0%} of what was marked."
+        )
+    zones = claim.zone_numbers(found)
+    zones = zones[(zones.group == group) & ~zones.method.str.endswith(claim.OTHER)]
+    for severity, part in zones.groupby("severity", sort=False):
+        each = [f"{', '.join(filter(None, (row.model, row.method)))} {told(row[-3:])}"
+                for row in part.itertuples(index=False)]  # fmt: skip
+        lines.append(
+            f"- Rank correlation of six zones with their {severity}, within each of "
+            f"{part.images.max()} images: {'; '.join(each)}."
+        )
+    return "\n".join(lines)
+
+
+def said_of_claim(row: dict) -> str:
+    """A row of `claim.gains` as a sentence."""
+    rivals = {"lungs": f"as much of the lung field ({row['as_lungs']:.0%})",
+              "other": f"another patient's map ({row['another']:.0%})"}  # fmt: skip
+    than = [f"{verdict(*row[key][1:])} {rival}" for key, rival in rivals.items()
+            if np.isfinite(row[key][0])]  # fmt: skip
+    share, low, high = row["contained"]
+    return (
+        f"- {row['model']}, {row['method']}: the highlighted {row['highlighted']:.0%} of the image "
+        f"contain {share:.0%} ({low:.0%} to {high:.0%}) of what was marked on {row['images']} "
+        f"images: {SPOKEN[row['verdict']]}. That is {', and '.join(than)}."
+    )

@@ -8,7 +8,7 @@ from deepcovid.heatmaps import masks, study
 
 
 def test_a_mask_of_another_size_and_a_missing_image_are_named(phantoms):
-    image = masks.chosen(phantoms, "test").image[0]
+    image = masks.chosen(phantoms).image[0]
     path = masks.path_of(phantoms, "lung", image)
     Image.new("1", (10, 12)).save(path)
     with user_error(r"lung-masks.*\(10, 12\)"):
@@ -19,21 +19,21 @@ def test_a_mask_of_another_size_and_a_missing_image_are_named(phantoms):
 
 
 def test_images_with_a_mask_are_chosen_and_all_where_none_has_one(phantoms):
-    every = masks.chosen(phantoms, "test")
+    every = masks.chosen(phantoms)
     assert len(every) == 8 and (every.label == 1).all()
     for image in every.image[1:]:
         for kind in masks.MASKS:
             masks.path_of(phantoms, kind, image).unlink()
-    assert list(masks.chosen(phantoms, "test").image) == [every.image[0]]
+    assert list(masks.chosen(phantoms).image) == [every.image[0]]
     for kind in masks.MASKS:
         masks.path_of(phantoms, kind, every.image[0]).unlink()
-    assert len(masks.chosen(phantoms, "test")) == 8
+    assert len(masks.chosen(phantoms)) == 8
     assert masks.read(phantoms, "lung", every.image[0]) is None
     assert masks.read_all(phantoms, "lung", every.image) == {}
 
 
 def test_a_mask_is_resized_as_its_image_is(phantoms):
-    image = masks.chosen(phantoms, "test").image[0]
+    image = masks.chosen(phantoms).image[0]
     whole = np.array(Image.open(masks.path_of(phantoms, "lung", image)))
     small = masks.read(changed(phantoms, image_size=32), "lung", image)
     assert small.shape == (32, 32) and small.dtype == bool

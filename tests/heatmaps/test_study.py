@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
+from PIL import Image
 
 from deepcovid import runs
-from deepcovid.heatmaps import maps, masks, study, summary, tables
+from deepcovid.heatmaps import kept, lesions, maps, masks, study, summary, tables
 
 
 def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantoms, monkeypatch):
@@ -14,19 +15,52 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantom
     scores = phantoms.scores("squeezenet", 0).set_index("image").score[found["images"]["image"]]
     np.testing.assert_allclose(scores, found["images"]["score"], atol=1e-3)
     assert set(found["agreement"]["mask"]) == {"lesion", "lung"}
-    kept = np.load(phantoms.folder / "heatmaps" / "maps.npz")
-    assert all(m.shape == (8, 64, 64) for m in kept.values()) and "Grad-CAM" in kept
-    monkeypatch.setattr(maps, "occlusion", None)  # a second call computes nothing
-    assert study.run(phantoms) == found
+    made = np.load(phantoms.folder / "heatmaps" / "squeezenet" / "test-occlusion-9-px.npy")
+    assert made.shape == (8, 64, 64)
     table = tables.wide(summary.numbers(found))
     assert list(table.loc["lesion"].index)[-1] == "random maps" and table.notna().all(axis=None)
     assert (summary.lungs(found).images == 8).all() and "lung" in tables.answer(found)
     assert len(tables.randomised_table(found)) == 2
+    assert tables.has_lesions(found) and tables.has_lesions(found, "train")
+    assert "squeezenet, Grad-CAM: the highlighted" in tables.lesion_answer(found)
 
-
-def test_the_examples_are_the_first_images_with_what_was_marked_on_them(phantoms):
-    inputs, outlined = study.examples(phantoms, 2)
-    table = masks.chosen(phantoms, "test")
+    inputs, shown, outlined = study.examples(phantoms, 2)
+    table = masks.chosen(phantoms)
     assert torch.equal(inputs, maps.read(phantoms.paths(table.image[:2]), 64))
+    assert np.array_equal(shown["occlusion 9 px"], made[:2])
     assert np.array_equal(outlined[1], masks.read(phantoms, "lesion", table.image[1]))
+
+    monkeypatch.setattr(study, "judge", None)  # a second call computes nothing
+    assert study.run(phantoms) == found
+
+
+def test_other_masks_grades_or_code_are_other_numbers(phantoms, monkeypatch):
+    """A changed mask used to leave the agreement as it was."""
+    table, models = masks.chosen(phantoms), {"squeezenet": phantoms.model("squeezenet", 0)}
+    before = study.made_from(phantoms, models, table)
+    assert study.made_from(phantoms, models, table) == before
+    seen = {before}
+    for kind in masks.MASKS:
+        path = masks.path_of(phantoms, kind, table.image[0])
+        Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+        seen.add(study.made_from(phantoms, models, table))
+    masks.path_of(phantoms, "lesion", lesions.trained_on(phantoms).image[0]).unlink()
+    seen.add(study.made_from(phantoms, models, table))
+    (phantoms.data / "brixia.csv").write_text("image\n")
+    seen.add(study.made_from(phantoms, models, table))
+    monkeypatch.setattr(study, "code", lambda *modules: "other")
+    seen.add(study.made_from(phantoms, models, table))
+    assert len(seen) == 6
+
+
+def test_the_stamp_hangs_on_the_code_of_all_that_computes(monkeypatch):
+    """It named the module of the study only, not those of maps, agreement and masks."""
+    names = {str(path).split("deepcovid/")[-1] for path in kept.imports.files("heatmaps.study")}
+    wing = {"agreement", "claim", "faithfulness", "kept", "lesions", "maps", "masks", "study",
+            "summary", "zones"}  # fmt: skip
+    assert {f"heatmaps/{name}.py" for name in wing} <= names
+
+
+def test_every_model_has_a_map_of_the_first_image(phantoms):
+    inputs = maps.read(phantoms.paths(masks.chosen(phantoms).image[:1]), 64)
     assert set(study.of_all_models(phantoms, inputs)) == {"squeezenet"}

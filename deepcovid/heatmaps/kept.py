@@ -1,0 +1,58 @@
+"""Maps of a run's models, made once: kept while model, images and code are the same."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from deepcovid import imports, runs
+from deepcovid.heatmaps.maps import grad_cam, occlusion
+from deepcovid.heatmaps.maps import read as read_pictures
+from deepcovid.models import networks
+from deepcovid.models.opened import Run
+
+
+def windows(size: int) -> list[int]:
+    """Sides of the square in px, for images of `size` px: a 7th of it, and twice that."""
+    return [size // 7, 2 * (size // 7)]
+
+
+def code(*modules: str) -> str:
+    """Stands for the code of modules, `heatmaps.maps`, and of all of the package they import."""
+    return runs.code_digest(*(SimpleNamespace(__file__=p) for p in imports.files(*modules)))
+
+
+def read(opened: Run, table: pd.DataFrame) -> torch.Tensor:
+    """The images of a table as the run's models see them, on its device."""
+    size = opened.profile.image_size
+    inputs = read_pictures(opened.paths(table.image), size, opened.preparation)
+    return inputs.to(opened.device, memory_format=torch.channels_last)
+
+
+def maps_of(
+    opened: Run, name: str, model: networks.Classifier, table: pd.DataFrame, sides: list[int]
+) -> dict[str, np.ndarray]:
+    """A model's maps of a table's images by method: occlusion by each side, then Grad-CAM.
+
+    Squares move by half their side. The maps, float32 (n, size, size), lie in `heatmaps/<name>/`.
+    """
+    split = "test" if (table.split == "test").all() else "train"
+    size, prepare = opened.profile.image_size, opened.preparation
+    about = [networks.state_digest(model), list(table.sha1), size, code("heatmaps.kept")]
+    about += [prepare.variant] if prepare else []
+    made = {f"occlusion {s} px": partial(occlusion, window=s, stride=s // 2) for s in sides}
+    made["Grad-CAM"] = grad_cam
+    found, inputs = {}, None
+    for method, make in made.items():
+        path = opened.folder / "heatmaps" / name / f"{split}-{method.replace(' ', '-')}.npy"
+        stamp = runs.digest([method, *about])
+        if not runs.done(path, stamp):
+            inputs = read(opened, table) if inputs is None else inputs
+            more = {} if make is grad_cam else {"label": f"{name}, {split}, {method}"}
+            with runs.replacing(path) as part, part.open("wb") as file:
+                np.save(file, make(model, inputs, **more))
+            runs.mark_done(path, stamp)
+        found[method] = np.load(path)
+    return found

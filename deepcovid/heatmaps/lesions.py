@@ -1,0 +1,162 @@
+"""Do a run's maps fall on what radiologists marked? The paper's claim, tested on its own images.
+
+The test images with a mask of lesions judge; the training images with one stand beside, as a group
+of their own. Rivals are random maps, another patient's map, and the lung field taken as a map. By
+zone, a map is compared with the radiologists' grades.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepcovid.heatmaps import claim, masks, zones
+from deepcovid.heatmaps.agreement import by_chance, coarse, of_another
+from deepcovid.heatmaps.kept import maps_of, read, windows
+from deepcovid.heatmaps.maps import probability
+from deepcovid.models.opened import Run
+
+BRIXIA, MARKED = "Brixia score", "share marked"  # what grades a zone
+
+
+def trained_on(opened: Run) -> pd.DataFrame:
+    """The COVID-19 images that are not test images and have a mask of lesions."""
+    return masks.with_mask(opened, test=False, kinds=("lesion",))
+
+
+def severity_of(opened: Run) -> Path | None:
+    """The table of Brixia scores: the profile's, else `brixia.csv` beside or above the images."""
+    named = getattr(opened.profile, "severity", None)
+    places = [opened.data / "brixia.csv", opened.data.resolve().parent / "brixia.csv"]
+    if named and named != "phantom":
+        places = [Path(named)]
+    return next((path for path in places if path.is_file()), None)
+
+
+class Group:
+    """COVID-19 images of a table that are judged together, with what is known of each.
+
+    By an image's position: `lesions` and `lungs`, bool masks; `zone`, its lung zones; `grades`, by
+    what grades and then by the image, six numbers; `second`, the junior radiologist's.
+    """
+
+    def __init__(self, opened: Run, table: pd.DataFrame):
+        self.opened, self.table, self.patient = opened, table, table.patient.to_numpy()
+        self.lesions = masks.read_all(opened, "lesion", table.image)
+        self.lungs = masks.read_all(opened, "lung", table.image)
+        parted = {i: zones.of(lung) for i, lung in self.lungs.items()}
+        self.zone = {i: zone for i, zone in parted.items() if zones.whole(zone)}
+        path = severity_of(opened)
+        known = zones.graded(path) if path else {}
+        files = [path.resolve() for path in opened.paths(table.image)]
+        read_by = {i: known[files[i]] for i in self.zone if files[i] in known}
+        both = [i for i in self.zone if i in self.lesions]
+        self.grades = {
+            BRIXIA: {i: grades["senior"] for i, grades in read_by.items()},
+            MARKED: {i: zones.means(self.lesions[i], self.zone[i]) for i in both},
+        }
+        self.second = {i: grades["junior"] for i, grades in read_by.items()}
+
+    def maps(self, name: str, model) -> dict[str, np.ndarray]:
+        """A model's maps by method, and each laid over the next patient."""
+        side = windows(self.opened.profile.image_size)[:1]
+        made = maps_of(self.opened, name, model, self.table, side)
+        other = of_another(self.patient)
+        return made | {method + claim.OTHER: heat[other] for method, heat in made.items()}
+
+    def contained(self, made: dict[str, np.ndarray], model) -> list[dict]:
+        """`claim.scores` of maps by method, a row for each image with lesions."""
+        which = list(self.lesions)
+        if not which:
+            return []
+        given = probability(model, read(self.opened, self.table.iloc[which]))
+        score, rows = dict(zip(which, given, strict=True)), []
+        for method, heat in made.items():
+            for i, mask in self.lesions.items():
+                row = {"method": method, "image": i, **claim.scores(heat[i], mask)}
+                if claim.OTHER not in method:
+                    row |= claim.beside(heat[i], mask, self.lungs.get(i), score[i])
+                rows.append(row)
+        return rows
+
+    def in_lungs(self) -> list[dict]:
+        """`claim.scores` of the lung field taken as a map."""
+        return [
+            {"method": claim.LUNGS, "image": i, **claim.scores(self.lungs[i].astype(float), mask)}
+            for i, mask in self.lesions.items()
+            if i in self.lungs
+        ]
+
+    def curve(self, heat) -> list[float] | None:
+        """Mean of `claim.curve` over the images with lesions of which there is a map."""
+        found = [claim.curve(heat[i], mask) for i, mask in self.lesions.items() if i in heat]
+        return np.mean(found, axis=0).tolist() if found else None
+
+    def followed(self, made: dict[str, np.ndarray]) -> list[dict]:
+        """How each map follows the grades of each image's zones, a row each."""
+        return [
+            {"severity": severity, "method": method, "image": i,
+             "rho": zones.follows(zones.means(heat[i], self.zone[i]), grade)}
+            for severity, grades in self.grades.items()
+            for method, heat in made.items()
+            for i, grade in grades.items()
+            if np.ptp(grade) > 0
+        ]  # fmt: skip
+
+    def readers(self) -> list[dict]:
+        """How others follow the grades: the second radiologist, and what other patients have."""
+        rows = []
+        for severity, grades in self.grades.items():
+            for i, grade in grades.items():
+                others = [g for j, g in grades.items() if self.patient[j] != self.patient[i]]
+                rivals = {"mean of other patients": np.mean(others, axis=0) if others else None}
+                if severity == BRIXIA:
+                    rivals["second radiologist"] = self.second[i]
+                rows += [
+                    {"severity": severity, "method": method, "image": i,
+                     "rho": zones.follows(values, grade)}
+                    for method, values in rivals.items()
+                    if values is not None and np.ptp(grade) > 0
+                ]  # fmt: skip
+        return rows
+
+
+def judge(opened: Run, models: dict, test: pd.DataFrame) -> dict:
+    """The `lesions` of `heatmaps.json`, which `claim.table` reads.
+
+    `models` are trained models by name, `test` the table of `masks.chosen`.
+    """
+    groups = {"test": Group(opened, test), "train": Group(opened, trained_on(opened))}
+    rows, zone_rows, curves = [], [], []
+    for name, group in groups.items():
+        lungs = {i: lung.astype(float) for i, lung in group.lungs.items()}
+        made = {"": (group.in_lungs(), group.readers(), {claim.LUNGS: group.curve(lungs)})}
+        for model_name, model in models.items() if len(group.table) else ():
+            maps = group.maps(model_name, model)
+            lines = {method: group.curve(dict(enumerate(heat))) for method, heat in maps.items()}
+            made[model_name] = group.contained(maps, model), group.followed(maps), lines
+        for of, (contained, followed, lines) in made.items():
+            about = {"group": name, "model": of}
+            rows += [about | row for row in contained]
+            zone_rows += [about | row for row in followed]
+            curves += [about | {"method": m, "values": v} for m, v in lines.items() if v]
+    side = windows(opened.profile.image_size)[0]
+    chance = {
+        name: by_chance(*coarse([*group.lesions.values()], side), score=claim.scores)
+        for name, group in groups.items()
+        if group.lesions
+    }
+    images = {name: g.table[["image", "patient"]].to_dict("list") for name, g in groups.items()}
+    return {
+        "images": images,
+        "rows": columns(rows),
+        "zones": columns(zone_rows),
+        "random_maps": chance,
+        "curves": curves,
+    }
+
+
+def columns(rows: list[dict]) -> dict[str, list]:
+    """Rows as columns, None where a row lacks a value."""
+    names = dict.fromkeys(key for row in rows for key in row)
+    return {name: [row.get(name) for row in rows] for name in names}
