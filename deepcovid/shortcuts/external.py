@@ -10,8 +10,9 @@ import pandas as pd
 import torch
 
 from deepcovid.data import audit, duplicates, images, manifest
+from deepcovid.data.likeness import SAME
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import networks
+from deepcovid.models import features, networks
 from deepcovid.models.features import ImageSet
 from deepcovid.models.fitting import Inputs, predict
 from deepcovid.models.opened import Run
@@ -28,19 +29,34 @@ def table(folder: Path) -> pd.DataFrame:
     """
     if not folder.is_dir():
         raise UserError(f"There is no external folder {folder}: -p external FOLDER.")
-    paths = duplicates.external_images(folder)
-    empty = [name for name, label in manifest.CLASSES.items() if label not in set(paths.label)]
+    found = duplicates.external_images(folder)
+    empty = [name for name, label in manifest.CLASSES.items() if label not in set(found.label)]
     if empty:
         raise UserError(
             f"No images in {', '.join(empty)} of {folder}. An external folder holds covid and non."
         )
-    refused = images.check([folder / image for image in paths.image])
-    if refused:
+    return readable(found, folder)
+
+
+def unlabelled(folder: Path) -> pd.DataFrame:
+    """The images of a folder without classes, as `table`; their label is not known (<NA>)."""
+    found = [path.relative_to(folder).as_posix() for path in images.find(folder)]
+    if not found:
+        raise UserError(f"There are no images in {folder}.")
+    label = pd.array([pd.NA] * len(found), "Int64")
+    of = pd.DataFrame({"image": found, "label": label})
+    return readable(of.assign(patient="external " + of.image), folder)
+
+
+def readable(found: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """With `sha1`; one UserError for all images that cannot be read."""
+    paths = [folder / image for image in found.image]
+    if refused := images.check(paths):
         raise UserError(
             f"{len(refused)} of {len(paths)} images in {folder} cannot be read; replace or remove "
             "them:\n  " + "\n  ".join(refused)
         )
-    return paths.assign(sha1=[images.facts(folder / image)["sha1"] for image in paths.image])
+    return found.assign(sha1=[images.facts(path)["sha1"] for path in paths])
 
 
 def known_from(opened: Run, found: pd.DataFrame) -> pd.Series:
@@ -51,27 +67,39 @@ def known_from(opened: Run, found: pd.DataFrame) -> pd.Series:
     """
     seen = read_json(opened.folder / "audit.json")["near_duplicates"]
     name = "external/" + found.image
+    named = name.isin(seen["external_images_with_a_name_from_here"])
+    return reasons(opened, found, named, name.isin(seen["external_images_also_here"]))
+
+
+def reasons(opened: Run, found: pd.DataFrame, named, pictured) -> pd.Series:
     reason = pd.Series("", index=found.index)
-    reason[name.isin(seen["external_images_with_a_name_from_here"])] = "name"
-    reason[name.isin(seen["external_images_also_here"])] = "picture"
+    reason[named], reason[pictured] = "name", "picture"
     reason[found.sha1.isin(opened.manifest.sha1)] = "bytes"
     return reason
 
 
-def score(opened: Run, name: str, seed: int) -> pd.DataFrame:
-    """P(COVID-19) of each external image by a trained model; kept in its `external.csv`."""
-    folder, size = Path(opened.profile.external), opened.profile.image_size
-    found = table(folder)
-    found["duplicate"] = known_from(opened, found)
-    target = opened.model_folder(name, seed) / "external.csv"
-    model = opened.model(name, seed)
-    settings = [size, opened.profile.preparation]
+def compared(opened: Run, found: pd.DataFrame, folder: Path) -> pd.Series:
+    """`known_from` for images that no audit saw: they are laid beside all of the run's."""
+    here, other = opened.originals(), found.fillna({"label": 1})
+    kind = pd.concat([here, other], ignore_index=True)[["patient", "label"]]
+    paths = [*opened.paths(here.image), *(folder / image for image in found.image)]
+    pairs, _ = duplicates.candidates(duplicates.looks_of(paths), kind)
+    across = (pairs.one < len(here)) & (pairs.other >= len(here))
+    same = pairs.other[across & (pairs.agreement >= SAME)] - len(here)
+    name, ours = (table.image.str.split("/").str[-1] for table in (found, here))
+    return reasons(opened, found, name.isin(ours), found.index.isin(same))
+
+
+def score(opened: Run, name: str, seed: int, found: pd.DataFrame, folder: Path, target: Path):
+    """`found` with P(COVID-19) of each image by a trained model; kept as `target`, a CSV file."""
+    model, prepare, size = opened.model(name, seed), opened.preparation, opened.profile.image_size
+    settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
     made_from = digest([networks.state_digest(model), found.to_dict("list"), *settings])
     if not done(target, made_from):
-        files = ImageSet([folder / image for image in found.image], size, change=opened.preparation)
-        label = torch.tensor(found.label.to_numpy(), device=opened.device)
+        files = ImageSet([folder / image for image in found.image], size, change=prepare)
+        label = torch.zeros(len(found), device=opened.device)  # not asked for
         inputs = Inputs(label, files=files, workers=opened.profile.workers)
-        found["score"] = predict(model, inputs, 64).softmax(1)[:, 1].cpu().numpy()
+        found = found.assign(score=predict(model, inputs, 64).softmax(1)[:, 1].cpu().numpy())
         with replacing(target) as partial:
             found.to_csv(partial, columns=list(EXTERNAL), index=False, float_format="%.7g")
         mark_done(target, made_from)
@@ -87,36 +115,8 @@ def judged(scores: pd.DataFrame, threshold: float) -> dict:
     keys = ("auc", "sensitivity", "specificity")
     kept = {k: row[k] for key in keys for k in (key, f"{key}_low", f"{key}_high")}
     kept |= {key: row[key] for key in ("threshold", "tp", "fn", "fp", "tn")}
-    resampled = evaluation.bootstrap(scores.label, scores.score, scores.patient, threshold)
+    resampled = intervals.bootstrap(scores.label, scores.score, scores.patient, threshold)
     return kept | {"by_patient": {key: list(resampled[key]) for key in keys}}
-
-
-def balanced(scores: pd.DataFrame, threshold: float) -> float:
-    """Mean of sensitivity and specificity at a threshold."""
-    n = evaluation.confusion(scores.label, scores.score, threshold)
-    return (n["tp"] / (n["tp"] + n["fn"]) + n["tn"] / (n["tn"] + n["fp"])) / 2
-
-
-def best(scores: pd.DataFrame) -> float:
-    """Balanced accuracy at the best of all thresholds."""
-    return balanced(scores, evaluation.choose_threshold(scores.label, scores.score, "youden"))
-
-
-def drop(inside: pd.DataFrame, outside: pd.DataFrame, threshold: float) -> dict[str, float]:
-    """How balanced accuracy falls from the test images to the external ones, in two parts.
-
-    `ranking` is lost even at the best threshold of each collection, `threshold_shift` because the
-    frozen one is not the best one there.
-    """
-    result = {
-        "internal": balanced(inside, threshold), "internal_best": best(inside),
-        "external": balanced(outside, threshold), "external_best": best(outside),
-    }  # fmt: skip
-    result["ranking"] = result["internal_best"] - result["external_best"]
-    result["threshold_shift"] = (result["external_best"] - result["external"]) - (
-        result["internal_best"] - result["internal"]
-    )
-    return result
 
 
 def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
@@ -129,26 +129,28 @@ def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
     }
 
 
-def row(opened: Run, name: str, seed: int) -> dict:
-    """All that is said of one trained model and the run's external folder."""
-    outside, inside = score(opened, name, seed), opened.scores(name, seed)
+def row(opened: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
+    """All that is said of one trained model and the images outside, by its scores of them."""
+    inside = opened.scores(name, seed)
     threshold = evaluation.summary(inside, opened.profile.threshold)["threshold"]
     inside = inside[inside.split == "test"]
     fresh, known = outside[outside.duplicate == ""], outside.duplicate[outside.duplicate != ""]
-    if fresh.label.nunique() < 2:
-        raise UserError(
-            f"All images of one class of {opened.profile.external} are in {opened.profile.data} as well."
-        )
-    counts = fresh.label.value_counts().sort_index()
     weights = read_json(opened.model_folder(name, seed) / "training.json")["weights"]
-    return {
+    about = {
         "model": name, "seed": seed, "weights": weights["file"] or weights["kind"],
-        **judged(fresh, threshold),
-        "images": {manifest.LABEL_NAMES[label]: int(n) for label, n in counts.items()},
+        "internal_auc": intervals.auc(inside.label, inside.score), "threshold": threshold,
         "duplicates_dropped": len(known), "duplicates": known.value_counts().to_dict(),
-        "with_duplicates": judged(outside, threshold),
-        "internal_auc": intervals.auc(inside.label, inside.score),
-        "drop": drop(inside, fresh, threshold), "histograms": histograms(inside, fresh),
+    }  # fmt: skip
+    if (outside.label == "").all():
+        called = int(intervals.called(fresh.score, threshold).sum())
+        said = {"COVID-19": called, "Non-COVID": len(fresh) - called}
+        return about | {"images": {"not stated": len(fresh)}, "called": said}
+    if fresh.label.nunique() < 2:
+        raise UserError("All images of one class of the external folder are in the data as well.")
+    counts = fresh.label.value_counts().sort_index()
+    return about | judged(fresh, threshold) | {
+        "images": {manifest.LABEL_NAMES[label]: int(n) for label, n in counts.items()},
+        "with_duplicates": judged(outside, threshold), "histograms": histograms(inside, fresh),
     }  # fmt: skip
 
 
@@ -158,8 +160,47 @@ def run(opened: Run) -> dict:
     The first model and seed stand at the top, all of them under `models`. External images that
     are also in the training or test data are left out; `with_duplicates` has them in.
     """
-    profile = opened.profile
-    rows = [row(opened, name, seed) for name in profile.models for seed in profile.seeds]
+    folder = Path(opened.profile.external)
+    found = table(folder)
+    found["duplicate"] = known_from(opened, found)
+    return each(opened, found, folder, opened.folder)
+
+
+def each(opened: Run, found: pd.DataFrame, folder: Path, target: Path) -> dict:
+    """Judge each model of a run on images of `folder`; scores and `external.json` below `target`."""
+    rows = []
+    for name, seed in models_of(opened):
+        place = target / opened.model_folder(name, seed).relative_to(opened.folder)
+        scored = score(opened, name, seed, found, folder, place / "external.csv")
+        rows.append(row(opened, name, seed, scored))
     result = audit.plain(rows[0] | {"models": rows})
-    write_json(opened.folder / "external.json", result)
+    write_json(target / "external.json", result)
     return result
+
+
+def models_of(opened: Run) -> list[tuple[str, int]]:
+    return [(name, seed) for name in opened.profile.models for seed in opened.profile.seeds]
+
+
+def outside(opened: Run, folder: Path) -> Path:
+    """Judge the models of a finished run on any folder; where its results are written.
+
+    The folder holds `covid` and `non`, or images of which nothing is known: these are scored only.
+    As of the run's own external folder, images that are in its data too are left out. Results lie in
+    the run's `outside/`, by the folder's name, and replace nothing. Raises UserError for a run that
+    is not finished, a folder without images, and images that cannot be read.
+    """
+    missing = [f"{name}, seed {seed}" for name, seed in models_of(opened)
+               if not (opened.model_folder(name, seed) / "scores.csv").is_file()]  # fmt: skip
+    if missing:
+        name = opened.profile.name
+        raise UserError(
+            f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
+            f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
+        )
+    classes = folder.is_dir() and any(manifest.named(folder, name) for name in manifest.CLASSES)
+    found = table(folder) if classes else unlabelled(folder)
+    found["duplicate"] = compared(opened, found, folder)
+    target = opened.folder / "outside" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
+    each(opened, found, folder, target)
+    return target

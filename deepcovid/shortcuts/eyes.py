@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from deepcovid.data.augmentation import MEAN, STD
-from deepcovid.models import networks
-from deepcovid.models.features import extract
+from deepcovid.models import features, networks
 from deepcovid.models.opened import Run
 from deepcovid.shortcuts.looks import BINS, Look
 
@@ -43,7 +42,7 @@ class Eyes:
     """The networks of a run, and their values for images: computed once, kept on disk."""
 
     def __init__(self, opened: Run):
-        self.profile, self.device = opened.profile, opened.device
+        self.opened, self.device = opened, opened.device
         names, seed = opened.profile.models, opened.profile.seeds[0]
         self.name = "squeezenet" if "squeezenet" in names else names[0]
         network, origin = opened.build(self.name, seed)
@@ -57,13 +56,12 @@ class Eyes:
     def stamp(self) -> list:
         """Stands for all that `values` hang on, but the images and the look."""
         states = [networks.state_digest(network) for network, _ in self.networks.values()]
-        return [*states, self.profile.image_size, str(self.device)]
+        return [*states, features.reading(self.opened.profile.image_size), str(self.device)]
 
     def values(self, of: pd.DataFrame, look: Look) -> np.ndarray:
         """What the look's network makes of images (rows with `path` and `sha1`): (n, columns)."""
-        network, _ = self.networks[look.network]
-        return extract(
-            network, list(of.path), list(of.sha1), range(len(of)), self.profile.image_size,
-            self.device, self.profile.workers, label=look.seen, change=look.change,
-            variant=look.variant,
+        (network, _), profile = self.networks[look.network], self.opened.profile
+        return features.extract(
+            network, list(of.path), list(of.sha1), range(len(of)), profile.image_size, self.device,
+            profile.workers, self.opened.features, look.seen, look.change, look.variant,
         )  # fmt: skip

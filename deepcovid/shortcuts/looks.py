@@ -1,5 +1,6 @@
 """What is taken away from a picture before it is judged: its centre, its rim, its lungs, its detail."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -87,7 +88,7 @@ class Look:
     seen: str
     share: float | None = None  # of the picture's area that is left
     change: Callable[[Image.Image, Path], Image.Image] | None = None
-    variant: str = ""  # stands for all of `change`
+    variant: str = ""  # stands for all of `change`, its code too
     network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
 
 
@@ -123,4 +124,5 @@ def looks(masks: np.ndarray) -> list[Look]:
     ]
     frame = next(look for look in found if look.seen == FRAME)
     found.append(replace(frame, kind="untrained", network="untrained"))
-    return found
+    code = runs.code_digest(sys.modules[__name__])
+    return [replace(x, variant=f"{x.variant} {code}") if x.change else x for x in found]

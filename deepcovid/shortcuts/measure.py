@@ -8,7 +8,6 @@ All originals of the `train` folder are trained on, each class with the same wei
 chosen on validation images, so none are set aside, and augmented copies are not used.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,12 +23,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from deepcovid import runs
-from deepcovid.data import audit, augmentation, images, manifest
-from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import features, networks
+from deepcovid.data import audit, images, manifest
+from deepcovid.metrics import intervals
+from deepcovid.models import features
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import eyes, looks
+from deepcovid.shortcuts import looks
 from deepcovid.shortcuts.columns import SHORTCUTS
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
@@ -100,7 +99,7 @@ def judged(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
     score = fitted.predict_proba(values[test.to_numpy()])[:, 1]
     truth = label[test].to_numpy()
     low, high = intervals.auc_interval(truth, score)
-    patient = evaluation.bootstrap(truth, score, of.patient[test])["auc"]
+    patient = intervals.bootstrap(truth, score, of.patient[test])["auc"]
     return {
         "auc": intervals.auc(truth, score), "auc_low": low, "auc_high": high,
         "patient_low": patient[0], "patient_high": patient[1],
@@ -189,20 +188,13 @@ def picture_row(of, label: pd.Series, by: Eyes, look: Look, part=None) -> dict:
 
 
 def measured(of: pd.DataFrame, by: Eyes, seen: list[Look], folder: Path) -> pd.DataFrame:
-    """All measurements; each row is kept in `folder` as it comes, and never computed twice."""
-    code = runs.code_digest(
-        sys.modules[__name__],
-        audit,
-        manifest,
-        evaluation,
-        networks,
-        features,
-        augmentation,
-        eyes,
-        looks,
-    )
+    """All measurements; each row is kept in `folder` as it comes, and never computed twice.
+
+    A kept row hangs on the images, what is known of them, the networks and the code.
+    """
+    features.check_unchanged(of.path, of.sha1)
     given = of.drop(columns="path").astype(str).to_numpy().tolist()
-    stamp = runs.digest([code, given, by.stamp()])
+    stamp = runs.digest([features.code("shortcuts.measure"), given, by.stamp()])
     rows = []
     for words, measure in [*of_metadata(of), *of_pictures(of, by, seen)]:
         words = {"told": "COVID-19", "seen_share": None} | words

@@ -20,14 +20,15 @@ from tqdm.auto import tqdm
 from deepcovid import runs
 from deepcovid.data import images
 from deepcovid.data.augmentation import MOVED, seeded
-from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import features, lungs, networks, preparation
+from deepcovid.metrics import intervals
+from deepcovid.models import features, lungs, preparation
 from deepcovid.models.opened import Run
 from deepcovid.models.preparation import Preparation
 from deepcovid.runs import UserError
 from deepcovid.shortcuts import external, looks, measure
 from deepcovid.shortcuts.columns import MENDING
 from deepcovid.shortcuts.eyes import Eyes
+from deepcovid.shortcuts.looks import Look
 
 FOLDS = 5
 SIDE = 0.75  # of the central part that is black where only the border is left
@@ -80,11 +81,11 @@ class Bench:
         self.segmenter = lungs.load(opened.folder / "lungs.pt")
 
     def stamp(self) -> list:
-        code = runs.code_digest(
-            sys.modules[__name__], preparation, lungs, measure, evaluation, features
-        )
+        """Stands for all that a step's numbers hang on: images, networks, preparation, code."""
+        features.check_unchanged(self.of.path, self.of.sha1)
         given = self.of.drop(columns="path").astype(str).to_numpy().tolist()
-        return [code, given, self.eyes.stamp(), networks.state_digest(self.segmenter)]
+        prepare = Preparation(tuple(preparation.SEGMENTED), self.segmenter)
+        return [features.code("shortcuts.mending"), given, self.eyes.stamp(), prepare.variant]
 
     def prepare(self, step: Step) -> Preparation | None:
         if not step.preparation:
@@ -94,10 +95,14 @@ class Bench:
     def values(self, step: Step, border: bool = False, copy: int = 0) -> np.ndarray:
         """What the network makes of all pictures; of training pictures only, where moved."""
         prepare = self.prepare(step)
-        variant = prepare.variant if prepare else ""
-        variant += (f" border {SIDE}" if border else "") + (f" moved {copy}" if copy else "")
-        change = partial(changed, prepare=prepare, border=border, copy=copy) if variant else None
-        look = looks.Look("mending", f"{step.does}{variant}", None, change, variant)
+        done = [f"border {SIDE}"] * border + [f"moved {copy}"] * bool(copy)
+        change, variant = None, ""
+        if prepare or done:
+            change = partial(changed, prepare=prepare, border=border, copy=copy)
+            prepared = prepare.variant if prepare else "as it is"
+            code = runs.code_digest(sys.modules[__name__], looks)
+            variant = " ".join([prepared, *done, str(MOVED), code])
+        look = Look("mending", ", ".join([step.does, *done]), None, change, variant)
         return self.eyes.values(self.of[self.train] if copy else self.of, look)
 
     def frames(self, step: Step) -> np.ndarray:
@@ -118,12 +123,27 @@ class Bench:
         return self.framed[step.preparation]
 
 
+def border_lung(bench: Bench) -> float:
+    """How much of the lungs' area the border shows, 0 to 1: mean of training pictures with lungs."""
+    rows, columns = looks.box((lungs.SIZE, lungs.SIZE), SIDE)
+    found = [bench.found[path] for path in bench.of.path[bench.train]]
+    return float(np.mean([1 - lung[rows, columns].sum() / lung.sum() for lung in found
+                          if not lungs.missed(lung)] or [np.nan]))  # fmt: skip
+
+
 def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:
-    if prepare:
-        picture = prepare(picture, path)
+    """A picture prepared; where wanted, with its `border` only, and moved as the copy's number says."""
+    prepared = prepare(picture, path) if prepare else picture
+    if border:
+        centre = Image.new("L", picture.size)
+        rows, columns = looks.box(picture.size, SIDE)
+        centre.paste(255, (columns.start, rows.start, columns.stop, rows.stop))
+        centre = prepare.framed(centre, path) if prepare else centre
+        centre = centre.resize(prepared.size, Image.Resampling.NEAREST)
+        prepared = Image.composite(Image.new("RGB", prepared.size), prepared, centre)
     if copy:
-        picture = seeded(MOVED, copy, "/".join(path.parts[-3:]))(picture)
-    return looks.without_centre(picture, path, SIDE) if border else picture
+        prepared = seeded(MOVED, copy, "/".join(path.parts[-3:]))(prepared)
+    return prepared
 
 
 def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
@@ -193,6 +213,7 @@ def row(bench: Bench, step: Step) -> dict:
     for name, part in parts.items():
         low, high = intervals.auc_interval(label[part], score[part])
         result |= {f"{name}_low": low, f"{name}_high": high}
+    result["border_lung"] = border_lung(bench)
     result["with_duplicates"] = intervals.auc(label[bench.outside], score[bench.outside])
     # Non-COVID images of both collections: at 0.5 the score does not tell where one comes from
     healthy = (label == 0) & (test | bench.fresh)
@@ -202,15 +223,15 @@ def row(bench: Bench, step: Step) -> dict:
 
 
 def with_gap(table: pd.DataFrame) -> pd.DataFrame:
-    """With `gap`: cross-validated AUC less the better of border and frame, which see no lungs."""
+    """With `gap`: cross-validated AUC less the better of border and frame."""
     return table.assign(gap=table.cv - table[["cv_border", "cv_frame"]].max(axis=1))
 
 
 def chosen(table: pd.DataFrame) -> int:
     """The place of the step that is kept, by numbers of training images only.
 
-    The widest `gap`: the most that is gained by seeing the lungs over seeing border and frame,
-    where no disease is. A high score that the border reaches as well is no merit.
+    The widest `gap`: the most that is gained over what border and frame tell. The frame shows no
+    lung, the border `border_lung` of it. A high score that the border reaches as well is no merit.
     """
     return int(with_gap(table).gap.to_numpy().argmax())
 
@@ -238,8 +259,9 @@ def run(opened: Run) -> pd.DataFrame:
 
     A row per step. ROC AUCs: `cv` of training images by models fitted without their patients;
     `test`; `external` without images that are also in the data, and `with_duplicates`. Of each,
-    `_border` is of a model that sees the outer eighth of each side only, `_frame` of one that is
-    told only where the lungs lie in the picture. `source`: how well the score tells Non-COVID
+    `_border` is of a model that sees only what lay in the outer eighth of each side, before any cut
+    (of the lungs' area that is `border_lung`), `_frame` of one that is told only where the lungs lie
+    in the picture. `source`: how well the score tells Non-COVID
     images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%.
     A stopped run goes on where it was. Without an external folder, or where the profile prepares
     nothing, there is nothing to decide: a table without rows, and no file.

@@ -99,43 +99,53 @@ def read_external(folder: Path) -> dict:
 
 
 def external_table(found: dict) -> pd.DataFrame:
-    """An `external.json`: each AUC and share with its interval, a row for each model."""
+    """An `external.json`: each AUC and share with its interval, a row for each model.
+
+    Where the classes are not known: how many images are called COVID-19.
+    """
 
     def told(of: dict, key: str) -> str:
         return interval(*([of[k]] for k in (key, f"{key}_low", f"{key}_high")))[0]
 
-    rows = {
-        f"{one['model']}, seed {one['seed']}": {
-            "AUC on test": f"{one['internal_auc']:.3f}",
+    def judged(one: dict) -> dict:
+        if "auc" not in one:
+            said = one["called"]
+            return {f"called {name}": f"{number:,}" for name, number in said.items()}
+        patients = one["by_patient"]["auc"]
+        return {
             "AUC outside": told(one, "auc"),
+            "by patient": f"{patients[0]:.3f} to {patients[1]:.3f}",
             "with duplicates": told(one["with_duplicates"], "auc"),
             "sensitivity outside": told(one, "sensitivity"),
             "specificity outside": told(one, "specificity"),
-            "COVID-19 + others": " + ".join(f"{one['images'][name]:,}" for name in ("COVID-19", "Non-COVID")),
-            "dropped": one["duplicates_dropped"],
+        }
+
+    rows = {
+        f"{one['model']}, seed {one['seed']}": {
+            "AUC on test": f"{one['internal_auc']:.3f}", **judged(one),
+            "images": ", ".join(f"{n:,} {name}" for name, n in reversed(one["images"].items())),
+            "duplicates dropped": one["duplicates_dropped"],
         }
         for one in found["models"]
     }  # fmt: skip
     return pd.DataFrame(rows).T
 
 
-def loss_table(found: dict) -> pd.DataFrame:
-    """Balanced accuracy inside and outside, and what of the loss is ranking, what threshold."""
-    rows = {f"{one['model']}, seed {one['seed']}": one["drop"] for one in found["models"]}
-    return pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("_", " "))
-
-
 def external_answer(found: dict) -> str:
     """What a run's external folder says of its first model, in a sentence."""
-    drop, counts = found["drop"], found["images"]
+    counts = found["images"]
     said = f"{found['auc']:.3f} ({found['auc_low']:.3f} to {found['auc_high']:.3f})"
+    chance = (
+        "chance lies within that interval, so that no other threshold is known to help"
+        if found["auc_low"] <= 0.5 <= found["auc_high"]
+        else "chance lies outside that interval"
+    )
     return (
         f"{found['model']} scores ROC AUC {found['internal_auc']:.3f} on test and {said} outside "
         f"({counts['COVID-19']:,} COVID-19, {counts['Non-COVID']:,} Non-COVID; "
         f"{found['duplicates_dropped']} duplicates dropped, {found['with_duplicates']['auc']:.3f} with "
-        f"them). Balanced accuracy falls from {drop['internal']:.2f} to {drop['external']:.2f}; "
-        f"{drop['ranking']:.2f} of that is ranking, which no threshold mends, "
-        f"{drop['threshold_shift']:.2f} the threshold."
+        f"them): {chance}. At the frozen threshold sensitivity is {found['sensitivity']:.2f} and "
+        f"specificity {found['specificity']:.2f}."
     )
 
 
@@ -173,9 +183,11 @@ def mending_answer(table: pd.DataFrame) -> str:
     kept, before = table[table.chosen].iloc[0], table.iloc[0]
     best = table.loc[table.external.idxmax()]
     between = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
+    shown = f", which shows {kept.border_lung:.0%} of the lungs" if "border_lung" in table else ""
     return (
-        f"Of {len(table)} steps, *{kept.step}* gains most by seeing the lungs (cross-validated "
-        f"{kept.cv:.3f}, border only {kept.cv_border:.3f}, frame only {kept.cv_frame:.3f}). It takes ROC "
+        f"Of {len(table)} steps, *{kept.step}* gains most over what border and frame tell (cross-"
+        f"validated {kept.cv:.3f}, border only {kept.cv_border:.3f}{shown}, frame only "
+        f"{kept.cv_frame:.3f}). It takes ROC "
         f"AUC outside from {before.external:.3f} to {kept.external:.3f} ({between}) at {kept.test:.3f} "
         f"on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
         f"frame alone, without a pixel, gets {best.external_frame:.3f}."

@@ -1,18 +1,18 @@
 import shutil
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import changed, draw, user_error
 from PIL import Image
 
-from deepcovid.data import audit, duplicates
+from deepcovid.data import audit, duplicates, images
 from deepcovid.metrics import tables as metrics_tables
 from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
 from deepcovid.report import cards, provenance
 from deepcovid.runs import read_json
-from deepcovid.shortcuts import external
+from deepcovid.shortcuts import external, tables
 
 
 @pytest.fixture
@@ -43,9 +43,6 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
     both = found["with_duplicates"]
     assert both["tp"] + both["fn"] == 7
     assert found["auc_low"] <= found["auc"] <= found["auc_high"]
-    part = found["drop"]
-    total = part["internal"] - part["external"]
-    assert part["ranking"] + part["threshold_shift"] == pytest.approx(total, abs=3e-4)
     table = pd.read_csv(outside.model_folder("squeezenet", 0) / "external.csv")
     assert table.patient.nunique() == 10 and table.score.between(0, 1).all()
 
@@ -101,15 +98,24 @@ def test_scores_are_computed_once(outside, monkeypatch):
     assert external.run(outside) == first
 
 
-def test_drop_tells_ranking_from_threshold():
-    label = np.repeat([0, 1], 50)
-    inside = pd.DataFrame({"label": label, "score": np.linspace(0, 1, 100)})
-    lower = inside.assign(score=inside.score / 3)  # ranked as well, all below the threshold
-    part = external.drop(inside, lower, 0.5)
-    assert part["ranking"] == 0 and part["threshold_shift"] == pytest.approx(0.5)
-    mixed = inside.assign(score=np.tile([0.2, 0.8], 50))
-    part = external.drop(inside, mixed, 0.5)
-    assert part["threshold_shift"] == 0 and part["ranking"] == pytest.approx(0.5)
+def test_scores_hang_on_preparation_and_code(outside, monkeypatch):
+    """What was scored of pictures prepared otherwise, or by other code, is not kept."""
+    judged(outside)
+    stamp = outside.model_folder("squeezenet", 0) / "external.csv.made-from"
+    model, known = outside.model("squeezenet", 0), [stamp.read_text()]
+    monkeypatch.setattr(type(outside), "model", lambda *_: model)
+    external.run(outside)
+    assert stamp.read_text() in known
+    prepare = type("Prepare", (), {"__call__": lambda _, picture, path: picture})
+    for variant in ("coarse, 96 pixels", "coarse, 64 pixels"):
+        outside.preparation = prepare()
+        outside.preparation.variant = variant
+        external.run(outside)
+        assert stamp.read_text() not in known
+        known.append(stamp.read_text())
+    monkeypatch.setattr(external.features, "code", lambda *names: "other")
+    external.run(outside)
+    assert stamp.read_text() not in known
 
 
 def test_users_mistakes_are_named(outside, tmp_path):
@@ -133,5 +139,57 @@ def test_an_external_folder_of_known_images_only_is_refused(run, tmp_path):
     shutil.copytree(run.data / "train", folder)
     run = changed(run, external=str(folder))
     assert (duplicates.external_images(folder).label == 1).sum() == 12
-    with user_error("are in"):
+    with user_error("one class of the external folder are in"):
         judged(run)
+
+
+# --- anybody's images ---
+
+
+def test_any_folder_is_judged_as_the_runs_own_external_one(outside):
+    run = changed(outside, external=None)
+    found, folder = judged(outside), Path(outside.profile.external)
+    before = (run.folder / "external.json").read_bytes()
+    place = external.outside(run, folder)
+    assert read_json(place / "external.json") == found
+    assert (run.folder / "external.json").read_bytes() == before
+    name = "squeezenet/seed0/external.csv"
+    assert (place / name).read_bytes() == (run.folder / name).read_bytes()
+
+
+def test_a_radiograph_that_was_packed_anew_and_renamed_is_recognised(run, outside):
+    judged(outside)
+    twin = next(iter(sorted((run.data / "test" / "non").iterdir())))
+    picture = images.open_radiograph(twin)
+    picture.save(Path(outside.profile.external) / "non" / "another.jpg", quality=60)
+    place = external.outside(run, Path(outside.profile.external))
+    table = pd.read_csv(place / "squeezenet" / "seed0" / "external.csv", keep_default_na=False)
+    assert dict(zip(table.image, table.duplicate, strict=True))["non/another.jpg"] == "picture"
+    assert read_json(place / "external.json")["duplicates"] == {"bytes": 1, "picture": 1}
+
+
+def test_a_folder_without_classes_is_scored_only(outside, tmp_path):
+    judged(outside)
+    folder = tmp_path / "some"
+    shutil.copytree(Path(outside.profile.external) / "covid", folder / "a ward")
+    found = read_json(external.outside(outside, folder) / "external.json")
+    assert found["images"] == {"not stated": 6} and found["duplicates_dropped"] == 1
+    assert sum(found["called"].values()) == 6 and "auc" not in found
+    shown = tables.external_table(found).loc["squeezenet, seed 0"]
+    assert shown["called COVID-19"] == str(found["called"]["COVID-19"])
+
+
+def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, outside, tmp_path):
+    folder = Path(outside.profile.external)
+    with user_error("not finished, it lacks scores of squeezenet, seed 0: ./run_all.sh demo"):
+        external.outside(run, folder)
+    judged(outside)
+    with user_error("no folder|There are no images"):
+        external.outside(run, tmp_path / "nowhere")
+    (tmp_path / "bare").mkdir()
+    with user_error("There are no images in"):
+        external.outside(run, tmp_path / "bare")
+    for name in ("b.png", "c.jpg"):
+        (tmp_path / "bare" / name).write_text("no picture")
+    with user_error("(?s)2 of 2 images.*b.png.*c.jpg"):
+        external.outside(run, tmp_path / "bare")

@@ -1,20 +1,25 @@
 import shutil
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import changed, user_error
+from PIL import Image
 
 from deepcovid import profiles, runs
 from deepcovid.data import audit, images, manifest, phantom
 from deepcovid.metrics import intervals
 from deepcovid.models import lungs
 from deepcovid.models.opened import Run
+from deepcovid.models.preparation import Preparation
 from deepcovid.shortcuts import mending, tables
 from deepcovid.shortcuts.looks import FRAME
 from deepcovid.shortcuts.mending import Step
 
+HERE = Path("test/covid/one.png")
 STEPS = (Step("nothing"), Step("equalised", ("equalise",)), Step("cut", ("lungs", "coarse")))
 
 
@@ -126,6 +131,34 @@ def test_moved_pictures_depend_on_copy_and_name_only(tinted):
     inside[:12] = inside[-12:] = inside[:, :12] = inside[:, -12:] = 0
     assert np.array_equal(np.asarray(picture) - inside, border) and inside.any()
     assert f"outer {50 * (1 - mending.SIDE):.3g}% of each side" == FRAME
+
+
+def test_the_border_is_that_of_the_picture_before_it_was_cut():
+    """A cut to the middle leaves nothing of it; a cut beside the edge only what lay at the edge."""
+    picture = Image.new("RGB", (80, 80), (200, 200, 200))
+
+    def seen(left, right):
+        lung = np.zeros((lungs.SIZE, lungs.SIZE), bool)
+        lung[30:60, round(left * lungs.SIZE) : round(right * lungs.SIZE)] = True
+        prepare = Preparation(("lungs", "coarse"), lungs.segmenter().eval(), {HERE: lung})
+        return np.asarray(mending.changed(picture, HERE, prepare, True, 0))[..., 0]
+
+    assert not seen(0.3, 0.7).any()
+    shown = (seen(0.0, 0.5) > 0).mean(0)
+    assert (shown[: round(0.125 / 0.53 * 96) - 1] == 1).all()  # the margin widens the cut to 0.53
+    assert (shown[round(0.125 / 0.53 * 96) + 1 :] == 0).all()
+
+
+def test_the_border_says_how_much_of_the_lungs_it_shows():
+    """Of lungs that fill the picture, all but the centre; pictures without lungs do not count."""
+    size, of = lungs.SIZE, pd.DataFrame({"path": ["whole", "none", "outside"]})
+    whole, none = np.ones((size, size), bool), np.zeros((size, size), bool)
+
+    bench = SimpleNamespace(of=of, train=pd.Series([True, True, False]))
+    bench.found = {"whole": whole, "none": none, "outside": none}
+    assert mending.border_lung(bench) == pytest.approx(1 - mending.SIDE**2)
+    bench.train = pd.Series([False, True, False])
+    assert np.isnan(mending.border_lung(bench))
 
 
 def test_without_an_external_folder_there_is_nothing_to_decide(run, tmp_path):

@@ -29,8 +29,7 @@ def found():
         "model": "squeezenet", "seed": 0, "threshold": 0.4, "internal_auc": 0.9,
         "images": {"Non-COVID": 8, "COVID-19": 6}, "duplicates_dropped": 1,
         "with_duplicates": numbers | {"auc": 0.65},
-        "drop": dict(internal=0.9, internal_best=0.92, external=0.5, external_best=0.6,
-                     ranking=0.32, threshold_shift=0.08),
+        "by_patient": {"auc": [0.4, 0.75]},
         "histograms": {f"{name}, {where}": [6, 0, 0, 2] for name in ("COVID-19", "Non-COVID")
                        for where in ("test", "external")},
     }  # fmt: skip
@@ -66,10 +65,11 @@ def test_external_scores_for_a_reader(found, tmp_path):
     (tmp_path / "external.json").write_text(json.dumps(found))
     assert tables.read_external(tmp_path) == found
     row = tables.external_table(found).loc["squeezenet, seed 0"]
-    assert row["AUC outside"] == "0.600 (0.500 to 0.700)" and row["dropped"] == 1
-    assert row["COVID-19 + others"] == "6 + 8"
-    assert tables.loss_table(found).loc["squeezenet, seed 0", "threshold shift"] == 0.08
+    assert row["AUC outside"] == "0.600 (0.500 to 0.700)" and row["by patient"] == "0.400 to 0.750"
+    assert row["images"] == "6 COVID-19, 8 Non-COVID" and row["duplicates dropped"] == 1
     assert "1 duplicates dropped" in tables.external_answer(found)
+    for low, said in ((0.5, "chance lies within"), (0.55, "chance lies outside")):
+        assert said in tables.external_answer(found | {"auc_low": low})
     figure = figures.collections(found)
     drawn = [area.get_paths()[0].vertices for area in figure.axes[0].collections]
     assert (
@@ -88,7 +88,11 @@ def test_mending_for_a_reader(tmp_path):
     assert shown.outside["coarse"] == "0.600 (0.500 to 0.500)"
     assert figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
     text = tables.mending_answer(table)
-    assert "*coarse* gains most" in text and "from 0.700 to 0.600" in text
+    assert (
+        "*coarse* gains most" in text
+        and "shows 50% of the lungs" in text
+        and "from 0.700 to 0.600" in text
+    )
 
 
 def test_tables_and_figures_load_no_torch():
