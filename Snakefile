@@ -182,7 +182,7 @@ rule pages:
     input:
         code("report.site"), "overview.done", "heatmaps.done", "failure.done", "fair_test.done",
         "shortcuts.csv", "metrics.csv",
-    params: settings("external")
+    params: settings("external"), shown=shown(""), docs=state(ROOT / "docs")
     output: "index.html", "run.json"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report.site").pages(profile)

@@ -14,29 +14,31 @@ DRAWN = "The images of this run are drawn, not taken: its numbers say nothing of
 
 
 def about(opened: Run, made: dict) -> str:
-    """The page in HTML, without head; `made` is the run's `run.json`."""
-    profile, name = opened.profile, html.escape(opened.profile.name)
-    parts = [f"<h1>deepcovid: run <code>{name}</code></h1>", f'<p class="notice">{NOTICE}</p>']
+    """The page in Markdown, its tables in HTML; `made` is the run's `run.json`."""
+    profile = opened.profile
+    parts = [f"# Run <code>{html.escape(profile.name)}</code>", f"**{NOTICE}**"]
     if profile.data == "phantom":
-        parts.append(f"<p>{DRAWN}</p>")
+        parts.append(DRAWN)
     parts += [
-        "<h2>What was run</h2>",
-        table(what(opened, made), header=False),
-        table(counts(opened.manifest)),
-        "<h2>On the test images</h2>",
+        "## On the test images",
         table(metrics_table(opened.folder / "metrics.csv"), index=False),
-        '<p>Intervals are 95%. All columns: <a href="metrics.csv">metrics.csv</a>; all settings, '
-        'versions and hashes: <a href="run.json">run.json</a>.</p>',
+        'Intervals are 95%. All columns: <a href="../metrics.csv">metrics.csv</a>; all settings, '
+        'versions and hashes: <a href="../run.json">run.json</a>.',
     ]
     external = opened.folder / "external.json"
     if profile.external and external.is_file():
         parts += [
-            "<h2>In another collection</h2>",
+            "## In another collection",
             table(shortcuts_tables.elsewhere(read_json(external))),
-            "<p>At the thresholds frozen on this run's validation images; images that are also in "
-            "its data are left out. AUC and shares with 95% intervals.</p>",
+            "At the thresholds frozen on this run's validation images; images that are also in its "
+            "data are left out. AUC and shares with 95% intervals.",
         ]
-    return "\n".join(parts)
+    parts += [
+        "## What was run",
+        table(what(opened, made), header=False),
+        table(counts(opened.manifest)),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def what(opened: Run, made: dict) -> pd.DataFrame:
@@ -63,4 +65,5 @@ def counts(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(frame: pd.DataFrame, **options) -> str:
-    return frame.rename_axis(index=None).to_html(border=0, na_rep="", **options)
+    shown = frame.rename_axis(index=None).to_html(border=0, na_rep="", classes="table", **options)
+    return f'<div class="pst-scrollable-table-container" tabindex="0">\n{shown}\n</div>'

@@ -1,6 +1,5 @@
 """Model cards: what a trained model is, how it does, and what it is not for."""
 
-
 import pandas as pd
 
 from deepcovid.metrics.tables import summaries, with_intervals

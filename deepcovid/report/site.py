@@ -1,58 +1,99 @@
-"""A run as pages in a browser that read offline: what it was, and its executed notebooks."""
+"""The study's site, and a run's: which pages, in which order. Both read offline, without a server."""
 
-import html
+import re
 from pathlib import Path
 
-import nbformat
-from nbconvert import HTMLExporter
-
+from deepcovid import runs
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 from deepcovid.report import about, cards, provenance
-from deepcovid.runs import write_text
+from deepcovid.report.build import api, make, sources, toctree
+from deepcovid.runs import ROOT, UserError, write_text
 
-# scripts that nbconvert would link from the internet: a page must read offline
-OFFLINE = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"), "")
+DONE = ["docs/method", "docs/data", "docs/checklist", "results/README", "cards"]
+CARDS = """# Model cards
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>deepcovid: {name}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse; font-size: 14px; display: block; overflow-x: auto }}
-th, td {{ padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd }}
-.notice {{ color: #8a1c1c }}
-</style></head><body>
-{about}
-<h2>Notebooks, as executed</h2>
-<ul>
-{links}
-</ul></body></html>
+What each trained model is, how it does, and what it is not for. The dataset has
+[a card of its own](docs/data.md#dataset-card-covid-xray-5k).
 """
+NOTEBOOK = re.compile(r"\[([^]]*)\]\(\.\./notebooks/([^)#]*)\)")  # a link to one
+ADDRESS = re.compile(r'\b(href|src|action|data-content_root)="(?!#|[a-z]+:)')  # a relative one
+
+
+def build(target: Path | None = None) -> Path:
+    """Build the study's site from the committed notebooks and results; its first page.
+
+    `target` (default: `runs/site`) is replaced as a whole. Raises UserError where it holds
+    anything but a site.
+    """
+    target = Path(target or runs.RUNS / "site").absolute()
+    if target.exists() and not (target / "searchindex.js").is_file() and any(target.iterdir()):
+        raise UserError(f"{target} holds other files, and a site replaces all: name a new folder.")
+    with sources(sorted((ROOT / "notebooks").glob("*.ipynb"))) as folder:
+        api(folder / "api")
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        for caption, entries in {
+            "Findings": ["docs/findings"],
+            "Notebooks": ["notebooks/*"],
+            "How it was done": DONE,
+            "Use it": [*use(folder), "api/index"],
+        }.items():
+            text += toctree(entries, f":caption: {caption}", ":hidden:")
+        documents(folder, text)
+        make(folder, target)
+    return target / "index.html"
 
 
 def pages(profile: Profile) -> Path:
-    """Write `run.json`, the model cards, each executed notebook as a page, and an index of all."""
+    """Write a run's `run.json`, model cards and site: the run itself first, then its notebooks.
+
+    The site is in `pages/` of the run's folder, its first page once more in `index.html`.
+    """
     opened = Run(profile)
     made = provenance.write(opened)
     cards.cards(opened, made)
-    exporter = HTMLExporter(embed_images=True, **OFFLINE)
-    links = []
-    for path in executed(profile):
-        notebook = nbformat.read(path, as_version=4)
-        body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-        write_text(path.with_suffix(".html"), body)
-        name = html.escape(f"{path.stem}: {title(notebook)}")
-        links.append(f'<li><a href="notebooks/{path.stem}.html">{name}</a></li>')
-    told = about.about(opened, made)
-    page = PAGE.format(name=html.escape(profile.name), about=told, links="\n".join(links))
-    return write_text(profile.folder / "index.html", page)
+    notebooks = executed(profile)
+    with sources(notebooks) as folder:
+        unlink_what_is_not_there(folder)
+        for model in profile.models:
+            card = (opened.folder / model / "card.md").read_text(encoding="utf-8")
+            write_text(folder / "models" / f"{model}.md", card)
+        text = about.about(opened, made) + "\n## Notebooks, as executed\n"
+        text += toctree([f"notebooks/{path.stem}" for path in notebooks], ":caption: Notebooks")
+        for caption, entries in {
+            "This run's model cards": ["models/*"],
+            "The study": ["docs/findings", *DONE],
+            "Use it": use(folder),
+        }.items():
+            text += toctree(entries, f":caption: {caption}", ":hidden:")
+        documents(folder, text)
+        make(folder, opened.folder / "pages")
+    first = (opened.folder / "pages" / "index.html").read_text(encoding="utf-8")
+    return write_text(opened.folder / "index.html", ADDRESS.sub(r'\1="pages/', first))
 
 
-def title(notebook) -> str:
-    """The first heading of a notebook."""
-    lines = (line for cell in notebook.cells for line in cell.source.splitlines())
-    return next((line.lstrip("# ") for line in lines if line.startswith("# ")), "")
+def unlink_what_is_not_there(folder: Path) -> None:
+    """Leave the words of links to notebooks that a run has under other names, one for each model."""
+    for path in (folder / "docs").glob("*.md"):
+        text = NOTEBOOK.sub(
+            lambda link: link[0] if (folder / "notebooks" / link[2]).is_file() else link[1],
+            path.read_text(encoding="utf-8"),
+        )
+        write_text(path, text)
+
+
+def use(folder: Path) -> list[str]:
+    """The documents on how to use the study: those first that most readers want, then all others."""
+    first = ["docs/run", "docs/own_images", "docs/extend", "docs/architecture"]
+    others = sorted(f"docs/{path.stem}" for path in (folder / "docs").glob("*.md"))
+    known = {*first, *DONE, "docs/findings"}
+    return [*first, *(o for o in others if o not in known), "CONTRIBUTING", "CHANGELOG"]
+
+
+def documents(folder: Path, front: str) -> None:
+    """Write what stands between the documents that are there: the first page, the list of cards."""
+    write_text(folder / "index.md", front)
+    write_text(folder / "cards.md", CARDS + toctree(["results/*/*/card"]))
 
 
 def executed(profile: Profile) -> list[Path]:

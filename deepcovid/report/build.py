@@ -1,0 +1,80 @@
+"""From documents and notebooks to pages: a folder that mirrors the repository, and Sphinx.
+
+A link from one document to another holds on the site as it does in the repository.
+"""
+
+import contextlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+from deepcovid import imports
+from deepcovid.report.page import page
+from deepcovid.runs import ROOT, write_text
+
+# documents, and the files that they link to
+SOURCES = ("docs", "results", "profiles", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
+MODULE = """
+## {name}
+
+```{{eval-rst}}
+.. automodule:: deepcovid.{module}
+   :members:
+```
+"""
+
+
+@contextlib.contextmanager
+def sources(notebooks: list[Path]) -> Iterator[Path]:
+    """A folder, gone afterwards, with the repository's documents and the notebooks as pages."""
+    with tempfile.TemporaryDirectory(prefix="deepcovid-site-") as name:
+        folder = Path(name) / "site"
+        folder.mkdir()
+        for path in filter(Path.exists, (ROOT / source for source in SOURCES)):
+            copy = shutil.copytree if path.is_dir() else shutil.copyfile
+            copy(path, folder / path.name)
+        for path in notebooks:
+            write_text(folder / "notebooks" / path.name, nbformat.writes(page(path)))
+        yield folder
+
+
+def toctree(entries: list[str], *options: str) -> str:
+    """A table of contents in MyST; an entry may have stars in it."""
+    return "\n".join(["", "```{toctree}", ":glob:", *options, "", *entries, "```", ""])
+
+
+def api(folder: Path) -> None:
+    """Write a page per wing of the package, to be filled from its docstrings, and their list."""
+    wings = {}
+    for module, path in imports.modules().items():
+        if module.rpartition(".")[2] != "__main__":
+            wings.setdefault(imports.room(module), []).append((module, path))
+    for wing, found in wings.items():
+        parts = [MODULE.format(name=f"`{m.rpartition('.')[2]}`", module=m) for m, _ in found]
+        write_text(folder / f"{wing}.md", f"# `{wing}`\n" + "".join(parts))
+    order = [name for row in imports.ORDER for name in row if name in wings]
+    write_text(folder / "index.md", "# The package\n" + toctree(order, ":maxdepth: 2"))
+
+
+def make(folder: Path, target: Path) -> str:
+    """Build the site of `folder` in place of all that `target` holds; what Sphinx warned of."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    settings, warned = ROOT / "docs", io.StringIO()
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
+        built = Path(name) / "site"
+        with patch_docutils(settings), docutils_namespace():
+            doctrees = Path(name) / "doctrees"
+            app = Sphinx(folder, settings, built, doctrees, "html", status=None, warning=warned)
+            app.build()
+        for path in built.glob("_static/**/*.map"):  # half of the theme's size, for its developers
+            path.unlink()
+        shutil.rmtree(target, ignore_errors=True)
+        built.replace(target)
+    return warned.getvalue()

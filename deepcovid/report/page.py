@@ -1,0 +1,47 @@
+"""A notebook as the site shows it: its code folded, each of its pictures told in words as well."""
+
+import copy
+import re
+from pathlib import Path
+
+import nbformat
+
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|]+|<[^>]+>")
+
+
+def page(path: Path) -> nbformat.NotebookNode:
+    """A copy of an executed notebook for readers; the file stays as it is.
+
+    One of several models is named in its title.
+    """
+    notebook = copy.deepcopy(nbformat.read(path, as_version=4))
+    first, _, of = path.stem.partition("-")
+    if of:
+        model, _, seed = of.rpartition("-seed")
+        cell = notebook.cells[0]
+        cell.source = HEADING.sub(rf"# \1: {model}, seed {seed}", cell.source, count=1)
+    section = title(notebook)
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            section = [section, *HEADING.findall(cell.source)][-1]
+            continue
+        cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
+        said = caption(notebook.cells[number + 1 :]) or f"a figure of notebook {first}"
+        cell.metadata["mystnb"] = {"image": {"alt": f"{section}: {said}"}}
+    return notebook
+
+
+def title(notebook) -> str:
+    """The first heading of a notebook."""
+    found = (HEADING.search(cell.source) for cell in notebook.cells)
+    return next((heading[1] for heading in found if heading), "")
+
+
+def caption(following) -> str:
+    """What the next words after a cell say, up to the next heading: the caption of its figures."""
+    for cell in following:
+        if cell.cell_type == "markdown":
+            words, *_ = re.split(r"\n\n|^---|^#", cell.source.strip(), flags=re.MULTILINE)
+            return " ".join(MARKUP.sub(r"\1", words).split())
+    return ""

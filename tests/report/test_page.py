@@ -1,0 +1,43 @@
+import nbformat
+
+from deepcovid.report.page import caption, page
+
+CODE, TEXT = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+
+
+def written(path, *cells):
+    nbformat.write(nbformat.v4.new_notebook(cells=list(cells)), path)
+    return path
+
+
+def test_code_is_folded_and_figures_are_told_by_their_caption(tmp_path):
+    path = written(
+        tmp_path / "04_evaluation.ipynb",
+        TEXT("# 4. Evaluation\n\n**How good?**"),
+        CODE("a", metadata={"tags": ["parameters"]}),
+        TEXT("## Curves\n\nFirst, the *ROC*."),
+        CODE("figure"),
+        CODE("a table"),
+        TEXT("Up and to the left is **better**, see [there](x.md)\nand `here`.\n\nMore."),
+        TEXT("### Scores"),
+        CODE("another"),
+        TEXT("---\n## Next"),
+    )
+    before = path.read_bytes()
+    cells = page(path).cells
+    assert cells[1].metadata["tags"] == ["parameters", "hide-input"]
+    said = "Curves: Up and to the left is better, see there and here."
+    assert cells[3].metadata["mystnb"]["image"]["alt"] == said
+    assert (
+        cells[7].metadata["mystnb"]["image"]["alt"] == "Scores: a figure of notebook 04_evaluation"
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_models_notebook_names_it_in_its_title(tmp_path):
+    path = written(tmp_path / "03_training-resnet18-seed2.ipynb", TEXT("# 3. Training\n\n# x"))
+    assert page(path).cells[0].source == "# 3. Training: resnet18, seed 2\n\n# x"
+
+
+def test_no_words_make_no_caption():
+    assert caption([]) == caption([CODE("x")]) == caption([TEXT("## Heading\n\nwords")]) == ""
