@@ -8,13 +8,15 @@ from matplotlib.figure import Figure
 
 from deepcovid.data import figures as data_figures
 from deepcovid.data import tables as data_tables
+from deepcovid.failure import effects
 from deepcovid.failure import figures as failure_figures
-from deepcovid.failure import tables as failure_tables
+from deepcovid.failure.design import FACTORS
 from deepcovid.heatmaps import figures as heatmaps_figures
-from deepcovid.heatmaps import tables as heatmaps_tables
+from deepcovid.heatmaps import summary
 from deepcovid.metrics import figures as metrics_figures
 from deepcovid.metrics.tables import scores_of, summaries
 from deepcovid.plots import save
+from deepcovid.report import front
 from deepcovid.runs import RESULTS, read_json
 from deepcovid.shortcuts import figures as shortcuts_figures
 
@@ -39,6 +41,8 @@ def folders() -> list[Path]:
 
 def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
     """Names and plots of what lies in a folder of results."""
+    if folder == RESULTS:
+        yield from front.drawn(folder)
     for file, draw in {
         "metrics.csv": of_scores,
         "audit.json": of_audit,
@@ -68,7 +72,7 @@ def of_audit(path: Path) -> Iterator[tuple[str, Figure]]:
     found = read_json(path)
     yield "near_duplicates", data_figures.near_duplicates(found["near_duplicates"])
     yield "acquisition", data_figures.acquisition(data_tables.acquisition(found))
-    if found["views"]:
+    if found["views"]["available"]:
         yield "views", data_figures.shares(found["views"]["by_split_and_class"])
     if found["released_augmentation"]:
         yield "released_copies", data_figures.released_copies(found["released_augmentation"])
@@ -76,7 +80,7 @@ def of_audit(path: Path) -> Iterator[tuple[str, Figure]]:
 
 def of_heatmaps(path: Path) -> Iterator[tuple[str, Figure]]:
     found = read_json(path)
-    numbers = heatmaps_tables.numbers(found)
+    numbers = summary.numbers(found)
     if len(numbers):
         yield "map_scores", heatmaps_figures.map_scores(numbers)
     yield "perturbation", heatmaps_figures.perturbation(found["curves"])
@@ -95,5 +99,14 @@ def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
 
 
 def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:
-    for backbone, grid, effects in failure_tables.factorials(pd.read_csv(path)):
-        yield f"ablation_{backbone}", failure_figures.ablation(grid, effects)
+    """The factorial of each network, as in notebook 06."""
+    asked = {"weights": "pretrained", "epochs": 24, "after": 24, "selection": "last"}
+    for backbone, part in effects.at(pd.read_csv(path), **asked).groupby("backbone"):
+        if backbone == "resnet50":
+            part = effects.at(part, crop="none", batch_norm="eval")
+        if len(part):
+            part = effects.whole_replicates(part)
+            found = effects.effects(part[part.optimiser != "SGD, constant"])
+            by = [factor for factor in FACTORS if part[factor].nunique() > 1]
+            cells = effects.replicates(part, by)
+            yield f"ablation_{backbone}", failure_figures.ablation(cells, found)
