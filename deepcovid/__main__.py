@@ -142,7 +142,8 @@ def outside(args) -> None:
     folder = args.overrides.pop("external", None)
     if folder is None:
         raise UserError(f"Say which folder: ./run_all.sh outside {args.profile} -p external FOLDER")
-    print(external.outside(Run.open(args.profile, args.overrides), Path(folder)))
+    opened = Run.open(args.profile, args.overrides)
+    print("The results are in", external.outside(opened, Path(folder)))
 
 
 @command(
@@ -173,6 +174,25 @@ def notebooks(args) -> None:
     from deepcovid.report import notebooks
 
     notebooks.refresh(*args.names)
+
+
+@command(argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site"))
+def site(args) -> None:
+    """Build the study's site, findings first, from the committed notebooks and results."""
+    from deepcovid.report import site
+
+    print("Read", site.build(args.folder))
+
+
+@command(
+    argument("--port", type=int, help="default: one that is free"),
+    argument("--no-browser", action="store_true", help="only say where it is"),
+)
+def lab(args) -> None:
+    """Open JupyterLab at the overview, on this machine only; says where."""
+    from deepcovid.report import lab
+
+    lab.start(args.port, not args.no_browser)
 
 
 def run(args) -> int:
