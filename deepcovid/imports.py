@@ -1,7 +1,7 @@
 """Which module imports which, read from the code.
 
-The order of the wings, what each step of the workflow hangs on, and the picture in
-docs/architecture.md all come from here. `python -m deepcovid.imports` draws the picture anew.
+The order of the wings, what each step of the workflow hangs on, and the picture and the list in
+docs/architecture.md all come from here. `python -m deepcovid.imports` makes these two anew.
 """
 
 import ast
@@ -148,7 +148,28 @@ def fold(names: list[str], width: float) -> str:
     return "\n".join(line.strip() for line in lines)
 
 
+def told() -> str:
+    """Every module by the first words of its docstring: those beside the wings, then each wing's."""
+    rooms = [name for row in ORDER for name in row]
+    beside = [name for name in rooms if name in modules()]
+    groups = {"Beside the wings": beside}
+    for wing in (name for name in rooms if name not in beside):
+        groups[f"`{wing}/`: {ABOUT[wing]}"] = [m for m in modules() if room(m) == wing]
+    lines = []
+    for heading, found in groups.items():
+        lines.append(f"\n### {heading}\n")
+        for module in found:
+            tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+            words = " ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split())
+            lines.append(f"- `{module.rpartition('.')[2]}`: {words}")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     from deepcovid.plots import save
+    from deepcovid.runs import write_text
 
-    save(draw(), PACKAGE.parent / "docs" / "architecture.svg")
+    page = PACKAGE.parent / "docs" / "architecture.md"
+    save(draw(), page.with_suffix(".svg"))
+    kept, heading, _ = page.read_text(encoding="utf-8").partition("## The modules\n")
+    write_text(page, kept + heading + told())
