@@ -3,6 +3,8 @@
 import ast
 import io
 import re
+import shlex
+import subprocess
 import tomllib
 
 import nbformat
@@ -10,8 +12,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+import deepcovid
 from deepcovid import imports, profiles
 from deepcovid.__main__ import parse
+from deepcovid.data import images
 from deepcovid.runs import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -55,16 +59,13 @@ def test_a_module_is_one_idea_that_fits_in_the_head(module):
             assert node.end_lineno - node.lineno < 60, f"{module}.{node.name} fits on no screen"
 
 
-def test_the_drawn_architecture_is_that_of_the_imports():
-    """`python -m deepcovid.imports` draws it anew."""
+def test_the_architecture_that_is_drawn_and_told_is_that_of_the_imports():
+    """`python -m deepcovid.imports` makes both anew."""
     drawn = io.BytesIO()
     imports.draw().savefig(drawn, format="svg", metadata={"Date": None})
     assert (ROOT / "docs" / "architecture.svg").read_bytes() == drawn.getvalue()
     told = (ROOT / "docs" / "architecture.md").read_text()
-    for module in imports.modules():
-        if "." in module:
-            wing, _, name = module.partition(".")
-            assert f"`{wing}/`" in told and f"`{name}`" in told, module
+    assert told.endswith("## The modules\n" + imports.told())
 
 
 def test_conda_users_get_what_pip_users_get():
@@ -124,7 +125,7 @@ def test_every_notebook_has_its_rule():
 
 
 DOCUMENTS = [
-    ROOT / "README.md",
+    *sorted(ROOT.glob("*.md")),
     ROOT / "results" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
@@ -133,10 +134,10 @@ DOCUMENTS = [
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documented_commands_are_ones_that_the_program_takes(path):
     for words in re.findall(r"\./run_all\.sh ([^`#\n]+)", path.read_text()):
-        words = words.replace("...", "").split()
+        words = shlex.split(words.replace("...", ""))
         if words[:1] in (["PROFILE"], ["NAME"]):
             words[0] = "paper"
-        if words and words != ["--help"]:
+        if words and "--help" not in words:
             given = parse(words)  # a UserError where it does not
             assert {name for name, _ in given.overrides} <= {*profiles.SETTINGS, "NAME"}, words
 
@@ -146,3 +147,34 @@ def test_each_published_result_says_how_it_was_made():
     for path in (ROOT / "results").iterdir():
         name = f"{path.name}/" if path.is_dir() else path.name
         assert f"`{name}`" in told or name == "README.md", name
+
+
+def test_the_version_is_one():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert deepcovid.__version__ == version
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == version
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == version
+
+
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+
+
+def test_a_hook_keeps_out_all_that_git_ignores_as_radiographs_and_weights():
+    hook = next(hook for hook in HOOKS if hook["id"] == "radiographs")
+    suffixes = [*images.SUFFIXES, ".pt", ".pth", ".npy", ".zip", ".tar.gz", ".safetensors"]
+    for suffix in suffixes:
+        assert re.search(hook["files"], f"notebooks/x{suffix}")
+        assert re.search(hook["files"], f"X{suffix.upper()}")
+    for kept in ("results/paper/figures/roc.svg", "notebooks/00_overview.ipynb", "a.py", "png"):
+        assert not re.search(hook["files"], kept)
+
+
+def test_a_hook_refuses_files_over_1_mb(tmp_path):
+    hook = next(hook for hook in HOOKS if hook["id"] == "size")
+    (tmp_path / "small file").write_bytes(bytes(1_000_000))
+    (tmp_path / "large").write_bytes(bytes(1_000_001))
+    command = shlex.split(hook["entry"])
+    assert subprocess.run([*command, tmp_path / "small file"]).returncode == 0
+    told = subprocess.run([*command, *tmp_path.iterdir()], capture_output=True, text=True)
+    assert told.returncode == 1 and "large" in told.stdout and "small" not in told.stdout
