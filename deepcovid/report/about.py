@@ -29,7 +29,7 @@ def about(opened: Run, made: dict) -> str:
     if profile.external and external.is_file():
         parts += [
             "## In another collection",
-            table(shortcuts_tables.elsewhere(read_json(external))),
+            table(shortcuts_tables.external_table(read_json(external))),
             "At the thresholds frozen on this run's validation images; images that are also in its "
             "data are left out. AUC and shares with 95% intervals.",
         ]

@@ -44,6 +44,11 @@ def shortcut_table(table: pd.DataFrame) -> pd.DataFrame:
     return found.drop(columns=alike)
 
 
+def read_alarms(path: Path) -> pd.DataFrame:
+    """A table that `python -m deepcovid.shortcuts` writes; without rows where there is none."""
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
 def calibration_table(found: pd.DataFrame) -> pd.DataFrame:
     """Of `calibrate`: what was planted, the AUC of each measurement, datasets, those with alarm."""
     keys = ["planted", "seed"]
