@@ -1,6 +1,7 @@
 """A short page about one run: what was run, on what, what came out."""
 
 import html
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,6 +14,13 @@ from deepcovid.shortcuts import tables as shortcuts_tables
 DRAWN = "The images of this run are drawn, not taken: its numbers say nothing of COVID-19."
 
 
+FIGURES = {
+    "roc": "ROC curves on the test images, a colour for each model",
+    "scores": "Histograms of the scores of each class, a panel for each model",
+}
+OTHER = ["average precision"]  # a wide table is not read
+
+
 def about(opened: Run, made: dict) -> str:
     """The page in Markdown, its tables in HTML; `made` is the run's `run.json`."""
     profile = opened.profile
@@ -21,9 +29,10 @@ def about(opened: Run, made: dict) -> str:
         parts.append(DRAWN)
     parts += [
         "## On the test images",
-        table(metrics_table(opened.folder / "metrics.csv"), index=False),
+        table(metrics_table(opened.folder / "metrics.csv").drop(columns=OTHER), index=False),
         'Intervals are 95%. All columns: <a href="../metrics.csv">metrics.csv</a>; all settings, '
         'versions and hashes: <a href="../run.json">run.json</a>.',
+        "\n\n".join(f"![{FIGURES[path.stem]}](figures/{path.name})" for path in figures(opened)),
     ]
     external = opened.folder / "external.json"
     if profile.external and external.is_file():
@@ -39,6 +48,12 @@ def about(opened: Run, made: dict) -> str:
         table(counts(opened.manifest)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def figures(opened: Run) -> list[Path]:
+    """The plots that the page shows; they belong in `figures` beside it."""
+    paths = (opened.folder / "figures" / f"{name}.svg" for name in FIGURES)
+    return [path for path in paths if path.is_file()]
 
 
 def what(opened: Run, made: dict) -> pd.DataFrame:

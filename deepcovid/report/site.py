@@ -1,6 +1,7 @@
 """The study's site, and a run's: which pages, in which order. Both read offline, without a server."""
 
 import re
+import shutil
 from pathlib import Path
 
 from deepcovid import runs
@@ -58,6 +59,9 @@ def pages(profile: Profile) -> Path:
         for model in profile.models:
             card = (opened.folder / model / "card.md").read_text(encoding="utf-8")
             write_text(folder / "models" / f"{model}.md", card)
+        (folder / "figures").mkdir()
+        for path in about.figures(opened):
+            shutil.copy(path, folder / "figures")
         text = about.about(opened, made) + "\n## Notebooks, as executed\n"
         text += toctree([f"notebooks/{path.stem}" for path in notebooks], ":caption: Notebooks")
         for caption, entries in {

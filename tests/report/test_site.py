@@ -9,6 +9,7 @@ from conftest import changed, user_error
 from deepcovid.metrics import run as metrics
 from deepcovid.models import scoring, training
 from deepcovid.models.opened import Run
+from deepcovid.plots import new, save
 from deepcovid.report import site
 from deepcovid.runs import NOTICE, ROOT
 
@@ -109,6 +110,7 @@ def finished(run):
     training.run(run, "squeezenet", 0)
     scoring.run(run, "squeezenet", 0)
     metrics.evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
+    save(new()[0], run.folder / "figures" / "roc.svg")
     for name in ("03_training-squeezenet-seed0", "03_training-resnet18-seed0", "04_evaluation"):
         shown = nbformat.v4.new_output("display_data", {"image/png": PIXEL})
         cells = [
@@ -129,6 +131,7 @@ def test_a_runs_first_page_tells_of_the_run_and_leads_to_its_notebooks(finished)
     assert NOTICE in text and "squeezenet" in text and "file:" not in text
     assert 'href="pages/notebooks/04_evaluation.html"' in text
     assert 'href="pages/notebooks/03_training-squeezenet-seed0.html"' in text
+    assert 'src="pages/_images/roc.svg"' in text
     assert "resnet18-seed0" not in text  # of an earlier run with more models
     assert 'href="pages/models/squeezenet.html"' in text
     assert (finished.folder / "run.json").is_file()
