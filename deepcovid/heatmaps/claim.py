@@ -18,11 +18,6 @@ TOLD = ("highlighted", "contained", "captured", *SCORES)
 KEYS = ["group", "model", "method"]
 
 
-def share(region: np.ndarray, mask: np.ndarray) -> float:
-    """Share of a bool mask that a region contains."""
-    return float(region[mask].mean())
-
-
 def curve(heat: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Share of the mask within the map's highest pixels, where they are `SHARES` of the image."""
     pixels, found = captured(heat, mask)
@@ -43,26 +38,26 @@ def scores(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     area = np.trapezoid(within, pixels) / (mask.size * mask.sum())
     return found | {
         "highlighted": float(region.mean()),
-        "contained": share(region, mask),
+        "contained": float(region[mask].mean()),
         "captured": float(area),
     }
 
 
-def beside(heat: np.ndarray, mask: np.ndarray, lung: np.ndarray | None, score: float) -> dict:
-    """`as_lungs`: share of the mask in as much of the lung field as the map highlights.
+def as_much(rival: np.ndarray, mask: np.ndarray, share: float) -> float:
+    """Share of the mask that a rival map contains, where it highlights this share of the image."""
+    pixels, within = captured(rival, mask)
+    return float(np.interp(share * mask.size, pixels, within) / mask.sum())
 
-    `turned` and `turned_area`: what the text's rule highlights, of the mask and of the image.
-    None without lungs, or where `score`, P(COVID-19), calls no COVID-19 that could turn.
+
+def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]:
+    """`turned` and `turned_area`: what the text's rule highlights, of the mask and of the image.
+
+    Nothing where `score`, P(COVID-19), calls no COVID-19 that could turn.
     """
-    region = (heat >= HALF * heat.max()) & (heat > 0)
-    found = {"as_lungs": None, "turned": None, "turned_area": None}
-    if lung is not None:
-        pixels, within = captured(lung.astype(float), mask)
-        found["as_lungs"] = float(np.interp(region.sum(), pixels, within) / mask.sum())
-    if called(score, 0.5):
-        turned = heat > score - 0.5
-        found |= {"turned": share(turned, mask), "turned_area": float(turned.mean())}
-    return found
+    if not called(score, 0.5):
+        return {}
+    region = heat > score - 0.5
+    return {"turned": float(region[mask].mean()), "turned_area": float(region.mean())}
 
 
 def needed(values) -> float:
@@ -116,27 +111,24 @@ def zone_numbers(found: dict) -> pd.DataFrame:
 def gains(found: dict, group: str = "test") -> pd.DataFrame:
     """What the maps of each model contain of what was marked, and how much more than rivals.
 
-    `contained`, and its gain image by image over as much of the lung field (`lungs`) and over
-    another patient's map (`other`): each mean, low, high. `highlighted`, `as_lungs`, `another`:
-    means of the map's area and of what the rivals contain. `verdict`: on the paper's claim.
+    `contained`, and its gain image by image over as much of the lung field (`over_lungs`) and of
+    another patient's map (`over_other`): each mean, low, high. `highlighted`, `as_lungs`,
+    `as_other`: means of the map's area and of what the rivals contain in as much of the image.
+    `verdict`: on the paper's claim.
     """
     each, rows = table(found), []
-    each = each[(each.group == group) & (each.model != "")]
+    each = each[(each.group == group) & (each.model != "") & ~each.method.str.endswith(OTHER)]
     for (model, method), part in each.groupby(["model", "method"], sort=False):
-        if OTHER in method:
-            continue
-        other = each[(each.model == model) & (each.method == method + OTHER)]
-        lungs = part.dropna(subset="as_lungs").astype({"as_lungs": float})
         contained = patient_interval(part.contained, part.patient)
-        rows.append({
-            "model": model, "method": method, "images": len(part),
-            "patients": part.patient.nunique(), "highlighted": part.highlighted.mean(),
-            "contained": contained, "as_lungs": lungs.as_lungs.mean(),
-            "another": other.contained.mean(),
-            "lungs": difference(lungs.contained, lungs.as_lungs, lungs.patient),
-            "other": difference(part.contained, other.contained, part.patient),
-            "verdict": verdict(*contained[1:]),
-        })  # fmt: skip
+        row = {"model": model, "method": method, "images": len(part),
+               "patients": part.patient.nunique(), "highlighted": part.highlighted.mean(),
+               "contained": contained, "verdict": verdict(*contained[1:])}  # fmt: skip
+        for rival in ("lungs", "other"):
+            there = part.dropna(subset=f"as_{rival}")
+            theirs = there[f"as_{rival}"].astype(float)
+            row[f"as_{rival}"] = theirs.mean()
+            row[f"over_{rival}"] = difference(there.contained, theirs, there.patient)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

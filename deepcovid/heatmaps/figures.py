@@ -125,12 +125,12 @@ def contained(found: dict, group: str = "test") -> Figure:
     table[["mean", "low", "high"]] = table.contained.tolist()
     names, place = [f"{row.model}, {row.method}" for row in table.itertuples()], range(len(table))
     figure, (left, right) = new(
-        2, size=(4.9, 2.2 + 0.25 * len(table)), width_ratios=(1.2, 1), dpi=DPI
+        2, size=(4.9, 2.2 + 0.28 * len(table)), width_ratios=(1.2, 1), dpi=DPI
     )
     intervals(left, table, "mean", "low", "high", names=names, zorder=3, label="the map")
     for column, marker, colour, name in (
         ("as_lungs", "s", NON_COVID, "as much of the lung field"),
-        ("another", "D", GREY, "another patient's map"),
+        ("as_other", "D", GREY, "as much of another patient's map"),
         ("highlighted", "|", GREY, "as much of the image, anywhere"),
     ):
         left.plot(table[column], place, marker, color=colour, mfc="none", ms=6, label=name)
@@ -138,7 +138,7 @@ def contained(found: dict, group: str = "test") -> Figure:
     left.set(xlim=(-0.02, 1.02), title="the paper's claim: right of the dotted line, most of it",
              xlabel="share of what was marked that is highlighted\n"
              f"({table.images.max()} images of {table.patients.max()} patients)")  # fmt: skip
-    left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     lines = pd.concat(
         pd.DataFrame({"share": 100 * claim.SHARES, "within": of["values"],
                       "map": of["model"] or of["method"], "method": of["method"]})

@@ -73,9 +73,15 @@ class Group:
         score, rows = dict(zip(which, given, strict=True)), []
         for method, heat in made.items():
             for i, mask in self.lesions.items():
-                row = {"method": method, "image": i, **claim.scores(heat[i], mask)}
+                row = dict.fromkeys(("as_lungs", "as_other", "turned", "turned_area"))
+                row |= {"method": method, "image": i, **claim.scores(heat[i], mask)}
                 if claim.OTHER not in method:
-                    row |= claim.beside(heat[i], mask, self.lungs.get(i), score[i])
+                    rivals = {"as_other": made[method + claim.OTHER][i]}
+                    if i in self.lungs:
+                        rivals["as_lungs"] = self.lungs[i].astype(float)
+                    for key, rival in rivals.items():
+                        row[key] = claim.as_much(rival, mask, row["highlighted"])
+                    row |= claim.turned(heat[i], mask, score[i])
                 rows.append(row)
         return rows
 

@@ -242,10 +242,12 @@ def lesion_answer(found: dict, group: str = "test") -> str:
 
 def said_of_claim(row: dict) -> str:
     """A row of `claim.gains` as a sentence."""
-    rivals = {"lungs": f"as much of the lung field ({row['as_lungs']:.0%})",
-              "other": f"another patient's map ({row['another']:.0%})"}  # fmt: skip
-    than = [f"{verdict(*row[key][1:])} {rival}" for key, rival in rivals.items()
-            if np.isfinite(row[key][0])]  # fmt: skip
+    rivals = {"lungs": "as much of the lung field", "other": "as much of another patient's map"}
+    than = [
+        f"{verdict(*row[f'over_{key}'][1:])} {rival} ({row[f'as_{key}']:.0%})"
+        for key, rival in rivals.items()
+        if np.isfinite(row[f"as_{key}"])
+    ]
     share, low, high = row["contained"]
     return (
         f"- {row['model']}, {row['method']}: the highlighted {row['highlighted']:.0%} of the image "

@@ -40,18 +40,18 @@ def test_the_lung_field_gets_as_much_area_as_the_map(mask):
     lung[2:12, 2:18] = True  # 160 pixels, all of the mask among them
     heat = np.zeros((20, 20))
     heat[4:8, 4:8] = 1  # 16 pixels in the mask
-    found = claim.beside(heat, mask, lung, 0.9)
-    assert claim.scores(heat, mask)["contained"] == 0.4
-    assert found["as_lungs"] == pytest.approx(16 / 160)
-    assert claim.beside(heat, mask, None, 0.9)["as_lungs"] is None
+    found = claim.scores(heat, mask)
+    assert found["contained"] == 0.4
+    assert claim.as_much(lung.astype(float), mask, found["highlighted"]) == pytest.approx(16 / 160)
+    assert claim.as_much(heat, mask, 1) == 1
 
 
 def test_the_rule_of_the_text_counts_where_covering_turns_the_call(mask):
     heat = np.zeros((20, 20))
     heat[4:8, 4:8], heat[0, :4] = 0.5, 0.3
-    found = claim.beside(heat, mask, None, 0.9)  # 0.9 less 0.5 turns, less 0.3 does not
+    found = claim.turned(heat, mask, 0.9)  # 0.9 less 0.5 turns, less 0.3 does not
     assert found["turned"] == 0.4 and found["turned_area"] == 16 / 400
-    assert claim.beside(heat, mask, None, 0.4)["turned"] is None  # not called: nothing to turn
+    assert claim.turned(heat, mask, 0.4) == {}  # not called: nothing to turn
 
 
 def test_a_curve_starts_at_nothing_and_ends_at_all(mask):
@@ -76,7 +76,7 @@ def made_up(contained, as_lungs, other):
         base = {key: 0.5 for key in claim.TOLD} | {"group": "test", "model": "resnet18", "image": i}
         rows += [
             base | {"method": "occlusion 9 px", "contained": contained + 0.01 * i,
-                    "as_lungs": as_lungs, "turned": 0.0 if i else None,
+                    "as_lungs": as_lungs, "as_other": other, "turned": 0.0 if i else None,
                     "turned_area": 0.0 if i else None},
             base | {"method": "occlusion 9 px, another patient's", "contained": other},
             base | {"model": "", "method": claim.LUNGS, "contained": 0.95},
@@ -103,13 +103,13 @@ def test_the_answer_follows_the_numbers_both_ways():
     good = made_up(contained=0.8, as_lungs=0.3, other=0.4)
     assert tables.claims(good).verdict.tolist() == ["holds"]
     row = claim.gains(good).iloc[0]
-    assert row.lungs[1] > 0 and row.other[1] > 0 and row.patients == 4
+    assert row.over_lungs[1] > 0 and row.over_other[1] > 0 and row.patients == 4
     said = tables.lesion_answer(good)
     assert "the claim holds" in said and "more than as much of the lung field (30%)" in said
     bad = made_up(contained=0.1, as_lungs=0.3, other=0.4)
     assert tables.claims(bad).verdict.tolist() == ["does not hold"]
     said = tables.lesion_answer(bad)
-    assert "does not hold" in said and "less than another patient's map (40%)" in said
+    assert "does not hold" in said and "less than as much of another patient's map (40%)" in said
     assert "0 of 7 images that are called COVID-19" in said
     assert "second radiologist 0.75" in said
 

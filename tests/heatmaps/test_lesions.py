@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.heatmaps import claim, kept, lesions, masks, zones
+from deepcovid.heatmaps import claim, figures, kept, lesions, masks, tables, zones
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_map_of_the_lesions_carries_the_claim_and_beats_the_lungs(judged):
     for group in ("test", "train"):
         row = of(found, group)
         assert row.contained[0] == 1 and row.verdict == "holds" and row.images == 8
-        assert row.lungs[1] > 0 and row.other[1] > 0
+        assert row.over_lungs[1] > 0 and row.over_other[1] > 0
     each = claim.zone_numbers(found)
     own = each[(each.method == "occlusion 9 px") & (each.group == "test")].iloc[0]
     assert own.severity == lesions.MARKED and own["mean"] == pytest.approx(1)
@@ -47,7 +47,7 @@ def test_a_map_of_the_lungs_contains_the_lesions_but_no_more_than_the_lungs_do(j
     found = judged("lung")
     row = of(found)
     assert row.verdict == "holds" and row.contained[0] > 0.9
-    assert row.lungs == pytest.approx([0, 0, 0], abs=1e-9)
+    assert row.over_lungs == pytest.approx([0, 0, 0], abs=1e-9)
     lungs = claim.numbers(found).set_index(["group", "method", "score"])["mean"]
     for score in claim.TOLD:
         ours = lungs["test", "occlusion 9 px", score]
@@ -60,7 +60,7 @@ def test_a_map_of_the_lungs_contains_the_lesions_but_no_more_than_the_lungs_do(j
 def test_a_map_beside_the_lesions_does_not_carry_the_claim(judged):
     found = judged("not lesion")
     row = of(found)
-    assert row.contained[0] == 0 and row.verdict == "does not hold" and row.lungs[2] < 0
+    assert row.contained[0] == 0 and row.verdict == "does not hold" and row.over_lungs[2] < 0
     assert of(found, method="Grad-CAM").highlighted == 0
 
 
@@ -80,6 +80,15 @@ def test_grades_are_taken_from_the_table_beside_the_images(phantoms):
     heat = np.array([masks.read(phantoms, "lesion", image) for image in table.image]) * 1.0
     rho = pd.DataFrame(group.followed({"map": heat})).groupby("severity").rho.mean()
     assert rho[lesions.MARKED] == pytest.approx(1) and rho[lesions.BRIXIA] > 0.8
+
+
+def test_without_lung_masks_the_lung_field_is_no_rival(phantoms, judged):
+    shutil.rmtree(phantoms.data / "lung-masks")
+    found = judged("lesion")
+    row = of(found)
+    assert row.verdict == "holds" and np.isnan(row.as_lungs) and row.over_other[1] > 0
+    assert "lung field" not in tables.lesion_answer(found)
+    assert len(claim.zone_numbers(found)) == 0 and len(figures.contained(found).axes) == 2
 
 
 def test_images_without_masks_are_no_trouble(phantoms):
