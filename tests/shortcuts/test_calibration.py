@@ -17,5 +17,5 @@ def test_planted_shortcuts_are_found_and_nothing_else(calibrated):
 
 def test_what_was_measured_is_not_measured_again(calibrated, monkeypatch):
     run, found, counts = calibrated
-    monkeypatch.setattr(eyes, "extract", None)
+    monkeypatch.setattr(eyes.features, "extract", None)
     pd.testing.assert_frame_equal(calibration.calibrate(run, 2, 1, counts), found)
