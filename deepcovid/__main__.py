@@ -236,7 +236,8 @@ def parser(*files: str) -> Parser:
 
 
 def add(parts, name: str, text: str, function, arguments) -> None:
-    words = [told["metavar"] for names, told in arguments if not names[0].startswith("-")]
+    taken = [told for names, told in arguments if not names[0].startswith("-")]
+    words = [f"[{t['metavar']}]" if t.get("nargs") else t["metavar"] for t in taken]
     usage = " ".join(["./run_all.sh", name, *words, "[-p NAME VALUE] [OPTIONS]"])
     part = parts.add_parser(name, usage=usage, description=text, allow_abbrev=False)
     for names, told in (*arguments, SETTINGS, RUNS):

@@ -25,7 +25,7 @@ def run_all(*arguments, runs: Path, cwd: Path = ROOT, **environment):
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1800,  # no test of speed: only that nothing hangs
         env=os.environ | {"DEEPCOVID_RUNS": str(runs), "PYTHONPATH": str(ROOT)} | environment,
     )
 
@@ -90,6 +90,17 @@ def test_a_failing_notebook_is_named_with_its_reason(finished, tmp_path):
     assert done.returncode != 0
     assert "04_evaluation stopped" in done.stderr and "scores.csv" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_judged_on_images_from_elsewhere(finished, data):
+    runs, (_, *settings), _, cwd = finished
+    words = ["outside", "small", *settings, "-p", "external", data / "test"]
+    done = run_all(*words, runs=runs, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.split("The results are in ")[1].strip())
+    assert folder.is_relative_to(runs / "small" / "outside")
+    assert (folder / "external.json").is_file()
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def of_audit(path: Path) -> Iterator[tuple[str, Figure]]:
     yield "acquisition", data_figures.acquisition(data_tables.acquisition(found))
     if found["views"]["available"]:
         yield "views", data_figures.shares(found["views"]["by_split_and_class"])
-    if found["released_augmentation"]:
+    if found["released_augmentation"]["available"]:
         yield "released_copies", data_figures.released_copies(found["released_augmentation"])
 
 
