@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import user_error
+from conftest import draw, user_error
 
 from deepcovid import __main__ as cli
 from deepcovid import profiles
@@ -93,9 +93,11 @@ def test_a_failing_notebook_is_named_with_its_reason(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_judged_on_images_from_elsewhere(finished, data):
+def test_a_finished_run_is_judged_on_images_from_elsewhere(finished, tmp_path):
     runs, (_, *settings), _, cwd = finished
-    words = ["outside", "small", *settings, "-p", "external", data / "test"]
+    for i in range(12):
+        draw(tmp_path / "other" / ("non", "covid")[i % 2] / f"{i}.png", 900 + i, 70 * (i % 2))
+    words = ["outside", "small", *settings, "-p", "external", tmp_path / "other"]
     done = run_all(*words, runs=runs, cwd=cwd)
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.split("The results are in ")[1].strip())

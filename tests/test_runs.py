@@ -31,3 +31,21 @@ def test_done_holds_only_for_what_it_was_made_from(tmp_path):
     assert not runs.done(path, "another recipe")
     path.unlink()
     assert not runs.done(path, "recipe")
+
+
+def test_a_near_miss_is_named_and_nothing_else():
+    assert runs.near_miss("Verfy", ["verify", "publish"]) == " Did you mean verify?"
+    assert runs.near_miss("xyz", ["verify", "publish"]) == runs.near_miss(3, ["verify"]) == ""
+
+
+def test_the_state_of_folders_changes_with_their_files_and_bears_what_is_not_there(tmp_path):
+    assert runs.state("", None, tmp_path / "absent") == runs.state()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "x").write_text("1")
+    before = runs.state(tmp_path / "a")
+    (tmp_path / "a" / "b" / ".hidden").touch()
+    assert runs.state(tmp_path / "a") == before
+    (tmp_path / "a" / "broken").symlink_to(tmp_path / "absent")
+    after = runs.state(tmp_path / "a")
+    (tmp_path / "a" / "b" / "x").write_text("22")
+    assert len({before, after, runs.state(tmp_path / "a")}) == 3
