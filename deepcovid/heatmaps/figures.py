@@ -10,7 +10,7 @@ from deepcovid.heatmaps import claim
 from deepcovid.metrics.intervals import called
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new, panels
 
-DPI = 100  # of large plots: a committed notebook stays under 1 MB
+DPI = 80  # of figures: a committed notebook stays under 1 MB
 SCORES = {
     "pointing": "peak in the mask",
     "mass": "share of the map in the mask",
@@ -25,7 +25,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     `maps` holds arrays (n, height, width) by method; only positive values are shown, in the unit
     of the map. A mask, where given, is outlined.
     """
-    figure, axes = new(len(titles), len(maps) + 1, size=(1.5, 1.5), squeeze=False, dpi=80)
+    figure, axes = new(len(titles), len(maps) + 1, size=(1.5, 1.5), squeeze=False, dpi=62)
     figure.set_layout_engine("compressed")
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
         top = None if of is None else max(float(np.max(of)), 1e-12)
@@ -59,7 +59,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
     kinds = list(numbers["mask"].unique())
     names = [m for m in numbers.method.unique() if m != "random maps"]
     size = (2.2, 0.8 + 0.26 * len(names))
-    figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True)
+    figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True, dpi=DPI)
     for (kind, score), axis in zip(((k, s) for k in kinds for s in SCORES), axes.flat, strict=True):
         part = numbers[(numbers["mask"] == kind) & (numbers.score == score)].set_index("method")
         chance = part.loc["random maps"]
