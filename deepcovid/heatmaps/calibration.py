@@ -1,6 +1,5 @@
 """The instrument, tried where the truth is known: networks taught a lesion, or a marker."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import nn
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, phantom
 from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance, rounded
+from deepcovid.heatmaps.kept import code
 from deepcovid.heatmaps.maps import grad_cam, occlusion, pictures_of, probability
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting, networks
@@ -101,7 +101,7 @@ def calibrate(folder: Path, n: int = 16) -> dict:
     with the masks of lesion and marker, mean and 95% interval, beside random maps.
     """
     path = folder / "calibration.json"
-    stamp = runs.code_digest(phantom, networks, fitting, sys.modules[__name__])
+    stamp = runs.digest([n, code("heatmaps.calibration")])
     if runs.done(path, stamp):
         return runs.read_json(path)
     found, kept = {}, {}

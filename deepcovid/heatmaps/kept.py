@@ -21,7 +21,8 @@ def windows(size: int) -> list[int]:
 
 def code(*modules: str) -> str:
     """Stands for the code of modules, `heatmaps.maps`, and of all of the package they import."""
-    return runs.code_digest(*(SimpleNamespace(__file__=p) for p in imports.files(*modules)))
+    files = [p for p in imports.files(*modules) if p.stem not in ("imports", "plots")]
+    return runs.code_digest(*(SimpleNamespace(__file__=path) for path in files))
 
 
 def read(opened: Run, table: pd.DataFrame) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepcovid.heatmaps import calibration, summary, tables
+from deepcovid.heatmaps import calibration, tables
 from deepcovid.heatmaps.agreement import SCORES
 
 
@@ -37,5 +37,8 @@ def test_calibration_is_kept(calibrated, monkeypatch):
     monkeypatch.setattr(calibration, "taught", None)
     found = calibration.calibrate(calibrated[0])
     assert found == calibrated[1]
+    monkeypatch.setattr(calibration, "code", lambda *modules: "other")
+    with pytest.raises(TypeError):  # made anew
+        calibration.calibrate(calibrated[0])
     assert "taught the marker" in tables.calibration_answer(found)
-    assert len(tables.wide(summary.calibration_numbers(found, "marker"))) == 6
+    assert len(tables.calibration_table(found)) == 9

@@ -53,12 +53,13 @@ def test_other_masks_grades_or_code_are_other_numbers(phantoms, monkeypatch):
     assert len(seen) == 6
 
 
-def test_the_stamp_hangs_on_the_code_of_all_that_computes(monkeypatch):
-    """It named the module of the study only, not those of maps, agreement and masks."""
-    names = {str(path).split("deepcovid/")[-1] for path in kept.imports.files("heatmaps.study")}
-    wing = {"agreement", "claim", "faithfulness", "kept", "lesions", "maps", "masks", "study",
-            "summary", "zones"}  # fmt: skip
-    assert {f"heatmaps/{name}.py" for name in wing} <= names
+def test_stamps_hang_on_the_code_of_all_that_computes():
+    """They named their own module only, not those of maps, agreement and masks."""
+    wing = {"agreement", "kept", "maps"}
+    more = {"claim", "faithfulness", "lesions", "masks", "study", "summary", "zones"}
+    for module, names in (("study", wing | more), ("calibration", wing | {"calibration"})):
+        there = {path.stem for path in kept.imports.files(f"heatmaps.{module}")}
+        assert names <= there and not {"tables", "figures"} & there
 
 
 def test_every_model_has_a_map_of_the_first_image(phantoms):
