@@ -150,6 +150,9 @@ def outside(args) -> None:
     PROFILE,
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
     argument("--replace", action="store_true", help="replace what is there"),
+    argument(
+        "--only", choices=["fair_test"], help="notebook 08's tables alone, to results/fair_test"
+    ),
 )
 def publish(args) -> None:
     """Copy a run's tables and plots (no radiograph, no weights) to results/."""
@@ -157,7 +160,8 @@ def publish(args) -> None:
     from deepcovid.report import publish
 
     opened = Run.open(args.profile, args.overrides)
-    print("Published to", publish.publish(opened, args.to, args.replace))
+    do = publish.publish_fair_test if args.only else publish.publish
+    print("Published to", do(opened, args.to, args.replace))
 
 
 @command()

@@ -11,7 +11,7 @@ from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, PALETTE, REFERENCE,
 
 def radiographs(pictures, titles, columns: int = 5, masks=None, outline: str = COVID) -> Figure:
     """Radiographs in a grid under their titles; a mask, where given, is outlined."""
-    figure, axes = panels(len(pictures), columns, size=(2.0, 2.25), dpi=80)
+    figure, axes = panels(len(pictures), columns, size=(2.0, 2.25), dpi=52)
     for i, (axis, picture, title) in enumerate(zip(axes, pictures, titles, strict=True)):
         pixels = np.asarray(picture)
         axis.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, vmin=0, vmax=255)

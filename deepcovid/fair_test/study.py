@@ -8,7 +8,10 @@ from deepcovid.runs import code_digest, digest, done, mark_done
 
 
 def run(opened: Run) -> dict[str, pd.DataFrame]:
-    """Write `fair_test/*.csv` of a run and give the tables by name; empty without a collection."""
+    """Write `fair_test/*.csv` of a run and give the tables by name; empty without a collection.
+
+    The right data is asked for only where another hospital can judge the answer.
+    """
     if not opened.profile.collection:
         return {}
     table, folder = collection.of(opened), opened.folder / "fair_test"
@@ -21,5 +24,6 @@ def run(opened: Run) -> dict[str, pd.DataFrame]:
         within.run(opened, table)
         mark_done(folder / "within.csv", stamp)
     found |= {name: pd.read_csv(folder / f"{name}.csv") for name in ("within", "sites")}
-    found["right_data"] = right_data.run(opened, table)
+    if opened.profile.external:  # without another hospital nobody judges what is chosen
+        found["right_data"] = right_data.run(opened, table)
     return found

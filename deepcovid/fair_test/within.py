@@ -23,7 +23,7 @@ from deepcovid.shortcuts.eyes import Histogram, Pooled
 from deepcovid.shortcuts.looks import Look, looks, lung_masks
 from deepcovid.shortcuts.measure import regression, table_model
 
-FOLDS, REPEATS = 5, 10
+FOLDS, REPEATS = 5, 4
 KIND = {"random": "untrained", "none": "none"}  # of weights; all others are pretrained
 SITES = ("whole picture", "outer 5% of each side")  # what a left-out site is judged by
 FEW = 10  # images of each class that a question needs
@@ -101,11 +101,15 @@ def values(opened: Run, table: pd.DataFrame, network: torch.nn.Module, look: Loo
 
 
 def networks_of(opened: Run, look: Look) -> Iterator[tuple[str, str, torch.nn.Module]]:
-    """Model, weights and network of all that look: each model's own backbone and an untrained one."""
+    """Model, weights and network of all that look: each model's own backbone and an untrained one.
+
+    Whole pictures are seen by all models of the run, all else by the first, as in notebook 07.
+    """
     if look.network == "none":
         yield "histogram", "none", Histogram()
         return
-    for name in opened.profile.models:
+    models = opened.profile.models if look.seen == "whole picture" else opened.profile.models[:1]
+    for name in models:
         network, origin = opened.build(name, opened.profile.seeds[0])
         yield name, origin.label(), Pooled(network.backbone)
         if origin.kind != "random":
@@ -158,7 +162,7 @@ def battery(opened: Run, table: pd.DataFrame, seen: list[Look]) -> Iterator[dict
             }
 
 
-def by_recipe(opened: Run, table: pd.DataFrame, repeats: int = 2) -> Iterator[dict]:
+def by_recipe(opened: Run, table: pd.DataFrame, repeats: int = 1) -> Iterator[dict]:
     """The run's own recipe, its last layer trained on the collection, by the same folds.
 
     COVID-19 images are the many here, so none are augmented.

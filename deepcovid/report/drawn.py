@@ -11,6 +11,9 @@ from deepcovid.data import tables as data_tables
 from deepcovid.failure import effects
 from deepcovid.failure import figures as failure_figures
 from deepcovid.failure.design import FACTORS
+from deepcovid.fair_test import figures as fair_figures
+from deepcovid.fair_test import tables as fair_tables
+from deepcovid.fair_test.sets import swapped
 from deepcovid.heatmaps import figures as heatmaps_figures
 from deepcovid.heatmaps import summary
 from deepcovid.metrics import figures as metrics_figures
@@ -36,7 +39,7 @@ def redraw_all() -> list[Path]:
 
 
 def folders() -> list[Path]:
-    return sorted(path.parent for path in RESULTS.glob("*/run.json"))
+    return sorted(path.parent for path in RESULTS.rglob("run.json"))
 
 
 def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
@@ -51,6 +54,7 @@ def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
         "external.json": of_external,
         "mending.csv": of_mending,
         "ablation.csv": of_ablation,
+        "swap.csv": of_fair_test,
     }.items():
         if (folder / file).is_file():
             yield from draw(folder / file)
@@ -96,6 +100,19 @@ def of_external(path: Path) -> Iterator[tuple[str, Figure]]:
 
 def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
     yield "mending", shortcuts_figures.mending(pd.read_csv(path))
+
+
+def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:
+    found, outside = fair_tables.read(path.parent), fair_tables.scores(path.parent)
+    inside = scores_of(path.parent)
+    sets = {key: swapped(inside[key], outside[key]) for key in outside}
+    (model, seed), first = next(iter(sets.items()))
+    yield "swap", fair_figures.swapped(found["swap"], first, f"{model}, seed {seed}")
+    yield "curves", fair_figures.curves({f"{m}, seed {s}": of for (m, s), of in sets.items()})
+    for name, draw in (("within", fair_figures.battery), ("sites", fair_figures.sites),
+                       ("severity", fair_figures.severity), ("right_data", fair_figures.right_data)):  # fmt: skip
+        if name in found:
+            yield name, draw(found[name])
 
 
 def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:

@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +12,9 @@ from deepcovid.data import verify
 from deepcovid.models import networks
 from deepcovid.models.opened import Run
 from deepcovid.profiles import PATHS, load
+from deepcovid.report import provenance
 from deepcovid.report.drawn import redraw
-from deepcovid.runs import RESULTS, UserError, read_json, replacing
+from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
 
 TABLES = ("metrics.csv", "run.json", "audit.json", "shortcuts.csv", "heatmaps.json", "lungs.json")
 ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
@@ -31,19 +34,58 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
     if target is None:
         target = RESULTS / opened.profile.name
         refuse_other_data(opened)
-    if target.exists() and any(target.iterdir()) and not replace:
-        raise UserError(
-            f"{target} holds published findings. To replace them: "
-            f"./run_all.sh publish {opened.profile.name} --replace; to write elsewhere: --to FOLDER."
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
-        made = Path(name) / "made"
+    refuse_present(target, f"publish {opened.profile.name}", replace)
+    with made_whole(target) as made:
         copy(opened, made)
         redraw(made)
-        shutil.rmtree(target, ignore_errors=True)
-        made.replace(target)
     return target
+
+
+def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
+    """Copy the tables of notebook 08 to `results/fair_test/<profile>/`, or another target.
+
+    With the first seed's scores of the test images and of the collection, from which the plots
+    are drawn. Needs the trained models and notebook 08 only, not the whole run; see `publish`.
+    """
+    source, profile = opened.folder / "fair_test", opened.profile
+    if not (source / "swap.csv").is_file():
+        raise UserError(f"{source} holds no fair test yet: run notebook 08_fair_test first.")
+    if target is None:
+        target = RESULTS / "fair_test" / profile.name
+        refuse_other_data(opened)
+    refuse_present(target, f"publish {profile.name} --only fair_test", replace)
+    with made_whole(target) as made:
+        made.mkdir()
+        for path in source.glob("*.csv"):
+            shutil.copyfile(path, made / path.name)
+        write_json(made / "run.json", provenance.provenance(opened))
+        for model in profile.models:
+            part = f"{model}/seed{profile.seeds[0]}"
+            scores = opened.scores(model, profile.seeds[0])
+            (made / part).mkdir(parents=True)
+            scores[scores.split == "test"].to_csv(made / part / "scores.csv", index=False)
+            for path in (source / part / "collection.csv", opened.folder / part / "metrics.json"):
+                shutil.copyfile(path, made / part / path.name)
+        redraw(made)
+    return target
+
+
+def refuse_present(target: Path, command: str, replace: bool) -> None:
+    if target.exists() and any(target.iterdir()) and not replace:
+        raise UserError(
+            f"{target} holds published findings. To replace them: ./run_all.sh {command} "
+            "--replace; to write elsewhere: --to FOLDER."
+        )
+
+
+@contextmanager
+def made_whole(target: Path) -> Iterator[Path]:
+    """A folder to be made, which takes the place of `target` once all went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
+        yield Path(name) / "made"
+        shutil.rmtree(target, ignore_errors=True)
+        (Path(name) / "made").replace(target)
 
 
 def refuse_unfinished(opened: Run) -> None:
