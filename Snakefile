@@ -17,8 +17,9 @@ given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.item
                 if k not in ("models", "seeds"))
 given = shlex.quote(given)
 
+# A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q} --no-progress-bar --no-log-output "
+PAPERMILL = ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(

@@ -16,6 +16,7 @@ from deepcovid.data import images, manifest
 from deepcovid.fair_test import drawn
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError
+from deepcovid.shortcuts import measure
 
 NEEDED = ("name", "finding", "patientid")
 TOLD = ("case", "view", "sex", "age", "published_at")  # where known
@@ -60,11 +61,15 @@ def outer(folder: Path) -> pd.DataFrame:
 
 
 def inner(opened: Run) -> pd.DataFrame:
-    """The run's own COVID-19 originals, as rows of the same kind; `part` is their split."""
-    own = opened.originals()
+    """The run's own COVID-19 originals, as rows of the same kind; `part` is their split.
+
+    View, sex and age as the run's metadata has them: where they were blank here and known in the
+    collection, not to be told would tell the class.
+    """
+    own = measure.collection(opened.manifest, opened.data)
     own = own[own.label == 1]
-    told = {name: "" for name in ("case", "view", "sex", "age", "site")}
-    table = own.assign(path=opened.paths(own.image), part=own.split, **told)
+    age = own.age.map(lambda years: "" if pd.isna(years) else f"{years:g}")
+    table = own.assign(part=own.split, finding="COVID-19", case="", site="", age=age)
     return table[list(COLUMNS)].reset_index(drop=True)
 
 

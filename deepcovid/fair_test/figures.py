@@ -46,12 +46,12 @@ def swapped(table: pd.DataFrame, sets: dict[str, pd.DataFrame], title: str) -> F
             "case_low",
             "case_high",
             names=names,
-            label=f"Non-COVID {kind}",
+            label=f"Non-COVID images {kind}",
             **style,
         )
     left.axvline(0.5, **REFERENCE)
     left.set(xlim=(0.3, 1.12), xlabel="ROC AUC, 95% intervals by case")
-    left.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2, fontsize=8)
     scores = kinds(sets)
     counts = scores.kind.value_counts()
     sns.boxenplot(

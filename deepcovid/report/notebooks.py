@@ -13,7 +13,7 @@ def refresh(*names: str) -> None:
         raise UserError(f"There is no notebook {', '.join(absent)}. There are: {', '.join(there)}.")
     for path in [there[name] for name in names] or there.values():
         notebook = nbformat.read(path, as_version=4)
-        where = {"metadata": {"path": ROOT}}
+        where = {"metadata": {"path": path.parent}}
         NotebookClient(notebook, timeout=None, record_timing=False, resources=where).execute()
         for cell in notebook.cells:
             if cell.cell_type == "code":

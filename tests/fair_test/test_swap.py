@@ -81,3 +81,12 @@ def test_scores_are_kept_until_the_model_changes(honest, monkeypatch):
     assert swap.scored(honest, table, "resnet18", 0).equals(first)
     with pytest.raises(TypeError):
         swap.scored(honest, table.iloc[:-1], "resnet18", 0)
+
+
+def test_what_is_known_of_the_runs_own_images_is_known_here(honest, monkeypatch):
+    """View, sex and age come along: blank for one source only, they would tell the class."""
+    real = collection.measure.collection
+    told = {"view": "PA", "sex": "F", "age": 61.0}
+    monkeypatch.setattr(collection.measure, "collection", lambda *a: real(*a).assign(**told))
+    own = collection.inner(honest)
+    assert (own["view"] == "PA").all() and (own.sex == "F").all() and (own.age == "61").all()
