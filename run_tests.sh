@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The project's tests. Installs what it needs into .venv, like run_all.sh.
 #   ./run_tests.sh           style, the demo run, behaviour, and the notebooks' outputs: what CI runs
-#   ./run_tests.sh --fast    under a minute: style and behaviour, no demo, no notebooks, nothing slow
+#   ./run_tests.sh --fast    style and behaviour: no demo, no notebooks, nothing slow
 #   ./run_tests.sh -k NAME   only what pytest is told, with --fast or without; on the demo that is there
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail

@@ -46,7 +46,7 @@ def swapped(table: pd.DataFrame, sets: dict[str, pd.DataFrame], title: str) -> F
             "case_low",
             "case_high",
             names=names,
-            label=f"Non-COVID images {kind}",
+            label=f"Non-COVID images: {kind}",
             **style,
         )
     left.axvline(0.5, **REFERENCE)
@@ -165,20 +165,30 @@ def battery(table: pd.DataFrame) -> Figure:
 
 
 def sites(table: pd.DataFrame) -> Figure:
-    """AUC on a site of publication by models that saw none of its images."""
-    names = list(dict.fromkeys(table.seen))
-    figure, axes = panels(
-        len(names), 2, size=(4.6, 1.0 + 0.34 * len(table) / len(names)), sharex=True
-    )
-    for axis, name in zip(axes, names, strict=True):
-        part = table[table.seen == name]
-        told = [
-            f"{r.site}: {r.model} ({r.weights_kind}), {r.positives} + {r.negatives}"
-            for r in part.itertuples()
-        ]
-        points(axis, part, "auc", "case_low", "case_high", names=told, values="{:.2f}")
-        axis.axvline(0.5, **REFERENCE)
-        axis.set(xlim=(0, 1.15), xlabel="ROC AUC on the site left out", title=name)
+    """AUC on each site of publication by models that saw none of its images, by what they see."""
+    table = table.sort_values("site", kind="stable").reset_index(drop=True)
+    figure, axis = new(size=(6.4, 1.1 + 0.22 * len(table)))
+    names = [
+        f"{r.site} ({r.positives} + {r.negatives}): {r.model}, {r.weights_kind}"
+        for r in table.itertuples()
+    ]
+    points(axis, table, "auc", "case_low", "case_high", names=names, color="none")
+    for seen, colour in zip(dict.fromkeys(table.seen), (COVID, NON_COVID), strict=False):
+        part = table[table.seen == seen]
+        points(
+            axis,
+            part,
+            "auc",
+            "case_low",
+            "case_high",
+            y=part.index,
+            color=colour,
+            label=seen,
+            values="{:.2f}",
+        )
+    axis.axvline(0.5, **REFERENCE)
+    axis.set(xlim=(0, 1.12), xlabel="ROC AUC on the site left out (95%, by case)")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8)
     return figure
 
 

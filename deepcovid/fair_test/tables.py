@@ -71,8 +71,8 @@ def swap_answer(table: pd.DataFrame) -> str:
         f"{auc[RELEASE].max():.3f}; the same models, with the same COVID-19 images, reach "
         f"**{auc[SAME].min():.3f} to {auc[SAME].max():.3f}** against Non-COVID images of the same "
         f"collection, and at their frozen thresholds spare {spared[SAME].min():.0%} to "
-        f"{spared[SAME].max():.0%} of these, not {spared[RELEASE].min():.0%} to "
-        f"{spared[RELEASE].max():.0%}."
+        f"{spared[SAME].max():.0%} of these, not {spared[RELEASE].min():.1%} to "
+        f"{spared[RELEASE].max():.1%}."
     )
 
 
@@ -149,9 +149,11 @@ def needs(found: dict[str, pd.DataFrame]) -> list[str]:
         )
     if "sites" in found and len(found["sites"]):
         part = found["sites"][found["sites"].seen == "whole picture"]
+        best = "pretrained" if "pretrained" in set(part.weights_kind) else "untrained"
+        part = part[part.weights_kind == best]
         points.append(
             "Several sites with both classes each, one of them never trained on: on a site left out "
-            f"the AUC is {part.auc.min():.2f} to {part.auc.max():.2f}."
+            f"{best} networks reach {part.auc.min():.2f} to {part.auc.max():.2f}."
         )
     if "severity" in found:
         points.append(

@@ -103,9 +103,8 @@ def elsewhere(external: dict, swap: pd.DataFrame | None) -> Figure:
     groups["another hospital"] = external["models"]
     if swap is not None:
         same = swap[swap.non_covid == SAME]
-        groups["the same collection"] = same.rename(
-            columns={"case_low": "auc_low", "case_high": "auc_high"}
-        ).to_dict("records")
+        same = same.assign(auc_low=same.case_low, auc_high=same.case_high)
+        groups["the same collection"] = same.to_dict("records")
     figure, axis = new(size=SIZE)
     for place, rows in enumerate(groups.values()):
         table = pd.DataFrame(rows).reindex(columns=list(AUC))

@@ -1,0 +1,23 @@
+"""The published plots are those of the published tables."""
+
+import io
+
+import pytest
+
+from deepcovid.report import drawn
+from deepcovid.runs import RESULTS, ROOT
+
+
+@pytest.mark.parametrize(
+    "folder", [RESULTS, *drawn.folders()], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_published_plots_are_those_of_the_tables_beside_them(folder):
+    """`./run_all.sh redraw` draws them anew."""
+    there = {path.stem for path in (folder / "figures").glob("*.svg")}
+    made = {}
+    for name, figure in drawn.drawn(folder):
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        made[name] = file.getvalue()
+        assert (folder / "figures" / f"{name}.svg").read_bytes() == made[name], name
+    assert there == set(made)
