@@ -23,6 +23,11 @@ CHECKED = ".checked.json"  # in a run's folder: what its images and weights were
 LOOKED_AT = (*PATHS, "models", "augment_positives")
 
 
+# what a step makes beside the output that Snakemake knows: where one is gone, the step runs again
+EACH = ("checkpoint.pt", "training.json", "history.csv")
+PLOTS = ("roc", "precision_recall", "scores", "confusion", "calibration")
+
+
 def run(
     name: str, overrides: dict, cores: int, extra: list[str], goal="all", made="index.html"
 ) -> int:
@@ -35,6 +40,7 @@ def run(
     preflight(profile)
     folder, log = make_folder(profile), profile.folder / "snakemake.log"
     profiles.keep(name)
+    forget_parts(profile)
     end = (folder / made).resolve()
     before = {path: changed(path) for path in (end, *folder.glob("notebooks/*.ipynb"))}
     status = snakemake(folder / ".lock", log, [
@@ -44,6 +50,9 @@ def run(
         "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
     ])  # fmt: skip
     if status:
+        if not (folder / "manifest.csv").is_file():  # what was made of another is no result
+            for stale in ("metrics.csv", "index.html"):
+                (folder / stale).unlink(missing_ok=True)
         executed = sorted(folder.glob("notebooks/*.ipynb"))
         fresh = [path for path in executed if changed(path) != before.get(path)]
         print(*reasons(fresh, log), f"The whole log: {log}", sep="\n", file=sys.stderr)
@@ -53,6 +62,26 @@ def run(
         numbers = f"\n      Numbers: {folder / 'metrics.csv'}" * (goal == "all")
         print(f"\nDone. Read {end}{numbers}\n{NOTICE}")
     return status
+
+
+def forget_parts(profile: Profile) -> None:
+    """Remove the known output of each step of which another file is gone, so that it runs again."""
+    models = [f"{model}/seed{seed}" for model in profile.models for seed in profile.seeds]
+    together = {f"{model}/scores.csv": [f"{model}/{name}" for name in EACH] for model in models}
+    together |= {
+        "metrics.csv": [
+            *(f"{model}/metrics.json" for model in models),
+            *(f"figures/{name}.svg" for name in PLOTS),
+        ],
+        "heatmaps.done": ["heatmaps.json", "figures/perturbation.svg"],
+        "failure.done": ["notebooks/06_failed_reproduction.ipynb"],
+        "shortcuts.csv": ["figures/shortcuts.svg", "notebooks/07_shortcuts.ipynb"],
+        "fair_test.done": ["notebooks/08_fair_test.ipynb"] + ["fair_test/swap.csv"] * bool(profile.collection),
+        "overview.done": ["notebooks/00_overview.ipynb"],
+    }  # fmt: skip
+    for output, others in together.items():
+        if not all((profile.folder / name).is_file() for name in others):
+            (profile.folder / output).unlink(missing_ok=True)
 
 
 def preflight(profile: Profile) -> None:

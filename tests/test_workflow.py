@@ -194,3 +194,30 @@ def until(condition, seconds=60):
             return
         time.sleep(0.1)
     raise AssertionError("it did not come about")
+
+
+@pytest.mark.parametrize(
+    ("gone", "again"),
+    [
+        ("squeezenet/seed0/checkpoint.pt", "squeezenet/seed0/scores.csv"),
+        ("squeezenet/seed0/metrics.json", "metrics.csv"),
+        ("figures/roc.svg", "metrics.csv"),
+        ("heatmaps.json", "heatmaps.done"),
+        ("figures/shortcuts.svg", "shortcuts.csv"),
+    ],
+)
+def test_a_step_runs_again_where_a_file_that_it_made_is_gone(profile, gone, again):
+    run = changed(profile, collection=None)
+    each = [f"squeezenet/seed0/{name}" for name in (*workflow.EACH, "metrics.json", "scores.csv")]
+    plots = [f"figures/{name}.svg" for name in (*workflow.PLOTS, "perturbation", "shortcuts")]
+    done = [f"{name}.done" for name in ("heatmaps", "failure", "fair_test", "overview")]
+    names = ["00_overview", "06_failed_reproduction", "07_shortcuts", "08_fair_test"]
+    notebooks = [f"notebooks/{name}.ipynb" for name in names]
+    made = [*each, *plots, *done, *notebooks, "metrics.csv", "shortcuts.csv", "heatmaps.json"]
+    for name in made:
+        write_text(run.folder / name, "")
+    workflow.forget_parts(run)
+    assert all((run.folder / name).is_file() for name in made)
+    (run.folder / gone).unlink()
+    workflow.forget_parts(run)
+    assert {name for name in made if not (run.folder / name).is_file()} == {gone, again}
