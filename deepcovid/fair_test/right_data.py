@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from deepcovid import runs
 from deepcovid.data import images
@@ -23,15 +22,13 @@ from deepcovid.metrics import intervals
 from deepcovid.models import lungs
 from deepcovid.models.features import extract
 from deepcovid.models.opened import Run
-from deepcovid.shortcuts import external
+from deepcovid.shortcuts import external, mending
 from deepcovid.shortcuts.eyes import Pooled
-from deepcovid.shortcuts.looks import without_centre
 from deepcovid.shortcuts.measure import regression
 
 TRAINED_ON = ("release", "collection", "both")
 PREPARED = (("none",), ("coarse", "equalise"), ("lungs", "coarse", "equalise"),
             ("lungs", "coarse", "equalise", "only_lungs"))  # fmt: skip
-SIDE = 0.75  # of the central part that is black where only the border is seen
 REPEATS, FEW = 5, 5
 
 
@@ -85,8 +82,12 @@ class Bench:
     def values(self, candidate: Candidate, blind: bool = False) -> np.ndarray:
         """What the frozen network makes of all pictures, or of their borders: (n, columns)."""
         prepare = self.prepare(candidate.preparation)
-        variant = (prepare.variant if prepare else "") + f" border first {SIDE}" * blind
-        change = partial(changed, prepare=prepare, blind=blind) if variant else None
+        variant = (
+            prepare.variant if prepare else ""
+        ) + f" border {mending.SIDE}, before any cut" * blind
+        change = (
+            partial(mending.changed, prepare=prepare, border=blind, copy=0) if variant else None
+        )
         network, _ = self.opened.build(candidate.model, self.opened.profile.seeds[0])
         return extract(
             Pooled(network.backbone), list(self.of.path), list(self.of.sha1), range(len(self.of)),
@@ -106,16 +107,6 @@ class Bench:
             lung = self.found[path]
             rows.append([*lungs.box(lung), lung.mean(), picture.width / picture.height])
         return np.array(rows)
-
-
-def changed(picture: Image.Image, path: Path, prepare, blind: bool) -> Image.Image:
-    """Prepared; where `blind`, all but the border black before anything else is done."""
-    if not blind:
-        return prepare(picture, path)
-    if prepare is not None and prepare.segmenter is not None and path not in prepare.found:
-        prepare.found[path] = lungs.find(prepare.segmenter, picture)
-    picture = without_centre(picture, path, SIDE)
-    return prepare(picture, path) if prepare else picture
 
 
 def rows_of(bench: Bench, trained_on: str) -> np.ndarray:
