@@ -24,7 +24,7 @@ from deepcovid.models.features import extract
 from deepcovid.models.opened import Run
 from deepcovid.shortcuts import external, mending
 from deepcovid.shortcuts.eyes import Pooled
-from deepcovid.shortcuts.measure import regression
+from deepcovid.shortcuts.measure import regression, write
 
 TRAINED_ON = ("release", "collection", "both")
 PREPARED = (("none",), ("coarse", "equalise"), ("lungs", "coarse", "equalise"),
@@ -224,6 +224,4 @@ def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     found = pd.DataFrame(measured(Bench(opened, table), opened.folder / "fair_test" / "right_data"))
     found["criterion"] = criterion(found)
     found["chosen"] = np.arange(len(found)) == chosen(found)
-    with runs.replacing(opened.folder / "fair_test" / "right_data.csv") as partial_file:
-        found.to_csv(partial_file, index=False, lineterminator="\n")
-    return found
+    return write(found, opened.folder / "fair_test" / "right_data.csv")

@@ -16,7 +16,7 @@ from deepcovid.models.opened import Run
 from deepcovid.runs import UserError
 from deepcovid.shortcuts.eyes import Pooled
 from deepcovid.shortcuts.looks import FRAME, looks, lung_masks
-from deepcovid.shortcuts.measure import regression
+from deepcovid.shortcuts.measure import regression, write
 
 SUMS = {"senior": "S-Global", "junior": "J-Global"}
 LEAST = 10  # images that a correlation needs
@@ -105,4 +105,4 @@ def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
         {"reader": name, "seed": seed} | correlation(score, fresh.senior, fresh.group)
         for name, seed, score in readers
     ]
-    return swap.write(pd.DataFrame(rows), opened.folder / "fair_test" / "severity.csv")
+    return write(pd.DataFrame(rows), opened.folder / "fair_test" / "severity.csv")

@@ -3,18 +3,14 @@
 Nothing here is read by training, or by the choice of a threshold.
 """
 
-from pathlib import Path
-
 import pandas as pd
-import torch
 
 from deepcovid.fair_test.sets import judged, swapped
 from deepcovid.metrics import evaluation
-from deepcovid.models import networks
-from deepcovid.models.features import ImageSet
-from deepcovid.models.fitting import Inputs, predict
+from deepcovid.models import networks, scoring
 from deepcovid.models.opened import Run
 from deepcovid.runs import digest, done, mark_done, read_json, replacing
+from deepcovid.shortcuts.measure import write
 
 SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained", "score")
 
@@ -28,10 +24,8 @@ def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFra
     settings = [size, prepare.variant if prepare else ""]
     stamp = digest([networks.state_digest(model), given, settings])
     if not done(target, stamp):
-        files = ImageSet(list(table.path), size, change=prepare)
-        label = torch.tensor(table.label.to_numpy(), device=opened.device)
-        inputs = Inputs(label, files=files, workers=opened.profile.workers)
-        score = predict(model, inputs, 64).softmax(1)[:, 1].cpu().numpy()
+        workers = opened.profile.workers
+        score = scoring.score(model, list(table.path), size, prepare, workers)
         with replacing(target) as partial:
             columns, rows = list(SCORES), table.assign(score=score)
             rows.to_csv(partial, columns=columns, index=False, float_format="%.7g")
@@ -53,9 +47,3 @@ def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
                 rows.append(words | {"non_covid": negatives} | judged(part, threshold))
     found = pd.DataFrame(rows)
     return write(found, opened.folder / "fair_test" / "swap.csv")
-
-
-def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
-    return table

@@ -18,10 +18,9 @@ from deepcovid.metrics import intervals
 from deepcovid.models import fitting, networks
 from deepcovid.models.features import extract
 from deepcovid.models.opened import Run
-from deepcovid.runs import replacing
 from deepcovid.shortcuts.eyes import Histogram, Pooled
 from deepcovid.shortcuts.looks import Look, looks, lung_masks
-from deepcovid.shortcuts.measure import regression, table_model
+from deepcovid.shortcuts.measure import regression, table_model, write
 
 FOLDS, REPEATS = 5, 4
 KIND = {"random": "untrained", "none": "none"}  # of weights; all others are pretrained
@@ -225,6 +224,5 @@ def run(opened: Run, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     made = [pd.DataFrame([*battery(opened, table, seen), *by_recipe(opened, table)]),
             pd.DataFrame(left_out(opened, table, [look for look in seen if look.seen in SITES]))]  # fmt: skip
     for name, found in zip(("within", "sites"), made, strict=True):
-        with replacing(folder / f"{name}.csv") as partial:
-            found.to_csv(partial, index=False, lineterminator="\n")
+        write(found, folder / f"{name}.csv")
     return tuple(made)

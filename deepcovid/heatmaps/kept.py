@@ -1,28 +1,22 @@
 """Maps of a run's models, made once: kept while model, images and code are the same."""
 
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from deepcovid import imports, runs
+from deepcovid import runs
 from deepcovid.heatmaps.maps import grad_cam, occlusion
 from deepcovid.heatmaps.maps import read as read_pictures
 from deepcovid.models import networks
+from deepcovid.models.features import code
 from deepcovid.models.opened import Run
 
 
 def windows(size: int) -> list[int]:
     """Sides of the square in px, for images of `size` px: a 7th of it, and twice that."""
     return [size // 7, 2 * (size // 7)]
-
-
-def code(*modules: str) -> str:
-    """Stands for the code of modules, `heatmaps.maps`, and of all of the package they import."""
-    files = [p for p in imports.files(*modules) if p.stem not in ("imports", "plots")]
-    return runs.code_digest(*(SimpleNamespace(__file__=path) for path in files))
 
 
 def read(opened: Run, table: pd.DataFrame) -> torch.Tensor:

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from deepcovid.data import audit, duplicates, images, manifest
 from deepcovid.data.likeness import SAME
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import features, networks
-from deepcovid.models.features import ImageSet
-from deepcovid.models.fitting import Inputs, predict
+from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
 from deepcovid.shortcuts.columns import EXTERNAL
@@ -96,10 +93,8 @@ def score(opened: Run, name: str, seed: int, found: pd.DataFrame, folder: Path, 
     settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
     made_from = digest([networks.state_digest(model), found.to_dict("list"), *settings])
     if not done(target, made_from):
-        files = ImageSet([folder / image for image in found.image], size, change=prepare)
-        label = torch.zeros(len(found), device=opened.device)  # not asked for
-        inputs = Inputs(label, files=files, workers=opened.profile.workers)
-        found = found.assign(score=predict(model, inputs, 64).softmax(1)[:, 1].cpu().numpy())
+        paths, workers = [folder / image for image in found.image], opened.profile.workers
+        found = found.assign(score=scoring.score(model, paths, size, prepare, workers))
         with replacing(target) as partial:
             found.to_csv(partial, columns=list(EXTERNAL), index=False, float_format="%.7g")
         mark_done(target, made_from)

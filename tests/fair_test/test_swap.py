@@ -77,7 +77,7 @@ def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
 def test_scores_are_kept_until_the_model_changes(honest, monkeypatch):
     table = collection.of(honest)
     first = swap.scored(honest, table, "resnet18", 0)
-    monkeypatch.setattr(swap, "predict", None)  # scoring again would fail
+    monkeypatch.setattr(swap.scoring, "predict", None)  # scoring again would fail
     assert swap.scored(honest, table, "resnet18", 0).equals(first)
     with pytest.raises(TypeError):
         swap.scored(honest, table.iloc[:-1], "resnet18", 0)

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from deepcovid import runs
-from deepcovid.heatmaps import kept, lesions, maps, masks, study, summary, tables
+from deepcovid import imports, runs
+from deepcovid.heatmaps import lesions, maps, masks, study, summary, tables
 
 
 def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantoms, monkeypatch):
@@ -58,7 +58,7 @@ def test_stamps_hang_on_the_code_of_all_that_computes():
     wing = {"agreement", "kept", "maps"}
     more = {"claim", "faithfulness", "lesions", "masks", "study", "summary", "zones"}
     for module, names in (("study", wing | more), ("calibration", wing | {"calibration"})):
-        there = {path.stem for path in kept.imports.files(f"heatmaps.{module}")}
+        there = {path.stem for path in imports.files(f"heatmaps.{module}")}
         assert names <= there and not {"tables", "figures"} & there
 
 

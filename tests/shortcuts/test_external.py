@@ -94,7 +94,7 @@ def test_nothing_of_external_reaches_training_or_selection(run, outside):
 
 def test_scores_are_computed_once(outside, monkeypatch):
     first = judged(outside)
-    monkeypatch.setattr(external, "predict", None)
+    monkeypatch.setattr(external.scoring, "predict", None)
     assert external.run(outside) == first
 
 
