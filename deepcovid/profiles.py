@@ -88,6 +88,7 @@ class Profile:
     seeds: Annotated[tuple[number(int, 0, 2**31 - 1), ...], *SEVERAL]
     device: Literal["auto", "cpu", "cuda"]
     workers: number(int, 0, 256)
+    precision: Literal["float32", "bfloat16"]
     validation_fraction: number(float, 0, 0.5)
     optimizer: Literal["adam", "sgd"]
     learning_rate: number(float, 1e-8, 10)
@@ -125,6 +126,7 @@ class Profile:
 RECIPE = (
     "preparation",
     "image_size",
+    "precision",
     "optimizer",
     "learning_rate",
     "momentum",

@@ -13,7 +13,7 @@ from deepcovid.failure.arithmetic import verdict
 from deepcovid.failure.bench import Bench
 from deepcovid.failure.design import FAILED, recipe
 from deepcovid.metrics import intervals
-from deepcovid.models import features, fitting
+from deepcovid.models import features, fitting, networks
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 
@@ -178,7 +178,8 @@ def seen_otherwise(bench: Bench, paths: list[Path], change) -> torch.Tensor:
     files.transform = v2.Compose([*steps, change])
     groups = torch.arange(len(paths)).split(64)
     bench.backbone.eval()
-    return torch.cat([bench.backbone(b).cpu() for b in files.batches(groups, bench.device)])
+    stream = files.batches(groups, bench.device)
+    return torch.cat([networks.see(bench.backbone, batch, bench.half).cpu() for batch in stream])
 
 
 @torch.inference_mode()

@@ -53,6 +53,7 @@ class Bench:
 
     def __init__(self, run: Run, backbone: str, weights: str, views: int = VIEWS):
         self.run, self.name, self.count, self.device = run, backbone, views, run.device
+        self.half = run.profile.precision == "bfloat16"
         self.weights = run.profile.weights if weights == "pretrained" else "random"
         self.backbone, origin = self.fresh()
         self.origin = origin.label()
@@ -65,6 +66,7 @@ class Bench:
             "reading": [features.reading(run.profile.image_size), repr(to_input(1, "random"))],
             "batch_size": run.profile.batch_size,
             "learning_rate": run.profile.learning_rate,
+            "precision": run.profile.precision,
         }
 
     def fresh(self) -> tuple[torch.nn.Module, networks.Weights]:
@@ -134,7 +136,7 @@ class Bench:
             profile.image_size,
             self.device,
             profile.workers,
-            **{"keep": self.run.features} | options,
+            **{"keep": self.run.features, "half": self.half} | options,
         )
         return torch.from_numpy(found)
 
@@ -154,8 +156,24 @@ class Bench:
         with lock(path):
             if not path.exists():
                 files = self.files(self.train, "random", 0)
-                see(self.backbone, files, view, path, self.device, self.run.profile.workers)
+                self.see(files, view, path)
         return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+    @torch.inference_mode()
+    def see(self, files: features.ImageSet, view: int, path: Path) -> None:
+        """Write what the backbone in evaluation mode gives for one view of the images, in order."""
+        self.backbone.eval()
+        groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
+        stream = files.batches(groups, self.device, self.run.profile.workers, view)
+        with runs.replacing(path) as partial:
+            target = None
+            for group, batch in zip(groups, stream, strict=True):
+                values = networks.see(self.backbone, batch, self.half).float().cpu().numpy()
+                if target is None:
+                    shape = (len(files), *values.shape[1:])
+                    target = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+                target[group] = values
+            target.flush()
 
     def epochs(self, cell: dict, table: pd.DataFrame) -> list[dict]:
         """What a backbone with batch norm in train mode sees, in the first epochs of a training.
@@ -183,28 +201,12 @@ class Bench:
         backbone.train()
         stream = files.batches(groups, self.device, workers, epoch)
         with torch.inference_mode():
-            seen = torch.cat([backbone(batch).float().cpu() for batch in stream])
+            seen = torch.cat([networks.see(backbone, batch, self.half).cpu() for batch in stream])
         return {
             "train": seen[torch.cat(groups).argsort()].clone(),
             "test": self.extract(self.test, backbone, keep=None, label=f"epoch {epoch + 1}"),
             "statistics": {name: value.cpu() for name, value in backbone.named_buffers()},
         }
-
-
-@torch.inference_mode()
-def see(backbone, files: features.ImageSet, view: int, path: Path, device, workers: int) -> None:
-    """Write what a backbone in evaluation mode gives for one view of the images, in their order."""
-    backbone.eval()
-    groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
-    with runs.replacing(path) as partial:
-        target = None
-        for group, batch in zip(groups, files.batches(groups, device, workers, view), strict=True):
-            values = backbone(batch).float().cpu().numpy()
-            if target is None:
-                shape = (len(files), *values.shape[1:])
-                target = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-            target[group] = values
-        target.flush()
 
 
 def lock(path: Path) -> FileLock:

@@ -125,14 +125,15 @@ def extract(
     label: str = "features",
     change: Change | None = None,
     variant: str = "",
+    half: bool = False,
 ) -> np.ndarray:
     """What `backbone` gives for the images at positions `wanted`, float32 (len(wanted), ...).
 
     `paths` and `sha1` list all images of a run; chunks of them that hold a wanted one are
     computed, or read from `keep` when the same backbone saw the same bytes, read in the same way.
     With `keep=None` nothing is stored. `variant` names what `change` does to the pictures, all
-    of it: what is stored is told apart by it. Raises UserError where a file is not the one whose
-    SHA-1 is given, whether it would be read or not.
+    of it: what is stored is told apart by it. `half`: see `networks.see`. Raises UserError where a
+    file is not the one whose SHA-1 is given, whether it would be read or not.
     """
     wanted = np.asarray(wanted, dtype=int)
     chunk_of = wanted // CHUNK
@@ -143,7 +144,7 @@ def extract(
     files = dict.fromkeys(parts)
     if keep is not None:
         name = [networks.state_digest(backbone), reading(size), device.type]
-        store = keep / digest(name + [variant] * bool(change))
+        store = keep / digest(name + [variant] * bool(change) + ["bfloat16"] * half)
         files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
     missing = [c for c, file in files.items() if not (file and file.exists())]
     groups = [range(len(paths))[parts[c]] for c in missing]
@@ -152,7 +153,9 @@ def extract(
     with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=label, unit="chunk") as bar:
         for c in sorted(parts, key=lambda c: (c not in missing, c)):
             if c in missing:
-                values = backbone(next(stream)).float().cpu().contiguous().numpy()
+                values = (
+                    networks.see(backbone, next(stream), half).float().cpu().contiguous().numpy()
+                )
                 bar.update()
                 if files[c]:
                     save(values, files[c])

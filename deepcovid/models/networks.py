@@ -19,15 +19,29 @@ class Classifier(nn.Module):
     """A network split at its last layer: `head(backbone(x))`.
 
     Input: float32 (n, 3, size, size), normalised as ImageNet's. Output: (n, 2) logits.
-    `last_conv` is the name of the last convolutional stage, which Grad-CAM looks at.
+    `last_conv` is the name of the last convolutional stage, which Grad-CAM looks at. Where `half`
+    is set, the backbone computes in bfloat16.
     """
+
+    half = False
 
     def __init__(self, backbone: nn.Module, head: nn.Module, last_conv: str):
         super().__init__()
         self.backbone, self.head, self.last_conv = backbone, head, last_conv
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.backbone(x))
+        return self.head(see(self.backbone, x, self.half))
+
+
+def see(backbone: nn.Module, x: torch.Tensor, half: bool = False) -> torch.Tensor:
+    """What `backbone` gives for `x`; with `half` computed in bfloat16, and given in float32.
+
+    Batch norm keeps its statistics, and the head decides, in float32 in either case.
+    """
+    if not half:
+        return backbone(x)
+    with torch.autocast(x.device.type, torch.bfloat16):
+        return backbone(x).float()
 
 
 class Dropout(nn.Module):

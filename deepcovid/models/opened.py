@@ -86,7 +86,9 @@ class Run:
 
     def build(self, name: str, seed: int) -> tuple[networks.Classifier, networks.Weights]:
         """A model before its training, and where its first weights come from."""
-        return networks.build(name, self.profile.weights, seed)
+        model, origin = networks.build(name, self.profile.weights, seed)
+        model.half = self.profile.precision == "bfloat16"
+        return model, origin
 
     def made_from(self, model: networks.Classifier) -> dict:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""

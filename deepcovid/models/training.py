@@ -36,6 +36,7 @@ def gather(
                 model.backbone, paths, sha1, rows, profile.image_size, run.device, profile.workers,
                 label=f"{phase} features", change=prepare,
                 variant=prepare.variant if prepare else "", keep=run.features,
+                half=model.half,
             )  # fmt: skip
             inputs[phase] = Inputs(label, cached=torch.from_numpy(found))
         else:

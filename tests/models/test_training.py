@@ -70,6 +70,33 @@ def test_frozen_batch_norm_left_in_train_mode_drifts(run):
     assert all("running" in k or "num_batches" in k for k in drifted)
 
 
+def test_a_backbone_in_bfloat16_sees_nearly_the_same_and_is_told_apart(run):
+    """Kept features, a pass over the images, and batch norm in train mode: all within a percent."""
+    half = changed(run, precision="bfloat16", epochs=2)
+    full = changed(run, epochs=2)
+    kept, passed = [], []
+    for one in (half, full):
+        model, _ = one.build("resnet18", 0)
+        inputs = gathered(one, model)
+        kept.append(inputs["train"].cached)
+        files = features.ImageSet(one.paths(one.phases["train"].image), one.profile.image_size)
+        batch = next(files.batches([range(8)], torch.device("cpu")))
+        with torch.no_grad():
+            passed.append(networks.see(model.backbone.eval(), batch, model.half))
+    for one, other in (kept, passed):
+        assert one.dtype == other.dtype == torch.float32 and not torch.equal(one, other)
+        assert (one - other).norm() < 0.01 * other.norm()
+    assert torch.allclose(kept[0][:8], passed[0], atol=1e-3)
+    assert half.made_from(model) != full.made_from(model)
+    losses = [
+        training.fit(
+            changed(one, batch_norm="train").profile, model := one.build("resnet18", 0)[0],
+            gathered(changed(one, batch_norm="train"), model), 0,
+        )[0].loss for one in (half, full)
+    ]  # fmt: skip
+    assert (losses[0] != losses[1]).all() and np.allclose(*losses, atol=0.05)
+
+
 def test_random_crops_are_read_from_images_and_squeezenet_is_still_scored_from_cache(run):
     run = changed(run, batch_norm="train", train_crop="random")
     model, _ = networks.build("squeezenet", "random", 0)
