@@ -151,7 +151,9 @@ def outside(args) -> None:
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
     argument("--replace", action="store_true", help="replace what is there"),
     argument(
-        "--only", choices=["fair_test"], help="notebook 08's tables alone, to results/fair_test"
+        "--only",
+        choices=["models", "fair_test"],
+        help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/fair_test",
     ),
 )
 def publish(args) -> None:
@@ -160,7 +162,8 @@ def publish(args) -> None:
     from deepcovid.report import publish
 
     opened = Run.open(args.profile, args.overrides)
-    do = publish.publish_fair_test if args.only else publish.publish
+    parts = {"models": publish.publish_models, "fair_test": publish.publish_fair_test}
+    do = parts.get(args.only, publish.publish)
     print("Published to", do(opened, args.to, args.replace))
 
 

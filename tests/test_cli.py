@@ -120,6 +120,17 @@ def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path):
     assert set(published.split) == {"validation", "test"}
     again = run_all(*words, runs=runs, cwd=cwd)
     assert again.returncode == 2 and "--replace" in again.stderr
+    # a run that went no further than its scores can be published as well, by settings that are its own
+    made = runs / "small" / "run.json"
+    hidden = made.rename(tmp_path / "run.json")
+    models = [*words[:-1], tmp_path / "models", "--only", "models"]
+    done, other = (run_all(*models, *more, runs=runs, cwd=cwd) for more in ((), ("-p", "epochs", 9)))
+    hidden.rename(made)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
+    assert (tmp_path / "models" / "squeezenet" / "card.md").is_file()
+    assert not (tmp_path / "models" / "shortcuts.csv").exists()
+    assert other.returncode == 2 and "epochs was 4, now 9" in other.stderr
 
 
 def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """Model cards: what a trained model is, how it does, and what it is not for."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from deepcovid.metrics.tables import summaries, with_intervals
@@ -69,8 +71,8 @@ def card_table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def cards(opened: Run, made: dict) -> None:
-    """Write `card.md`, a model card made from the run's files, for each model."""
+def cards(opened: Run, made: dict, target: Path | None = None) -> None:
+    """Write `card.md`, a model card made from the run's files, for each model, there or to `target`."""
     found = {(row["model"], row["seed"]): row for row in summaries(opened.folder)}
     path = opened.folder / "external.json"
     known = opened.profile.external and path.is_file()
@@ -80,7 +82,7 @@ def cards(opened: Run, made: dict) -> None:
             "table": card_table([inside(found[model, seed]) for seed in opened.profile.seeds]),
             "outside": outside(made, [row for row in elsewhere if row["model"] == model]),
         }
-        write_text(opened.folder / model / "card.md", CARD.format(**said))
+        write_text((target or opened.folder) / model / "card.md", CARD.format(**said))
 
 
 def described(profile: Profile, made: dict, model: str) -> dict:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import pandas as pd
 from deepcovid.data import verify
 from deepcovid.models import networks
 from deepcovid.models.opened import Run
-from deepcovid.profiles import PATHS, load
-from deepcovid.report import provenance
+from deepcovid.profiles import PATHS, Profile, load
+from deepcovid.report import cards, provenance
 from deepcovid.report.drawn import redraw
 from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
 
@@ -36,7 +36,27 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
         refuse_other_data(opened)
     refuse_present(target, f"publish {opened.profile.name}", replace)
     with made_whole(target) as made:
-        copy(opened, made)
+        copy(opened, made, tables(opened.profile))
+        redraw(made)
+    return target
+
+
+def publish_models(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
+    """As `publish`, of a run that went as far as notebook 04: metrics, scores and model cards.
+
+    Raises UserError where a model is missing, or is not of these settings.
+    """
+    for model in opened.profile.models:
+        for seed in opened.profile.seeds:
+            opened.model(model, seed)
+    if target is None:
+        target = RESULTS / opened.profile.name
+        refuse_other_data(opened)
+    refuse_present(target, f"publish {opened.profile.name} --only models", replace)
+    with made_whole(target) as made:
+        copy(opened, made, ["metrics.csv"])
+        write_json(made / "run.json", found := provenance.provenance(opened))
+        cards.cards(opened, found, made)
         redraw(made)
     return target
 
@@ -122,11 +142,16 @@ def refuse_other_data(opened: Run) -> None:
         )
 
 
-def copy(opened: Run, target: Path) -> None:
-    """Copy what this run made, and no other that was in its folder before."""
-    profile, names = opened.profile, [*TABLES, *(ELSEWHERE if opened.profile.external else ())]
+def tables(profile: Profile) -> list[str]:
+    """The files of a whole run that may be published, besides its scores."""
+    named = [*TABLES, *(ELSEWHERE if profile.external else ())]
+    return named + [f"{model}/card.md" for model in profile.models]
+
+
+def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
+    """Copy the named files that this run made, and no other that was in its folder before."""
+    profile, names = opened.profile, list(names)
     for model in profile.models:
-        names.append(f"{model}/card.md")
         for seed in profile.seeds:
             names += [f"{model}/seed{seed}/{name}" for name in EACH]
             table = opened.scores(model, seed)
