@@ -148,6 +148,21 @@ def outside(args) -> None:
 
 @command(
     PROFILE,
+    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made"),
+    argument("--alone", action="store_true", help="without the run's own Non-COVID images"),
+)
+def fair_folder(args) -> None:
+    """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
+    from deepcovid.fair_test import folder
+    from deepcovid.models.opened import Run
+
+    opened = Run.open(args.profile, args.overrides)
+    made = folder.write(opened, args.folder, not args.alone)
+    print(f"Train on it: ./run_all.sh fair -p data {made}")
+
+
+@command(
+    PROFILE,
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
     argument("--replace", action="store_true", help="replace what is there"),
     argument(

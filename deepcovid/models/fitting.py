@@ -36,12 +36,16 @@ def learning_rates(profile: Profile) -> np.ndarray:
 
 @dataclass
 class Inputs:
-    """The images of one phase: cached features, or files to be read; with labels."""
+    """The images of one phase: cached features, or files to be read; with labels, from 0 to 1.
+
+    `source` numbers where each image is from, for recipes that weigh sources.
+    """
 
     label: torch.Tensor
     cached: torch.Tensor | None = None
     files: ImageSet | None = None
     workers: int = 0
+    source: torch.Tensor | None = None
 
     def batches(self, groups, epoch=0):
         device = self.label.device
@@ -100,6 +104,20 @@ def drawn(count: int, size: int, shuffle: torch.Generator, drifts: bool) -> list
     return groups
 
 
+def weights(kind: str, train: Inputs) -> torch.Tensor | None:
+    """What each training image weighs in the loss, 1 on average; None where all weigh the same.
+
+    `balanced`: each class the same in sum; `sources`: each class of each source.
+    """
+    if kind == "none":
+        return None
+    part = train.label
+    if kind == "sources":
+        part = 2 * train.source + train.label
+    _, part, counts = part.unique(return_inverse=True, return_counts=True)
+    return (len(part) / (len(counts) * counts).float())[part]
+
+
 class Fitting:
     """A training on its way: what changes from epoch to epoch, and can be kept and taken up again."""
 
@@ -118,10 +136,7 @@ class Fitting:
             self.optimizer = torch.optim.Adam(trainable, profile.learning_rate)
         else:
             self.optimizer = torch.optim.SGD(trainable, profile.learning_rate, profile.momentum)
-        self.weight = None
-        if profile.class_weights == "balanced":
-            counts = torch.bincount(train.label, minlength=2)
-            self.weight = len(train.label) / (2 * counts).float()
+        self.weight = weights(profile.class_weights, train)
 
     def groups(self) -> list[torch.Tensor]:
         """The images of each batch of the next epoch."""
@@ -142,9 +157,10 @@ class Fitting:
             truth = label[group.to(device)]
             with amp:
                 logits = self.module(batch).float()
-            loss = F.cross_entropy(logits, truth, self.weight, reduction="none")
-            # torch's weighted mean divides by the weights' sum
-            total = len(truth) if self.weight is None else self.weight[truth].sum()
+            loss, total = F.cross_entropy(logits, truth, reduction="none"), len(truth)
+            if self.weight is not None:
+                weight = self.weight[group.to(device)]
+                loss, total = weight * loss, weight.sum()
             self.optimizer.zero_grad(set_to_none=True)
             (loss.sum() / total).backward()
             self.optimizer.step()

@@ -45,6 +45,7 @@ def gather(
             features.check_unchanged(shown, list(table.sha1))
             files = ImageSet(shown, profile.image_size, crop, seed, prepare)
             inputs[phase] = Inputs(label, files=files, workers=profile.workers)
+        inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)
     return inputs
 
 

@@ -248,6 +248,18 @@ def test_class_weights_balance_the_classes(run):
     assert means["balanced"] > means["none"]
 
 
+def test_sources_weigh_so_that_none_tells_the_class():
+    """Each class of each source has the same sum; the mean weight is 1."""
+    label = torch.tensor([1, 0, 0, 1, 0, 0, 0])
+    source = torch.tensor([0, 0, 0, 0, 1, 1, 1])  # the second holds no positive
+    weight = fitting.weights("sources", fitting.Inputs(label, source=source))
+    sums = pd.Series(weight.numpy()).groupby([source.numpy(), label.numpy()]).sum()
+    assert np.allclose(sums, 7 / 3) and weight.mean().item() == pytest.approx(1)
+    balanced = fitting.weights("balanced", fitting.Inputs(label))
+    assert torch.allclose(balanced, torch.tensor([7 / 4, 7 / 10])[1 - label])
+    assert fitting.weights("none", fitting.Inputs(label)) is None
+
+
 def stopped(run, monkeypatch):
     """A training that is interrupted in its second epoch, its state kept."""
 

@@ -1,0 +1,54 @@
+"""A data folder in which the source does not tell the class, to train and to be judged on.
+
+Both classes are of one collection; cases that are held out judge. Non-COVID training images of the
+run's own data may be among those for training: profiles weigh each source's classes the same.
+"""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from deepcovid.data import folders
+from deepcovid.fair_test import collection
+from deepcovid.models.opened import Run
+
+FOLDS = 4  # one of which is held out
+NAMES = {0: "non", 1: "covid"}
+
+
+def split(table: pd.DataFrame, seed: int = 0) -> pd.Series:
+    """`train` or `test` for each image of `collection.of`; a group of images is in one of them.
+
+    A quarter of the images of each class is for testing, as nearly as groups allow.
+    """
+    parts = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    _, held = next(parts.split(table, table.label, table.group))
+    chosen = pd.Series("train", table.index)
+    chosen.iloc[held] = "test"
+    return chosen
+
+
+def write(opened: Run, target: Path, others: bool = True) -> Path:
+    """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
+
+    With `others`, the run's own Non-COVID training images are in `train/non/release`. `patients.csv`
+    tells which images belong together. Raises UserError where `target` is there already.
+    """
+    table = collection.of(opened)
+    table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
+    table["patient"] = "case " + table.group.astype(str)
+    if others:
+        own = opened.originals("train")
+        own = own[own.label == 0].assign(folder="train/non/release")
+        own["path"] = opened.paths(own.image)
+        table = pd.concat([table, own], ignore_index=True)
+    with folders.made_whole(target) as room:
+        named = [f"{row.folder}/{i:04}-{row.path.name}" for i, row in enumerate(table.itertuples())]
+        for name, path in zip(named, table.path, strict=True):
+            (room / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, room / name)
+        rows = pd.DataFrame({"image": named, "patient": table.patient})
+        rows.to_csv(room / "patients.csv", index=False)
+    return target
