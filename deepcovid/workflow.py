@@ -1,5 +1,6 @@
 """Make what a profile asks for: look at what it hangs on, then let Snakemake run the notebooks."""
 
+import ast
 import json
 import os
 import re
@@ -16,8 +17,10 @@ from deepcovid.profiles import PATHS, WORDS, Profile
 from deepcovid.runs import NOTICE, PACKAGES, ROOT, UserError, digest, read_json, state, write_json
 
 # what a reader of Snakemake's log wants to see: which notebook starts, how much is done
+DIGEST = re.compile(r"[0-9a-f]{16}")  # of `state`
 PROGRESS = re.compile(
     r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)"
+    r"|Reason: (?P<reason>.*)"
 )
 CHECKED = ".checked.json"  # in a run's folder: what its images and weights were when last looked at
 LOOKED_AT = (*PATHS, "models", "augment_positives")
@@ -174,12 +177,61 @@ def snakemake(lock: Path, log: Path, options: list) -> int:
         try:
             for line in process.stdout:
                 file.write(line)
-                if shown := PROGRESS.match(line):
-                    print(shown["message"] or f"  {shown['steps']}", flush=True)
+                if (shown := PROGRESS.match(line)) and (told := progress(**shown.groupdict())):
+                    print(told, flush=True)
         except KeyboardInterrupt:  # Snakemake ends its jobs now, and keeps the lock meanwhile
             file.write(process.communicate()[0])
             raise
     return process.returncode
+
+
+def progress(message: str | None, steps: str | None, reason: str | None) -> str:
+    """What of Snakemake's log is shown: a step that begins, why it does again, how much is done."""
+    told = why(reason) if reason else ""
+    return message or (told and f"  again: {told}") or ((steps or "") and f"  {steps}")
+
+
+def why(reason: str) -> str:
+    """Snakemake's reason for doing a step again, in words; `` where it follows from another step,
+    or where the step was never done."""
+    found = []
+    if match := re.search(r"Updated input files: ([^;]+)", reason):
+        found.append("changed: " + ", ".join(sorted(Path(n).name for n in match[1].split(", "))))
+    if match := re.search(r"before: (.*) now: (.*?)\s*(?:;|$)", reason):
+        before, now = map(named, match.groups())
+        found += differences(before, now)
+    for said, told in {
+        "Code has changed": "the rule in the Snakefile changed",
+        "Set of input files has changed": "it needs other files than before",
+        "Software environment": "another software environment",
+        "incomplete": "it was stopped on its way",
+    }.items():
+        if said in reason:
+            found.append(told)
+    return "; ".join(found)
+
+
+def differences(before: dict, now: dict) -> list[str]:
+    """In what the settings and files of a step differ from those of its last run."""
+    found = []
+    for key in {**before, **now}:
+        old, new = before.get(key, "not set"), now.get(key, "not set")
+        if old != new:
+            files = DIGEST.fullmatch(str(new)) or DIGEST.fullmatch(str(old))
+            found.append(f"other {key}" if files else f"{key} was {old}, is {new}")
+    return found
+
+
+def named(params: str) -> dict:
+    """The settings, and what stands for files (`images: 0123456789abcdef`), of a rule's params."""
+    try:
+        values = ast.literal_eval(f"[{params}]")
+    except (ValueError, SyntaxError):
+        return {"settings": params}
+    found = {}
+    for value in values:
+        found |= value if isinstance(value, dict) else dict([str(value).rpartition(": ")[::2]])
+    return found
 
 
 def reasons(notebooks: list[Path], log: Path) -> list[str]:
