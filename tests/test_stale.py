@@ -5,6 +5,7 @@ Snakemake plans on a copy of the project whose outputs are marked as made: nothi
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,11 +102,7 @@ class Project:
     def planned(self, **settings) -> tuple[set[str], str]:
         """The rules that would run, and what a user is told of why."""
         text = self.snakemake("--dry-run", **settings)
-        rules = {
-            name.split(":")[0]
-            for name in text.split("Job ")[1:]
-            for name in [name.split(": ", 1)[1]]
-        }
+        rules = re.findall(r"^Job \d+: (\w+(?:\.html)?):", text, re.MULTILINE)
         lines = filter(None, map(workflow.PROGRESS.match, text.splitlines()))
         told = [workflow.progress(**line.groupdict()) for line in lines]
         assert rules or "Nothing to be done" in text, text

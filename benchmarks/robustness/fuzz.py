@@ -138,7 +138,10 @@ def guided(told: Path, inputs: int, seconds: int) -> None:
     def test(data: bytes) -> None:
         found[one(data, place)] += 1
         if found.total() % 500 == 0 or found.total() >= inputs:
-            write_json(told, {"found": found, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024})
+            write_json(
+                told,
+                {"found": found, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024},
+            )
 
     atheris.Setup([
         "fuzz", str(ROOM / "corpus"), f"-runs={inputs}", f"-max_total_time={seconds}", "-max_len=20000",

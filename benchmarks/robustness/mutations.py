@@ -96,7 +96,9 @@ def looked_at(node: ast.AST):
     """
     yield node
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list") or isinstance(node, ast.Raise | ast.JoinedStr):
+        if name in ("annotation", "returns", "decorator_list") or isinstance(
+            node, ast.Raise | ast.JoinedStr
+        ):
             continue
         key = (isinstance(node, ast.Subscript) and name == "slice") or name == "keys"
         for child in value if isinstance(value, list) else [value]:
@@ -124,7 +126,9 @@ def drawn(count: int, seed: int, only: str | None) -> list[dict]:
         every = []
         for name in names:
             nodes = looked_at(ast.parse(modules()[name].read_text("utf-8")))
-            every += [(name, i, k) for i, node in enumerate(nodes) for k, _ in enumerate(variants(node))]
+            every += [
+                (name, i, k) for i, node in enumerate(nodes) for k, _ in enumerate(variants(node))
+            ]
         some = random.Random(seed).sample(every, min(len(every), round(count * share / shares)))
         if only in (None, subject):
             found += [{"subject": subject, "module": m, "node": i, "variant": k, "of": len(every)}
@@ -199,7 +203,9 @@ def stamp(one: dict, words: dict) -> str:
         place = ROOT / "tests" / test
         sources += sorted(place.glob("*.py")) if place.is_dir() else [place]
     text = [path.read_text("utf-8") for path in sources]
-    return hashlib.sha256(json.dumps([one["node"], one["variant"], words, text]).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([one["node"], one["variant"], words, text]).encode()
+    ).hexdigest()
 
 
 def explained() -> dict[str, dict[str, str]]:
@@ -220,17 +226,23 @@ def run(count: int, seed: int, only: str | None, minutes: float) -> dict:
     for one in sample:
         if time.monotonic() > end:
             break
-        words, tree = changed(modules()[one["module"]].read_text("utf-8"), one["node"], one["variant"])
+        words, tree = changed(
+            modules()[one["module"]].read_text("utf-8"), one["node"], one["variant"]
+        )
         of = stamp(one, words)
         if of not in known:
             known[of] = tested(one["module"], tree, SUBJECTS[one["subject"]][1])
             with KEPT.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"of": of, "found": known[of]} | one | words) + "\n")
         found = known[of]
-        if found == "survived" and f"{words['text']} | {words['change']}" in why.get(one["module"], {}):
+        if found == "survived" and f"{words['text']} | {words['change']}" in why.get(
+            one["module"], {}
+        ):
             found = "explained"
         if found == "survived":
-            print(f"{one['module']}:{words['line']}: {words['text']} | {words['change']}", flush=True)
+            print(
+                f"{one['module']}:{words['line']}: {words['text']} | {words['change']}", flush=True
+            )
         tried.append(one["subject"] + " " + found)
     return summed(tried, sample)
 
