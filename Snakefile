@@ -40,14 +40,31 @@ def settings(*fields):
     return {field: getattr(profile, field) for field in fields}
 
 
-def beside(*names):
-    """Stands for the files in folders (and tables) of the data folder: what changes there reruns."""
-    return state(*(profile.data_folder / name for name in names))
+def at(what, *places):
+    """Stands for files and folders: what changes there reruns, and the run says `what`."""
+    return f"{what}: {state(*places)}"
+
+
+def beside(what, *names):
+    """Stands for the files in folders (and tables) of the data folder."""
+    return at(what, *(profile.data_folder / name for name in names))
+
+
+def images():
+    """Stands for the images and the tables about them, without the masks that lie beside them."""
+    there = (path for path in sorted(profile.data_folder.glob("*")) if profile.data != "phantom")
+    return at("images or their tables", *(path for path in there
+              if not path.name.endswith("-masks") and path.name != "brixia.csv"))
+
+
+def lungs():
+    """Stands for the lung masks, where pictures are prepared by them."""
+    return beside("lung masks", *["lung-masks"] * bool({"lungs", "only_lungs"} & {*profile.preparation}))
 
 
 def shown(*names):
     """Stands for the committed findings that a notebook shows."""
-    return state(*(RESULTS / name for name in names))
+    return at("results/", *(RESULTS / name for name in names))
 
 
 SCORES = expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds)
@@ -62,8 +79,8 @@ rule dataset:
     input: code("data.manifest", "data.audit", "data.figures", "data.tables"), ipynb=ipynb("01_dataset")
     params:
         settings("data", "external", "validation_fraction"),
-        images="" if profile.data == "phantom" else beside(""),
-        external=state(profile.external or ""), shown=shown("paper/audit.json"),
+        images=images(),
+        external=at("external images", profile.external or ""), shown=shown("paper/audit.json"),
     output: "manifest.csv", "audit.json"
     log: "notebooks/01_dataset.ipynb"
     benchmark: "benchmarks/01_dataset.tsv"
@@ -84,7 +101,9 @@ rule training:
     message: "03_training: {wildcards.model}, seed {wildcards.seed}"
     # no figures: a changed plot must not train anew
     input: code("models.training", "models.scoring"), "manifest.csv", "training.csv", ipynb=ipynb("03_training")
-    params: settings("weights", *RECIPE), masks=beside("lung-masks"), weights=state(profile.weights)
+    params:
+        settings("weights", *RECIPE), masks=lungs(), weights=at("weights", profile.weights),
+        shown=at("results/", *sorted(RESULTS.glob("paper/*/*/history.csv"))),
     threads: max(1, workflow.cores // jobs)
     output: "{model}/seed{seed}/scores.csv"
     log: "notebooks/03_training-{model}-seed{seed}.ipynb"
@@ -110,8 +129,11 @@ rule heatmaps:
         code("heatmaps.study", "heatmaps.calibration", "heatmaps.figures", "heatmaps.tables"),
         SCORES, ipynb=ipynb("05_heatmaps"),
     params:
-        settings("models", "seeds", "weights", "image_size", "preparation"),
-        masks=beside("lung-masks", "lesion-masks"), shown=shown("paper/heatmaps.json"),
+        settings("models", "seeds", "weights", "image_size", "preparation", "severity"),
+        masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"), shown=shown("paper/heatmaps.json"),
+        # a table of severities is also looked for beside and above the images
+        severity=at("severities", profile.severity or "", *(folder / "brixia.csv" for folder in
+                       (profile.data_folder, profile.data_folder.resolve().parent))),
     threads: max(1, workflow.cores // 2)
     output: touch("heatmaps.done")
     log: "notebooks/05_heatmaps.ipynb"
@@ -126,7 +148,7 @@ rule failure:
         SCORES, ipynb=ipynb("06_failed_reproduction"),
     params:
         settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
-        shown=shown("failed", "released", "ablation.csv", "auc_search.csv"),
+        shown=shown("failed", "released", "ablation.csv", "auc_search.csv", "drift.csv"),
     output: touch("failure.done")
     log: "notebooks/06_failed_reproduction.ipynb"
     benchmark: "benchmarks/06_failed_reproduction.tsv"
@@ -140,8 +162,9 @@ rule shortcuts:
         "audit.json", SCORES, ipynb=ipynb("07_shortcuts"),
     params:
         settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold"),
-        masks=beside("lung-masks"), external=state(profile.external or ""),
-        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "shortcut_alarms.csv"),
+        masks=beside("lung masks", "lung-masks"), external=at("external images", profile.external or ""),
+        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json",
+                    "shortcut_alarms.csv", "shortcut_levels.csv"),
     threads: max(1, workflow.cores // 2)
     output: "shortcuts.csv", *(["external.json"] if profile.external else [])
     log: "notebooks/07_shortcuts.ipynb"
@@ -157,8 +180,8 @@ rule fair_test:
     params:
         settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold",
                  "collection", "severity"),
-        collection=state(profile.collection or "", profile.severity or ""),
-        external=state(profile.external or ""), masks=beside("lung-masks"),
+        collection=at("collection or severities", profile.collection or "", profile.severity or ""),
+        external=at("external images", profile.external or ""), masks=lungs(),
         shown=shown("fair_test", "paper"),
     threads: max(1, workflow.cores // 2)
     output: touch("fair_test.done")
@@ -183,7 +206,7 @@ rule pages:
     input:
         code("report.site"), "overview.done", "heatmaps.done", "failure.done", "fair_test.done",
         "shortcuts.csv", "metrics.csv",
-    params: settings("external"), shown=shown(""), docs=state(ROOT / "docs")
+    params: settings("external"), shown=shown(""), docs=at("docs/", ROOT / "docs")
     output: "index.html", "run.json"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report.site").pages(profile)
@@ -202,7 +225,7 @@ rule ablation:
 rule ablation_images:
     message: "ablation: manifest and training table"
     input: code("data.manifest", "data.augmentation")
-    params: settings("data", "augment_positives"), images=beside("")
+    params: settings("data", "augment_positives"), images=images()
     output: "../ablation/manifest.csv", "../ablation/training.csv"
     shell: CELLS.replace("{STEP}", "prepare")
 

@@ -4,6 +4,7 @@ What is heavy, or may not be installed yet, is imported where it is used: `--hel
 """
 
 import argparse
+import errno
 import os
 import shlex
 import sys
@@ -13,6 +14,8 @@ from deepcovid import runs
 from deepcovid.runs import NOTICE, ROOT, UserError, near_miss
 
 PROFILES = ROOT / "profiles"
+# a full disk, a limit, a folder that cannot be written: no fault of the program
+PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 COMMANDS = {}  # name: the function and what it takes
 EPILOG = """
 examples:
@@ -344,6 +347,13 @@ def main(arguments: list[str] | None = None) -> int:
         return args.function(args) or 0
     except UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in PLACE:
+            raise
+        where = f": {runs.shown(error.filename)}" if error.filename else ""
+        print(f"deepcovid: {error.strerror}{where}. The same command goes on from here, once "
+              "that is mended.", file=sys.stderr)  # fmt: skip
         return 2
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)

@@ -85,6 +85,8 @@ def file_digest(path: Path) -> str:
 def state(*places: Path | str) -> str:
     """Stands for all files in folders: names, sizes and times of change, without reading them.
 
+    Also the time that nobody sets, which a copy with kept times changes.
+
     What is not there, and hidden files, count as nothing. 5,520 files take less than 0.1 s.
     """
 
@@ -98,7 +100,7 @@ def state(*places: Path | str) -> str:
                 else:
                     broken = entry.is_symlink() and not Path(entry.path).exists()
                     of = entry.stat(follow_symlinks=not broken)
-                    yield entry.path, of.st_size, of.st_mtime_ns
+                    yield entry.path, of.st_size, of.st_mtime_ns, of.st_ctime_ns
 
     found = []
     for place in map(Path, filter(None, places)):
@@ -106,7 +108,8 @@ def state(*places: Path | str) -> str:
             start = len(str(place))
             found.append(sorted((path[start:], *rest) for path, *rest in told(str(place))))
         elif place.is_file():
-            found.append([place.name, place.stat().st_size, place.stat().st_mtime_ns])
+            of = place.stat()
+            found.append([place.name, of.st_size, of.st_mtime_ns, of.st_ctime_ns])
     return digest(found)
 
 

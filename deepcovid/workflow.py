@@ -1,27 +1,44 @@
 """Make what a profile asks for: look at what it hangs on, then let Snakemake run the notebooks."""
 
+import ast
 import json
 import os
 import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deepcovid import imports, profiles
+from deepcovid import imports, mending, profiles
 from deepcovid.profiles import PATHS, WORDS, Profile
 from deepcovid.runs import NOTICE, PACKAGES, ROOT, UserError, digest, read_json, state, write_json
 
 # what a reader of Snakemake's log wants to see: which notebook starts, how much is done
+DIGEST = re.compile(r"[0-9a-f]{16}")  # of `state`
 PROGRESS = re.compile(
     r"Job \d+: (?P<message>.*)|(?P<steps>\d+ of \d+ steps .*done|Nothing to be done)"
+    r"|Reason: (?P<reason>.*)"
 )
 CHECKED = ".checked.json"  # in a run's folder: what its images and weights were when last looked at
 LOOKED_AT = (*PATHS, "models", "augment_positives")
 
+
+# what stops a run that is not its fault, by what is said of it
+HINTS = {
+    re.compile("No space left on device|Disk quota exceeded|File too large"): "\nThe disk is full, or a "
+    "limit reached: make room, and give the same command again; it goes on from here.",
+    re.compile("Read-only file system|Permission denied"): "\nA file or folder cannot be written: name "
+    "another place for runs (--runs FOLDER), or allow it.",
+    re.compile("DeadKernelError|Kernel died|MemoryError|[Cc]an(no|')t allocate memory|OutOfMemoryError|"
+               "worker .* is killed|exited unexpectedly"): "\nA process was ended, mostly because memory "
+    "ran out: take fewer cores (--cores 1), -p workers 0, a smaller -p batch_size or -p image_size. The "
+    "same command goes on from here.",
+}  # fmt: skip
 
 # what a step makes beside the output that Snakemake knows: where one is gone, the step runs again
 EACH = ("checkpoint.pt", "training.json", "history.csv")
@@ -37,6 +54,10 @@ def run(
     run's folder. Raises UserError for what cannot work.
     """
     profile = profiles.load(name, overrides)
+    if profile.folder.is_dir():
+        with alone(profile):
+            for told in mending.mend(profile.folder, profile.folder.parent / "features"):
+                print(f"Mended: {told}.", flush=True)
     preflight(profile)
     folder, log = make_folder(profile), profile.folder / "snakemake.log"
     profiles.keep(name)
@@ -140,10 +161,20 @@ def look(profile: Profile) -> list[str]:
 
 def make_folder(profile: Profile) -> Path:
     """The folder of a run that nobody else makes at this moment; UserError where there is none."""
+    with alone(profile):
+        return profile.folder
+
+
+@contextmanager
+def alone(profile: Profile) -> Iterator[None]:
+    """In the folder of a run, which is made where need be, while nobody else works there.
+
+    Raises UserError where somebody does, and where the folder cannot be written.
+    """
+    lock = FileLock(profile.folder / ".lock", blocking=False)
     try:
         profile.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(profile.folder / ".lock", blocking=False):
-            return profile.folder
+        held = lock.acquire()
     except Timeout:
         raise UserError(f"Another run of profile {profile.name} is under way.") from None
     except OSError as error:
@@ -151,6 +182,8 @@ def make_folder(profile: Profile) -> Path:
             f"{profile.folder} cannot be written ({error.strerror}). Name another place for runs: "
             "--runs FOLDER, or DEEPCOVID_RUNS=FOLDER in the environment."
         ) from None
+    with held:
+        yield
 
 
 def snakemake(lock: Path, log: Path, options: list) -> int:
@@ -168,18 +201,73 @@ def snakemake(lock: Path, log: Path, options: list) -> int:
             encoding="utf-8",
             errors="replace",
             # the code of this checkout, whatever lies in the caller's folder
-            env=os.environ | {"PYTHONPATH": ours, "PYTHONSAFEPATH": "1"},
+            env=os.environ
+            | {
+                "PYTHONPATH": ours,
+                "PYTHONSAFEPATH": "1",
+                mending.MARK: str(log.parent),
+            },
         ) as process,
     ):
         try:
             for line in process.stdout:
-                file.write(line)
-                if shown := PROGRESS.match(line):
-                    print(shown["message"] or f"  {shown['steps']}", flush=True)
+                with suppress(OSError):  # a full disk stops the steps, which say so
+                    file.write(line)
+                if (shown := PROGRESS.match(line)) and (told := progress(**shown.groupdict())):
+                    print(told, flush=True)
         except KeyboardInterrupt:  # Snakemake ends its jobs now, and keeps the lock meanwhile
             file.write(process.communicate()[0])
             raise
     return process.returncode
+
+
+def progress(message: str | None, steps: str | None, reason: str | None) -> str:
+    """What of Snakemake's log is shown: a step that begins, why it does again, how much is done."""
+    told = why(reason) if reason else ""
+    return message or (told and f"  again: {told}") or ((steps or "") and f"  {steps}")
+
+
+def why(reason: str) -> str:
+    """Snakemake's reason for doing a step again, in words; `` where it follows from another step,
+    or where the step was never done."""
+    found = []
+    if match := re.search(r"Updated input files: ([^;]+)", reason):
+        found.append("changed: " + ", ".join(sorted(Path(n).name for n in match[1].split(", "))))
+    if match := re.search(r"before: (.*) now: (.*?)\s*(?:;|$)", reason):
+        before, now = map(named, match.groups())
+        found += differences(before, now)
+    for said, told in {
+        "Code has changed": "the rule in the Snakefile changed",
+        "Set of input files has changed": "it needs other files than before",
+        "Software environment": "another software environment",
+        "incomplete": "it was stopped on its way",
+    }.items():
+        if said in reason:
+            found.append(told)
+    return "; ".join(found)
+
+
+def differences(before: dict, now: dict) -> list[str]:
+    """In what the settings and files of a step differ from those of its last run."""
+    found = []
+    for key in {**before, **now}:
+        old, new = before.get(key, "not set"), now.get(key, "not set")
+        if old != new:
+            files = DIGEST.fullmatch(str(new)) or DIGEST.fullmatch(str(old))
+            found.append(f"other {key}" if files else f"{key} was {old}, is {new}")
+    return found
+
+
+def named(params: str) -> dict:
+    """The settings, and what stands for files (`images: 0123456789abcdef`), of a rule's params."""
+    try:
+        values = ast.literal_eval(f"[{params}]")
+    except (ValueError, SyntaxError):
+        return {"settings": params}
+    found = {}
+    for value in values:
+        found |= value if isinstance(value, dict) else dict([str(value).rpartition(": ")[::2]])
+    return found
 
 
 def reasons(notebooks: list[Path], log: Path) -> list[str]:
@@ -200,7 +288,8 @@ def reasons(notebooks: list[Path], log: Path) -> list[str]:
     told = list(dict.fromkeys(one or other for one, other in refused))
     before, failed, _ = text.partition("\nRuleException:")
     wrote = re.split(r"^(?:Job \d+|Reason): .*\n", before, flags=re.MULTILINE)[-1].splitlines()
-    return found or told or (wrote if failed else text.splitlines())[-15:]
+    found = found or told or (wrote if failed else text.splitlines())[-15:]
+    return found + [hint for sign, hint in HINTS.items() if sign.search("\n".join([*found, text]))]
 
 
 def changed(path: Path) -> int | None:
