@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from deepcovid import imports, profiles
+from deepcovid.models import gpus
 from deepcovid.profiles import RECIPE
 from deepcovid.runs import RESULTS, ROOT, state
 
@@ -13,13 +14,16 @@ overrides = config.get("overrides") or {}
 profile = profiles.load(config["profile"], overrides)
 models, seeds = ",".join(profile.models), ",".join(map(str, profile.seeds))
 jobs = len(profile.models) * len(profile.seeds)
+cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.items()
                 if k not in ("models", "seeds"))
 given = shlex.quote(given)
 
 # A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
+# Where a machine has several GPUs, each job sees one of them.
+ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
+PAPERMILL = ONE_GPU + ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
@@ -48,6 +52,10 @@ def beside(*names):
 def shown(*names):
     """Stands for the committed findings that a notebook shows."""
     return state(*(RESULTS / name for name in names))
+
+
+# `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
+localrules: pages
 
 
 SCORES = expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds)
@@ -85,7 +93,8 @@ rule training:
     # no figures: a changed plot must not train anew
     input: code("models.training", "models.scoring"), "manifest.csv", "training.csv", ipynb=ipynb("03_training")
     params: settings("weights", *RECIPE), masks=beside("lung-masks"), weights=state(profile.weights)
-    threads: max(1, workflow.cores // jobs)
+    threads: max(1, cores // jobs)
+    resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
     log: "notebooks/03_training-{model}-seed{seed}.ipynb"
     benchmark: "benchmarks/03_training-{model}-seed{seed}.tsv"
@@ -112,7 +121,8 @@ rule heatmaps:
     params:
         settings("models", "seeds", "weights", "image_size", "preparation"),
         masks=beside("lung-masks", "lesion-masks"), shown=shown("paper/heatmaps.json"),
-    threads: max(1, workflow.cores // 2)
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=120
     output: touch("heatmaps.done")
     log: "notebooks/05_heatmaps.ipynb"
     benchmark: "benchmarks/05_heatmaps.tsv"
@@ -127,6 +137,7 @@ rule failure:
     params:
         settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
         shown=shown("failed", "released", "ablation.csv", "auc_search.csv"),
+    resources: mem_mb=12000, runtime=120
     output: touch("failure.done")
     log: "notebooks/06_failed_reproduction.ipynb"
     benchmark: "benchmarks/06_failed_reproduction.tsv"
@@ -142,7 +153,8 @@ rule shortcuts:
         settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold"),
         masks=beside("lung-masks"), external=state(profile.external or ""),
         shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "shortcut_alarms.csv"),
-    threads: max(1, workflow.cores // 2)
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=120
     output: "shortcuts.csv", *(["external.json"] if profile.external else [])
     log: "notebooks/07_shortcuts.ipynb"
     benchmark: "benchmarks/07_shortcuts.tsv"
@@ -160,7 +172,8 @@ rule fair_test:
         collection=state(profile.collection or "", profile.severity or ""),
         external=state(profile.external or ""), masks=beside("lung-masks"),
         shown=shown("fair_test", "paper"),
-    threads: max(1, workflow.cores // 2)
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=240
     output: touch("fair_test.done")
     log: "notebooks/08_fair_test.ipynb"
     benchmark: "benchmarks/08_fair_test.tsv"
@@ -190,7 +203,7 @@ rule pages:
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-CELLS = ("OMP_NUM_THREADS={threads} {sys.executable:q} -m deepcovid.failure {STEP} --profile {profile.name} "
+CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + ("{sys.executable:q} -m deepcovid.failure {STEP} --profile {profile.name} "
          "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
 PARTS = 8  # jobs; cells that another job trains are left to it
 
@@ -211,6 +224,7 @@ rule ablation_part:
     message: "ablation: part {wildcards.part} of {PARTS}"
     input: code("failure.ablation"), rules.ablation_images.output
     params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
+    resources: mem_mb=12000, runtime=480
     output: touch("../ablation/part{part}.done")
     shell: CELLS.replace("{STEP}", "train") + " --part {wildcards.part}/{PARTS}"
 
