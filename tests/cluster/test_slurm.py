@@ -1,11 +1,14 @@
 """A run past one machine: Snakemake's jobs on a real Slurm, where it is installed."""
 
 import getpass
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +28,7 @@ needs_slurm = pytest.mark.skipif(
     bool(absent), reason=f"needs Slurm (Debian: slurm-wlm, munge): no {', '.join(absent)}"
 )
 SOON = "--slurm-init-seconds-before-status-checks 1 --seconds-between-status-checks 1"
+PATIENCE = 1800  # seconds; no test of speed: only that nothing hangs
 SMALL = "like: demo\nmodels: squeezenet\nepochs: {epochs}\nimage_size: 64\naugment_positives: 2\n"
 
 
@@ -56,12 +60,21 @@ def slurm(tmp_path_factory):
         yield environment
 
 
-def start(slurm, runs, *words):
+@contextmanager
+def started(slurm, runs, *words):
+    """A run on the cluster, under way; it ends with the block, however that ends."""
     command = [sys.executable, "-m", "deepcovid", *map(str, words)]
     given = {"DEEPCOVID_RUNS": str(runs), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, env=slurm | given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    run = subprocess.Popen(
+        command, env=slurm | given, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        yield run
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
 
 
 def ask(slurm, *command) -> str:
@@ -75,7 +88,7 @@ def jobs(slurm, step: str) -> dict[str, str]:
     return {re.search(r"JobId=(\d+)", line)[1]: line for line in lines}
 
 
-def killed(slurm, step: str, seconds: int = 300) -> str:
+def killed(slurm, step: str, seconds: int = PATIENCE) -> str:
     """Kill the processes of the first job of a step that runs, as a node's trouble would."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -93,9 +106,10 @@ def test_three_seeds_are_three_jobs_and_one_that_is_killed_is_run_again(slurm, d
     (tmp_path / "small.yaml").write_text(SMALL.format(epochs=4))
     options = f"--until evaluation {SOON} --set-resources training:gpu=1 --set-threads training=2"
     words = ["-p", "data", data, "-p", "seeds", "0,1,2", "--cluster", "slurm"]
-    run = start(slurm, tmp_path, tmp_path / "small.yaml", *words, "--snakemake", options)
-    victim = killed(slurm, "training")
-    told = run.communicate(timeout=1200)[0]
+    words = [tmp_path / "small.yaml", *words, "--snakemake", options]
+    with started(slurm, tmp_path, *words) as run:
+        victim = killed(slurm, "training")
+        told = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, told
     assert pd.read_csv(tmp_path / "small" / "metrics.csv").seed.tolist() == [0, 1, 2]
     made = jobs(slurm, "training")
@@ -114,8 +128,8 @@ def test_the_ablation_runs_on_a_cluster(slurm, data, tmp_path):
     settings = {"data": data, "weights": "random", "augment_positives": 2, "image_size": 32}
     words = [word for item in settings.items() for word in ("-p", *item)]
     words += ["-p", "models", "squeezenet", "--cluster", "slurm", "--snakemake", SOON]
-    run = start(slurm, tmp_path, "ablation", *words)
-    told = run.communicate(timeout=1200)[0]
+    with started(slurm, tmp_path, "ablation", *words) as run:
+        told = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, told
     assert "Done. Read" in told
     table = pd.read_csv(tmp_path / "ablation" / "ablation.csv")
