@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from deepcovid import imports, profiles
+from deepcovid.models import gpus
 from deepcovid.profiles import RECIPE
 from deepcovid.runs import RESULTS, ROOT, state
 
@@ -13,13 +14,16 @@ overrides = config.get("overrides") or {}
 profile = profiles.load(config["profile"], overrides)
 models, seeds = ",".join(profile.models), ",".join(map(str, profile.seeds))
 jobs = len(profile.models) * len(profile.seeds)
+cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.items()
                 if k not in ("models", "seeds"))
 given = shlex.quote(given)
 
 # A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
-PAPERMILL = ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
+# Where a machine has several GPUs, each job sees one of them.
+ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
+PAPERMILL = ONE_GPU + ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
@@ -67,6 +71,10 @@ def shown(*names):
     return at("results/", *(RESULTS / name for name in names))
 
 
+# `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
+localrules: pages
+
+
 SCORES = expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds)
 
 
@@ -104,7 +112,8 @@ rule training:
     params:
         settings("weights", *RECIPE), masks=lungs(), weights=at("weights", profile.weights),
         shown=at("results/", *sorted(RESULTS.glob("paper/*/*/history.csv"))),
-    threads: max(1, workflow.cores // jobs)
+    threads: max(1, cores // jobs)
+    resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
     log: "notebooks/03_training-{model}-seed{seed}.ipynb"
     benchmark: "benchmarks/03_training-{model}-seed{seed}.tsv"
@@ -134,7 +143,8 @@ rule heatmaps:
         # a table of severities is also looked for beside and above the images
         severity=at("severities", profile.severity or "", *(folder / "brixia.csv" for folder in
                        (profile.data_folder, profile.data_folder.resolve().parent))),
-    threads: max(1, workflow.cores // 2)
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=120
     output: touch("heatmaps.done")
     log: "notebooks/05_heatmaps.ipynb"
     benchmark: "benchmarks/05_heatmaps.tsv"
@@ -149,6 +159,7 @@ rule failure:
     params:
         settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
         shown=shown("failed", "released", "ablation.csv", "auc_search.csv", "drift.csv"),
+    resources: mem_mb=12000, runtime=120
     output: touch("failure.done")
     log: "notebooks/06_failed_reproduction.ipynb"
     benchmark: "benchmarks/06_failed_reproduction.tsv"
@@ -165,7 +176,8 @@ rule shortcuts:
         masks=beside("lung masks", "lung-masks"), external=at("external images", profile.external or ""),
         shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json",
                     "shortcut_alarms.csv", "shortcut_levels.csv"),
-    threads: max(1, workflow.cores // 2)
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=120
     output: "shortcuts.csv", *(["external.json"] if profile.external else [])
     log: "notebooks/07_shortcuts.ipynb"
     benchmark: "benchmarks/07_shortcuts.tsv"
@@ -183,7 +195,8 @@ rule fair_test:
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
         external=at("external images", profile.external or ""), masks=lungs(),
         shown=shown("fair_test", "paper"),
-    threads: max(1, workflow.cores // 2)
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=240
     output: touch("fair_test.done")
     log: "notebooks/08_fair_test.ipynb"
     benchmark: "benchmarks/08_fair_test.tsv"
@@ -213,7 +226,7 @@ rule pages:
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-CELLS = ("OMP_NUM_THREADS={threads} {sys.executable:q} -m deepcovid.failure {STEP} --profile {profile.name} "
+CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + ("{sys.executable:q} -m deepcovid.failure {STEP} --profile {profile.name} "
          "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
 PARTS = 8  # jobs; cells that another job trains are left to it
 
@@ -234,6 +247,7 @@ rule ablation_part:
     message: "ablation: part {wildcards.part} of {PARTS}"
     input: code("failure.ablation"), rules.ablation_images.output
     params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
+    resources: mem_mb=12000, runtime=480
     output: touch("../ablation/part{part}.done")
     shell: CELLS.replace("{STEP}", "train") + " --part {wildcards.part}/{PARTS}"
 

@@ -22,6 +22,7 @@ examples:
   ./run_all.sh
   ./run_all.sh paper -p data ~/covid-xray-5k -p models squeezenet -p weights ~/weights
   ./run_all.sh paper -p seeds 0,1,2 --cores 8
+  ./run_all.sh paper -p seeds 0,1,2 --cluster slurm
   ./run_all.sh robust -p data ~/covid-xray-5k -p external ~/other-hospital
   ./run_all.sh my/own.yaml
 
@@ -63,11 +64,6 @@ def cores(text: str) -> int:
     return int(text)
 
 
-def usable_cores() -> int:
-    """The cores that this process may use; macOS does not tell, there it is all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 SETTINGS = argument(
     "-p",
     action="append",
@@ -79,13 +75,18 @@ SETTINGS = argument(
 )
 RUNS = argument("--runs", metavar="FOLDER", help="where runs are written (default: runs/)")
 HOW = (
-    argument("--cores", type=cores, default=usable_cores(), help="CPU cores (default: all)"),
+    argument("--cores", type=cores, help="CPU cores (default: all)"),
+    argument(
+        "--cluster",
+        metavar="NAME",
+        help="run each step as a job of a cluster: slurm, or a folder like profiles/cluster/slurm",
+    ),
     argument(
         "--snakemake",
         type=shlex.split,
         default=[],
         metavar="OPTIONS",
-        help="further options for Snakemake, e.g. '--executor slurm --jobs 8'",
+        help="further options for Snakemake, e.g. '--dry-run'",
     ),
 )
 PROFILE = argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
@@ -133,7 +134,9 @@ def ablation(args) -> int:
     args.overrides.setdefault("models", sorted({cell["backbone"] for cell in design.plan()}))
     # the recipes that the ablation varies differ from the released one
     goal = {"goal": "ablation", "made": "../ablation/ablation.csv"}
-    return workflow.run("released", args.overrides, args.cores, args.snakemake, **goal)
+    return workflow.run(
+        "released", args.overrides, args.cores, args.snakemake, args.cluster, **goal
+    )
 
 
 @command(PROFILE)
@@ -224,7 +227,7 @@ def run(args) -> int:
     """Run a profile: all its notebooks."""
     from deepcovid import workflow
 
-    return workflow.run(args.command, args.overrides, args.cores, args.snakemake)
+    return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
 
 
 def data_folder(args) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deepcovid import imports, mending, profiles
-from deepcovid.profiles import PATHS, WORDS, Profile
+from deepcovid.profiles import PATHS, PROFILES, WORDS, Profile
 from deepcovid.runs import NOTICE, PACKAGES, ROOT, UserError, digest, read_json, state, write_json
 
 # what a reader of Snakemake's log wants to see: which notebook starts, how much is done
@@ -40,19 +40,25 @@ HINTS = {
     "same command goes on from here.",
 }  # fmt: skip
 
+CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
+
 # what a step makes beside the output that Snakemake knows: where one is gone, the step runs again
 EACH = ("checkpoint.pt", "training.json", "history.csv")
 PLOTS = ("roc", "precision_recall", "scores", "confusion", "calibration")
 
 
 def run(
-    name: str, overrides: dict, cores: int, extra: list[str], goal="all", made="index.html"
-) -> int:
+    name: str, overrides: dict, cores: int | None, extra: list[str], cluster: str | None = None,
+    goal="all", made="index.html",
+) -> int:  # fmt: skip
     """Make a goal of a profile, by default all its notebooks, with Snakemake; its exit status.
 
+    `cores` are all of this machine, if None; on a `cluster` its settings say how many a job has.
     `extra` are further options for Snakemake, `made` is the file that ends it, relative to the
     run's folder. Raises UserError for what cannot work.
     """
+    where = ["--workflow-profile", settings_of(cluster)] if cluster else []
+    cores = cores or (None if cluster else usable_cores())
     profile = profiles.load(name, overrides)
     if profile.folder.is_dir():
         with alone(profile):
@@ -65,10 +71,12 @@ def run(
     end = (folder / made).resolve()
     before = {path: changed(path) for path in (end, *folder.glob("notebooks/*.ipynb"))}
     status = snakemake(folder / ".lock", log, [
-        "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", str(cores),
+        "--snakefile", ROOT / "Snakefile", "--directory", folder,
+        *(["--cores", str(cores)] if cores else []),
         # Snakemake's own lock would stay after a killed run
-        "--nolock", "--rerun-incomplete", goal, *extra,
+        "--nolock", "--rerun-incomplete", goal, *where, *extra,
         "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
+        *([f"cores={cores}"] if cores else []),
     ])  # fmt: skip
     if status:
         if not (folder / "manifest.csv").is_file():  # what was made of another is no result
@@ -83,6 +91,22 @@ def run(
         numbers = f"\n      Numbers: {folder / 'metrics.csv'}" * (goal == "all")
         print(f"\nDone. Read {end}{numbers}\n{NOTICE}")
     return status
+
+
+def settings_of(cluster: str) -> Path:
+    """The folder of a cluster's settings: one in profiles/cluster by its name, or any by its path."""
+    for folder in (CLUSTERS / cluster, Path(cluster).absolute()):
+        if (folder / "config.yaml").is_file():
+            return folder
+    known = ", ".join(sorted(path.parent.name for path in CLUSTERS.glob("*/config.yaml")))
+    raise UserError(
+        f"There is no cluster '{cluster}': say {known}, or a folder with a config.yaml."
+    )
+
+
+def usable_cores() -> int:
+    """The cores that this process may use; macOS does not tell, there it is all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def forget_parts(profile: Profile) -> None:

@@ -13,7 +13,7 @@ import pytest
 from conftest import draw, user_error
 
 from deepcovid import __main__ as cli
-from deepcovid import profiles
+from deepcovid import profiles, workflow
 from deepcovid.__main__ import main
 from deepcovid.runs import ROOT
 
@@ -234,7 +234,7 @@ def test_the_command_may_stand_anywhere_and_values_may_begin_with_a_dash():
 def test_all_cores_are_found_where_the_system_does_not_tell_which_are_ours(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert cli.usable_cores() == 3
+    assert workflow.usable_cores() == 3
 
 
 def test_runs_may_be_written_elsewhere(tmp_path):

@@ -7,6 +7,7 @@ kept is told apart by the backbone, the bytes of the images and the code that re
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,7 +149,7 @@ def extract(
         files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
     missing = [c for c, file in files.items() if not (file and file.exists())]
     groups = [range(len(paths))[parts[c]] for c in missing]
-    stream = ImageSet(paths, size, change=change).batches(groups, device, workers)
+    stream = ahead(ImageSet(paths, size, change=change).batches(groups, device, workers))
     result = None
     with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=label, unit="chunk") as bar:
         for c in sorted(parts, key=lambda c: (c not in missing, c)):
@@ -166,6 +167,18 @@ def extract(
             here = chunk_of == c
             result[here] = values[wanted[here] - c * CHUNK]
     return result
+
+
+def ahead(stream: Iterator) -> Iterator:
+    """What `stream` gives, each made in a thread while the one before it is used.
+
+    It must draw no random numbers: the thread would take them from those who use the stream.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, stream, None)
+        while (found := coming.result()) is not None:
+            coming = thread.submit(next, stream, None)
+            yield found
 
 
 def save(values: np.ndarray, path: Path) -> None:

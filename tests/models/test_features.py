@@ -94,3 +94,37 @@ def test_reading_hangs_on_all_code_that_reads(module, edited):
     before = features.reading(64)
     edited(module)
     assert features.reading(64) != before
+
+
+def test_what_is_made_ahead_comes_in_its_order_one_at_a_time_with_its_error():
+    made = []
+
+    def stream():
+        for i in range(4):
+            made.append(i)
+            if i == 3:
+                raise ValueError("broken")
+            yield i
+
+    found = features.ahead(stream())
+    assert next(found) == 0 and len(made) <= 2
+    assert next(found) == 1 and next(found) == 2
+    with pytest.raises(ValueError, match="broken"):
+        next(found)
+    assert list(features.ahead(iter([]))) == []
+
+
+def test_features_are_those_of_images_read_one_by_one(run, monkeypatch):
+    monkeypatch.setattr(features, "CHUNK", 10)
+    model, _ = networks.build("squeezenet", "random", 0)
+    paths, sha1 = run.paths(run.inventory.image), list(run.inventory.sha1)
+    found = features.extract(
+        model.backbone, paths, sha1, range(20), 64, torch.device("cpu"), keep=None
+    )
+    shown = features.ImageSet(paths, 64)
+    backbone = features.to_device(model.backbone, torch.device("cpu")).eval()
+    for first in (0, 10):
+        batch = torch.stack([shown[0, i] for i in range(first, first + 10)])
+        with torch.inference_mode():
+            seen = backbone(batch.contiguous(memory_format=torch.channels_last))
+        assert np.array_equal(found[first : first + 10], seen.numpy())

@@ -41,6 +41,22 @@ def test_the_seed_draws_the_head_and_with_random_weights_the_backbone(tmp_path):
     assert digest(a.head) == digest(networks.build("squeezenet", "random", 0)[0].head)
 
 
+def test_a_1x1_convolution_as_products_of_matrices_is_torchs():
+    theirs, ours = torch.nn.Conv2d(64, 2, 1), networks.Places(64, 2, 1)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(5, 64, 13, 11)
+    for given in (x, x.contiguous(memory_format=torch.channels_last)):
+        found = []
+        for module in (theirs, ours):
+            leaf = given.clone().requires_grad_()
+            module.zero_grad()
+            out = module(leaf)
+            out.relu().mean().backward()
+            found.append((out, leaf.grad, module.weight.grad, module.bias.grad))
+        for a, b in zip(*found, strict=True):
+            assert a.shape == b.shape and torch.allclose(a, b, atol=1e-6)
+
+
 def test_dropout_drops_half_and_keeps_the_mean():
     drop, x = networks.Dropout(), torch.ones(100_001)
     assert torch.equal(drop.eval()(x), x)
