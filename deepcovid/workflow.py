@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deepcovid import imports, mending, profiles
+from deepcovid import imports, profiles, repair
 from deepcovid.profiles import PATHS, PROFILES, WORDS, Profile
 from deepcovid.runs import NOTICE, PACKAGES, ROOT, UserError, digest, read_json, state, write_json
 
@@ -62,7 +62,7 @@ def run(
     profile = profiles.load(name, overrides)
     if profile.folder.is_dir():
         with alone(profile):
-            for told in mending.mend(profile.folder, profile.folder.parent / "features"):
+            for told in repair.mend(profile.folder, profile.folder.parent / "features"):
                 print(f"Mended: {told}.", flush=True)
     preflight(profile)
     folder, log = make_folder(profile), profile.folder / "snakemake.log"
@@ -229,7 +229,7 @@ def snakemake(lock: Path, log: Path, options: list) -> int:
             | {
                 "PYTHONPATH": ours,
                 "PYTHONSAFEPATH": "1",
-                mending.MARK: str(log.parent),
+                repair.MARK: str(log.parent),
             },
         ) as process,
     ):

@@ -13,7 +13,7 @@ import pytest
 from conftest import draw, user_error
 
 from deepcovid import __main__ as cli
-from deepcovid import profiles, workflow
+from deepcovid import profiles, words, workflow
 from deepcovid.__main__ import main
 from deepcovid.runs import ROOT
 
@@ -124,7 +124,9 @@ def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path):
     made = runs / "small" / "run.json"
     hidden = made.rename(tmp_path / "run.json")
     models = [*words[:-1], tmp_path / "models", "--only", "models"]
-    done, other = (run_all(*models, *more, runs=runs, cwd=cwd) for more in ((), ("-p", "epochs", 9)))
+    done, other = (
+        run_all(*models, *more, runs=runs, cwd=cwd) for more in ((), ("-p", "epochs", 9))
+    )
     hidden.rename(made)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
@@ -213,10 +215,10 @@ def test_help_needs_nothing_installed():
         return done.stdout
 
     whole = told("--help")
-    for word in ("-p NAME VALUE", "index.html", "not for clinical use", *cli.COMMANDS):
+    for word in ("-p NAME VALUE", "index.html", "not for clinical use", *words.COMMANDS):
         assert word in whole
     for name in profiles.names():
-        assert name in whole and cli.about(profiles.PROFILES / f"{name}.yaml") in whole
+        assert name in whole and words.about(profiles.PROFILES / f"{name}.yaml") in whole
     assert "CHEXPERT" in told("build", "--help") and "--cores" in told("paper", "-h")
 
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from deepcovid import mending
+from deepcovid import repair
 from deepcovid.runs import replacing, write_json, write_text
 
 
@@ -22,7 +22,7 @@ def folder(tmp_path):
     write_text(here / "manifest.csv", "image\n")
     with replacing(shared / "a" / "b.npy") as partial, partial.open("wb") as file:
         np.save(file, np.arange(12.0))
-    assert mending.mend(here, shared) == []
+    assert repair.mend(here, shared) == []
     return here, shared
 
 
@@ -35,12 +35,12 @@ def test_files_that_are_not_whole_are_made_anew(folder):
     write_text(model, "PK half a checkpoint")
     write_text(model.with_name("checkpoint.pt.made-from"), "stamp")
     write_text(here / "metrics.csv", "")
-    told = mending.mend(*folder)
+    told = repair.mend(*folder)
     gone = [array, note, model, here / "metrics.csv"]
     assert all(any(f"{path} was not whole" in line for line in told) for path in gone)
     assert len(told) == 4 and not any(path.exists() for path in gone)
     assert not model.with_name("checkpoint.pt.made-from").exists()
-    assert mending.mend(*folder) == []
+    assert repair.mend(*folder) == []
 
 
 def test_what_was_half_written_goes_but_not_from_under_another_run(folder):
@@ -48,9 +48,9 @@ def test_what_was_half_written_goes_but_not_from_under_another_run(folder):
     write_text(here / ".part-phantom" / "train" / ".part-x.png", "half")
     write_text(shared / "a" / ".part-old.npy", "half")
     write_text(shared / "a" / ".part-new.npy", "half")
-    old = time.time() - 2 * mending.STALE
+    old = time.time() - 2 * repair.STALE
     os.utime(shared / "a" / ".part-old.npy", (old, old))
-    assert mending.mend(*folder) == ["removed 2 half-written files of a run that was stopped"]
+    assert repair.mend(*folder) == ["removed 2 half-written files of a run that was stopped"]
     assert [path.name for path in shared.rglob(".part-*")] == [".part-new.npy"]
     assert not (here / ".part-phantom").exists()
 
@@ -59,7 +59,7 @@ def test_what_is_left_at_work_is_ended_and_nothing_else(folder):
     def sleeper(place):
         return subprocess.Popen(
             [sys.executable, "-c", "print(flush=True); import time; time.sleep(60)"],
-            env=os.environ | {mending.MARK: str(place)}, start_new_session=True,
+            env=os.environ | {repair.MARK: str(place)}, start_new_session=True,
             stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ def test_what_is_left_at_work_is_ended_and_nothing_else(folder):
     try:
         for process in (ours, other):
             process.stdout.readline()
-        told = mending.mend(*folder)
+        told = repair.mend(*folder)
         assert told == [f"ended what a killed run had left at work: process {ours.pid}"]
         ours.wait(10)
         assert other.poll() is None
@@ -81,7 +81,7 @@ def test_a_run_of_which_nothing_tells_how_it_was_made_is_made_anew(folder):
     here, shared = folder
     (here / ".snakemake" / "metadata" / "x").unlink()
     write_text(here / "squeezenet" / "seed0" / "scores.csv", "image\n")
-    told = mending.mend(here, shared)
+    told = repair.mend(here, shared)
     assert told == [f"nothing tells of what {here} was made: all steps run again"]
     assert not (here / "manifest.csv").exists()
     assert not (here / "squeezenet" / "seed0" / "scores.csv").exists()
