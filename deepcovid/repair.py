@@ -77,7 +77,7 @@ def damaged(folder: Path, shared: Path) -> list[Path]:
 def whole(path: Path) -> bool:
     try:
         return WHOLE[path.suffix](path)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # readers of broken files raise nearly anything
         return False
 
 

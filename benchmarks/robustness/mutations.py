@@ -165,9 +165,9 @@ def tested(name: str | None, tree: ast.Module | None, tests: tuple[str, ...]) ->
         status = 3
         try:
             os.setpgid(0, 0)
-            sys.stdout = sys.stderr = Path(os.devnull).open("w")
+            silence = os.open(os.devnull, os.O_WRONLY)
             for stream in (1, 2):
-                os.dup2(sys.stdout.fileno(), stream)
+                os.dup2(silence, stream)
             if tree is not None:
                 sys.meta_path.insert(0, Changed(name, tree))
             import pytest

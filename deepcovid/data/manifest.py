@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from deepcovid.data import images, phantom, records
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, replacing
+from deepcovid.runs import UserError, read_table, replacing, shown
 
 COLUMNS = (
     "image",
@@ -25,6 +25,7 @@ COLUMNS = (
     "height",
     "mode",
 )
+TEXT = ("image", "split", "patient", "finding", "augmented_from", "sha1", "source", "mode")
 SPLITS = ("train", "validation", "test")
 CLASSES = {"non": 0, "covid": 1}
 LABEL_NAMES = {0: "Non-COVID", 1: "COVID-19"}
@@ -169,13 +170,14 @@ def problems(table: pd.DataFrame) -> list[str]:
 
     def refuse(rows, what):
         if rows.any():
-            found.append(f"{what}: {', '.join(table.image[rows].astype(str).head(5))}")
+            found.append(f"{what}: {', '.join(map(shown, table.image[rows].head(5)))}")
 
     refuse(~table.label.isin([0, 1]), "label is neither 0 nor 1")
     refuse(~table.split.isin(SPLITS), f"split is none of {', '.join(SPLITS)}")
     refuse(table.image.duplicated(), "image occurs twice")
     refuse(~table.sha1.astype(str).str.fullmatch(r"[0-9a-f]{40}"), "sha1 is not 40 hex digits")
-    refuse((table[["width", "height"]] < 1).any(axis=1), "width or height below 1")
+    sides = table[["width", "height"]].apply(pd.to_numeric, errors="coerce")
+    refuse(~(sides >= 1).all(axis=1), "width or height below 1")
     split_of = dict(zip(table.image, table.split, strict=True))
     origin = table.augmented_from.map(split_of)
     refuse(origin.notna() & (origin != table.split), "augmented copy in another split")
@@ -192,8 +194,13 @@ def read(path: Path) -> pd.DataFrame:
     """Read and check a manifest; raises UserError that lists what is wrong with it."""
     if not path.is_file():
         raise UserError(f"{path} is not there yet: run notebook 01_dataset first.")
-    text = dict.fromkeys(("patient", "finding", "augmented_from", "sha1", "source", "mode"), str)
-    table = pd.read_csv(path, dtype=text, keep_default_na=False)
+    return sound(path)
+
+
+def sound(path: Path) -> pd.DataFrame:
+    """A table with a manifest's columns, checked; UserError that lists what is wrong with it."""
+    text = dict.fromkeys(TEXT, str)
+    table = read_table(path, dtype=text, keep_default_na=False)
     found = problems(table)
     if found:
         raise UserError(f"{path} is not a sound manifest:\n  " + "\n  ".join(found))

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from deepcovid.data import images, manifest
 from deepcovid.fair_test import drawn
 from deepcovid.models.opened import Run
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, read_table, shown
 from deepcovid.shortcuts import measure
 
 NEEDED = ("name", "finding", "patientid")
@@ -29,11 +29,11 @@ def metadata(folder: Path) -> pd.DataFrame:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise UserError(f"{path} is not there: a collection's folder has one; see docs/data.md.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_table(path, dtype=str, keep_default_na=False)
     if missing := [name for name in NEEDED if name not in table]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
     if table.name.duplicated().any():
-        raise UserError(f"{path} names {table.name[table.name.duplicated()].iloc[0]} twice.")
+        raise UserError(f"{path} names {shown(table.name[table.name.duplicated()].iloc[0])} twice.")
     for name in TOLD:
         if name not in table:
             table[name] = ""

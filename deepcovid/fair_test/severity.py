@@ -13,7 +13,7 @@ from scipy import stats
 from deepcovid.fair_test import swap, within
 from deepcovid.models import networks
 from deepcovid.models.opened import Run
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, read_table, shown
 from deepcovid.shortcuts.eyes import Pooled
 from deepcovid.shortcuts.looks import FRAME, looks, lung_masks
 from deepcovid.shortcuts.measure import regression, write
@@ -35,10 +35,15 @@ def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"There is no table of severities {path}: -p severity FILE.")
-    given = pd.read_csv(path, keep_default_na=False)
+    given = read_table(path, dtype={"image": str}, keep_default_na=False)
     needed = ["image", *SUMS.values()]
     if missing := [name for name in needed if name not in given]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
+    for reader in SUMS.values():
+        given[reader] = pd.to_numeric(given[reader], errors="coerce")
+        if not given[reader].between(0, 18).all():
+            image = given.image[~given[reader].between(0, 18)].iloc[0]
+            raise UserError(f"{path}: {reader} of {shown(image)} is no number from 0 to 18.")
     given["path"] = [str((path.parent / image).resolve()) for image in given.image]
     sums = given.set_index("path")[list(SUMS.values())].set_axis(list(SUMS), axis=1)
     table = table.assign(place=[str(Path(p).resolve()) for p in table.path])

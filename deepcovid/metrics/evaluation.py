@@ -23,7 +23,7 @@ from deepcovid.metrics.intervals import (
     checked,
     proportion_interval,
 )
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, read_table, shown
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 COLUMNS = (
@@ -56,7 +56,8 @@ def read_scores(path: Path) -> pd.DataFrame:
 
     UserError names the file and what is wrong.
     """
-    table = pd.read_csv(path, dtype={"image": str, "patient": str}, keep_default_na=False)
+    text = {"image": str, "patient": str, "split": str}
+    table = read_table(path, dtype=text, keep_default_na=False)
     missing = {"image", "split", "label", "score"} - set(table)
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
@@ -69,7 +70,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         "listed twice": table.image.duplicated(),
     }.items():
         if rows.any():
-            raise UserError(f"{path}: {table.image[rows].iloc[0]} has or is {problem}.")
+            raise UserError(f"{path}: {shown(table.image[rows].iloc[0])} has or is {problem}.")
     return table
 
 

@@ -40,7 +40,7 @@ class Run:
         path = self.folder / "training.csv"
         if not path.is_file():
             raise UserError(f"{path} is not there yet: run notebook 02_augmentation first.")
-        return pd.read_csv(path, keep_default_na=False)
+        return manifest.sound(path)
 
     @cached_property
     def inventory(self) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from deepcovid.data import manifest
 from deepcovid.metrics.tables import metrics_table
 from deepcovid.models.opened import Run
-from deepcovid.runs import NOTICE, read_json
+from deepcovid.runs import NOTICE, read_json, shown
 from deepcovid.shortcuts import tables as shortcuts_tables
 
 DRAWN = "The images of this run are drawn, not taken: its numbers say nothing of COVID-19."
@@ -80,5 +80,8 @@ def counts(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(frame: pd.DataFrame, **options) -> str:
-    shown = frame.rename_axis(index=None).to_html(border=0, na_rep="", classes="table", **options)
-    return f'<div class="pst-scrollable-table-container" tabindex="0">\n{shown}\n</div>'
+    safe = frame.rename_axis(index=None).map(
+        lambda cell: shown(cell) if isinstance(cell, str) else cell
+    )
+    text = safe.to_html(border=0, na_rep="", classes="table", **options)
+    return f'<div class="pst-scrollable-table-container" tabindex="0">\n{text}\n</div>'
