@@ -123,7 +123,7 @@ rule training:
 rule evaluation:
     message: "04_evaluation: the models beside the paper"
     input:
-        code("metrics.run", "metrics.published", "metrics.figures", "metrics.tables"), SCORES,
+        code("metrics.run", "metrics.published", "heatmaps.tables", "report.play"), SCORES,
         published=ROOT / "deepcovid" / "metrics" / "published.csv", ipynb=ipynb("04_evaluation"),
     params: settings("threshold", "models", "seeds"), shown=shown("paper", "control")
     output: "metrics.csv"
@@ -135,7 +135,7 @@ rule evaluation:
 rule heatmaps:
     message: "05_heatmaps: where the model looks, and whether to believe it"
     input:
-        code("heatmaps.study", "heatmaps.calibration", "heatmaps.figures", "heatmaps.tables"),
+        code("heatmaps.study", "heatmaps.calibration", "heatmaps.tables", "report.browse"),
         SCORES, ipynb=ipynb("05_heatmaps"),
     params:
         settings("models", "seeds", "weights", "image_size", "preparation", "severity"),

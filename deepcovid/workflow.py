@@ -306,7 +306,13 @@ def reasons(notebooks: list[Path], log: Path) -> list[str]:
         except ValueError:  # it was never begun, or its writer was killed
             continue
         errors = [o for cell in cells for o in cell.get("outputs", []) if o.output_type == "error"]
-        found += [f"\n{path.stem} stopped: {e.evalue or e.ename}\n  see {path}" for e in errors]
+        for e in errors:  # of what is no mistake of the user's, the kind is half of what it says
+            kind = "" if e.ename == "UserError" and e.evalue else f"{e.ename}: "
+            found.append(f"\n{path.stem} stopped: {kind}{e.evalue}\n  see {path}")
+        begun = [timed for cell in cells if (timed := cell.metadata.get("execution"))]
+        if begun and "shell.execute_reply" not in begun[-1]:
+            died = "its Python died, most often because memory ran out"
+            found.append(f"\n{path.stem} stopped: {died}\n  see {path}")
     text = log.read_text(encoding="utf-8")
     refused = re.findall(r"^deepcovid: (.+)|^UserError in file .*\n(.+)", text, re.MULTILINE)
     told = list(dict.fromkeys(one or other for one, other in refused))

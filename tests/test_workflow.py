@@ -114,9 +114,12 @@ def test_done_is_said_only_of_pages_that_are_there(ending, tmp_path):
     assert "Done" in ending(pages, "--forceall")[1]
 
 
-def notebook(path, error):
-    output = nbformat.v4.new_output("error", ename="UserError", evalue=error, traceback=[])
-    cell = nbformat.v4.new_code_cell(outputs=[output])
+def notebook(path, error, kind="UserError"):
+    output = nbformat.v4.new_output("error", ename=kind, evalue=error, traceback=[])
+    cell = nbformat.v4.new_code_cell(outputs=[output] if error else [])
+    cell.metadata["execution"] = {"iopub.status.busy": "now"}
+    if error:
+        cell.metadata["execution"]["shell.execute_reply"] = "now"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
 
@@ -140,6 +143,16 @@ def test_a_failure_is_told_by_this_run_not_by_an_older_one(ending, tmp_path):
 
     told = ending(stop)[1]
     assert "04_evaluation stopped: scores.csv has a score of 7" in told and "else" not in told
+
+
+def test_what_is_no_mistake_of_the_users_is_told_with_its_kind(tmp_path):
+    broken, dead, log = (tmp_path / name for name in ("04.ipynb", "05.ipynb", "log"))
+    notebook(broken, "'patient'", "KeyError")
+    notebook(dead, "")
+    log.write_text("Exiting because a job execution failed.")
+    told = workflow.reasons([broken, dead], log)
+    assert "04 stopped: KeyError: 'patient'" in told[0]
+    assert "05 stopped: its Python died" in told[1] and len(told) == 2
 
 
 SLOW = "rule all:\n    shell: 'touch began; sleep 60'\n"

@@ -16,7 +16,7 @@ def radiographs(pictures, titles, columns: int = 5, masks=None, outline: str = C
         pixels = np.asarray(picture)
         axis.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, vmin=0, vmax=255)
         axis.set_axis_off()
-        axis.set_title(title, fontsize=8)
+        axis.set_title(title, fontsize=11)
         if masks is not None and np.asarray(masks[i]).any():
             axis.contour(np.asarray(masks[i]), levels=[0.5], colors=outline, linewidths=0.8)
     return figure

@@ -32,21 +32,47 @@ def acquisition(audit: dict) -> pd.DataFrame:
     return table.sort_values("auc", ascending=False)
 
 
+def patients_of_test(audit: dict) -> pd.DataFrame:
+    """Of how many patients the test images are, by metadata and by picture, a row per class.
+
+    By picture those are one patient who share a radiograph; audits that looked at none say so.
+    """
+    table = patients(audit).loc["test"]
+    seen = pd.DataFrame({
+        "images": table.images,
+        "patients by metadata": table.patients,
+        "patients by picture": table.patients_by_picture,
+        "of these in training too": table.in_both_splits,
+        "new to a trained model": table.patients_by_picture - table.in_both_splits,
+    })  # fmt: skip
+    return seen.astype("Int64").astype(object).where(seen.notna(), "not counted")
+
+
 def answer(name: str, found: dict, real: dict) -> str:
-    """Notebook 01's answer, in Markdown: a run's audit, then the real dataset's."""
-    here, there = (frame(of["counts"], "split", "class").originals["test"] for of in (found, real))
-    doubles = [len(of["near_duplicates"]["test_images_also_in_train"]) for of in (found, real)]
+    """Notebook 01's answer, in Markdown: the real dataset's audit, where it is there, a run's."""
+    here = frame(found["counts"], "split", "class").originals["test"]
+    doubles = len(found["near_duplicates"]["test_images_also_in_train"])
+    return (
+        f"{real_answer(real)}**▶ This run** (`{name}`) uses {found['originals']:,} images; of its "
+        f"{here.sum():,} test images {here['COVID-19'] / here.sum():.1%} are COVID-19, and {doubles} "
+        "show radiographs that are also in training. Next: `02_augmentation`."
+    )
+
+
+def real_answer(real: dict) -> str:
+    """What the committed audit comes to, as a paragraph; `` where there is none."""
+    if not real:
+        return ""
+    there = frame(real["counts"], "split", "class").originals["test"]
     covid, best = patients(real).loc[("test", "COVID-19")], acquisition(real).iloc[0]
     return (
-        f"This run (`{name}`) uses **{found['originals']:,} images**; of its {here.sum():,} test "
-        f"images {here['COVID-19'] / here.sum():.1%} are COVID-19, and {doubles[0]} show radiographs "
-        f"that are also in training. The real dataset here has {there.sum():,} test images, "
-        f"{there['COVID-19']:,} of them COVID-19 ({there['COVID-19'] / there.sum():.1%}): a model "
-        f"that calls every one Non-COVID is right {there['Non-COVID'] / there.sum():.2%} of the time. "
-        f"Those {there['COVID-19']:,} images are of {covid.patients:.0f} recorded patients"
-        f"{by_picture(covid)}. {doubles[1]} test images show radiographs that are also in training, "
-        f"and **{best.name} alone separates the classes with ROC AUC {best.auc:.3f}** "
-        f"({best.low:.3f} to {best.high:.3f}). Next: `02_augmentation`."
+        f"**■ Real radiographs.** The test set has {there.sum():,} images, {there['COVID-19']:,} of "
+        f"them COVID-19 ({there['COVID-19'] / there.sum():.1%}): a model that calls every one "
+        f"Non-COVID is right {there['Non-COVID'] / there.sum():.2%} of the time. Those "
+        f"{there['COVID-19']:,} images are of {covid.patients:.0f} recorded patients"
+        f"{by_picture(covid)}. {len(real['near_duplicates']['test_images_also_in_train'])} test "
+        f"images show radiographs that are also in training, and **{best.name} alone separates the "
+        f"classes with ROC AUC {best.auc:.3f}** ({best.low:.3f} to {best.high:.3f}).\n\n"
     )
 
 
@@ -79,15 +105,20 @@ def leaks(table: pd.DataFrame, training: pd.DataFrame) -> pd.Series:
 def augmentation_answer(before: pd.Series, after: pd.Series, leaks: pd.Series, real: dict) -> str:
     """Notebook 02's answer, in Markdown.
 
-    `before` and `after` are a run's training images by label, `real` is a run's images by split.
+    `before` and `after` are a run's training images by label, `real` is the committed run's images
+    by split; it may be empty.
     """
-    train, held = real["train"], real["validation"]
-    copies = "COVID-19, augmented"
+    copies, said = "COVID-19, augmented", ""
+    if real:
+        train, held = real["train"], real["validation"]
+        said = (
+            f"**■ Real radiographs.** {train['COVID-19']:,} COVID-19 originals and {train[copies]:,} "
+            f"copies of them, **{train['COVID-19'] + train[copies]:,} in all**, are trained on; "
+            f"{held['COVID-19']:,} originals and their {held[copies]:,} copies are set aside for "
+            "validation.\n\n"
+        )
     return (
-        f"In this run {after[1] - before[1]:,} copies join {before[1]:,} COVID-19 originals, "
-        f"**{after[1]:,} in all**, beside {after[0]:,} Non-COVID images; the checks above found "
-        f"{leaks.sum():,} leaks. In the real run the training set holds {train['COVID-19']:,} "
-        f"originals and {train[copies]:,} copies that came with the release; {held['COVID-19']:,} "
-        f"originals and their {held[copies]:,} copies are set aside for validation. Next: "
-        "`03_training`."
+        f"{said}**▶ This run.** {after[1] - before[1]:,} copies join {before[1]:,} COVID-19 originals, "
+        f"{after[1]:,} in all, beside {after[0]:,} Non-COVID images; the checks above found "
+        f"{leaks.sum():,} leaks. Next: `03_training`."
     )

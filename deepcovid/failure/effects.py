@@ -26,8 +26,11 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
     in `LEVELS`), whatever the others; for a pair, half of how much the one's effect changes with
     the other. 95% intervals by least squares, the residual being the spread over seeds and what
     higher interactions leave. `share` of the outcome's variance, which adds up over a balanced
-    table (what is missing to 1 is the residual). An outcome that never changes has effects of 0.
+    table (what is missing to 1 is the residual). An outcome that never changes has effects of 0; an
+    empty table has no rows.
     """
+    if table.empty:
+        return pd.DataFrame(columns=["change", "effect", "low", "high", "p", "share"])
     factors = [f for f in factors if table[f].nunique() > 1]
     coded = pd.DataFrame({"outcome": table[outcome].to_numpy(dtype=float)})
     change = {}

@@ -6,10 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid import runs
-from deepcovid.failure.arithmetic import REPORTED, verdict
-from deepcovid.failure.design import FAILED
+from deepcovid.failure.arithmetic import MEASURES, REPORTED, verdict
+from deepcovid.failure.design import CELL, FAILED
 from deepcovid.failure.effects import at
 from deepcovid.metrics.tables import scores_of, tables_of
+
+
+def read_ablation(path: Path) -> pd.DataFrame:
+    """A published table of the ablation; without rows where there is no such file."""
+    columns = [*CELL, "after", "selection", *MEASURES, "views", "file", "digest"]
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=columns)
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -120,13 +126,13 @@ def answer(verdicts, effects, mended, first, histories, null: float) -> str:
     changes = "; ".join(f"{model}: {by_change(part)}" for model, part in mended.items())
     demo = verdicts.iloc[[0, -1]]
     return (
-        f"**{null:.2%}** is the accuracy of answering Non-COVID to every test image. "
-        f"What makes the failure, by how many more COVID-19 images are found:{causes}.\n\n"
+        f"**■ Real radiographs.** **{null:.2%}** is the accuracy of answering Non-COVID to every test "
+        f"image. What makes the failure, by how many more COVID-19 images are found:{causes}.\n\n"
         f"The reported AUC is {REPORTED['auc']}. While every epoch answers Non-COVID to all, "
         f"accuracy ties and the first epoch is kept. Accuracy on test selects, of the real runs: "
         f"{kept}. The failed recipe's first epoch has {ten}.\n\n"
-        f"The one change that brings most: {changes}. On this run's images: {demo.tp.iloc[0]} "
-        f"COVID-19 images found by the failed recipe, {demo.tp.iloc[1]} by the paper's. "
+        f"The one change that brings most: {changes}.\n\n**▶ This run.** {demo.tp.iloc[0]} "
+        f"COVID-19 images are found by the failed recipe, {demo.tp.iloc[1]} by the paper's.\n\n"
         f"{runs.NOTICE}"
     )
 

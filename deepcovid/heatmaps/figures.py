@@ -51,6 +51,25 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     return figure
 
 
+def one_image(picture, maps: dict[str, np.ndarray], title: str, mask) -> Figure:
+    """One radiograph, and each map (height, width) over it; the mask is outlined on all."""
+    figure, axes = new(len(maps) + 1, size=(2.9, 2.9))
+    for axis, (method, heat) in zip(axes, {"image": None, **maps}.items(), strict=True):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set(title=method, xticks=[], yticks=[])
+        axis.grid(visible=False)
+        if heat is not None:
+            heat = np.maximum(heat, 0).astype(float)
+            top = max(heat.max(), 1e-12)
+            strength = 0.75 * (heat / top) ** 0.5
+            axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
+            axis.set_xlabel(f"largest value {heat.max():.2g}", fontsize=8)
+        if np.asarray(mask).any():
+            axis.contour(np.asarray(mask), levels=[0.5], colors="#56B4E9", linewidths=1.2)
+    figure.suptitle(title)
+    return figure
+
+
 def map_scores(numbers: pd.DataFrame) -> Figure:
     """How well maps agree with masks, with 95% intervals; the grey band is of random maps.
 

@@ -185,6 +185,15 @@ def claims(found: dict, group: str = "test") -> pd.DataFrame:
     ]
 
 
+def claims_told(found: dict) -> str:
+    """For how many models and methods the claim on heatmaps holds, in words."""
+    if not has_lesions(found):
+        return "not tested yet, for want of committed lesion scores."
+    said = claims(found).verdict.replace("open", "stays open").value_counts()
+    told = ", ".join(f"{verdict} for {n}" for verdict, n in said.items())
+    return f"of {said.sum()} pairs of a network and a method it {told}."
+
+
 def text_rule(found: dict, group: str = "test") -> pd.DataFrame:
     """What the rule of the paper's text highlights: where covering turns the call. Means."""
     each = claim.table(found)

@@ -142,6 +142,32 @@ def confusions(rows: dict[tuple[str, int], dict]) -> Figure:
     return figure
 
 
+def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str) -> Figure:
+    """What one threshold makes of scores: where it cuts, whom it calls what, its place on the ROC
+    curve. Dotted, and a ring on the curve: the `frozen` one."""
+    counts = evaluation.confusion(table.label, table.score, threshold)
+    figure, (spread, cell, curve) = new(3, size=(2.9, 2.9), width_ratios=(1.2, 0.8, 1))
+    histogram(spread, table)
+    spread.axvline(threshold, color="black", lw=1.4)
+    spread.axvline(frozen, color="black", lw=1, ls=":")
+    sns.move_legend(spread, "lower left", bbox_to_anchor=(-0.2, 1), ncols=2)
+    matrix(cell, counts, threshold)
+    curve.plot(*evaluation.roc(table.label, table.score)[:2], color=GREY)
+    curve.plot([0, 1], [0, 1], **REFERENCE)
+    for at, face in ((frozen, "none"), (threshold, "black")):
+        found = evaluation.confusion(table.label, table.score, at)
+        positives, negatives = found["tp"] + found["fn"], found["fp"] + found["tn"]
+        place = found["fp"] / negatives, found["tp"] / positives
+        curve.plot(*place, "o", color="black", mfc=face, ms=8, clip_on=False, zorder=3)
+    curve.set(xlabel=f"1 - specificity (of {negatives:,} Non-COVID)",
+              ylabel=f"sensitivity (of {positives:,} COVID-19)")  # fmt: skip
+    figure.suptitle(
+        f"{name}: from {threshold:.3f} on, {counts['tp']:,} of {positives:,} COVID-19 images are "
+        f"found and {counts['fp']:,} of {negatives:,} Non-COVID images called COVID-19"
+    )
+    return figure
+
+
 def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """Published numbers (diamonds) and ours, by claim: dots with 95% intervals, crosses the seeds.
 

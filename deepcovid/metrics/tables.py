@@ -9,7 +9,19 @@ from deepcovid.metrics.evaluation import needed, read_scores
 from deepcovid.metrics.intervals import delong_test
 from deepcovid.metrics.published import VERDICTS
 from deepcovid.plots import name_of
-from deepcovid.runs import UserError, read_json
+from deepcovid.runs import RESULTS, UserError, read_json
+
+
+def committed(name: str) -> dict:
+    """A committed JSON file by its path in `results/`; empty where it is not there."""
+    path = RESULTS / name
+    return read_json(path) if path.is_file() else {}
+
+
+def absent(*names: str) -> str:
+    """Which of these paths in `results/` are not there, and how they come, in Markdown; or nothing."""
+    lacking = ", ".join(f"`results/{name}`" for name in names if not (RESULTS / name).exists())
+    return f"Not here: {lacking}. `results/README.md` says how it is made." if lacking else ""
 
 
 def delong_table(tables: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
@@ -125,6 +137,19 @@ def claims_told(comparison: pd.DataFrame) -> str:
     said = list(comparison.verdict.str.split(":").str[0])
     told = [f"**{said.count(verdict)} {verdict}**" for verdict in VERDICTS if verdict in said]
     return f"of {len(comparison)} published claims " + ", ".join(told)
+
+
+def control_told(folder: Path) -> str:
+    """The best of the untrained backbones in a published folder, as a sentence; `` without one."""
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        return ""
+    best = pd.read_csv(path).sort_values("auc", na_position="first").iloc[-1]
+    return (
+        f"An untrained {best.model} with a fitted last layer reaches ROC AUC {best.auc:.3f} "
+        f"({best.auc_low:.3f} to {best.auc_high:.3f}) on the same images, so a high score on them is "
+        "little evidence of learning the disease."
+    )
 
 
 def across_seeds(folder: Path) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepcovid.plots import name_of
 from deepcovid.runs import read_json
 
 
@@ -29,15 +30,18 @@ def lungs(folder: Path) -> str:
     )
 
 
-def answer(histories: dict[tuple[str, int], pd.DataFrame], folder: Path) -> str:
-    """The end of each training, in Markdown; `folder` is the run's."""
+def losses(histories: dict[tuple[str, int], pd.DataFrame]) -> str:
+    """The training loss at the end of each training, in Markdown."""
     loss = ends(histories).xs("train", level="phase").loss
-    several = loss.index.get_level_values("seed").nunique() > 1
-    told = ", ".join(
-        f"**{model}{f', seed {seed}' if several else ''}** {value:.3f}"
-        for (model, seed), value in loss.items()
-    )
+    return ", ".join(f"**{name_of(*key, loss.index)}** {value:.3f}" for key, value in loss.items())
+
+
+def answer(histories: dict[tuple[str, int], pd.DataFrame], folder: Path, real=()) -> str:
+    """The end of each training, in Markdown; `folder` is the run's, `real` holds the histories of
+    the committed run, where they are there."""
+    there = f"**■ Real radiographs.** Training loss at the end: {losses(real)}.\n\n" if real else ""
     return (
-        f"Training loss at the end: {told}. Whether that is worth anything, only images of other "
-        f"patients can tell.{lungs(folder)} Next: `04_evaluation`."
+        f"{there}**▶ This run.** Training loss at the end: {losses(histories)}.{lungs(folder)}\n\n"
+        "Whether that is worth anything, only images of other patients can tell. Next: "
+        "`04_evaluation`."
     )

@@ -2,7 +2,9 @@
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
+from deepcovid.report.page import still
 from deepcovid.runs import ROOT, UserError, write_text
 
 
@@ -14,15 +16,12 @@ def refresh(*names: str) -> None:
     for path in [there[name] for name in names] or there.values():
         notebook = nbformat.read(path, as_version=4)
         where = {"metadata": {"path": path.parent}}
-        NotebookClient(notebook, timeout=None, record_timing=False, resources=where).execute()
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs = [output for output in cell.outputs if not is_progress(output)]
-        notebook.metadata.pop("widgets", None)
+        client = NotebookClient(notebook, timeout=None, record_timing=False, resources=where)
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            cause = f"{error.ename}: {error.evalue}"
+            raise UserError(f"notebooks/{path.name} stops at a cell that fails. {cause}") from error
+        still(notebook)
         notebook.metadata.language_info = {"name": "python"}
         write_text(path, nbformat.writes(notebook) + "\n")
-
-
-def is_progress(output) -> bool:
-    kinds = output.get("data", {})
-    return output.get("name") == "stderr" or any("widget" in kind for kind in kinds)

@@ -16,6 +16,7 @@ def page(path: Path) -> nbformat.NotebookNode:
     One of several models is named in its title.
     """
     notebook = copy.deepcopy(nbformat.read(path, as_version=4))
+    still(notebook)
     first, _, of = path.stem.partition("-")
     if of:
         model, _, seed = of.rpartition("-seed")
@@ -30,6 +31,24 @@ def page(path: Path) -> nbformat.NotebookNode:
         said = caption(notebook.cells[number + 1 :]) or f"a figure of notebook {first}"
         cell.metadata["mystnb"] = {"image": {"alt": f"{section}: {said}"}}
     return notebook
+
+
+def still(notebook) -> None:
+    """Leave of what moves its picture, and nothing of progress bars and warnings."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                moving = [kind for kind in output.get("data", {}) if "widget" in kind]
+                if moving and "image/png" in output.data:
+                    for kind in moving:
+                        del output.data[kind]
+            cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+    notebook.metadata.pop("widgets", None)
+
+
+def is_progress(output) -> bool:
+    kinds = output.get("data", {})
+    return output.get("name") == "stderr" or any("widget" in kind for kind in kinds)
 
 
 def title(notebook) -> str:

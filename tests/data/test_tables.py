@@ -45,4 +45,6 @@ def test_the_answer_of_augmentation_adds_up():
                 (("train", 75), ("validation", 9))}  # fmt: skip
     text = tables.augmentation_answer(before, after, pd.Series([0, 2]), by_split)
     assert "260 copies join 65" in text and "found 2 leaks" in text
-    assert "75 originals and 300 copies" in text and "9 originals and their 36 copies" in text
+    assert (
+        "75 COVID-19 originals and 300 copies" in text and "9 originals and their 36 copies" in text
+    )

@@ -34,6 +34,21 @@ def test_code_is_folded_and_figures_are_told_by_their_caption(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_what_moves_leaves_its_picture_and_progress_leaves_nothing(tmp_path):
+    widget = "application/vnd.jupyter.widget-view+json"
+    cell = CODE("play")
+    cell.outputs = [
+        nbformat.v4.new_output(
+            "execute_result", {widget: {}, "image/png": "aa", "text/plain": "0.5"}
+        ),
+        nbformat.v4.new_output("display_data", {widget: {}, "text/plain": "a bar"}),
+        nbformat.v4.new_output("stream", name="stderr", text="50%"),
+    ]
+    (made,) = page(written(tmp_path / "04_evaluation.ipynb", cell)).cells
+    (output,) = made.outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+
+
 def test_a_models_notebook_names_it_in_its_title(tmp_path):
     path = written(tmp_path / "03_training-resnet18-seed2.ipynb", TEXT("# 3. Training\n\n# x"))
     assert page(path).cells[0].source == "# 3. Training: resnet18, seed 2\n\n# x"

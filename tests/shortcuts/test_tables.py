@@ -55,9 +55,10 @@ def test_the_answer_counts_what_was_found(real, calibrated):
     _, found, _ = calibrated
     table = tables.calibration_table(found)
     assert table.loc["nothing", "datasets"] == 2 and table.loc["marker", "alarms"] == 1
-    text = tables.shortcuts_answer("demo", real, found, real)
+    text = tables.shortcuts_answer("demo", real, found)
     assert "4 of 4 planted" in text and "0 of 2 phantom datasets" in text
-    assert "real images" not in tables.shortcuts_answer("demo", real, found, real.iloc[:0])
+    assert "by the outer 5% of each side" in tables.real_answer(real)
+    assert tables.real_answer(real.iloc[:0]) == ""
 
 
 def test_external_scores_for_a_reader(found, tmp_path):

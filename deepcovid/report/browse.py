@@ -1,0 +1,46 @@
+"""To play with: the heatmaps of a run, image by image and model by model."""
+
+from functools import cache
+
+from matplotlib.figure import Figure
+
+from deepcovid.heatmaps import figures, masks, study
+from deepcovid.heatmaps.kept import maps_of, windows
+from deepcovid.heatmaps.maps import pictures_of
+from deepcovid.models.opened import Run
+from deepcovid.report.play import Played
+
+
+def heatmaps(opened: Run) -> Played:
+    """Choose a COVID-19 test image and a model: its score, its maps, and what was marked on it.
+
+    The images are those that notebook 05 made maps of; a model whose maps are not kept makes them
+    when it is chosen. Of several seeds the first is taken.
+    """
+    import ipywidgets  # nobody but who plays needs it
+
+    table, seed = masks.chosen(opened), opened.profile.seeds[0]
+    inputs, _, outlined = study.examples(opened, len(table))
+    pictures, sides = pictures_of(inputs), windows(opened.profile.image_size)[:1]
+
+    @cache
+    def made(name: str) -> tuple[dict, dict]:
+        scores = opened.scores(name, seed).set_index("image").score
+        return maps_of(opened, name, opened.model(name, seed), table, sides), scores
+
+    def draw(model: str, image: int) -> Figure:
+        found, scores = made(model)
+        name = table.image[image]
+        title = f"{name}, {model}: P(COVID-19) = {scores[name]:.3f}"
+        heats = {method: heat[image] for method, heat in found.items()}
+        return figures.one_image(pictures[image], heats, title, outlined[image])
+
+    wide = {
+        "layout": {"width": "40rem", "max_width": "100%"},
+        "style": {"description_width": "6rem"},
+    }
+    model = ipywidgets.Dropdown(options=opened.profile.models, description="model", **wide)
+    image = ipywidgets.IntSlider(
+        0, 0, len(table) - 1, description="image", continuous_update=False, **wide
+    )
+    return Played(draw, model=model, image=image)
