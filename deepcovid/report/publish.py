@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data import verify
-from deepcovid.models import networks
+from deepcovid.models import weights
 from deepcovid.models.opened import Run
 from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
@@ -168,7 +168,7 @@ def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
     """Write `metrics.csv` with a row, and the reason, for each of the profile's models not run."""
     lacking = [m for m in load(opened.profile.name).models if m not in set(table.model)]
     why = [
-        "not asked for" if networks.at_hand(opened.profile.weights, m) else "weights not at hand"
+        "not asked for" if weights.at_hand(opened.profile.weights, m) else "weights not at hand"
         for m in lacking
     ]
     rows = pd.DataFrame({"model": lacking, "weights": [f"not run: {reason}" for reason in why]})
