@@ -51,7 +51,7 @@ def test_a_number_is_that_of_its_file(number, what, path, key):
 
 
 # the earlier attempt's, the paper's, the aim's, a threshold, a width, a level: no results of ours
-GIVEN = {"96.77", "0.715", "98", "90", "0.93", "0.95", "0.5", "5", "95"}
+GIVEN = {"96.77", "0.715", "98", "90", "0.93", "0.95", "0.80", "0.5", "5", "95"}
 
 
 def test_each_number_of_the_text_is_in_the_table():

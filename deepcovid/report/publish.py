@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data import verify
+from deepcovid.heatmaps import claim
+from deepcovid.heatmaps import tables as heatmap_tables
 from deepcovid.models import weights
 from deepcovid.models.opened import Run
 from deepcovid.profiles import PATHS, Profile, load
@@ -37,6 +39,7 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
     refuse_present(target, f"publish {opened.profile.name}", replace)
     with made_whole(target) as made:
         copy(opened, made, tables(opened.profile))
+        write_claims(made)
         redraw(made)
     return target
 
@@ -162,6 +165,22 @@ def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
         if (opened.folder / name).is_file():
             shutil.copyfile(opened.folder / name, target / name)
     write_rows(opened, pd.read_csv(opened.folder / "metrics.csv"), target / "metrics.csv")
+
+
+def write_claims(target: Path) -> None:
+    """Write beside `heatmaps.json` what follows from it for the paper's claim on heatmaps.
+
+    `claims.csv`: how much of what radiologists marked is highlighted, and the verdict; `zones.csv`:
+    rank correlations of six zones with their severity.
+    """
+    path = target / "heatmaps.json"
+    if not path.is_file() or not heatmap_tables.has_lesions(found := read_json(path)):
+        return
+    gains = claim.gains(found).drop(columns=["over_lungs", "over_other"])
+    ends = ["contained", "contained_low", "contained_high"]
+    gains[ends] = gains.pop("contained").tolist()
+    for name, table in {"claims": gains, "zones": claim.zone_numbers(found)}.items():
+        table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
 
 
 def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
