@@ -267,7 +267,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=240, help="what is not tried then is left")
     parser.add_argument("--module", choices=SUBJECTS, help="of one subject alone; keeps no figures")
     args = parser.parse_args()
-    os.nice(3)
+    os.nice(8)
     found = run(args.count, args.seed, args.module, args.minutes)
     if not args.module:
         figures.keep("mutations", {"seed": args.seed, "subjects": found})
