@@ -2,6 +2,7 @@
 # The project's tests. Installs what it needs into .venv, like run_all.sh.
 #   ./run_tests.sh           style, the demo run, behaviour, and the notebooks' outputs: what CI runs
 #   ./run_tests.sh --fast    style and behaviour: no demo, no notebooks, nothing slow
+#   ./run_tests.sh --slow   the long run: kills, fuzzing, mutations; hours. --slow PART ... for some of it
 #   ./run_tests.sh -k NAME   only what pytest is told, with --fast or without; on the demo that is there
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
@@ -9,6 +10,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 PATH="$(dirname "$(./install.sh)"):$PATH"
 
+if [ "${1:-}" = --slow ]; then
+    shift
+    exec python -m benchmarks.robustness "$@"
+fi
 words=() fast=
 for word in "$@"; do
     if [ "$word" = --fast ]; then fast=yes; else words+=("$word"); fi

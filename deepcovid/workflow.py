@@ -28,17 +28,21 @@ CHECKED = ".checked.json"  # in a run's folder: what its images and weights were
 LOOKED_AT = (*PATHS, "models", "augment_positives")
 
 
-# what stops a run that is not its fault, by what is said of it
+# what stops a run without a fault of its own, by what is said of it; torch does not say more of a
+# file that it cannot write
 HINTS = {
-    re.compile("No space left on device|Disk quota exceeded|File too large"): "\nThe disk is full, or a "
-    "limit reached: make room, and give the same command again; it goes on from here.",
-    re.compile("Read-only file system|Permission denied"): "\nA file or folder cannot be written: name "
-    "another place for runs (--runs FOLDER), or allow it.",
-    re.compile("DeadKernelError|Kernel died|MemoryError|[Cc]an(no|')t allocate memory|OutOfMemoryError|"
-               "worker .* is killed|exited unexpectedly"): "\nA process was ended, mostly because memory "
-    "ran out: take fewer cores (--cores 1), -p workers 0, a smaller -p batch_size or -p image_size. The "
-    "same command goes on from here.",
-}  # fmt: skip
+    re.compile(
+        "No space left on device|Disk quota exceeded|File too large|inline_container|iostream error"
+    ): "\nThe disk is full, or a limit reached: make room, and give the same command again; it goes "
+    "on from here.",
+    re.compile("Read-only file system|Permission denied"): "\nA file or folder cannot be written: "
+    "name another place for runs (--runs FOLDER), or allow it.",
+    re.compile(
+        "DeadKernelError|Kernel died|MemoryError|[Cc]an(no|')t allocate memory|OutOfMemoryError"
+        "|worker .* is killed|exited unexpectedly"
+    ): "\nA process was ended, mostly because memory ran out: take fewer cores (--cores 1), "
+    "-p workers 0, a smaller -p batch_size or -p image_size. The same command goes on from here.",
+}
 
 CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
 

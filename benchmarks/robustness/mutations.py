@@ -219,9 +219,6 @@ def run(count: int, seed: int, only: str | None, minutes: float) -> dict:
         importlib.import_module(library)
     known, tried, why, end = kept(), [], explained(), time.monotonic() + 60 * minutes
     KEPT.parent.mkdir(exist_ok=True)
-    for subject in SUBJECTS if only is None else (only,):
-        if tested(None, None, SUBJECTS[subject][1]) != "survived":
-            sys.exit(f"The tests of {subject} fail without any change: mend them first.")
     sample = drawn(count, seed, only)
     for one in sample:
         if time.monotonic() > end:
@@ -244,7 +241,12 @@ def run(count: int, seed: int, only: str | None, minutes: float) -> dict:
                 f"{one['module']}:{words['line']}: {words['text']} | {words['change']}", flush=True
             )
         tried.append(one["subject"] + " " + found)
-    return summed(tried, sample)
+    rows = summed(tried, sample)
+    for subject, row in rows.items():  # a change that was not noticed shows that its tests pass
+        if subject != "all" and row["noticed"] and row["noticed"] == row["tried"]:
+            if tested(None, None, SUBJECTS[subject][1]) != "survived":
+                sys.exit(f"The tests of {subject} fail without any change: mend them first.")
+    return rows
 
 
 def summed(tried: list[str], sample: list[dict]) -> dict:
@@ -267,7 +269,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=240, help="what is not tried then is left")
     parser.add_argument("--module", choices=SUBJECTS, help="of one subject alone; keeps no figures")
     args = parser.parse_args()
-    os.nice(3)
+    os.nice(4)
     found = run(args.count, args.seed, args.module, args.minutes)
     if not args.module:
         figures.keep("mutations", {"seed": args.seed, "subjects": found})

@@ -13,7 +13,7 @@ from pathlib import Path
 from deepcovid.runs import ROOT, file_digest
 
 SETTINGS = {
-    "models": "squeezenet", "image_size": 32, "epochs": 2, "augment_positives": 2, "batch_size": 8,
+    "models": "squeezenet", "image_size": 32, "epochs": 6, "augment_positives": 2, "batch_size": 8,
     "trainable": "all", "train_crop": "moved", "learning_rate": 1e-3, "device": "cpu",
 }  # fmt: skip
 
@@ -59,11 +59,6 @@ def made(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()
     }
-
-
-def alone(folder: Path, settings: dict) -> list[str]:
-    """The command that computes, in a process of its own."""
-    return [sys.executable, "-m", "benchmarks.robustness.tiny", str(folder), json.dumps(settings)]
 
 
 def around(runs: Path, **more) -> dict[str, str]:

@@ -1,0 +1,218 @@
+"""Killed, out of room, out of memory, side by side, cut off, elsewhere: the same scores and metrics.
+
+The long run of the first and the last: `./run_tests.sh --slow`.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+from conftest import user_error
+from filelock import FileLock
+
+from benchmarks.robustness import same, tiny
+from deepcovid import mending, profiles, workflow
+from deepcovid.__main__ import main
+from deepcovid.runs import ROOT, write_text
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """Images, and what a run gives that nobody disturbs: `expected`."""
+    return tiny.draw(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def expected(room):
+    assert forked(room / "whole") == ""
+    return tiny.made(room / "whole" / "demo")
+
+
+def forked(runs: Path, before=lambda: None, name="demo", kill=None, **settings) -> str:
+    """Compute in a fork of this process; the error it ended with, if any.
+
+    `before` is done first there; `kill` says when to end it with SIGKILL.
+    """
+    told = runs.with_name(f"{runs.name}-{name}.told")
+    told.unlink(missing_ok=True)
+    told.parent.mkdir(parents=True, exist_ok=True)
+    if not (child := os.fork()):
+        try:
+            os.setsid()
+            target = os.open(told, os.O_WRONLY | os.O_CREAT)
+            os.dup2(target, 2)
+            profiles.RUNS = runs
+            before()
+            tiny.compute(name, tiny.overrides(runs.parent, **settings))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+            told.write_text(traceback.format_exc())
+        finally:
+            os._exit(1)
+    while not (done := os.waitpid(child, os.WNOHANG))[0]:
+        if kill and kill():
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return "killed"
+        time.sleep(0.002)
+    return told.read_text() if done[1] else ""
+
+
+def taken_up(runs: Path, expected: dict) -> list[str]:
+    """Mend a run and go on with it; what was mended. It must end as if nothing had happened."""
+    told = mending.mend(runs / "demo", runs / "features")
+    assert forked(runs) == ""
+    assert tiny.made(runs / "demo") == expected
+    assert not [*runs.rglob(".part-*")]
+    return told
+
+
+def test_a_run_that_is_killed_ends_with_the_same_bytes(room, expected):
+    runs = room / "killed"
+    for moment in ("training.csv", "squeezenet/seed0/resume.pt", "squeezenet/seed0/checkpoint.pt"):
+        assert forked(runs, kill=(runs / "demo" / moment).exists) == "killed"
+    taken_up(runs, expected)
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on(room, expected):
+    def full():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+
+    runs = room / "full"
+    told = forked(runs, full)
+    hint = [hint for sign, hint in workflow.HINTS.items() if sign.search(told)]
+    assert "make room" in "".join(hint), told
+    taken_up(runs, expected)
+
+
+def test_a_loader_that_is_killed_for_memory_is_told_and_the_run_goes_on(room, expected):
+    def die():
+        from deepcovid.models.features import ImageSet
+
+        ImageSet.__getitem__ = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+    runs = room / "worker"
+    told = forked(runs, die, workers=1)
+    hint = [hint for sign, hint in workflow.HINTS.items() if sign.search(told)]
+    assert "memory ran out" in "".join(hint), told
+    taken_up(runs, expected)
+
+
+def test_memory_that_is_not_there_is_told(room, expected):
+    def poor():
+        import torch
+
+        resource.setrlimit(resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
+        torch.zeros(10**9)
+
+    told = forked(room / "poor", poor)
+    hint = [hint for sign, hint in workflow.HINTS.items() if sign.search(told)]
+    assert "memory ran out" in "".join(hint), told
+
+
+def test_the_hints_are_told_beside_the_reason(tmp_path):
+    log = write_text(tmp_path / "log", "OSError: [Errno 28] No space left on device\n")
+    assert "make room" in workflow.reasons([], log)[-1]
+    write_text(log, "nbclient.exceptions.DeadKernelError: Kernel died\n")
+    assert "--cores 1" in workflow.reasons([], log)[-1]
+    write_text(log, "something else\n")
+    assert workflow.reasons([], log) == ["something else"]
+
+
+def test_an_error_of_the_disk_is_no_traceback(monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device", "x/y")
+
+    monkeypatch.setattr(workflow, "run", full)
+    assert main(["demo"]) == 2
+    assert "No space left on device: x/y. The same command goes on" in capsys.readouterr().err
+
+
+def namespace(*options) -> list[str]:
+    """The words that begin a command in a namespace of its own; skips where there are none."""
+    words = ["unshare", "--map-root-user", *options]
+    try:
+        subprocess.run([*words, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no namespace may be made here: {error}")
+    return words
+
+
+def test_a_folder_that_may_only_be_read_is_told(tmp_path):
+    (tmp_path / "demo").mkdir()
+    words = namespace("--mount")
+    code = "from deepcovid.__main__ import main; raise SystemExit(main(['demo']))"
+    script = (
+        f'mount --bind {tmp_path} {tmp_path} && mount -o remount,bind,ro {tmp_path} && exec "$@"'
+    )
+    done = subprocess.run(
+        [*words, "sh", "-c", script, "sh", sys.executable, "-c", code], cwd=ROOT, text=True,
+        env=tiny.around(tmp_path), capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "cannot be written (Read-only file system). Name another place" in done.stderr
+
+
+def test_the_second_of_two_runs_of_a_profile_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    monkeypatch.setattr(workflow, "preflight", lambda profile: pytest.fail("it went on"))
+    with FileLock(workflow.make_folder(profiles.load("demo")) / ".lock"), user_error("Another run"):
+        workflow.run("demo", {}, 1, [])
+
+
+HEADS = {"trainable": "head", "train_crop": "none", "weights": "random"}
+FOUR = {"demo": 0.003, "paper": 0.002, "control": 0.001, "released": 0.01}
+
+
+def test_four_profiles_side_by_side_share_kept_features_without_harm(room):
+    def settings(name):
+        return HEADS | {
+            "learning_rate": FOUR[name],
+            "selection": "last",
+            "validation_fraction": 0.2,
+        }
+
+    for name in FOUR:
+        assert forked(room / "apart", name=name, **settings(name)) == ""
+    children = []
+    for name in FOUR:
+        if not (child := os.fork()):
+            os._exit(bool(forked(room / "together", name=name, **settings(name))))
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    for name in FOUR:
+        assert len(tiny.made(room / "apart" / name)) == 2
+        assert tiny.made(room / "together" / name) == tiny.made(room / "apart" / name)
+    kept = [
+        sorted(p.name for p in (room / of / "features").rglob("*.npy"))
+        for of in ("apart", "together")
+    ]
+    assert kept[0] and kept[0] == kept[1]
+
+
+def test_nothing_is_asked_of_a_network_that_is_not_there(room, expected):
+    def cut():
+        CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER | CLONE_NEWNET):
+            raise PermissionError("no namespace may be made here")
+        assert len(Path("/proc/net/dev").read_text().splitlines()) == 3  # loopback alone
+
+    told = forked(room / "cut", cut)
+    if "no namespace" in told:
+        pytest.skip("no namespace may be made here")
+    assert told == "" and tiny.made(room / "cut" / "demo") == expected
+
+
+@pytest.mark.slow
+def test_order_of_files_locale_time_zone_hash_seed_workers_and_place_do_not_matter(room, expected):
+    """One by one in the long run: `python -m benchmarks.robustness.same`."""
+    assert tiny.made(same.all_at_once(room)) == expected
