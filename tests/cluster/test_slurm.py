@@ -115,7 +115,7 @@ def test_three_seeds_are_three_jobs_and_one_that_is_killed_is_run_again(slurm, d
     assert all(len(pd.read_csv(model / f"seed{k}" / "scores.csv")) for k in range(3))
     made = jobs(slurm, "training")
     ended = {number: re.search(r"JobState=(\w+)", line)[1] for number, line in made.items()}
-    assert ended.pop(victim) == "FAILED"
+    assert ended.pop(victim) in ("FAILED", "CANCELLED")
     assert list(ended.values()) == ["COMPLETED"] * 3
     for line in made.values():  # each with its own cores, memory, time and GPU
         assert "NumCPUs=2" in line and "MinMemoryNode=6000M" in line, line
