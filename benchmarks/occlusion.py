@@ -1,20 +1,14 @@
 """What an occlusion map costs, beside the model's raw forward pass and Captum's own call.
 
-    python benchmarks/occlusion.py [MODEL] [ROUNDS]
+    ./run_benchmarks.sh occlusion
 
-The cost is images x windows forward passes. All calls are measured in turns, in one process, since
-machines are noisy; a ratio is of calls of the same round. Writes results/benchmarks/occlusion.json.
+The cost is images x windows forward passes.
 """
-
-import os
-import statistics
-import sys
-import time
 
 import torch
 from captum.attr import Occlusion
 
-from deepcovid import runs
+from benchmarks.measure import Asked, Kept, ratio, spread, turns
 from deepcovid.heatmaps import maps
 from deepcovid.models import networks
 from deepcovid.models.features import to_device
@@ -39,18 +33,14 @@ def captums(model, inputs, per_call: int) -> None:
     method.attribute(inputs, *sides, baselines=paint, perturbations_per_eval=per_call)
 
 
-def measure(calls: dict, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, a number a round; one round more, to warm up, does not count."""
-    seconds = {call: [] for call in calls}
-    for _ in range(rounds + 1):
-        for call, function in calls.items():
-            start = time.perf_counter()
-            function()
-            seconds[call].append(time.perf_counter() - start)
-    return {call: took[1:] for call, took in seconds.items()}
+def section(asked: Asked) -> None:
+    """Occlusion maps against the raw forward pass, and against Captum's own call."""
+    kept = Kept(asked, "occlusion")
+    for name in asked.models:
+        kept.add(name, lambda name=name: row(name, asked.rounds))
 
 
-def main(name: str = "squeezenet", rounds: int = 5) -> None:
+def row(name: str, rounds: int) -> dict:
     device = networks.device_of("auto")
     model = to_device(networks.build(name)[0].eval().requires_grad_(False), device)
     inputs = torch.randn(1, 3, SIZE, SIZE, device=device)
@@ -61,37 +51,11 @@ def main(name: str = "squeezenet", rounds: int = 5) -> None:
         "captum, default": lambda: captums(model, inputs, 1),
         "captum, perturbations_per_eval": lambda: captums(model, inputs, BATCH),
     }
-    seconds = measure(calls, rounds)
-    result = {
-        "model": name,
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "malloc_tuned": "GLIBC_TUNABLES" in os.environ,
-        "image_size": SIZE,
-        "window": WINDOW,
-        "stride": STRIDE,
-        "batch_size": BATCH,
-        "images": 1,
-        "windows_per_image": WINDOWS,
-        "rounds": rounds,
-        "calls": {
-            call: {
-                "windows_per_second": round(WINDOWS / statistics.median(took), 1),
-                "share_of_raw": round(
-                    statistics.median(
-                        a / b for a, b in zip(seconds["raw forward"], took, strict=True)
-                    ),
-                    3,
-                ),
-            }
-            for call, took in seconds.items()
-        },
-        "torch": torch.__version__,
-    }
-    runs.write_json(runs.RESULTS / "benchmarks" / "occlusion.json", result)
-    for call, row in result["calls"].items():
-        print(f"{call:32} {row['windows_per_second']:8.1f} /s  {row['share_of_raw']:.0%} of raw")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    seconds = turns(calls, rounds)
+    forward = seconds["raw forward"]
+    return {
+        "device": str(device), "image_size": SIZE, "window": WINDOW, "stride": STRIDE,
+        "batch_size": BATCH, "images": 1, "windows_per_image": WINDOWS, "rounds": rounds,
+        "windows_per_second": {k: spread([WINDOWS / s for s in v]) for k, v in seconds.items()},
+        "share_of_raw": {k: ratio(forward, v) for k, v in seconds.items()},
+    }  # fmt: skip

@@ -132,33 +132,31 @@ def bootstrap(
     Images of one patient resemble each other, so intervals that resample images are too narrow.
     Each class is resampled by itself, as its number of patients was given. Without `patient` each
     image counts as one. Gives intervals of auc, and of sensitivity and specificity at `threshold`.
-    All resamples are computed at once, as weights of images: scipy.stats.bootstrap knows neither
-    clusters nor weights.
+    All resamples are computed at once, from the pairs of patients of which one scores higher:
+    scipy.stats.bootstrap knows neither clusters nor weights.
     """
     label, score = checked(label, score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     random = np.random.default_rng(seed)
-    weight = np.zeros((resamples, len(label)))
+    groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
     for value in (0, 1):
-        rows = np.flatnonzero(label == value)
-        names, group = np.unique(patient[rows], return_inverse=True)
+        own = label == value
+        names, group = np.unique(patient[own], return_inverse=True)
         draws = random.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
-        weight[:, rows] = draws[:, group]
-    # one column per distinct score, from the highest to the lowest
-    order = np.argsort(-score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
-    ordered = weight[:, order]
-    positive = np.add.reduceat(ordered * label[order], starts, axis=1)
-    negative = np.add.reduceat(ordered * (1 - label[order]), starts, axis=1)
-    tpr = positive.cumsum(1) / positive.sum(1, keepdims=True)
-    fpr = negative.cumsum(1) / negative.sum(1, keepdims=True)
-    # each negative counts the positives above it, and half of those beside it
-    above = tpr - 0.5 * positive / positive.sum(1, keepdims=True)
-    said = int(called(score[order][starts], threshold).sum())
+        groups.append(group)
+        drawn.append(draws.astype(float))
+        size.append(drawn[-1] @ np.bincount(group))
+        hit.append(drawn[-1] @ np.bincount(group, called(score[own], threshold)) / size[-1])
+    # each pair of images counts 1 where the positive is above, and half where they are beside
+    above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
+    negative = score[label == 0]
+    for i, one in zip(groups[1], score[label == 1], strict=True):
+        won = (one > negative) + 0.5 * (one == negative)
+        above[i] += np.bincount(groups[0], won, above.shape[1])
     found = {
-        "auc": (above * negative).sum(1) / negative.sum(1),
-        "sensitivity": tpr[:, said - 1] if said else np.zeros(resamples),
-        "specificity": 1 - fpr[:, said - 1] if said else np.ones(resamples),
+        "auc": np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1]),
+        "sensitivity": hit[1],
+        "specificity": 1 - hit[0],
     }
     return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
 

@@ -43,6 +43,7 @@ SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
+MinJobAge=86400
 MailProg=/bin/true
 SlurmdParameters=config_overrides
 ReturnToService=2

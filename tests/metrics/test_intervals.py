@@ -106,6 +106,26 @@ def test_bootstrap_agrees_with_recomputing_each_resample(overlapping):
         assert interval == pytest.approx(np.quantile(values[key], (0.025, 0.975)), abs=0.07), key
 
 
+def test_bootstrap_is_that_of_images_weighted_by_their_patients_draws(overlapping):
+    label, score = overlapping(12, 30, digits=1)
+    patient = np.r_[np.arange(12) // 2, 100 + np.arange(30) // 3]
+    found = evaluation.bootstrap(label, score, patient, threshold=0.5, resamples=50, seed=3)
+    random, weight = np.random.default_rng(3), np.zeros((50, len(label)))
+    for value in (0, 1):
+        rows = np.flatnonzero(label == value)
+        names, group = np.unique(patient[rows], return_inverse=True)
+        share = np.full(len(names), 1 / len(names))
+        weight[:, rows] = random.multinomial(len(names), share, 50)[:, group]
+    called = intervals.called(score, 0.5)
+    values = {
+        "auc": [roc_auc_score(label, score, sample_weight=w) for w in weight],
+        "sensitivity": [np.average(called[label == 1], weights=w[label == 1]) for w in weight],
+        "specificity": [np.average(~called[label == 0], weights=w[label == 0]) for w in weight],
+    }
+    for key, interval in found.items():
+        assert interval == pytest.approx(np.quantile(values[key], (0.025, 0.975)), abs=1e-12), key
+
+
 def test_repeated_images_of_a_patient_widen_the_interval(overlapping):
     label, score = overlapping(20, 60)
     repeated = np.repeat(label, 4), np.repeat(score, 4)
