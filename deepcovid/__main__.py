@@ -21,7 +21,6 @@ examples:
   ./run_all.sh paper -p seeds 0,1,2 --cores 8
   ./run_all.sh robust -p data ~/covid-xray-5k -p external ~/other-hospital
   ./run_all.sh my/own.yaml
-  ./run_all.sh audit ~/my-images
 
 On the first call the pinned dependencies are installed into .venv, unless an environment that has
 them is active. A second call does only what is missing or out of date. A run writes to
@@ -53,10 +52,6 @@ def command(*arguments):
 def setting(text: str) -> tuple[str, str]:
     name, _, value = text.partition("\0")
     return name, value
-
-
-def words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def cores(text: str) -> int:
@@ -155,9 +150,7 @@ def outside(args) -> None:
     PROFILE,
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
     argument("--replace", action="store_true", help="replace what is there"),
-    argument(
-        "--only", choices=["fair_test"], help="notebook 08's tables alone, to results/fair_test"
-    ),
+    argument("--only", choices=["fair_test"], help="notebook 08's tables to results/fair_test"),
 )
 def publish(args) -> None:
     """Copy a run's tables and plots (no radiograph, no weights) to results/."""
@@ -178,23 +171,17 @@ def redraw(args) -> None:
 
 
 @command(
-    argument(
-        "source", metavar="FOLDER|TABLE.csv", help="a subfolder per class, or a row per image"
-    ),
-    argument(
-        "--out", type=Path, metavar="FOLDER", help="where the page goes (default: runs/audit/)"
-    ),
-    argument("--classes", type=words, default=(), metavar="A,B", help="those that count"),
-    argument("--ignore", type=words, default=(), metavar="A,B", help="columns that do not count"),
-    argument("--fail-on", type=words, metavar="A,B", help="findings that raise the alarm"),
+    argument("source", metavar="FOLDER|TABLE.csv", help="a folder per class, or a row per image"),
+    argument("--out", metavar="FOLDER", help="where the page goes (default: in runs/audit/)"),
+    argument("--classes", metavar="A,B", help="the classes that count (default: all)"),
+    argument("--ignore", metavar="A,B", help="columns of the table that do not count"),
+    argument("--fail-on", metavar="A,B", help="the findings that are an alarm (docs/audit.md)"),
 )
 def audit(args) -> int:
     """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
-    from deepcovid.auditing.verdict import FAIL_ON
     from deepcovid.report.audit import audit
 
-    found = audit(args.source, args.out, args.classes, args.ignore, args.fail_on or FAIL_ON)
-    print(found)
+    print(found := audit(args.source, args.out, args.classes, args.ignore, args.fail_on))
     return found.status
 
 

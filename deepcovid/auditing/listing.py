@@ -55,10 +55,7 @@ def read(
     if not source.exists():
         raise UserError(f"There is no {shown(source)}.")
     found = of_folder(source, classes) if source.is_dir() else of_table(source, classes, ignore)
-    there = [name for name in found.table.label.unique()]
-    for name in classes:
-        if name not in there:
-            raise UserError(f"There is no class {name!r}.{near_miss(name, there)}")
+    there = list(found.table.label.unique())
     if len(there) < LEAST:
         told = f"of one class only, {there[0]!r}" if there else "of no class"
         raise UserError(
@@ -90,6 +87,7 @@ def of_folder(source: Path, classes: tuple[str, ...]) -> Dataset:
         loose = [p for p in images.find(room) if p.parent == room]
         if loose:
             notes.append(f"{len(loose)} images lie in no class, left out: {loose[0].name} ...")
+    refuse_unknown(classes, list(names.values()))
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     table.insert(0, "image", [relative(path, source) for path in table.path])
     table["patient"] = [patient_by_name(name) for name in table.image]
@@ -120,6 +118,7 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
         notes.append(f"{int(empty.sum())} rows have no label, left out.")
         table = table[~empty]
     if classes:
+        refuse_unknown(classes, list(table.label.unique()))
         notes.append(f"{int((~table.label.isin(classes)).sum())} rows of other classes, left out.")
         table = table[table.label.isin(classes)]
     table = table.assign(path=located(list(table.image), source))
@@ -137,6 +136,12 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
     table["split"] = [split_of(v, source) for v in table.split] if "split" in table else ""
     columns = ["image", "path", "label", "split", "patient", *rest]
     return Dataset(source.resolve().stem, table[columns], tuple(rest), missing, tuple(notes))
+
+
+def refuse_unknown(classes: tuple[str, ...], there: list[str]) -> None:
+    for name in classes:
+        if name not in there:
+            raise UserError(f"There is no class {name!r}.{near_miss(name, there)}")
 
 
 def read_csv(source: Path) -> pd.DataFrame:

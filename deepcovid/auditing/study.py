@@ -99,6 +99,8 @@ def opened(given: listing.Dataset, keep: Path | None):
 
 
 def too_few(table: pd.DataFrame) -> str:
+    if table.patient.nunique() == 1 < table.recorded.nunique():
+        return f"All {len(table)} images show one and the same radiograph: there is nothing to audit."
     if table.patient.nunique() == 1:
         return (
             f"All {len(table)} images are of one patient ({table.patient[0]}): what tells the classes "
@@ -149,18 +151,23 @@ def of_pairs(table: pd.DataFrame, found: pd.DataFrame, tried: dict) -> list[Find
         number = len({*a.image[these], *b.image[these]})
         equal = int(found.exact[these].sum())
         words = (
-            f"{len(rows)} pairs {where[kind]} are one radiograph ({number} images; {equal} pairs are "
-            f"equal files). {recognised(tried)}"
+            f"{counted(len(rows), 'pair')} {where[kind]} show one radiograph ({number} images; of the "
+            f"pairs {equal} are equal files). {recognised(tried)}"
         )
         result.append(Finding(kind, True, words, rows, {"doctored": tried}))
     return result
 
 
 def recognised(tried: dict) -> str:
+    few = " It misses doubles among these images." if tried["found"] < 0.9 * tried["tried"] else ""
     return (
-        f"Of {tried['tried']} images that were cropped, shrunk and compressed to try the search, "
-        f"{tried['found']} are recognised."
+        f"The search was tried on {tried['tried']} of the images, cropped, shrunk and compressed: "
+        f"{tried['found']} are recognised.{few}"
     )
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' if number != 1 else ''}"
 
 
 def both(one: str, other: str) -> str:
@@ -178,8 +185,8 @@ def of_people(table: pd.DataFrame) -> list[Finding]:
         if alone
         else "The patient of every image is known."
     )
-    words = f"{len(several)} patients have images in several splits. " if len(several) else ""
-    words += f"{len(mixed)} patients have images in several classes. " if len(mixed) else ""
+    words = f"Patients with images in several splits: {len(several):,}. " if len(several) else ""
+    words += f"Patients with images in several classes: {len(mixed):,}. " if len(mixed) else ""
     more = {"worth": rows, "patients in several classes": mixed.to_dict("records")}
     return [
         Finding("patients", bool(len(several)), words + known, several.to_dict("records"), more)
@@ -207,8 +214,8 @@ def of_questions(asked: list, by: measure.Units, left: dict) -> list[Finding]:
         raised = [row for row in rows if row["alarm"]]
         if not rows:
             continue
-        words = f"{len(raised)} of {len(rows)} tell a class from the rest"
-        words += f", best {rows[0]['seen']} with ROC AUC {rows[0]['auc']:.3f}." if raised else "."
+        words = f"{len(raised)} of {len(rows)} tell a class from the rest better than chance does."
+        words += f" Best: {rows[0]['seen']}, ROC AUC {rows[0]['auc']:.3f}." if raised else ""
         result.append(Finding(kind, bool(raised), words, rows, {"not asked": left.get(kind, {})}))
     return result
 
@@ -224,7 +231,9 @@ def of_files(table: pd.DataFrame, missing: tuple[str, ...], refused: list[str]) 
     count = naming.explode().dropna().value_counts().to_dict()
     if count:
         number = int((naming.map(len) > 0).sum())
-        words = f"{number} DICOM files have tags that may name people: {', '.join(count)}."
+        words = (
+            f"Tags that may name people, in {counted(number, 'DICOM file')}: {', '.join(count)}."
+        )
         rows = [{"tag": tag, "images": int(n)} for tag, n in count.items()]
         result.append(Finding("names", True, words, rows))
     empty = [f"{image}: it is one even grey" for image in table.image[table["empty"].astype(bool)]]

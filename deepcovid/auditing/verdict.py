@@ -22,7 +22,7 @@ ADVICE = {
     "conflict": "Look at each pair and decide: one of the two labels is wrong, or the classes do not "
     "exclude each other.",
     "patients": "Split again, over patients. Images of one patient resemble each other: their scores "
-    "on the test set are too good, and its intervals too narrow.",
+    "in the test set are too good, and its intervals too narrow.",
     "properties": "Ask where the files come from. Properties differ when classes were collected in "
     "different places or saved by different programs, and the pictures then differ, too. Saving all "
     "files alike removes the property, not what the places left in the pictures: take both classes "
@@ -31,7 +31,7 @@ ADVICE = {
     "results by device and site.",
     "columns": "Match the classes in this column or report results within its values. A column that is "
     "another name of the label does not count: --ignore NAME.",
-    "border": "Look at the pictures below: letters, frames, collimation, tables and tubes at the edge "
+    "border": "Look at the pictures above: letters, frames, collimation, tables and tubes at the edge "
     "tell the source. Crop to what matters, take both classes from one source, and show the score on "
     "images of another hospital.",
     "little": "This may be the disease or its severity, or the source. The border says which is "

@@ -17,6 +17,7 @@ from deepcovid.auditing.verdict import FAIL_ON, KINDS, number
 from deepcovid.report import audit_pictures
 from deepcovid.runs import write_json, write_text
 
+Words = Iterable[str] | str | None
 PAGE, JSON, KEPT = "index.html", "audit.json", "seen"
 TEMPLATE = Path(__file__).with_name("audit.html")
 SHOWN, PAIRS, SUREST, VALUES, LINES = 3, 6, 4, 8, 12  # at most, on the page; the JSON has all
@@ -67,16 +68,17 @@ class Audit:
 def audit(
     source: Path | str,
     out: Path | str | None = None,
-    classes: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    fail_on: Iterable[str] = FAIL_ON,
+    classes: Words = None,
+    ignore: Words = None,
+    fail_on: Words = None,
 ) -> Audit:
     """Does a dataset of images give its classes away? Nothing is trained, nothing downloaded.
 
     `source` is a folder with one subfolder per class, or `train|validation|test` above these, or a
     CSV table with the columns `path` and `label`, and perhaps `patient`, `split` and any others.
     `classes` are those that count (default: all), `ignore` names columns that do not, `fail_on` the
-    kinds of finding that raise the alarm. `index.html`, which shows images, and `audit.json`, which
+    kinds of finding that are an alarm (default: FAIL_ON); each several words, or one string with
+    commas. `index.html`, which shows images, and `audit.json`, which
     does not, are written to the folder `out` (default: one in `runs/audit/`); an audit that is
     stopped there goes on. Raises UserError for what cannot be audited.
     """
@@ -84,10 +86,16 @@ def audit(
     place = source.resolve()
     named = f"{place.stem}-{runs.digest(str(place))[:6]}"
     folder = Path(out).expanduser() if out else runs.RUNS / "audit" / named
-    found = study.examine(source, tuple(classes), tuple(ignore), tuple(fail_on), folder / KEPT)
+    told = several(classes), several(ignore), FAIL_ON if fail_on is None else several(fail_on)
+    found = study.examine(source, *told, folder / KEPT)
     write_json(folder / JSON, found.told)
     write_text(folder / PAGE, page(found))
     return Audit(found.told, folder / PAGE)
+
+
+def several(given: Words) -> tuple[str, ...]:
+    given = given.split(",") if isinstance(given, str) else given or ()
+    return tuple(word.strip() for word in given if word.strip())
 
 
 def page(found: study.Examined) -> str:
