@@ -171,7 +171,7 @@ def located(names: list[str], source: Path) -> list[Path | None]:
         if not path.is_file() and known is None:
             known = {}
             for other in images.find(folder):
-                for word in records.unpacked(other.name):
+                for word in {*records.unpacked(other.name)}:
                     known.setdefault(word, []).append(other)
         if not path.is_file():
             others = known.get(name.rpartition("/")[2], [])
