@@ -121,6 +121,21 @@ def redraw(args) -> None:
     print(*drawn.redraw_all(), sep="\n")
 
 
+@command(
+    argument("source", metavar="FOLDER|TABLE.csv", help="a folder per class, or a row per image"),
+    argument("--out", metavar="FOLDER", help="where the page goes (default: in runs/audit/)"),
+    argument("--classes", metavar="A,B", help="the classes that count (default: all)"),
+    argument("--ignore", metavar="A,B", help="columns of the table that do not count"),
+    argument("--fail-on", metavar="A,B", help="the findings that are an alarm (docs/audit.md)"),
+)
+def audit(args) -> int:
+    """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
+    from deepcovid.report.audit import audit
+
+    print(found := audit(args.source, args.out, args.classes, args.ignore, args.fail_on))
+    return found.status
+
+
 @command(argument("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)"))
 def notebooks(args) -> None:
     """Execute the committed notebooks in place, after a change."""

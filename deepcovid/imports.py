@@ -17,6 +17,7 @@ ORDER = (
     ("models",),
     ("heatmaps", "failure", "shortcuts"),
     ("fair_test",),
+    ("auditing",),
     ("report",),
     ("workflow",),
     ("__main__",),
@@ -26,7 +27,7 @@ ABOUT = {
     "imports": "this picture", "repair": "after a kill", "words": "what was typed", "metrics": "notebook 04", "data": "notebooks 01, 02",
     "models": "notebook 03", "heatmaps": "notebook 05", "failure": "notebook 06",
     "shortcuts": "notebook 07", "fair_test": "notebook 08",
-    "report": "pages, cards, results", "workflow": "runs the notebooks",
+    "auditing": "anybody's images", "report": "pages, cards, results", "workflow": "runs the notebooks",
     "__main__": "the command line",
 }  # fmt: skip
 

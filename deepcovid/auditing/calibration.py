@@ -1,0 +1,113 @@
+"""Can the audit be trusted? It is held against phantom datasets whose faults are known."""
+
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from deepcovid.auditing import study
+from deepcovid.data import phantom
+from deepcovid.data.phantom_findings import FINDINGS
+
+NOTHING = "nothing"
+FILES = ("size", "compression")  # all images of one class saved otherwise
+PLACES = ("leak", "conflict", "patients")  # images that stand in two places
+FAULTS = (*phantom.SHORTCUTS, *FILES, *PLACES)
+EXPECTED = {  # the kinds of finding that name a fault, any of them
+    "marker": ("border",), "border": ("border",), "tint": ("properties",), "brightness": ("border",),
+    "size": ("properties",), "compression": ("properties",),
+    "leak": ("leak",), "conflict": ("conflict",), "patients": ("patients",),
+}  # fmt: skip
+COLUMNS = ("fault", "share", "images", "seed", "alarm", "raised", "found", "auc", "smallest_auc",
+           "copies_with_alarm")  # fmt: skip
+SIZE = 96  # pixels a side
+
+
+def write(folder: Path, fault: str, share: float, images: int, seed: int) -> Path:
+    """Write a phantom dataset of two classes with `images` each; `share` of one bear the fault.
+
+    COVID-19 and other findings are drawn alike, outside their lesions, for patients of their own. The
+    PLACES have train and test: some images of training, or further images of their patients, stand
+    in test as well, or in the other class.
+    """
+    rng = np.random.default_rng((seed, images))
+    others = [name for name in FINDINGS if name != "COVID-19"]
+    weights = [FINDINGS[name][1] for name in others]
+    room = folder / "train" if fault in PLACES else folder
+    for number in range(2 * images):
+        ill, own = number % 2 == 1, int(rng.integers(2**32))
+        finding = "COVID-19" if ill else str(rng.choice(others, p=weights))
+        bears = ill and number < 2 * images * share
+        name = f"phantom{number:05d}.png"
+        kind = "covid" if ill else "other"
+        here = room / kind
+        if fault in PLACES and number % 4 > 1:
+            here = folder / "test" / kind
+        planted = fault if bears and fault in phantom.SHORTCUTS else None
+        data = encoded(finding, own, planted, fault if bears else NOTHING)
+        save(here / name, data)
+        if not bears or fault not in PLACES or "test" in here.parts[-2:]:
+            continue
+        if fault == "conflict":
+            save(room / "other" / f"also-phantom{90000 + number}.png", data)
+        elif fault == "leak":
+            save(folder / "test" / kind / f"also-phantom{90000 + number}.png", data)
+        else:
+            again = encoded(finding, own, None, NOTHING, view=1)
+            save(folder / "test" / kind / f"phantom{number:05d}-2.png", again)
+    return folder
+
+
+def encoded(finding: str, seed: int, planted: str | None, fault: str, view: int = 0) -> bytes:
+    picture = Image.fromarray(phantom.radiograph(finding, seed, SIZE, planted, view).image)
+    if fault == "size":
+        picture = picture.resize((SIZE - 4, SIZE))
+    file = io.BytesIO()
+    if fault == "compression":
+        picture.save(file, "JPEG", quality=70)
+    else:
+        picture.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def save(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def cases(honest: int) -> Iterator[tuple[str, float, int, int]]:
+    """Fault, share, images of each class, seed: of honest datasets, every fault, and small marks."""
+    for seed in range(honest):
+        yield NOTHING, 0.0, 30, seed
+    for fault in FAULTS:
+        yield fault, 1.0, 30, 500
+    for images in (10, 30, 100):
+        for share in (0.2, 0.35, 0.5, 0.75):
+            yield "marker", share, images, 600
+
+
+def row(fault: str, share: float, images: int, seed: int) -> dict:
+    """What an audit says of one phantom dataset, in COLUMNS; `found` is the fault by its name."""
+    with tempfile.TemporaryDirectory() as name:
+        found = study.examine(write(Path(name) / "phantoms", fault, share, images, seed))
+    raised = [f.kind for f in found.findings if f.raised and f.kind in found.told["fail_on"]]
+    blind = [a for q, _, a in found.asked if q.kind != "little"]
+    best = max(blind, key=lambda a: a.auc)
+    return {
+        "fault": fault, "share": share, "images": images, "seed": seed, "alarm": found.alarm,
+        "raised": " ".join(raised), "found": bool({*EXPECTED.get(fault, ())} & {*raised}),
+        "auc": round(best.auc, 4), "smallest_auc": round(best.smallest_auc, 4),
+        "copies_with_alarm": found.told["chance"]["copies with alarm"],
+    }  # fmt: skip
+
+
+def calibrated(planned) -> Iterator[pd.DataFrame]:
+    """The table of all rows so far, after each."""
+    rows = []
+    for case in planned:
+        rows.append(row(*case))
+        yield pd.DataFrame(rows, columns=list(COLUMNS))

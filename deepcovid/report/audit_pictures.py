@@ -1,0 +1,104 @@
+"""The pictures on the page of an audit, each a file that lies in the page itself."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from deepcovid.auditing import questions
+from deepcovid.auditing.study import Examined
+from deepcovid.data import images
+from deepcovid.runs import UserError
+
+SIZE = 200  # pixels of the longer side
+MOST = 6  # classes whose mean picture is shown
+LOOKS = {
+    questions.BORDER: questions.border,
+    questions.CORNERS: questions.corners,
+    "the central half of each side": questions.centre,
+    "blurred": questions.blurred,
+}
+
+
+def in_page(picture: Image.Image) -> str:
+    """A grey picture as the address of an image that lies in the page."""
+    file = io.BytesIO()
+    picture.convert("L").save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def of_image(found: Examined, at: int) -> dict:
+    """One image of the dataset with its name, class and split."""
+    row = found.table.iloc[at]
+    try:
+        picture = images.open_radiograph(row.path)
+    except UserError:  # gone since it was read
+        picture = Image.fromarray(found.pictures[at])
+    picture.thumbnail((SIZE, SIZE))
+    return {"source": in_page(picture), "name": row.image, "class": row.label, "split": row.split}
+
+
+def pairs(found: Examined, rows: list[dict]) -> list[dict]:
+    """Pairs of images that are one radiograph."""
+    place = {name: at for at, name in enumerate(found.table.image)}
+    return [
+        {
+            "a": of_image(found, place[row["a"]]),
+            "b": of_image(found, place[row["b"]]),
+            **row_of(row),
+        }
+        for row in rows
+    ]
+
+
+def row_of(row: dict) -> dict:
+    return {"agreement": row["agreement"], "same": row["same file"]}
+
+
+def means(found: Examined) -> list[dict]:
+    """The mean picture of each class, and for two classes what the one has more than the other."""
+    names = list(found.told["classes"])[:MOST]
+    mean = {name: found.pictures[(found.table.label == name).to_numpy()].mean(0) for name in names}
+    result = [{"source": enlarged(mean[name]), "name": f"mean of {name}"} for name in names]
+    if len(found.told["classes"]) == 2:
+        difference = mean[names[1]] - mean[names[0]]
+        scale = 127 / max(np.abs(difference).max(), 1)
+        words = f"{names[1]} less {names[0]}: grey is equal, white is brighter by {127 / scale:.0f} of 255"
+        result.append({"source": enlarged(127.5 + scale * difference), "name": words})
+    return result
+
+
+def enlarged(values: np.ndarray) -> str:
+    picture = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    return in_page(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
+def looks(found: Examined) -> list[dict]:
+    """One image as the questions see it."""
+    rarest = list(found.told["classes"])[-1]
+    at = np.flatnonzero((found.table.label == rarest).to_numpy())[:1]
+    return [{"source": enlarged(left(found.pictures[at])[0]), "name": seen}
+            for seen, left in LOOKS.items()]  # fmt: skip
+
+
+def surest(found: Examined, number: int) -> list[dict]:
+    """The images of each class that the border alone gives away most surely."""
+    asked = [(q, m) for q, m, _ in found.asked if q.seen == questions.BORDER]
+    if not asked:
+        return []
+    question, measured = asked[0]
+    label = found.table.label.to_numpy()[question.at]
+    classes = list(found.told["classes"])
+    score = measured.score
+    if len(classes) == 2:
+        score = np.concatenate([-score, score], axis=1)
+    else:
+        classes = [name for name in classes if name not in found.told["not judged"]]
+    result = []
+    for name, column in list(zip(classes, score.T, strict=True))[:MOST]:
+        own = np.flatnonzero((label == name) & np.isfinite(column))
+        best = own[np.argsort(-column[own], kind="stable")][:number]
+        pictures = [of_image(found, int(question.at[i])) for i in best]
+        result.append({"class": name, "pictures": pictures})
+    return result
