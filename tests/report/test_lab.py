@@ -18,6 +18,11 @@ OPEN = "window.jupyterapp.shell.currentWidget"
 READY = f"""name => window.jupyterapp && {OPEN}?.context?.path.endsWith(name)
     && {OPEN}.context.isReady && {OPEN}.sessionContext?.session?.kernel?.status == 'idle'"""
 RUN = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
+# the first cell that ends in what can be played with is scrolled to
+PLAY = f"""() => {{
+    const book = {OPEN}.content;
+    book.scrollToItem(book.widgets.findIndex(cell => cell.model.sharedModel.source.startsWith('play.')));
+}}"""
 CELLS = f"() => [...{OPEN}.content.model.cells].map(cell => cell.toJSON())"
 
 
@@ -74,6 +79,13 @@ def test_notebook_04_runs_in_jupyterlab_without_an_error(started):
         page.wait_for_function(READY, arg=path.name)
         assert page.evaluate(RUN)
         cells = [cell for cell in page.evaluate(CELLS) if cell["cell_type"] == "code"]
+        page.evaluate(PLAY)
+        told = page.locator(".widget-html-content", has_text="are found").first
+        before_it_moves = told.inner_text()
+        page.locator(".widget-slider .noUi-handle").first.press("ArrowRight")
+        page.wait_for_function(
+            "([e, told]) => e.innerText != told", arg=[told.element_handle(), before_it_moves]
+        )
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] == "error"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
