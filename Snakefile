@@ -98,7 +98,7 @@ rule dataset:
 rule augmentation:
     message: "02_augmentation: the training positives, augmented"
     input: code("data.augmentation", "data.figures"), "manifest.csv", ipynb=ipynb("02_augmentation")
-    params: settings("augment_positives", "preparation"), shown=shown("paper/run.json")
+    params: settings("augment_positives", "preparation"), shown=shown("paper/run.json", "paper/audit.json")
     output: "training.csv"
     log: "notebooks/02_augmentation.ipynb"
     benchmark: "benchmarks/02_augmentation.tsv"
