@@ -25,7 +25,7 @@ def per_image(row: dict) -> list[tuple[str, str]]:
 
 def loop(row: dict) -> list[tuple[str, str]]:
     to = row["extrapolated_to"]
-    many = f"{to['epochs']} epochs of {to['trained']:,} images and {to['scored']:,} scores"
+    many = f"{to['epochs']} epochs of {to['trained']:,} images, judged on {to['judged']:,} in each"
     return [
         (
             f"{many}: times faster than the reference loop",
