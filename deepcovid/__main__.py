@@ -192,7 +192,8 @@ def main(arguments: list[str] | None = None) -> int:
         args.overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
         return args.function(args) or 0
     except UserError as error:
-        print(f"deepcovid: {error}", file=sys.stderr)
+        lines = map(runs.shown, str(error).split("\n"))  # no terminal codes of a name or a file
+        print("deepcovid: " + "\n".join(lines), file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno not in PLACE:

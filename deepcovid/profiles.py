@@ -18,7 +18,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from deepcovid.runs import ROOT, RUNS, UserError, near_miss, write_text
+from deepcovid.runs import ROOT, RUNS, UserError, near_miss, shown, write_text
 
 PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
@@ -180,7 +180,7 @@ def complaints(error: ValidationError, values: dict, origin: str) -> list[str]:
         key = found["loc"][0]
         if key not in SETTINGS:
             meant = near_miss(key, SETTINGS) or f" There are: {', '.join(SETTINGS)}."
-            lines[key] = f"{origin}: unknown setting '{key}'.{meant}"
+            lines[key] = f"{origin}: unknown setting '{shown(key)}'.{meant}"
             continue
         told = f"{origin}: {key} is {values[key]!r}, but must be {allowed(schema[key])}."
         lines.setdefault(key, told)
@@ -231,7 +231,9 @@ def read(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"{path.name} is not valid YAML: {shown(' '.join(str(error).split()))}"
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path.name} is not UTF-8 text: see byte {error.start + 1}.") from None
     except OSError as error:

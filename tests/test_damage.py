@@ -7,6 +7,7 @@ from PIL import Image
 
 from benchmarks.robustness import damage, fuzz
 from deepcovid import runs
+from deepcovid.__main__ import main
 from deepcovid.data import images, manifest
 from deepcovid.fair_test import severity
 from deepcovid.report import about
@@ -81,3 +82,12 @@ def test_a_fuzzed_file_that_is_read_is_a_finite_input(tmp_path):
     picture = Image.fromarray(np.full((40, 48), 7, np.uint8))
     picture.save(tmp_path / "x.tif")
     assert fuzz.one((tmp_path / "x.tif").read_bytes(), tmp_path / "y") == "read"
+
+
+def test_what_a_settings_file_holds_is_shown_safely(tmp_path, capsys):
+    path = tmp_path / "own.yaml"
+    for text in ("like: demo\nepoch\u202e: 3\n", "epochs:\u202e: demo\n", "like: 'x\u001b[31m'\n"):
+        path.write_text(text)
+        assert main([str(path)]) == 2
+        told = capsys.readouterr().err
+        assert all(line.isprintable() for line in told.splitlines()), told

@@ -58,6 +58,8 @@ def rows(of: dict):
                    f"{one['kills']}; {one['runs']}, {one['the same bytes']}")  # fmt: skip
         else:
             yield f"SIGKILLs of {name}", "not run yet"
+    for part in (part for part in PARTS if part not in of):
+        yield f"`./run_tests.sh --slow {part}`", "not run yet"
     if same := of.get("same"):
         apart = [name for name, is_so in same["the same bytes"].items() if not is_so]
         yield (f"same bytes under another {', '.join(same['the same bytes'])}",

@@ -109,3 +109,12 @@ def test_a_moved_image_is_whole_and_another_each_time():
         # the bright square is smaller than the image still, and not lost
         bright = (moved[0] > moved[0].median() + 0.2).float().mean()
         assert 0.05 < bright < 0.2
+
+
+@pytest.mark.parametrize("crop", ["none", "random", "moved"])
+def test_fine_noise_becomes_even_grey(crop):
+    """Shrunk without a filter it would stay noise: a model would see single pixels of a radiograph."""
+    noise = np.random.default_rng(0).integers(0, 2, (256, 256), np.uint8) * 255
+    torch.manual_seed(3)
+    shrunk = augmentation.to_input(16, crop)(Image.fromarray(noise).convert("RGB"))
+    assert float(shrunk[0, 4:-4, 4:-4].std()) < 0.4
