@@ -29,12 +29,13 @@ NAMES = {
 }
 WHOSE = re.compile(r"(?:patient|subject|phantom|pat|sub)[-_ ]?\d+", re.IGNORECASE)
 LEAST = 2  # classes
+OWN = "column "  # before the names of the user's own columns, which may be called like ours
 
 
 class Dataset(NamedTuple):
     """What is there. `table` has a row per image: `image` (as it is shown), `path`, `label`,
     `split` (`train`, `validation`, `test`, or `` for all), `patient` (`` where nothing says) and the
-    `columns` of the user's table, all text."""
+    `columns` of the user's table, their names after OWN, all text."""
 
     name: str
     table: pd.DataFrame
@@ -110,7 +111,8 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
         if column not in given:
             raise UserError(f"There is no column {column!r} to ignore.{near_miss(column, given)}")
     rest = [c for c in given if c not in named.values() and c not in ignore]
-    table, notes = given.rename(columns={v: k for k, v in named.items()}), []
+    table, notes = pd.DataFrame({role: given[column] for role, column in named.items()}), []
+    table = table.assign(**{OWN + column: given[column] for column in rest})
     table.insert(0, "image", table.path.str.replace("\\", "/"))
     if len(twice := table.image[table.image.duplicated()].unique()):
         raise UserError(f"{shown(source)} lists more than once: {', '.join(map(shown, twice[:5]))}")
@@ -134,7 +136,7 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
     else:
         table["patient"] = [patient_by_name(name) for name in table.image]
     table["split"] = [split_of(v, source) for v in table.split] if "split" in table else ""
-    columns = ["image", "path", "label", "split", "patient", *rest]
+    columns = ["image", "path", "label", "split", "patient", *(OWN + column for column in rest)]
     return Dataset(source.resolve().stem, table[columns], tuple(rest), missing, tuple(notes))
 
 

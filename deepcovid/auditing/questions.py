@@ -49,6 +49,7 @@ def binned(values: pd.Series) -> tuple[pd.Series, str]:
     text = values.fillna("").astype(str).str.strip()
     stated = text[text != ""]
     number = pd.to_numeric(stated, errors="coerce")
+    number = number.where(np.isfinite(number))
     if stated.empty:
         return text, "never stated"
     if text.nunique() == 1:

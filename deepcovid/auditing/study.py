@@ -91,8 +91,7 @@ def opened(given: listing.Dataset, keep: Path | None):
         raise UserError(f"None of {len(refused)} images can be read. {refused[0]}")
     table = given.table.iloc[facts.index].reset_index(drop=True)
     facts = facts.reset_index(drop=True).rename(columns={"patient": "number"})
-    own = {column: f"column {column}" for column in given.columns}
-    table = pd.concat([table.rename(columns=own), facts], axis=1)
+    table = pd.concat([table, facts], axis=1)
     if (alone := table.label.unique()).size < listing.LEAST:
         raise UserError(f"All images that can be read are of one class, {alone[0]!r}.")
     return table, pictures, refused
@@ -100,7 +99,9 @@ def opened(given: listing.Dataset, keep: Path | None):
 
 def too_few(table: pd.DataFrame) -> str:
     if table.patient.nunique() == 1 < table.recorded.nunique():
-        return f"All {len(table)} images show one and the same radiograph: there is nothing to audit."
+        return (
+            f"All {len(table)} images show one and the same radiograph: there is nothing to audit."
+        )
     if table.patient.nunique() == 1:
         return (
             f"All {len(table)} images are of one patient ({table.patient[0]}): what tells the classes "
@@ -118,7 +119,7 @@ def questions_of(table: pd.DataFrame, pictures: np.ndarray, given: listing.Datas
     """All questions, and by kind why a column has none."""
     asked, left = questions.of_files(table)
     tags, no_tags = questions.of_tags(table)
-    own = table[[f"column {column}" for column in given.columns]]
+    own = table[[listing.OWN + column for column in given.columns]]
     columns, no_columns = questions.of_columns("columns", own.set_axis(given.columns, axis=1))
     at = questions.sample(*(table[name].to_numpy() for name in ("label", "split", "patient")))
     seen = questions.of_pictures(pictures, table, at, Untrained())

@@ -59,8 +59,15 @@ def test_a_table_with_further_columns(dataset):
         folder, **{"Patient ID": [1, 1, 2, 3], "site": list("xxyy"), "note": list("abcd")}
     )
     found = listing.read(file, ignore=("note",))
-    assert found.columns == ("site",) and found.table.site.tolist() == list("xxyy")
+    assert found.columns == ("site",) and found.table["column site"].tolist() == list("xxyy")
     assert found.table.patient.tolist() == ["Patient ID 1"] * 2 + ["Patient ID 2", "Patient ID 3"]
+
+
+def test_columns_may_be_called_like_ours(dataset):
+    folder = dataset(count=2)
+    file = table_of(folder, image=list("abcd"), Label=list("efgh"), Patient=list("ijkl"), sha1="x")
+    found = listing.read(file)
+    assert found.columns == ("image", "Label", "sha1") and found.table.label[0] == "left"
 
 
 def test_a_table_with_semicolons_names_alone_and_files_that_are_missing(dataset):

@@ -1,0 +1,30 @@
+"""What docs/audit.md says of the calibration is what the committed files say."""
+
+import re
+
+import pandas as pd
+
+from deepcovid.auditing import calibration
+from deepcovid.runs import RESULTS, ROOT
+
+PAGE = " ".join((ROOT / "docs" / "audit.md").read_text(encoding="utf-8").split())
+TABLE = pd.read_csv(RESULTS / "audit" / "calibration.csv", keep_default_na=False)
+
+
+def test_the_table_of_the_calibration_is_that_of_its_file():
+    for line in calibration.lines(TABLE):
+        assert line in PAGE
+    assert PAGE.count("% | ") == len(calibration.lines(TABLE))
+
+
+def test_of_twenty_honest_datasets_at_least_nineteen_are_silent():
+    honest = TABLE[TABLE.fault == calibration.NOTHING]
+    assert len(honest) >= 20 and honest.alarm.sum() <= 1
+
+
+def test_what_is_said_of_the_real_dataset_is_in_its_file():
+    answers = pd.read_csv(RESULTS / "audit" / "covid-xray-5k.csv").set_index("seen")
+    said = re.findall(r"(\d\.\d{3}) \((\d\.\d{3}) to (\d\.\d{3})\)", PAGE)
+    rows = answers.loc[["the outer 5% of each side", "mode"], ["auc", "low", "high"]]
+    for numbers, row in zip(said, rows.itertuples(index=False), strict=True):
+        assert [float(n) for n in numbers] == [round(v + 1e-9, 3) for v in row]
