@@ -46,16 +46,25 @@ def swap(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+def known(value: float) -> str:
+    """A number with three decimals; a dash where it is not known."""
+    return "-" if pd.isna(value) else f"{value:.3f}"
+
+
 def right_data(table: pd.DataFrame) -> pd.DataFrame:
-    """The best candidate of each kind of training data by the criterion, and what it leads to."""
-    best = table.loc[table.groupby("trained_on", sort=False).criterion.idxmax().dropna()]
+    """The best candidate of each kind of training data by the criterion, and what it leads to.
+
+    The release has none, since the sites of its images are not known: there the AUC on cases decides.
+    """
+    ranked = table.sort_values(["criterion", "within"], na_position="first")
+    best = ranked.groupby("trained_on").tail(1).set_index("trained_on", drop=False)
     rows = {}
-    for row in best.to_dict("records"):
+    for row in best.loc[table.trained_on.unique()].to_dict("records"):
         rows[row["trained_on"] + (" (chosen)" if row["chosen"] else "")] = {
             "images": f"{row['images']:,}", "network": row["model"], "preparation": row["preparation"],
-            "criterion": f"{row['criterion']:.3f}",
+            "criterion": known(row["criterion"]),
             "AUC, cases not trained on": told(row["within"], row["within_low"], row["within_high"]),
-            "border only": f"{row['border']:.3f}", "site left out": f"{row['site']:.3f}",
+            "border only": f"{row['border']:.3f}", "site left out": known(row["site"]),
             "AUC in another hospital": told(row["external"], row["external_low"], row["external_high"])
             if "external" in row else "not asked",
         }  # fmt: skip
