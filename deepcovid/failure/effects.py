@@ -104,9 +104,10 @@ def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
 
 
 def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of those seeds that lack no cell which another seed has: a balanced table.
+    """The rows of those seeds that lack no cell which another seed has, crossed: a balanced table.
 
-    UserError where every seed lacks one.
+    Levels of a factor that were not trained with all levels of the others are left out. UserError
+    where every seed lacks a cell.
     """
     settings = [*FAILED, "backbone", "after", "selection"]
     settings = [name for name in settings if name in table]
@@ -121,7 +122,23 @@ def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
         raise runs.UserError(
             f"No seed has all {len(every)} cells of the factorial; missing are: {lacking}."
         )
-    return table[table.seed.isin(whole)]
+    return crossed(table[table.seed.isin(whole)])
+
+
+def crossed(table: pd.DataFrame, factors=FACTORS) -> pd.DataFrame:
+    """The rows in which each level of a factor occurs with each combination of the others.
+
+    The level that occurs with the fewest goes first, until that is so.
+    """
+    while True:
+        varied = [factor for factor in factors if table[factor].nunique() > 1]
+        cells = table[varied].drop_duplicates()
+        if not varied or len(cells) == cells.nunique().prod():
+            return table
+        seen = {(f, v): n / len(cells) * cells[f].nunique() for f in varied
+                for v, n in cells[f].value_counts().items()}  # fmt: skip
+        factor, level = min(seen, key=seen.get)
+        table = table[table[factor] != level]
 
 
 def there(planned: list[dict], table: pd.DataFrame) -> pd.DataFrame:

@@ -119,3 +119,17 @@ def test_what_is_planned_and_not_there_is_counted():
     found = effects.there(cells, pd.DataFrame(rows))
     assert found.planned.sum() == len(cells) and found.there.sum() == len(made)
     assert found.loc["resnet18", "pretrained", "random", "train", 24].tolist() == [24, 12]
+
+
+def test_levels_that_were_not_crossed_with_all_others_are_left_out():
+    """Batch norm in train mode with the failed crops and positives alone tells nothing of its own effect."""
+    rows = design.factorial(
+        {f: tuple(LEVELS[f]) for f in design.FACTORS}, [0, 1], backbone="resnet18"
+    )
+    table = pd.DataFrame(rows)
+    assert effects.crossed(table).equals(table)
+    failed = (table.crop == "random") & (table.positives == "originals")
+    some = table[(table.batch_norm == "eval") | failed]
+    kept = effects.crossed(some)
+    assert kept.batch_norm.eq("eval").all() and len(kept) == len(table) / 2
+    assert effects.crossed(table.iloc[:1]).equals(table.iloc[:1])
