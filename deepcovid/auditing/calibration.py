@@ -85,7 +85,7 @@ def cases(honest: int) -> Iterator[tuple[str, float, int, int]]:
         yield NOTHING, 0.0, 30, seed
     for fault in FAULTS:
         yield fault, 1.0, 30, 500
-    for images in (10, 30):
+    for images in (10, 30, 100):
         for share in (0.2, 0.35, 0.5, 0.75):
             yield "marker", share, images, 600
 

@@ -28,3 +28,15 @@ def test_what_is_said_of_the_real_dataset_is_in_its_file():
     rows = answers.loc[["the outer 5% of each side", "mode"], ["auc", "low", "high"]]
     for numbers, row in zip(said, rows.itertuples(index=False), strict=True):
         assert [float(n) for n in numbers] == [round(v + 1e-9, 3) for v in row]
+
+
+def test_the_comparison_is_that_of_its_file():
+    others = pd.read_csv(RESULTS / "audit" / "others.csv")
+    tools = ["deepcovid", "cleanvision", "datalab", "imagededup"]
+    for fault, part in others[others.fault != "nothing"].groupby("fault"):
+        found = part.set_index("tool").found[tools]
+        cells = ["found" if one else "missed" for one in found]
+        assert f"| {fault} | {' | '.join(cells)} |" in PAGE
+    honest = others[others.fault == "nothing"].groupby("tool").alarm
+    cells = [f"{honest.sum()[tool]} of {honest.size()[tool]} false alarms" for tool in tools]
+    assert f"| nothing | {' | '.join(cells)} |" in PAGE
