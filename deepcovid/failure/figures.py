@@ -88,7 +88,8 @@ def ablation(replicates: pd.DataFrame, effects: pd.DataFrame, outcome="sensitivi
     means = replicates[outcome]["mean"]
     names = means.index.names
     grid = means.unstack(list(names[(len(names) + 1) // 2 :]), sort=False)
-    height = max(3.6, 0.4 * len(grid), 0.4 * len(effects))
+    lines = max(2, grid.index.nlevels)  # of a row's name
+    height = max(3.6, 0.2 * lines * len(grid), 0.4 * len(effects))
     figure, (left, right) = new(2, size=(5.6, height), width_ratios=(1, 1.05))
     style = {"cmap": "RdYlBu", "vmin": 0, "vmax": 1, "cbar": False, "annot": True, "fmt": ".0%"}
     sns.heatmap(
