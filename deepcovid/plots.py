@@ -48,7 +48,9 @@ def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=2 * figure.dpi, bbox_inches="tight")
     picture = Image.open(drawn).convert("RGB")
-    picture.quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    picture.quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        small, "png", optimize=True
+    )
     width, height = picture.size
     return small.getvalue(), {"width": width // 2, "height": height // 2}
 

@@ -18,7 +18,7 @@ from conftest import user_error
 from filelock import FileLock
 
 from benchmarks.robustness import same, tiny
-from deepcovid import mending, profiles, workflow
+from deepcovid import profiles, repair, workflow
 from deepcovid.__main__ import main
 from deepcovid.runs import ROOT, write_text
 
@@ -68,7 +68,7 @@ def forked(runs: Path, before=lambda: None, name="demo", kill=None, **settings) 
 
 def taken_up(runs: Path, expected: dict) -> list[str]:
     """Mend a run and go on with it; what was mended. It must end as if nothing had happened."""
-    told = mending.mend(runs / "demo", runs / "features")
+    told = repair.mend(runs / "demo", runs / "features")
     assert forked(runs) == ""
     assert tiny.made(runs / "demo") == expected
     assert not [*runs.rglob(".part-*")]

@@ -23,7 +23,7 @@ import torch
 import yaml
 
 from benchmarks.robustness import figures
-from deepcovid import mending, profiles, runs, workflow
+from deepcovid import profiles, repair, runs, workflow
 from deepcovid.data import archive, manifest, phantom, records
 from deepcovid.fair_test import collection
 from deepcovid.fair_test import severity as severities
@@ -107,7 +107,7 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
         "checkpoint.pt": (wrapped.getvalue(), room / "x.pt", weights.load_state),
         "notebook.ipynb": (notebook.encode(), room / "x.ipynb", told_of),
         "archive.zip": (packed.getvalue(), room / "x.zip", lambda path: unpacked(path, room / "new")),
-        "kept.npy": (arrays(), room / "x.npy", mending.whole),
+        "kept.npy": (arrays(), room / "x.npy", repair.whole),
     }  # fmt: skip
 
 
