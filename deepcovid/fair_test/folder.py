@@ -16,6 +16,7 @@ from deepcovid.models.opened import Run
 
 FOLDS = 4  # one of which is held out
 NAMES = {0: "non", 1: "covid"}
+MASKS = ("lung-masks", "lesion-masks")
 
 
 def split(table: pd.DataFrame, seed: int = 0) -> pd.Series:
@@ -34,7 +35,7 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
     """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
 
     With `others`, the run's own Non-COVID training images are in `train/non/release`. `patients.csv`
-    tells which images belong together. Raises UserError where `target` is there already.
+    tells which images belong together; masks that lie beside the run's images go with them. Raises UserError where `target` is there already.
     """
     table = collection.of(opened)
     table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
@@ -47,8 +48,17 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
     with folders.made_whole(target) as room:
         named = [f"{row.folder}/{i:04}-{row.path.name}" for i, row in enumerate(table.itertuples())]
         for name, path in zip(named, table.path, strict=True):
-            (room / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, room / name)
+            copy(path, room / name)
+            if path.is_relative_to(opened.data):
+                for kind in MASKS:
+                    mask = opened.data / kind / path.relative_to(opened.data)
+                    if mask.with_suffix(".png").is_file():
+                        copy(mask.with_suffix(".png"), (room / kind / name).with_suffix(".png"))
         rows = pd.DataFrame({"image": named, "patient": table.patient})
         rows.to_csv(room / "patients.csv", index=False)
     return target
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
