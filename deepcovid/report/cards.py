@@ -8,6 +8,7 @@ from deepcovid.metrics.tables import summaries, with_intervals
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 from deepcovid.runs import NOTICE, read_json, write_text
+from deepcovid.shortcuts import external
 
 CARD = """# Model card: {model}, profile `{profile}`
 
@@ -74,9 +75,8 @@ def card_table(rows: list[dict]) -> str:
 def cards(opened: Run, made: dict, target: Path | None = None) -> None:
     """Write `card.md`, a model card made from the run's files, for each model, there or to `target`."""
     found = {(row["model"], row["seed"]): row for row in summaries(opened.folder)}
-    path = opened.folder / "external.json"
-    known = opened.profile.external and path.is_file()
-    elsewhere = read_json(path)["models"] if known else []
+    path = external.result(opened)
+    elsewhere = read_json(path)["models"] if path else []
     for model in opened.profile.models:
         said = described(opened.profile, made, model) | {
             "table": card_table([inside(found[model, seed]) for seed in opened.profile.seeds]),

@@ -17,6 +17,7 @@ from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
 from deepcovid.report.drawn import redraw
 from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
+from deepcovid.shortcuts import external
 
 TABLES = ("metrics.csv", "run.json", "audit.json", "shortcuts.csv", "heatmaps.json", "lungs.json")
 ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
@@ -58,6 +59,8 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
     refuse_present(target, f"publish {opened.profile.name} --only models", replace)
     with made_whole(target) as made:
         copy(opened, made, ["metrics.csv"])
+        if path := external.result(opened):
+            shutil.copyfile(path, made / "external.json")
         write_json(made / "run.json", found := provenance.provenance(opened))
         cards.cards(opened, found, made)
         redraw(made)

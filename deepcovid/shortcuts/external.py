@@ -196,6 +196,18 @@ def outside(opened: Run, folder: Path) -> Path:
     classes = folder.is_dir() and any(manifest.named(folder, name) for name in manifest.CLASSES)
     found = table(folder) if classes else unlabelled(folder)
     found["duplicate"] = compared(opened, found, folder)
-    target = opened.folder / "outside" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
-    each(opened, found, folder, target)
+    each(opened, found, folder, target := place(opened, folder))
     return target
+
+
+def place(opened: Run, folder: Path) -> Path:
+    """Where `outside` writes what it finds on a folder."""
+    return opened.folder / "outside" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
+
+
+def result(opened: Run) -> Path | None:
+    """`external.json` of the run's external folder, of notebook 07 or of `outside`, if it is there."""
+    if not opened.profile.external:
+        return None
+    made = (opened.folder, place(opened, Path(opened.profile.external)))
+    return next((path for one in made if (path := one / "external.json").is_file()), None)
