@@ -27,8 +27,7 @@ Non-COVID, made to reproduce Minaee et al. (2020), not to be used on patients.
 ## Data
 
 Trained on {train:,} images{validated}; positives augmented: {augment_positives}. Data folder
-`{data}`, fingerprint `{fingerprint}`. COVID-19 and Non-COVID images come from different
-collections.
+`{data}`, fingerprint `{fingerprint}`. {sources}
 
 ## Test results
 
@@ -41,8 +40,7 @@ at 98% sensitivity that of an order statistic, which starts at 0 with fewer than
 
 - A score is no probability of disease: see the calibration error above, and that COVID-19 is rarer or
   more frequent elsewhere.
-- The classes differ in source, so the model may tell the source, not the disease.
-- Not tested on children, on lateral views, or by any clinician.
+{limit}- Not tested on children, on lateral views, or by any clinician.
 """
 
 OUTSIDE = """
@@ -78,11 +76,25 @@ def cards(opened: Run, made: dict, target: Path | None = None) -> None:
     path = external.result(opened)
     elsewhere = read_json(path)["models"] if path else []
     for model in opened.profile.models:
-        said = described(opened.profile, made, model) | {
-            "table": card_table([inside(found[model, seed]) for seed in opened.profile.seeds]),
-            "outside": outside(made, [row for row in elsewhere if row["model"] == model]),
-        }
+        said = (
+            described(opened.profile, made, model)
+            | of_sources(opened.originals())
+            | {
+                "table": card_table([inside(found[model, seed]) for seed in opened.profile.seeds]),
+                "outside": outside(made, [row for row in elsewhere if row["model"] == model]),
+            }
+        )
         write_text((target or opened.folder) / model / "card.md", CARD.format(**said))
+
+
+def of_sources(table: pd.DataFrame) -> dict[str, str]:
+    """What a card says of where the images of the two classes are from."""
+    if table.groupby("source").label.nunique().eq(2).all():
+        return {"sources": "Each source has images of both classes.", "limit": ""}
+    return {
+        "sources": "COVID-19 and Non-COVID images come from different\ncollections.",
+        "limit": "- The classes differ in source, so the model may tell the source, not the disease.\n",
+    }
 
 
 def described(profile: Profile, made: dict, model: str) -> dict:
