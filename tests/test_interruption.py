@@ -22,6 +22,8 @@ from deepcovid import profiles, repair, workflow
 from deepcovid.__main__ import main
 from deepcovid.runs import ROOT, write_text
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):

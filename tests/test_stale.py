@@ -21,6 +21,8 @@ from deepcovid import imports, workflow
 from deepcovid.data import phantom
 from deepcovid.runs import ROOT, state
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 MADE = [
     "manifest.csv",
     "audit.json",

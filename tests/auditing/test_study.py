@@ -10,6 +10,8 @@ from PIL import Image
 from deepcovid.auditing import calibration, study
 from deepcovid.auditing.verdict import FAIL_ON
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 def by_kind(found) -> dict:
     return {finding.kind: finding for finding in found.findings}

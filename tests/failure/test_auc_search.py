@@ -9,6 +9,8 @@ from deepcovid.failure import auc_search
 from deepcovid.failure.bench import Bench
 from deepcovid.models import features
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
     other = tmp_path / "elsewhere"

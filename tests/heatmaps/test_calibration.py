@@ -6,6 +6,8 @@ import pytest
 from deepcovid.heatmaps import calibration, tables
 from deepcovid.heatmaps.agreement import SCORES
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):

@@ -13,6 +13,8 @@ from deepcovid.data import manifest
 from deepcovid.models import features, lungs
 from deepcovid.models.networks import state_digest
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 def test_lungs_are_found_on_pictures_never_fitted(segmenter, drawn):
     table = manifest.make(drawn, 0.0)

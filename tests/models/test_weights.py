@@ -13,6 +13,8 @@ from torchvision import models as torchvision_models
 from deepcovid.models import networks, training, weights
 from deepcovid.profiles import MODELS
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 def state_of(name, classes=1000):
     torch.manual_seed(5)

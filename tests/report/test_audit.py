@@ -12,6 +12,8 @@ from deepcovid.__main__ import main
 from deepcovid.data import phantom
 from deepcovid.runs import ROOT
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -14,6 +14,8 @@ from deepcovid.report import cards, provenance
 from deepcovid.runs import read_json
 from deepcovid.shortcuts import external, tables
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 @pytest.fixture
 def outside(run, tmp_path):

@@ -19,6 +19,8 @@ from deepcovid.shortcuts import mending, tables
 from deepcovid.shortcuts.looks import FRAME
 from deepcovid.shortcuts.mending import Step
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 HERE = Path("test/covid/one.png")
 STEPS = (Step("nothing"), Step("equalised", ("equalise",)), Step("cut", ("lungs", "coarse")))
 

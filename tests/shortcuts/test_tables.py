@@ -11,6 +11,8 @@ from conftest import user_error
 from deepcovid.runs import RESULTS
 from deepcovid.shortcuts import figures, tables
 
+pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
 
 @pytest.fixture
 def real():
