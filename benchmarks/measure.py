@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -95,6 +96,13 @@ def memory_mb() -> int:
     """The most memory that this process has held."""
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(held / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def each_network(asked: Asked, section: str, row: Callable[[Asked, str], dict]) -> None:
+    """Measure a row of a section for each network that is asked for."""
+    kept = Kept(asked, section)
+    for name in asked.models:
+        kept.add(name, partial(row, asked, name))
 
 
 class Kept:

@@ -8,7 +8,7 @@ The cost is images x windows forward passes.
 import torch
 from captum.attr import Occlusion
 
-from benchmarks.measure import Asked, Kept, ratio, spread, turns
+from benchmarks.measure import Asked, each_network, ratio, spread, turns
 from deepcovid.heatmaps import maps
 from deepcovid.models import networks
 from deepcovid.models.features import to_device
@@ -35,12 +35,10 @@ def captums(model, inputs, per_call: int) -> None:
 
 def section(asked: Asked) -> None:
     """Occlusion maps against the raw forward pass, and against Captum's own call."""
-    kept = Kept(asked, "occlusion")
-    for name in asked.models:
-        kept.add(name, lambda name=name: row(name, asked.rounds))
+    each_network(asked, "occlusion", row)
 
 
-def row(name: str, rounds: int) -> dict:
+def row(asked: Asked, name: str) -> dict:
     device = networks.device_of("auto")
     model = to_device(networks.build(name)[0].eval().requires_grad_(False), device)
     inputs = torch.randn(1, 3, SIZE, SIZE, device=device)
@@ -51,11 +49,11 @@ def row(name: str, rounds: int) -> dict:
         "captum, default": lambda: captums(model, inputs, 1),
         "captum, perturbations_per_eval": lambda: captums(model, inputs, BATCH),
     }
-    seconds = turns(calls, rounds)
+    seconds = turns(calls, asked.rounds)
     forward = seconds["raw forward"]
     return {
         "device": str(device), "image_size": SIZE, "window": WINDOW, "stride": STRIDE,
-        "batch_size": BATCH, "images": 1, "windows_per_image": WINDOWS, "rounds": rounds,
+        "batch_size": BATCH, "images": 1, "windows_per_image": WINDOWS, "rounds": asked.rounds,
         "windows_per_second": {k: spread([WINDOWS / s for s in v]) for k, v in seconds.items()},
         "share_of_raw": {k: ratio(forward, v) for k, v in seconds.items()},
     }  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from benchmarks.measure import Asked, Kept, ratio, spread, turns
+from benchmarks.measure import Asked, each_network, ratio, spread, turns
 from deepcovid.data import images
 from deepcovid.data.augmentation import MEAN, STD
 from deepcovid.models import features, fitting, networks
@@ -105,9 +105,7 @@ class Ours:
 
 def loop(asked: Asked) -> None:
     """100 epochs, and one plain pass, against the features and 100 epochs of the head."""
-    kept = Kept(asked, "loop")
-    for name in asked.models:
-        kept.add(name, lambda name=name: loop_row(asked, name))
+    each_network(asked, "loop", loop_row)
 
 
 def loop_row(asked: Asked, name: str) -> dict:
@@ -139,9 +137,7 @@ def loop_row(asked: Asked, name: str) -> dict:
 
 def feature_pass(asked: Asked) -> None:
     """The feature pass against the forward pass alone, and against decoding alone."""
-    kept = Kept(asked, "features")
-    for name in asked.models:
-        kept.add(name, lambda name=name: feature_row(asked, name))
+    each_network(asked, "features", feature_row)
 
 
 @torch.inference_mode()
@@ -169,9 +165,7 @@ def feature_row(asked: Asked, name: str) -> dict:
 
 def heads(asked: Asked) -> None:
     """A head trained on kept features against the same head with its backbone run in each epoch."""
-    kept = Kept(asked, "heads")
-    for name in asked.models:
-        kept.add(name, lambda name=name: head_row(asked, name))
+    each_network(asked, "heads", head_row)
 
 
 def head_row(asked: Asked, name: str) -> dict:

@@ -68,9 +68,7 @@ def closest(bits: np.ndarray, among: np.ndarray) -> np.ndarray:
 
 def look(small: np.ndarray) -> Look:
     """What a radiograph is recognised by, of its small picture; the hash is known already."""
-    texture = likeness.band(small.astype(np.float32), 1, 4, 8)
-    detail = likeness.band(small.astype(np.float32), 0.5, 2.5, 6)
-    return Look(np.empty(0), texture, likeness.spread(texture), detail)
+    return likeness.look_of(small.astype(np.float32), np.empty(0))
 
 
 def tried(paths: list[Path], table: pd.DataFrame, pictures: np.ndarray) -> dict[str, int]:

@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from deepcovid import imports, runs
-from deepcovid.data import dicom, images
+from deepcovid.data import dicom, images, records
 from deepcovid.data.likeness import HASH
 from deepcovid.runs import UserError
 
@@ -141,7 +141,6 @@ def told_by(header: pydicom.Dataset) -> dict:
     Of the latter the names alone are kept, of the patient's number a digest.
     """
     date = next((str(v) for tag in YEAR if (v := header.get(tag))), "")
-    number = str(header.get("PatientID") or "").strip()
     named = [t for t in NAMING if not EMPTIED.search(str(header.get(t) or "").strip())]
     tags = {name: word_of(header.get(tag)) for name, tag in TAGS.items()}
     return {
@@ -150,7 +149,7 @@ def told_by(header: pydicom.Dataset) -> dict:
         "JPEG subsampling": "", "embedded data": "none",
         "tags": tags | {"acquisition year": date[:4],
                         "transfer syntax": header.file_meta.TransferSyntaxUID.name},
-        "naming": named, "patient": number and runs.digest(["PatientID", number]),
+        "naming": named, "patient": records.pseudonym(header),
     }  # fmt: skip
 
 

@@ -33,6 +33,11 @@ def look(picture: Image.Image) -> Look:
     grey = picture.convert("L")
     bits = np.packbits(imagehash.phash(grey, hash_size=HASH).hash).view(np.uint64)
     small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS), dtype=np.float32)
+    return look_of(small, bits)
+
+
+def look_of(small: np.ndarray, bits: np.ndarray) -> Look:
+    """The same of SIDE x SIDE grey levels, float32, and the hash."""
     texture = band(small, 1, 4, 8)
     return Look(bits, texture, spread(texture), band(small, 0.5, 2.5, 6))
 

@@ -129,7 +129,12 @@ def dicom_patient(path: Path) -> str:
     with path.open("rb") as file:
         if not dicom.is_dicom(file):
             return ""
-        number = str(dicom.header(file).get("PatientID") or "").strip()
+        return pseudonym(dicom.header(file))
+
+
+def pseudonym(header) -> str:
+    """See `dicom_patient`; of a header that is read."""
+    number = str(header.get("PatientID") or "").strip()
     return digest(["PatientID", number]) if number else ""
 
 

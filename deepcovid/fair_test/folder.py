@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from deepcovid.data import folders
+from deepcovid.data import folders, manifest
 from deepcovid.fair_test import collection
+from deepcovid.heatmaps.masks import MASKS
 from deepcovid.models.opened import Run
 
 FOLDS = 4  # one of which is held out
-NAMES = {0: "non", 1: "covid"}
-MASKS = ("lung-masks", "lesion-masks")
+NAMES = {label: name for name, label in manifest.CLASSES.items()}
 
 
 def split(table: pd.DataFrame, seed: int = 0) -> pd.Series:
@@ -35,7 +35,8 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
     """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
 
     With `others`, the run's own Non-COVID training images are in `train/non/release`. `patients.csv`
-    tells which images belong together; masks that lie beside the run's images go with them. Raises UserError where `target` is there already.
+    tells which images belong together; masks that lie beside the run's images go with them. Raises
+    UserError where `target` is there already.
     """
     table = collection.of(opened)
     table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
@@ -51,9 +52,10 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
             copy(path, room / name)
             if path.is_relative_to(opened.data):
                 for kind in MASKS:
-                    mask = opened.data / kind / path.relative_to(opened.data)
-                    if mask.with_suffix(".png").is_file():
-                        copy(mask.with_suffix(".png"), (room / kind / name).with_suffix(".png"))
+                    beside = f"{kind}-masks"
+                    mask = opened.data / beside / path.relative_to(opened.data).with_suffix(".png")
+                    if mask.is_file():
+                        copy(mask, (room / beside / name).with_suffix(".png"))
         rows = pd.DataFrame({"image": named, "patient": table.patient})
         rows.to_csv(room / "patients.csv", index=False)
     return target

@@ -1,20 +1,12 @@
 """What a reader of notebook 05 sees of the numbers: tables, and the answer in words. No torch."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from deepcovid import runs
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps.summary import agreement_table, calibration_numbers, lungs, own
-
-
-def committed(folder: Path) -> dict:
-    """The published numbers in a folder; empty where none were."""
-    path = folder / "heatmaps.json"
-    return runs.read_json(path) if path.is_file() else {}
 
 
 def told(values: Sequence[float]) -> str:

@@ -34,11 +34,7 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
     `replace` says to replace it.
     """
     refuse_unfinished(opened)
-    if target is None:
-        target = RESULTS / opened.profile.name
-        refuse_other_data(opened)
-    refuse_present(target, f"publish {opened.profile.name}", replace)
-    with made_whole(target) as made:
+    with made_for(opened, target, "", replace) as (target, made):
         copy(opened, made, tables(opened.profile))
         write_claims(made)
         redraw(made)
@@ -53,11 +49,7 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
     for model in opened.profile.models:
         for seed in opened.profile.seeds:
             opened.model(model, seed)
-    if target is None:
-        target = RESULTS / opened.profile.name
-        refuse_other_data(opened)
-    refuse_present(target, f"publish {opened.profile.name} --only models", replace)
-    with made_whole(target) as made:
+    with made_for(opened, target, "models", replace) as (target, made):
         copy(opened, made, ["metrics.csv"])
         if path := external.result(opened):
             shutil.copyfile(path, made / "external.json")
@@ -76,11 +68,7 @@ def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = F
     source, profile = opened.folder / "fair_test", opened.profile
     if not (source / "swap.csv").is_file():
         raise UserError(f"{source} holds no fair test yet: run notebook 08_fair_test first.")
-    if target is None:
-        target = RESULTS / "fair_test" / profile.name
-        refuse_other_data(opened)
-    refuse_present(target, f"publish {profile.name} --only fair_test", replace)
-    with made_whole(target) as made:
+    with made_for(opened, target, "fair_test", replace) as (target, made):
         made.mkdir()
         for path in source.glob("*.csv"):
             shutil.copyfile(path, made / path.name)
@@ -94,6 +82,23 @@ def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = F
                 shutil.copyfile(path, made / part / path.name)
         redraw(made)
     return target
+
+
+@contextmanager
+def made_for(
+    opened: Run, target: Path | None, only: str, replace: bool
+) -> Iterator[tuple[Path, Path]]:
+    """The folder to publish to, a run's in results/ without a `target`, and the one to fill for it.
+
+    Raises UserError as `publish` does for other data and for what is there already.
+    """
+    name = opened.profile.name
+    if target is None:
+        target = RESULTS / ("fair_test" if only == "fair_test" else "") / name
+        refuse_other_data(opened)
+    refuse_present(target, f"publish {name}" + f" --only {only}" * bool(only), replace)
+    with made_whole(target) as made:
+        yield target, made
 
 
 def refuse_present(target: Path, command: str, replace: bool) -> None:
