@@ -34,7 +34,7 @@ def page(path: Path) -> nbformat.NotebookNode:
 
 
 def still(notebook) -> None:
-    """Leave of what moves its picture, and nothing of progress bars and warnings."""
+    """Leave of what moves its picture, and nothing of progress bars, warnings and silence."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             for output in cell.outputs:
@@ -42,13 +42,18 @@ def still(notebook) -> None:
                 if moving and "image/png" in output.data:
                     for kind in moving:
                         del output.data[kind]
-            cell.outputs = [output for output in cell.outputs if not is_progress(output)]
+            cell.outputs = [o for o in cell.outputs if not (is_progress(o) or says_nothing(o))]
     notebook.metadata.pop("widgets", None)
 
 
 def is_progress(output) -> bool:
     kinds = output.get("data", {})
     return output.get("name") == "stderr" or any("widget" in kind for kind in kinds)
+
+
+def says_nothing(output) -> bool:
+    """Is it Markdown without a word? A page would show the name of its object."""
+    return output.get("data", {}).get("text/markdown") == ""
 
 
 def title(notebook) -> str:

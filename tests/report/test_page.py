@@ -56,3 +56,12 @@ def test_a_models_notebook_names_it_in_its_title(tmp_path):
 
 def test_no_words_make_no_caption():
     assert caption([]) == caption([CODE("x")]) == caption([TEXT("## Heading\n\nwords")]) == ""
+
+
+def test_markdown_without_a_word_is_not_shown_as_an_object(tmp_path):
+    cell, told = CODE("absent()"), {"text/plain": "<IPython.core.display.Markdown object>"}
+    for words in ("", "Not here."):
+        data = told | {"text/markdown": words}
+        cell.outputs.append(nbformat.v4.new_output("execute_result", data, execution_count=1))
+    (shown,) = page(written(tmp_path / "a.ipynb", TEXT("# A"), cell)).cells[1].outputs
+    assert shown.data["text/markdown"] == "Not here."
