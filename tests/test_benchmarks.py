@@ -41,6 +41,7 @@ def test_calls_are_made_in_turns_and_a_ratio_is_of_one_round():
     assert measure.ratio([2, 6, 1], [1, 2, 1]) == {"median": 2, "low": 1, "high": 3}
 
 
+@pytest.mark.slow
 def test_heads_and_loop_of_a_small_sample_are_measured_and_shown(asked, monkeypatch):
     monkeypatch.setattr(speed, "SIZE", 64)
     speed.heads(asked)

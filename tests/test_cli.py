@@ -239,6 +239,7 @@ def test_all_cores_are_found_where_the_system_does_not_tell_which_are_ours(monke
     assert workflow.usable_cores() == 3
 
 
+@pytest.mark.slow
 def test_runs_may_be_written_elsewhere(tmp_path):
     words = ["--runs", "mine", "--snakemake", "--dry-run", "-p", "models", "squeezenet"]
     done = run_all("demo", *words, runs="/else", cwd=tmp_path)
@@ -246,6 +247,7 @@ def test_runs_may_be_written_elsewhere(tmp_path):
     assert "01_dataset" in done.stdout and (tmp_path / "mine" / "demo" / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_the_ablation_is_spread_over_jobs(data, tmp_path):
     settings = {"data": data, "weights": "random", "augment_positives": 2}
     words = [word for item in settings.items() for word in ("-p", *item)]

@@ -72,6 +72,7 @@ def test_a_place_that_cannot_be_written_is_told_with_the_way_out(tmp_path, monke
         workflow.make_folder(profiles.load("demo"))
 
 
+@pytest.mark.slow
 def test_what_a_step_wrote_before_it_failed_is_told(tmp_path):
     (tmp_path / "Snakefile").write_text(
         "rule all:\n    message: 'all'\n    shell: 'echo no more room >&2; exit 3'\n"
@@ -163,6 +164,7 @@ rule all:
 """
 
 
+@pytest.mark.slow
 def test_the_reason_of_a_step_that_is_no_notebook_is_told(tmp_path):
     (tmp_path / "Snakefile").write_text(PAGES)
     options = ["--snakefile", tmp_path / "Snakefile", "--directory", tmp_path, "--cores", "1"]

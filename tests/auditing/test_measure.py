@@ -68,6 +68,7 @@ def test_a_split_with_too_few_test_patients_is_not_judged_on():
     assert set(by.fold) == set(range(measure.FOLDS)) and by.told
 
 
+@pytest.mark.slow
 def test_honest_questions_raise_the_alarm_as_rarely_as_is_said(monkeypatch):
     """At a level of 10%, so that few datasets are enough to see it."""
     monkeypatch.setattr(chance, "LEVEL", 0.1)

@@ -110,6 +110,7 @@ def test_several_images_of_a_patient_are_worth_fewer():
     assert (row["patients_by_picture"], row["in_both_splits"]) == (3, 2)  # bd with i, and a
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real COVID-Xray-5k is not here")
 def test_the_real_dataset_leaks_a_radiograph_and_its_width_gives_it_away(monkeypatch):
     monkeypatch.setattr(manifest, "refuse_unreadable", lambda *_: None)  # slow, tested elsewhere

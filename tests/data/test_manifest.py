@@ -153,6 +153,7 @@ def test_all_unreadable_images_are_refused_at_once(data, tmp_path):
         manifest.make(tmp_path / "own", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real COVID-Xray-5k is not here")
 def test_the_real_dataset_has_the_known_counts_and_patients():
     folder = SHARED / "data" / "covid-xray-5k"

@@ -76,6 +76,7 @@ def test_images_and_masks_have_the_promised_form():
     assert (drawn.image.dtype, drawn.lesion.dtype, drawn.lungs.dtype) == (np.uint8, bool, bool)
 
 
+@pytest.mark.slow
 def test_lungs_are_dark_and_two_of_plausible_size(classes):
     for drawn in classes["covid"][:20]:
         labels, _ = ndimage.label(drawn.lungs)

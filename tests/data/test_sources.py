@@ -180,6 +180,7 @@ def test_draw_depends_on_the_seed_only(raw, tmp_path):
     assert names[0] == names[1] != names[2]
 
 
+@pytest.mark.slow
 def test_no_seed_plants_a_patient_in_two_splits(raw):
     tables = sources.read_tables(*raw)
     for seed in range(20):

@@ -180,6 +180,7 @@ def test_verify_needs_a_folder(tmp_path):
         verify.verify(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_real_copy_is_a_repacked_one():
     if not REAL.is_dir():
         pytest.skip("the radiographs (../shared/data/covid-xray-5k) are not here")

@@ -87,6 +87,7 @@ def test_a_cell_that_another_process_trains_is_waited_for(tmp_path, capsys):
     assert runs.read_json(found[0]) == {"by": "another"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "levels",
     [
@@ -132,6 +133,7 @@ def test_the_best_epoch_is_the_first_of_highest_accuracy():
     assert rows.sensitivity[1, "test_accuracy"] == 0 and rows.sensitivity[3, "last"] == 1
 
 
+@pytest.mark.slow
 def test_a_failure_and_its_mending_from_images_to_table(run, monkeypatch):
     quick = changed(run, learning_rate=1e-3)
     cells = {"failed": cell(), "mended": cell(optimiser="Adam", classes="balanced", crop="none")}
@@ -164,6 +166,7 @@ def test_what_a_killed_process_left_does_not_stop_the_table(run):
     assert ablation.collect(run.folder / "cells").digest.nunique() == 1
 
 
+@pytest.mark.slow
 def test_a_cell_of_other_settings_in_the_same_folder_is_refused(run):
     for rate in (1e-3, 1e-4):
         ablation.ablate(changed(run, learning_rate=rate), [cell(crop="none")])

@@ -59,6 +59,7 @@ def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
     assert torch.equal(still["test"].cached, same["test"].cached)
 
 
+@pytest.mark.slow
 def test_a_drifting_backbones_test_features_belong_to_crop_seed_and_epoch(run):
     """Not only to batch norm and positives: the statistics are those of what was seen."""
     made = bench.Bench(run, "resnet18", "pretrained", views=2)
@@ -95,6 +96,7 @@ def test_an_image_that_changed_since_the_manifest_is_refused(run):
         bench.Bench(run, "resnet18", "pretrained").inputs(cell("resnet18", positives="augmented"))
 
 
+@pytest.mark.slow
 def test_epochs_of_a_drifting_backbone_go_on_where_they_were_stopped(run):
     one, two = (cell("resnet18", epochs=epochs) for epochs in (1, 2))
     made = bench.Bench(run, "resnet18", "pretrained")

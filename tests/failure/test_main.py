@@ -10,6 +10,7 @@ from deepcovid.failure import ablation, design
 from deepcovid.failure.__main__ import main
 
 
+@pytest.mark.slow
 def test_parts_train_each_cell_once_and_make_one_table(data, tmp_path, monkeypatch):
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
     small = [dict(c, epochs=1, crop="none") for c in design.plan(("resnet50",), (0,))[:3]]

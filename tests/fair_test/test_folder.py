@@ -18,6 +18,7 @@ def test_groups_stay_together_and_both_classes_are_on_both_sides():
     assert not folder.split(table, seed=1).equals(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [True, False])
 def test_a_folder_holds_the_collection_and_on_demand_other_negatives(confounded, tmp_path, others):
     image = confounded.originals("train").query("label == 1").image.iloc[0]

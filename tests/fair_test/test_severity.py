@@ -31,6 +31,7 @@ def grown(run, tmp_path, lesion: bool) -> Run:
     return Run(changed(run, **place).profile)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesion", [True, False])
 def test_a_score_about_the_disease_rises_with_it_and_not_with_a_marker(
     honest, tmp_path, monkeypatch, lesion

@@ -14,12 +14,14 @@ def aucs(run):
     return table.set_index("non_covid").auc
 
 
+@pytest.mark.slow
 def test_where_source_and_class_are_the_same_the_score_falls_with_the_swap(confounded):
     auc = aucs(confounded)
     assert auc[RELEASE] > 0.95
     assert auc[SAME] < 0.7
 
 
+@pytest.mark.slow
 def test_where_the_disease_tells_the_classes_the_swap_changes_little(honest):
     auc = aucs(honest)
     assert auc[RELEASE] > 0.9
@@ -74,6 +76,7 @@ def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
         collection.of(honest)
 
 
+@pytest.mark.slow
 def test_scores_are_kept_until_the_model_changes(honest, monkeypatch):
     table = collection.of(honest)
     first = swap.scored(honest, table, "resnet18", 0)

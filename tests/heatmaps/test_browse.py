@@ -3,10 +3,12 @@
 import re
 
 import numpy as np
+import pytest
 
 from deepcovid.report import browse
 
 
+@pytest.mark.slow
 def test_a_runs_images_are_browsed_with_score_maps_and_lesions(phantoms):
     played = browse.heatmaps(phantoms)
     image, drawn = played.controls["image"], played.draw(model="squeezenet", image=0)

@@ -31,6 +31,7 @@ def of(found, group="test", method="occlusion 9 px"):
     return table.loc[method]
 
 
+@pytest.mark.slow
 def test_a_map_of_the_lesions_carries_the_claim_and_beats_the_lungs(judged):
     found = judged("lesion")
     for group in ("test", "train"):
@@ -43,6 +44,7 @@ def test_a_map_of_the_lesions_carries_the_claim_and_beats_the_lungs(judged):
     assert own.low > each[each.method == "mean of other patients"]["mean"].max()
 
 
+@pytest.mark.slow
 def test_a_map_of_the_lungs_contains_the_lesions_but_no_more_than_the_lungs_do(judged):
     found = judged("lung")
     row = of(found)
@@ -57,6 +59,7 @@ def test_a_map_of_the_lungs_contains_the_lesions_but_no_more_than_the_lungs_do(j
     assert (each["occlusion 9 px"] == 0).all()  # even in all zones
 
 
+@pytest.mark.slow
 def test_a_map_beside_the_lesions_does_not_carry_the_claim(judged):
     found = judged("not lesion")
     row = of(found)
@@ -82,6 +85,7 @@ def test_grades_are_taken_from_the_table_beside_the_images(phantoms):
     assert rho[lesions.MARKED] == pytest.approx(1) and rho[lesions.BRIXIA] > 0.8
 
 
+@pytest.mark.slow
 def test_without_lung_masks_the_lung_field_is_no_rival(phantoms, judged):
     shutil.rmtree(phantoms.data / "lung-masks")
     found = judged("lesion")

@@ -1,6 +1,7 @@
 """A run's files: its numbers beside itself, kept until what they are made from changes."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -8,6 +9,7 @@ from deepcovid import imports, runs
 from deepcovid.heatmaps import lesions, maps, masks, study, summary, tables
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantoms, monkeypatch):
     found = study.run(phantoms)
     assert found == runs.read_json(phantoms.folder / "heatmaps.json")

@@ -86,6 +86,7 @@ def test_delong_test_agrees_with_all_pairs_and_is_symmetric(overlapping):
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
 
 
+@pytest.mark.slow
 def test_bootstrap_agrees_with_recomputing_each_resample(overlapping):
     label, score = overlapping(12, 30, digits=1)
     patient = np.r_[np.arange(12) // 2, 100 + np.arange(30) // 3]

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import pytest
+
 from deepcovid.models import gpus
 from deepcovid.runs import ROOT
 
@@ -66,6 +68,7 @@ def test_a_job_ends_as_its_command_does_and_sees_no_gpu_where_there_is_none(tmp_
     assert (alone.stdout.read().strip(), alone.wait(60)) == ("", 0)
 
 
+@pytest.mark.slow
 def test_where_there_are_several_each_step_of_a_run_goes_to_one(tmp_path):
     command = [sys.executable, "-m", "deepcovid", "demo", "-p", "models", "squeezenet"]
     command += ["--runs", tmp_path, "--snakemake=--dry-run --printshellcmds"]

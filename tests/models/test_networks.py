@@ -12,6 +12,7 @@ def torchvision_network(name, classes=1000):
     return getattr(torchvision_models, networks.TORCHVISION[name])(num_classes=classes).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_split_networks_compute_what_torchvision_computes(name, tmp_path):
     """With torchvision's own last layer put into our head, the logits are torchvision's."""

@@ -2,6 +2,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from conftest import changed, draw, prepared, user_error
 from PIL import Image
@@ -11,6 +12,7 @@ from deepcovid.data import phantom
 from deepcovid.models import features, preparation, scoring, training
 
 
+@pytest.mark.slow
 def test_the_frame_around_the_lungs_no_longer_matters(segmenter):
     """The same chest, tightly and loosely framed, gives nearly the same prepared picture."""
     grey = Image.fromarray(phantom.radiograph("No Finding", 3, 192).image)

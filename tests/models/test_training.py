@@ -34,6 +34,7 @@ def gathered(run, model, monkeypatch=None, cached=True):
     return training.gather(run, model, run.phases, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_head_trained_on_cached_features_equals_one_trained_on_images(run, name, monkeypatch):
     run = changed(run, epochs=2)
@@ -48,6 +49,7 @@ def test_a_head_trained_on_cached_features_equals_one_trained_on_images(run, nam
     assert np.allclose(history.select_dtypes(float), slow_history.select_dtypes(float), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_head_changes_unless_all_is_trained(run):
     for trainable, same in (("head", True), ("all", False)):
         run = changed(run, trainable=trainable, epochs=1)
@@ -70,6 +72,7 @@ def test_frozen_batch_norm_left_in_train_mode_drifts(run):
     assert all("running" in k or "num_batches" in k for k in drifted)
 
 
+@pytest.mark.slow
 def test_a_backbone_in_bfloat16_sees_nearly_the_same_and_is_told_apart(run):
     """Kept features, a pass over the images, and batch norm in train mode: all within a percent."""
     half = changed(run, precision="bfloat16", epochs=2)
@@ -115,6 +118,7 @@ def test_it_learns_what_tells_the_classes_apart(run):
     assert loss.iloc[-1] < 0.8 * loss.iloc[0]
 
 
+@pytest.mark.slow
 def test_a_planted_shortcut_raises_the_score_of_a_model_trained_on_it(tmp_path, monkeypatch):
     """And of no other: the same marker says nothing to a model that never met it."""
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")

@@ -8,6 +8,7 @@ from deepcovid.report import drawn
 from deepcovid.runs import RESULTS, ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder", [RESULTS, *drawn.folders()], ids=lambda path: str(path.relative_to(ROOT))
 )

@@ -35,6 +35,7 @@ def told(played):
     return tuple(int(n) for n in re.findall(r"(\d+) of \d", played.words.value))
 
 
+@pytest.mark.slow
 def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
     played = play.thresholds(folder)
     threshold, before = played.controls["threshold"], played.picture.value
@@ -47,6 +48,7 @@ def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
     assert told(played) == (0, 0)
 
 
+@pytest.mark.slow
 def test_another_model_begins_at_its_own_threshold(folder):
     played = play.thresholds(folder, folder.parent / "nothing here")
     assert played.controls["model"].options == ("mine: resnet18", "mine: squeezenet")

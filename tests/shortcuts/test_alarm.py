@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from deepcovid.shortcuts import alarm, calibration
 
@@ -26,6 +27,7 @@ def test_of_two_rows_each_is_raised_by_its_interval_of_patients_alone():
         assert (found.p["outer 5% of each side"] < 0.025) == raised
 
 
+@pytest.mark.slow
 def test_honest_datasets_of_patients_with_two_images_raise_it_no_more_often_than_it_says():
     level = calibration.levels(150, images=(2,)).loc[2]
     assert level.alarms < 0.1 < level["counting images"]

@@ -1,9 +1,12 @@
 """Planted shortcuts are found, honest data raise no alarm."""
 
 import pandas as pd
+import pytest
 
 from deepcovid.data import phantom
 from deepcovid.shortcuts import calibration, eyes
+
+pytestmark = pytest.mark.slow
 
 
 def test_planted_shortcuts_are_found_and_nothing_else(calibrated):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import changed, user_error
 
 from deepcovid.metrics import intervals
@@ -48,6 +49,7 @@ def test_two_images_of_each_class_are_needed():
         measure.judged(of, of.label, of[["width"]], measure.regression("table"))
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_table_and_goes_on(run, monkeypatch):
     found = measure.run(run)
     path = run.folder / "shortcuts.csv"
