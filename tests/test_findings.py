@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -16,6 +17,11 @@ ROW = re.compile(
 ROWS = ROW.findall(TABLE)
 
 
+@cache
+def table_of(path: str) -> pd.DataFrame:
+    return pd.read_csv(ROOT / path, low_memory=False)
+
+
 def found(path: str, key: str) -> float:
     """A value of a JSON file (`a.b.0`) or of a table (`column where a=x, b=y`, or `max column`)."""
     if path.endswith(".json"):
@@ -23,7 +29,7 @@ def found(path: str, key: str) -> float:
         for part in key.split("."):
             value = value[int(part) if isinstance(value, list) else part]
         return float(value)
-    table = pd.read_csv(ROOT / path)
+    table = table_of(path)
     column, *conditions = re.split(r" where |; ", key)
     for condition in conditions:
         name, wanted = condition.split("=")
