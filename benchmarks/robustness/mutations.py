@@ -79,7 +79,9 @@ def variants(node: ast.AST):
         yield put("value", not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         yield put("value", node.value + 1)
-        yield put("value", node.value * 1.1 if isinstance(node.value, float) else node.value - 1)
+        yield put(
+            "value", node.value * 1.1 or 0.1 if isinstance(node.value, float) else node.value - 1
+        )
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
         yield put("value", node.value + "?")
     elif isinstance(node, ast.Call):

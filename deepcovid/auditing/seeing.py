@@ -90,8 +90,8 @@ def state(path: Path) -> tuple[int, int]:
 def look_at(path: Path) -> tuple[dict, np.ndarray]:
     """Facts and the small picture of one image; `refused` says why there are none."""
     try:
-        with images.refusing(path):
-            return facts_of(path.read_bytes())
+        with images.opened(path) as file:
+            return facts_of(file.read())
     except UserError as error:
         return {"refused": str(error)}, np.zeros((SIDE, SIDE), np.uint8)
 

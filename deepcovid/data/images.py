@@ -41,7 +41,7 @@ def open_radiograph(path: Path | str) -> Image.Image:
     its own window. Content decides, not the suffix. Raises UserError that names the file and the
     reason when it is no single, whole picture of at most `MAX_PIXELS`.
     """
-    with refusing(path), Path(path).open("rb") as file:
+    with opened(path) as file:
         if dicom.is_dicom(file):
             dicom_header(file)
             return dicom.picture(file)
@@ -55,7 +55,7 @@ def facts(path: Path | str) -> dict[str, str | int]:
     `mode` is Pillow's name (L, RGB, I;16 ...), of a DICOM file its photometric interpretation and
     bits (`MONOCHROME2 12`). Only the header is decoded. Raises UserError like `open_radiograph`.
     """
-    with refusing(path), Path(path).open("rb") as file:
+    with opened(path) as file:
         sha1 = hashlib.file_digest(file, "sha1").hexdigest()
         if dicom.is_dicom(file):
             data = dicom_header(file)
@@ -159,6 +159,20 @@ def refuse_size(width: int, height: int) -> None:
 def refuse_several(count: int) -> None:
     if count > 1:
         raise ValueError(f"it holds {count} pictures; save the one that counts as its own file")
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[BinaryIO]:
+    """The file, to be read; whatever goes wrong is a UserError that names it.
+
+    A pipe, which may never give anything, is not waited for.
+    """
+    path = Path(path)
+    with refusing(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("it is a pipe, a socket or a device, and no file")
+        with path.open("rb") as file:
+            yield file
 
 
 @contextmanager

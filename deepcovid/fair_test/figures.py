@@ -197,11 +197,11 @@ def right_data(table: pd.DataFrame) -> Figure:
     palette = {"release": NON_COVID, "collection": COLOUR[SAME], "both": "#009E73"}
     figure, axis = new(size=(5.6, 4.4))
     sns.scatterplot(
-        table,
+        table.rename(columns={"trained_on": "trained on", "model": "network"}),
         x="within",
         y="external",
-        hue="trained_on",
-        style="model",
+        hue="trained on",
+        style="network",
         palette=palette,
         s=55,
         ax=axis,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import changed, draw, prepared, user_error
 from PIL import Image
+from torchvision.transforms import v2
 
 from deepcovid.data import augmentation, manifest
 from deepcovid.data.augmentation import locate
@@ -75,7 +76,7 @@ def test_seeds_of_an_image_leave_a_graphics_cards_generators_alone(monkeypatch):
 
 def test_originals_only_and_a_release_without_copies(profile):
     training = augmentation.run(changed(profile, augment_positives=1))
-    assert (training.augmented_from == "").all()
+    assert (training.augmented_from == "").all() and training.image.is_unique
     with user_error("augment_positives 5"):
         augmentation.run(changed(profile, augment_positives="release"))
 
@@ -109,6 +110,22 @@ def test_a_moved_image_is_whole_and_another_each_time():
         # the bright square is smaller than the image still, and not lost
         bright = (moved[0] > moved[0].median() + 0.2).float().mean()
         assert 0.05 < bright < 0.2
+
+
+def test_a_moved_image_is_shifted_by_its_sixteenth_at_most_and_often_by_nearly_that():
+    affine = next(t for t in augmentation.MOVED.transforms if isinstance(t, v2.RandomAffine))
+    torch.manual_seed(0)
+    drawn = [affine.make_params([torch.zeros(3, 1000, 1000)]) for _ in range(400)]
+    shifts = np.abs([d["translate"] for d in drawn])
+    assert 57 < shifts.max() <= 60
+    assert 0.85 <= min(d["scale"] for d in drawn) < 0.87
+    assert 1.13 < max(d["scale"] for d in drawn) <= 1.15
+    assert 9.5 < max(abs(d["angle"]) for d in drawn) <= 10
+    jitter = next(t for t in augmentation.MOVED.transforms if isinstance(t, v2.ColorJitter))
+    drawn = [jitter.make_params([]) for _ in range(400)]
+    for kind in ("brightness_factor", "contrast_factor"):
+        factors = [d[kind] for d in drawn]
+        assert 0.6 <= min(factors) < 0.62 and 1.38 < max(factors) <= 1.4
 
 
 @pytest.mark.parametrize("crop", ["none", "random", "moved"])

@@ -285,6 +285,24 @@ def test_find_knows_suffixes_and_ignores_what_is_hidden(tmp_path):
         images.find(tmp_path / "nowhere")
 
 
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("L", (40, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(images, "MAX_PIXELS", 1199)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
+    for read_it in (images.open_radiograph, images.facts):
+        with pytest.raises(UserError, match=r"40 x 30 pixels are too many"):
+            read_it(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_with_the_name_of_a_picture_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (path,) = images.find(tmp_path)
+    for read_it in (images.open_radiograph, images.facts):
+        with pytest.raises(UserError, match=r"pipe\.png: it is a pipe"):
+            read_it(path)
+
+
 def test_find_knows_pictures_by_content_where_the_suffix_says_nothing(tmp_path):
     stored = np.zeros((8, 8), np.uint16)
     named = ["IM-0001", "b.dicom", "series/c.IMA", "D.DCM", "1.2.840.113", "e.jfif", "F.JPG", "g"]

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from conftest import SHARED, draw, user_error
 
+from deepcovid import profiles
 from deepcovid.data import audit, manifest
 
 
@@ -28,6 +29,31 @@ def test_validation_takes_whole_patients_of_both_classes(data):
     assert len(table[table.split == "test"]) == 20
     assert manifest.make(data, 0.25, seed=3).equals(table)
     assert not manifest.make(data, 0.25, seed=4).split.equals(table.split)
+
+
+def test_a_class_that_gave_enough_with_the_other_gives_no_more():
+    table = pd.DataFrame({"split": "train", "label": [0, 0, 1, 1], "patient": ["p", "q", "p", "q"]})
+    found = manifest.carve_validation(table, 0.5, 0).groupby("split").patient.unique()
+    assert sorted(map(list, found)) == [["p"], ["q"]]
+
+
+def test_a_release_with_its_own_copies_is_known_by_them(data, tmp_path):
+    with user_error("augment_positives 5"):
+        manifest.refuse_without_copies(data)
+    own = shutil.copytree(data, tmp_path / "own")
+    covid = own / "train" / "covid"
+    some = next(iter(sorted(covid.iterdir())))
+    some.rename(covid / "covid_original_a.jpg_01234567-89ab-cdef-0123-456789abcdef.jpg")
+    manifest.refuse_without_copies(own)
+
+
+def test_the_phantom_is_drawn_where_there_is_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    made = []
+    monkeypatch.setattr(manifest.phantom, "write", lambda folder, **_: made.append(folder))
+    with user_error("There is no data folder"):
+        manifest.run(profiles.load("demo"))
+    assert made == [profiles.load("demo").data_folder]
 
 
 def test_the_releases_copies_follow_their_original(data, tmp_path):

@@ -174,3 +174,10 @@ def test_patients_in_scores_are_read_as_they_are_written(tmp_path):
     path.write_text(head + "1.png,test,1,high,7\n")
     with user_error("1.png has or is no score"):
         evaluation.read_scores(path)
+
+
+def test_each_rule_of_a_threshold_is_its_own():
+    label, score = [1, 0, 0, 0, 0, 1, 1, 1, 1], [0.15, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9]
+    assert evaluation.choose_threshold(label, score, "sensitivity_98") == 0.15
+    assert evaluation.choose_threshold(label, score, "youden") == 0.6
+    assert evaluation.choose_threshold(label, score, 0.3) == 0.3

@@ -80,6 +80,9 @@ def test_delong_test_agrees_with_all_pairs_and_is_symmetric(overlapping):
     assert found["low"] < found["difference"] < found["high"]
     same = intervals.delong_test(label, first, first**2)  # another scale, the same ranks
     assert (same["difference"], same["p"]) == (0, 1)
+    # apart without any spread: every pair is on the other side
+    turned = intervals.delong_test([0, 0, 1, 1], [0.1, 0.1, 0.9, 0.9], [0.9, 0.9, 0.1, 0.1])
+    assert (turned["difference"], turned["p"]) == (1, 0)
     # under the null, p is uniform
     noise = np.random.default_rng(1).random((300, 2, len(label)))
     p = [intervals.delong_test(label, a, b)["p"] for a, b in noise]
@@ -196,3 +199,11 @@ def test_patients_count_not_images():
     assert (low, high) == pytest.approx(
         intervals.proportion_interval(60, 100, "gaussian"), abs=0.02
     )
+
+
+def test_patients_may_be_more_in_either_class():
+    """Turned over, classes and scores give the same interval."""
+    label, score = np.repeat([1, 0], [9, 3]), RNG.uniform(size=12)
+    one = intervals.bootstrap(label, score, resamples=4000)["auc"]
+    other = intervals.bootstrap(1 - label, 1 - score, resamples=4000)["auc"]
+    assert one == pytest.approx(other, abs=0.05) and one[0] < intervals.auc(label, score) < one[1]

@@ -39,6 +39,9 @@ def test_without_a_lower_end_a_number_is_not_contradicted_and_not_reproduced():
     assert published.agreement(claim, 0.85, 0.0, 0.9) == "not reproduced: ours is lower"
     assert published.agreement(claim, 0.95, 0.9, 0.99) == "reproduced"
     assert published.agreement(claim, 0.97, 0.95, 0.99) == "not reproduced: ours is higher"
+    # half a width of the published number is its own
+    assert published.agreement(claim, 0.95, 0.935, 0.99) == "reproduced"
+    assert published.agreement(claim, 0.91, 0.9, 0.923) == "reproduced"
 
 
 def test_the_seed_of_the_lowest_number_is_compared():

@@ -238,6 +238,10 @@ def test_the_selected_epoch_is_the_best_one(run):
     scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
     test = scores[scores.split == "test"]
     assert (called(test.score, 0.5) == test.label).mean() == pytest.approx(best)
+    row = history[(history.phase == "test") & (history.accuracy == best)].iloc[0]
+    assert row.auc == pytest.approx(roc_auc_score(test.label, test.score))
+    right = np.where(test.label == 1, test.score, 1 - test.score)
+    assert row.loss == pytest.approx(-np.log(right).mean(), rel=1e-3)
 
 
 def test_class_weights_balance_the_classes(run):
@@ -352,6 +356,14 @@ def test_a_last_batch_of_one_joins_the_one_before_under_batch_norm(run):
     assert [len(group) for group in groups] == [n - 1, 1]
     with user_error("batch_size of 2"):
         fitting.Fitting(changed(run, batch_size=1).profile, model, inputs["train"], 0).groups()
+
+
+def test_batches_before_the_last_stay_as_they_are():
+    def sizes(count, drifts):
+        return [len(g) for g in fitting.drawn(count, 3, torch.Generator().manual_seed(0), drifts)]
+
+    assert sizes(10, True) == [3, 3, 4] and sizes(10, False) == [3, 3, 3, 1]
+    assert sizes(11, True) == [3, 3, 3, 2]
 
 
 def test_training_leaves_the_random_numbers_of_others_alone(run, monkeypatch):

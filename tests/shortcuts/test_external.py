@@ -47,6 +47,7 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
     assert found["auc_low"] <= found["auc"] <= found["auc_high"]
     table = pd.read_csv(outside.model_folder("squeezenet", 0) / "external.csv")
     assert table.patient.nunique() == 10 and table.score.between(0, 1).all()
+    assert list(table.columns) == list(external.EXTERNAL)
 
 
 def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
@@ -168,6 +169,30 @@ def test_a_radiograph_that_was_packed_anew_and_renamed_is_recognised(run, outsid
     table = pd.read_csv(place / "squeezenet" / "seed0" / "external.csv", keep_default_na=False)
     assert dict(zip(table.image, table.duplicate, strict=True))["non/another.jpg"] == "picture"
     assert read_json(place / "external.json")["duplicates"] == {"bytes": 1, "picture": 1}
+
+
+def test_the_first_image_of_a_folder_may_be_a_known_one_and_names_are_those_of_files(run, outside):
+    judged(outside)
+    folder = Path(outside.profile.external)
+    twin, other = sorted((run.data / "test" / "non").iterdir())[:2]
+    images.open_radiograph(twin).save(folder / "non" / "0.jpg", quality=60)
+    # of another radiograph, deeper in the folder: only the name is known
+    named = folder / "covid" / "deep" / other.name
+    draw(named, 990)
+    table = pd.read_csv(external.outside(run, folder) / "squeezenet" / "seed0" / "external.csv",
+                        keep_default_na=False)  # fmt: skip
+    reason = dict(zip(table.image, table.duplicate, strict=True))
+    assert table.image[0] == "non/0.jpg" and reason["non/0.jpg"] == "picture"
+    assert reason[named.relative_to(folder).as_posix()] == "name"
+
+
+def test_scores_are_counted_in_equal_bins():
+    inside = pd.DataFrame({"label": [1, 1, 0], "score": [0.0, 1.0, 0.5]})
+    found = external.histograms(inside, inside[:0])
+    half = external.BINS // 2
+    assert found["COVID-19, test"] == [1, *[0] * (external.BINS - 2), 1]
+    assert found["Non-COVID, test"] == [int(i == half) for i in range(external.BINS)]
+    assert set(map(sum, found.values())) == {0, 1, 2}
 
 
 def test_a_folder_without_classes_is_scored_only(outside, tmp_path):
