@@ -184,7 +184,7 @@ def selection(histories: dict[str, pd.DataFrame], reported: float | None = None)
 
     Each history has columns epoch, accuracy, auc. The first epoch of highest accuracy is selected.
     """
-    figure, axes = panels(len(histories), len(histories), size=(4.8, 3.2), sharey=True)
+    figure, axes = panels(len(histories), 3, size=(3.7, 2.6), sharex=True, sharey=True)
     for axis, (name, table) in zip(axes, histories.items(), strict=True):
         table = table.sort_values("epoch", ignore_index=True)
         chosen = table.loc[table.accuracy.idxmax()]
@@ -215,6 +215,7 @@ def drift(table: pd.DataFrame) -> Figure:
             legend=column == "shift", ax=axis,
         )  # fmt: skip
         axis.set_xscale("symlog")
+        axis.set_xlim(left=0)
     axes[0].set(title="from the pretrained statistics", xlabel="batches seen")
     axes[0].set_ylabel("mean shift of the means,\nin pretrained standard deviations")
     axes[1].set(title="from those after one epoch", xlabel="batches seen")
