@@ -77,6 +77,7 @@ def test_seeds_of_an_image_leave_a_graphics_cards_generators_alone(monkeypatch):
 def test_originals_only_and_a_release_without_copies(profile):
     training = augmentation.run(changed(profile, augment_positives=1))
     assert (training.augmented_from == "").all() and training.image.is_unique
+    assert (training.split == "train").all()
     with user_error("augment_positives 5"):
         augmentation.run(changed(profile, augment_positives="release"))
 

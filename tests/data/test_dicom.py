@@ -191,3 +191,18 @@ def test_half_a_frame_is_refused_even_if_its_decoder_fills_the_rest(tmp_path, sy
         data.save_as(path)
         with pytest.raises(UserError, match=r"half\.dcm: ."):
             images.open_radiograph(path)
+
+
+def test_a_picture_in_colour_is_read_with_8_bits_and_refused_with_more(tmp_path):
+    colour = np.stack([GREY, GREY // 2, 255 - GREY], axis=2)
+    tags = {
+        "SamplesPerPixel": 3,
+        "PlanarConfiguration": 0,
+        "Rows": len(GREY),
+        "Columns": GREY.shape[1],
+    }
+    path = write_dicom(tmp_path / "c.dcm", colour, "RGB", 8, **tags)
+    assert np.array_equal(np.asarray(images.open_radiograph(path)), colour)
+    deep = write_dicom(tmp_path / "d.dcm", colour.astype(np.uint16), "RGB", 16, **tags)
+    with pytest.raises(UserError, match="DICOM pictures of kind RGB, 16 bit, are not supported"):
+        images.open_radiograph(deep)
