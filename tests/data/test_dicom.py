@@ -69,6 +69,7 @@ def test_voi_lookup_table(tmp_path):
     stored = np.rint(4095 * RAMP).astype(np.uint16)
     path = write_dicom(tmp_path / "d.dcm", stored, VOILUTSequence=[lut])
     assert close(read(path), 255 - stored // 16)
+    assert np.asarray(images.open_radiograph(path)).max() == 255
 
 
 def test_signed(tmp_path):

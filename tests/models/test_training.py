@@ -244,6 +244,14 @@ def test_the_selected_epoch_is_the_best_one(run):
     assert row.loss == pytest.approx(-np.log(right).mean(), rel=1e-3)
 
 
+def test_an_images_score_is_its_own_whatever_the_others_have(monkeypatch):
+    logits = torch.tensor([[5.0, 6.0], [1.0, 3.0], [9.0, 7.0]])
+    monkeypatch.setattr(fitting, "predict", lambda *_: logits)
+    inputs = fitting.Inputs(torch.tensor([1, 1, 0]), cached=torch.zeros(3, 1))
+    found = fitting.evaluate(torch.nn.Identity(), inputs)
+    assert found["auc"] == found["accuracy"] == 1
+
+
 def test_class_weights_balance_the_classes(run):
     """With balanced weights, scores no longer lean towards the frequent class."""
     means = {}
