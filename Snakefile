@@ -143,6 +143,7 @@ rule heatmaps:
         # a table of severities is also looked for beside and above the images
         severity=at("severities", profile.severity or "", *(folder / "brixia.csv" for folder in
                        (profile.data_folder, profile.data_folder.resolve().parent))),
+    priority: 1  # the longest: first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
     output: touch("heatmaps.done")
@@ -195,6 +196,7 @@ rule fair_test:
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
         external=at("external images", profile.external or ""), masks=lungs(),
         shown=shown("fair_test", "paper"),
+    priority: 1  # the longest: first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
     output: touch("fair_test.done")

@@ -70,6 +70,8 @@ def judged(label, score: np.ndarray, group) -> dict[str, float]:
 def regressed(values, label, model: Callable) -> Callable:
     """`fitted` for `out_of_fold`: a fresh scikit-learn model each time."""
     label = np.asarray(label)
+    if isinstance(values, pd.DataFrame) and all(kind == np.float32 for kind in values.dtypes):
+        values = values.to_numpy()  # of a table scikit-learn looks at each column, in each call
 
     def fitted(fit, judge):
         part = values.iloc[fit] if isinstance(values, pd.DataFrame) else values[fit]
