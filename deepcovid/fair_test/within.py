@@ -72,11 +72,11 @@ def regressed(values, label, model: Callable) -> Callable:
     label = np.asarray(label)
     if isinstance(values, pd.DataFrame) and all(kind == np.float32 for kind in values.dtypes):
         values = values.to_numpy()  # of a table scikit-learn looks at each column, in each call
+    rows = values.iloc if isinstance(values, pd.DataFrame) else values
 
     def fitted(fit, judge):
-        part = values.iloc[fit] if isinstance(values, pd.DataFrame) else values[fit]
-        other = values.iloc[judge] if isinstance(values, pd.DataFrame) else values[judge]
-        return model(part).fit(part, label[fit]).predict_proba(other)[:, 1]
+        part = rows[fit]
+        return model(part).fit(part, label[fit]).predict_proba(rows[judge])[:, 1]
 
     return fitted
 
