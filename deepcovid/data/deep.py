@@ -40,18 +40,24 @@ def picture(file: BinaryIO, image: Image.Image) -> Image.Image:
         values = decoded(file, image.format, "RGBA").copy().view(">u2")
     else:
         layout = layout.upper()  # as it is, where alpha has been multiplied in
-        high, low = (
-            decoded(file, image.format, f"{layout};16{byte}") for byte in (order, OTHER_BYTE[order])
-        )
-        values = 256 * high.astype(np.uint16) + low
+        values = decoded(file, image.format, f"{layout};16{order}").astype(np.uint16)
+        values *= 256
+        values += decoded(file, image.format, f"{layout};16{OTHER_BYTE[order]}")
     count = 1 if layout == "LA" else 3
     colour, alpha = values[..., :count], values[..., count:]
+    if key := image.info.get("transparency"):  # the one colour that is not to be seen
+        alpha = np.uint16(65535) * (colour != key).any(axis=-1, keepdims=True)
     if alpha.size == 0 or "RGBa" in raw_mode(image):
-        key = image.info.get("transparency", (-1, -1, -1))
-        alpha = np.where((colour == key).all(axis=-1, keepdims=True), 0, 65535)
-    colour = from_integers(np.where(alpha == 0, 0, colour))  # what is hidden says nothing of bits
-    flat = np.rint(colour * (alpha / 65535)).astype(np.uint8)
-    return Image.fromarray(flat[..., 0] if count == 1 else flat)
+        colour = from_integers(colour)
+    else:
+        colour = from_integers(np.where(alpha == 0, 0, colour))  # the hidden says nothing of bits
+        # colour x alpha / 65535 to the nearest whole number, of which there is always one
+        blended = colour.astype(np.uint32) * alpha
+        blended *= 2
+        blended += 65535
+        blended //= 2 * 65535
+        colour = blended.astype(np.uint8)
+    return Image.fromarray(colour[..., 0] if count == 1 else colour)
 
 
 def decoded(file: BinaryIO, format: str, raw_mode: str) -> np.ndarray:

@@ -9,9 +9,13 @@ def from_integers(values: np.ndarray) -> np.ndarray:
     The bits are those that hold the largest value, 8 at least. Scanners write 10, 12 or 14 bits
     into 16-bit files without saying so. Values below 0 are first moved up so that the least is 0.
     """
-    values = values.astype(np.int64) - min(0, int(values.min()))
-    bits = max(8, int(values.max()).bit_length())
-    return stretched(values, 0, 2**bits - 1)
+    least = min(0, int(values.min()))
+    largest = int(values.max()) - least
+    white = 2 ** max(8, largest.bit_length()) - 1
+    if largest < 2**16:  # each value is computed once, and looked up for all its pixels
+        grey_of = stretched(np.arange(largest + 1), 0, white)
+        return grey_of[values if least == 0 else values.astype(np.int64) - least]
+    return stretched(values.astype(np.int64) - least, 0, white)
 
 
 def from_floats(values: np.ndarray) -> np.ndarray:
@@ -24,5 +28,9 @@ def from_floats(values: np.ndarray) -> np.ndarray:
 
 def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """`low` and below becomes 0, `high` and above 255, 8 bit."""
-    share = (values.astype(np.float64) - low) / ((float(high) - low) or 1)
-    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+    share = values.astype(np.float64)  # and all else in its place: a picture may fill the memory
+    share -= low
+    share /= (float(high) - low) or 1
+    np.clip(share, 0, 1, out=share)
+    share *= 255
+    return np.rint(share, out=share).astype(np.uint8)

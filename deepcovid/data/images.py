@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from deepcovid.data import deep, dicom, jpeg
+from deepcovid.data import deep, dicom, jpeg, whole
 from deepcovid.data.grey import from_floats, from_integers
 from deepcovid.runs import UserError, shown
 
@@ -124,6 +124,10 @@ def open_picture(file: BinaryIO) -> Image.Image:
 
 def read_picture(file: BinaryIO) -> Image.Image:
     with open_picture(file) as image:
+        whole.refuse_gaps(image)
+        if image.format == "PNG":
+            file.seek(0)
+            whole.refuse_short_png(file.read())
         if deep.is_deep(image):
             return deep.picture(file, image).convert("RGB")
         if image.format in ("JPEG", "MPO"):
