@@ -133,7 +133,7 @@ def find_layer(model: Classifier, name: str | None = None) -> nn.Module:
 
 
 def grad_cam(
-    model: Classifier, inputs: torch.Tensor, layer: str | None = None, batch_size: int = BATCH
+    model: Classifier, inputs: torch.Tensor, layer: str | None = None, batch_size: int = 4
 ) -> np.ndarray:
     """Grad-CAM of the COVID-19 logit (Selvaraju et al. 2017): (n, height, width), 0 or more.
 
