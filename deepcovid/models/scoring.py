@@ -13,6 +13,7 @@ from deepcovid.models.opened import Run
 from deepcovid.models.training import gather
 from deepcovid.runs import replacing
 
+PART = 1024  # images whose features are in memory at a time; those of SqueezeNet take 0.3 GB
 COLUMNS = ["image", "split", "label", "score", "patient"]
 
 
@@ -41,8 +42,11 @@ def run(opened: Run, name: str, seed: int) -> Path:
     `score` is the softmax output for COVID-19, 0 to 1. Augmented copies are not scored.
     """
     model, table = opened.model(name, seed), opened.originals()
-    inputs = gather(opened, model, {"scored": table}, seed)["scored"]
-    scored = table.assign(score=probability(predict(model, inputs)))
+    found = []
+    for start in range(0, len(table), PART):
+        part = gather(opened, model, {"scored": table[start : start + PART]}, seed)["scored"]
+        found.append(probability(predict(model, part)))
+    scored = table.assign(score=np.concatenate(found))
     return write(scored, opened.model_folder(name, seed) / "scores.csv")
 
 

@@ -27,6 +27,21 @@ def test_scores_cover_the_originals_and_nothing_else(run):
     assert not np.allclose(upside, alone[:2])
 
 
+def test_images_are_scored_in_parts_and_give_the_same(run, monkeypatch):
+    training.run(run, "squeezenet", 0)
+    whole, sizes, gather = pd.read_csv(scoring.run(run, "squeezenet", 0)), [], training.gather
+
+    def noted(opened, model, tables, seed):
+        sizes.append(len(tables["scored"]))
+        return gather(opened, model, tables, seed)
+
+    monkeypatch.setattr(scoring, "PART", 24)
+    monkeypatch.setattr(scoring, "gather", noted)
+    parts = pd.read_csv(scoring.run(run, "squeezenet", 0))
+    assert sizes == [24, 24, 8] and list(parts.image) == list(whole.image)
+    assert np.allclose(parts.score, whole.score, atol=1e-6)
+
+
 def test_a_step_whose_input_is_missing_says_which_notebook_to_run(run):
     with user_error("03_training first"):
         scoring.run(run, "squeezenet", 0)
