@@ -23,7 +23,7 @@ given = shlex.quote(given)
 # Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
 # Where a machine has several GPUs, each job sees one of them.
 ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
-PAPERMILL = ONE_GPU + ("{sys.executable:q} -m papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
+PAPERMILL = ONE_GPU + ("{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
