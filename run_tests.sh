@@ -25,7 +25,8 @@ if [ -n "$fast" ]; then chosen=(-m "not slow" tests); fi
 if [ ${#words[@]} = 0 ]; then
     ruff check .
     ruff format --check .
-    if [ -z "$fast" ]; then ./run_all.sh demo; fi
+    # nothing of the demo may need a network
+    if [ -z "$fast" ]; then python tests/offline.py ./run_all.sh demo; fi
 fi
 # A process per core, each with one thread; tests of one file share what they prepare.
 export OMP_NUM_THREADS=1

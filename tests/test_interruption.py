@@ -3,7 +3,6 @@
 The long run of the first and the last: `./run_tests.sh --slow`.
 """
 
-import ctypes
 import os
 import resource
 import signal
@@ -13,6 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
+import offline
 import pytest
 from conftest import user_error
 from filelock import FileLock
@@ -202,16 +202,33 @@ def test_four_profiles_side_by_side_share_kept_features_without_harm(room):
 
 
 def test_nothing_is_asked_of_a_network_that_is_not_there(room, expected):
-    def cut():
-        CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER | CLONE_NEWNET):
-            raise PermissionError("no namespace may be made here")
-        assert len(Path("/proc/net/dev").read_text().splitlines()) == 3  # loopback alone
-
-    told = forked(room / "cut", cut)
-    if "no namespace" in told:
+    """The whole demo too is run so: `run_tests.sh` starts it by offline.py."""
+    if not offline.may_cut():
         pytest.skip("no namespace may be made here")
-    assert told == "" and tiny.made(room / "cut" / "demo") == expected
+    assert forked(room / "cut", offline.cut) == ""
+    assert tiny.made(room / "cut" / "demo") == expected
+
+
+TRY = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    socket.create_connection(server.getsockname()).close()  # this machine is there
+try:
+    socket.create_connection(("192.0.2.1", 9), 5)
+except OSError as error:
+    print(error.strerror)
+raise SystemExit(7)
+"""
+
+
+def test_offline_leaves_a_command_this_machine_alone_and_gives_its_exit_status():
+    if not offline.may_cut():
+        pytest.skip("no namespace may be made here")
+    words = [sys.executable, offline.__file__, sys.executable, "-c", TRY]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 7 and "Network is unreachable" in done.stdout, (
+        done.stdout + done.stderr
+    )
 
 
 @pytest.mark.slow
