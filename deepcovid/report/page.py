@@ -8,6 +8,7 @@ import nbformat
 
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|]+|<[^>]+>")
+BETWEEN = re.compile(r"(?<=[\d%]) to (?=-?\d)")  # the ends of an interval
 
 
 def page(path: Path) -> nbformat.NotebookNode:
@@ -29,6 +30,7 @@ def page(path: Path) -> nbformat.NotebookNode:
             continue
         cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
         said = caption(notebook.cells[number + 1 :]) or f"a figure of notebook {first}"
+        unbroken(cell)
         cell.metadata["mystnb"] = {"image": {"alt": f"{section}: {said}"}}
     return notebook
 
@@ -44,6 +46,14 @@ def still(notebook) -> None:
                         del output.data[kind]
             cell.outputs = [o for o in cell.outputs if not (is_progress(o) or says_nothing(o))]
     notebook.metadata.pop("widgets", None)
+
+
+def unbroken(cell) -> None:
+    """Keep each interval of a cell's tables in one line: broken, it takes three."""
+    for output in cell.outputs:
+        if "text/html" in output.get("data", {}):
+            html = output.data["text/html"]
+            output.data["text/html"] = BETWEEN.sub("&nbsp;to&nbsp;", html)
 
 
 def is_progress(output) -> bool:

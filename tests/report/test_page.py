@@ -49,6 +49,17 @@ def test_what_moves_leaves_its_picture_and_progress_leaves_nothing(tmp_path):
     assert set(output.data) == {"image/png", "text/plain"}
 
 
+def test_an_interval_of_a_table_stays_in_one_line(tmp_path):
+    cell = CODE("table")
+    html = "<td>0.997 (0.994 to 0.999)</td><td>-3% to 5%</td><td>as close to 1 as to 0</td>"
+    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/html": html})]
+    (made,) = page(written(tmp_path / "04_evaluation.ipynb", cell)).cells
+    assert made.outputs[0].data["text/html"] == (
+        "<td>0.997 (0.994&nbsp;to&nbsp;0.999)</td><td>-3%&nbsp;to&nbsp;5%</td>"
+        "<td>as close to 1 as to 0</td>"
+    )
+
+
 def test_a_models_notebook_names_it_in_its_title(tmp_path):
     path = written(tmp_path / "03_training-resnet18-seed2.ipynb", TEXT("# 3. Training\n\n# x"))
     assert page(path).cells[0].source == "# 3. Training: resnet18, seed 2\n\n# x"
