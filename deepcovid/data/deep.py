@@ -61,8 +61,7 @@ def picture(file: BinaryIO, image: Image.Image) -> Image.Image:
 
 
 def decoded(file: BinaryIO, format: str, raw_mode: str) -> np.ndarray:
-    file.seek(0)
-    with Image.open(file, formats=(format,)) as image:
+    with Image.open(file, formats=(format,)) as image:  # from its start, wherever it was read to
         image.tile = [
             tile._replace(
                 args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:])
