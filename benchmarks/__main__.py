@@ -12,7 +12,7 @@ from deepcovid.profiles import MODELS
 
 SECTIONS = {
     "loop": speed.loop, "features": speed.feature_pass, "heads": speed.heads, "scores": whole.scores,
-    "start": whole.start, "growth_images": growth.images, "growth_features": growth.rows,
+    "start": whole.start, "notebooks": whole.notebooks, "growth_images": growth.images, "growth_features": growth.rows,
     "occlusion": occlusion.section, "audit": whole.audit,
 }  # fmt: skip
 

@@ -112,14 +112,17 @@ class Kept:
         self.path, self.again = asked.folder / f"{section}.json", asked.again
         self.made = runs.read_json(self.path) if self.path.is_file() else {"rows": {}}
 
-    def add(self, name: str, measure: Callable[[], dict]) -> None:
-        """Measure a row unless it is there, and write the file."""
+    def add(self, name: str, measure: Callable[[], dict], now: bool = True) -> None:
+        """Measure a row unless it is there, and write the file.
+
+        `now=False`: it was measured before, so that the load of this moment says nothing of it.
+        """
         if name in self.made["rows"] and not self.again:
             print(f"{name}: is there")
             return
         before = os.getloadavg()[0]
         row = measure()
-        load = [round(before, 1), round(os.getloadavg()[0], 1)]
-        self.made["rows"][name] = row | {"load_average": load, "machine": machine()}
+        load = {"load_average": [round(before, 1), round(os.getloadavg()[0], 1)]}
+        self.made["rows"][name] = row | (load if now else {}) | {"machine": machine()}
         runs.write_json(self.path, self.made)
         print(name, json.dumps(row))

@@ -59,6 +59,14 @@ def waited(row: dict) -> list[tuple[str, str]]:
     return [("seconds", shown(row["seconds"]))]
 
 
+def noted(row: dict) -> list[tuple[str, str]]:
+    found = [(f"all steps, {row['models']}", f"{row['seconds']:.0f} s")]
+    for step, took in row["steps"].items():
+        of = f"{took['processor_seconds']:.0f} s of processor time, {took['peak_mb']:,} MB"
+        found.append((step, f"{took['seconds']:.0f} s, {of}"))
+    return found
+
+
 def occlusion(row: dict) -> list[tuple[str, str]]:
     return [(f"{k}, share of the raw forward rate", shown(v))
             for k, v in row["share_of_raw"].items() if k != "raw forward"]  # fmt: skip
@@ -70,6 +78,7 @@ SECTIONS = {
     "heads": ("Heads", heads),
     "scores": ("From images to scores", process),
     "start": ("Start-up, and nothing to do", waited),
+    "notebooks": ("Whole runs, and each notebook", noted),
     "growth_images": ("More images", process),
     "growth_features": ("More kept features", process),
     "occlusion": ("Occlusion maps", occlusion),

@@ -5,8 +5,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.measure import Asked, Kept, peak, spread, turns
 from benchmarks.speed import sample
+from deepcovid import runs
 
 PROGRAM = [sys.executable, "-m", "deepcovid"]
 SCORES = """
@@ -82,6 +85,33 @@ def audit(asked: Asked) -> None:
     """The audit of a sample of the dataset."""
     kept = Kept(asked, "audit")
     kept.add(f"sample of {asked.images}", lambda: elsewhere(asked, AUDIT))
+
+
+def notebooks(asked: Asked) -> None:
+    """The whole `demo` and `paper`, and each notebook of theirs, where they have run."""
+    kept = Kept(asked, "notebooks")
+    for name in ("demo", "paper"):
+        folder = runs.RUNS / name
+        if (folder / "run.json").is_file():
+            kept.add(name, lambda folder=folder: noted(folder), now=False)
+        else:
+            print(f"{name}: not run yet")
+
+
+def noted(folder: Path) -> dict:
+    """What the workflow noted of a run's steps: wall and processor seconds, peak memory of each.
+
+    The whole is from the start of the first to the end of the last, so it is that of a run in one go.
+    """
+    made, steps, ends, starts = runs.read_json(folder / "run.json"), {}, [], []
+    for path in sorted((folder / "benchmarks").glob("*.tsv")):
+        row = pd.read_csv(path, sep="\t").iloc[-1]
+        steps[path.stem] = {"seconds": float(row.s), "processor_seconds": float(row.cpu_time),
+                            "peak_mb": round(float(row.max_rss))}  # fmt: skip
+        ends.append(path.stat().st_mtime)
+        starts.append(ends[-1] - row.s)
+    return {"images": made["data"]["images"], "models": ", ".join(made["profile"]["models"]),
+            "seconds": round(max(ends) - min(starts), 1), "steps": steps}  # fmt: skip
 
 
 def elsewhere(asked: Asked, code: str, *names: str) -> dict:
