@@ -9,7 +9,9 @@ from deepcovid.models import features, scoring, training
 
 def test_scores_cover_the_originals_and_nothing_else(run):
     training.run(run, "squeezenet", 0)
-    scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
+    path = scoring.run(run, "squeezenet", 0)
+    scores = pd.read_csv(path)
+    assert path == run.folder / "squeezenet" / "seed0" / "scores.csv"
     assert list(scores.columns) == scoring.COLUMNS
     assert list(scores.patient) == list(run.originals().patient)
     assert len(scores) == 56 and not scores.image.str.startswith("augmented/").any()
