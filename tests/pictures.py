@@ -46,13 +46,13 @@ def write_dicom(path, stored, photometric="MONOCHROME2", bits=12, **tags):
     return path
 
 
-def png(path, passes, depth=8, colour=0, *chunks):
+def png(path, passes, depth=8, colour=0, *chunks, shape=GREY.shape):
     """A PNG by hand: Pillow writes no interlaced one, and of 16 bits grey only.
 
-    `passes` are arrays of rows, `chunks` go before the pixels.
+    `passes` are arrays of rows, seven where it is interlaced, `chunks` go before the pixels.
     """
     raw = b"".join(b"\0" + row.tobytes() for part in passes for row in part if row.size)
-    height, width = GREY.shape
+    height, width = shape
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, len(passes) > 1)
     chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
     path.write_bytes(

@@ -1,11 +1,13 @@
 """images.py: any sane picture is read the right way up, anything else is refused by name."""
 
+import errno
 import hashlib
 import os
 import re
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -283,6 +285,14 @@ def test_find_knows_suffixes_and_ignores_what_is_hidden(tmp_path):
     assert found == sorted(found)
     with pytest.raises(UserError, match="nowhere"):
         images.find(tmp_path / "nowhere")
+
+
+def test_a_file_that_cannot_be_opened_is_found_to_be_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / "IM-0001").touch()
+    broken = OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(Path, "open", lambda *_: (_ for _ in ()).throw(broken))
+    (path,) = images.find(tmp_path)
+    assert images.refusal(path) == f"{path}: Input/output error"
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch):

@@ -1,11 +1,11 @@
 """whole.py: a picture that lacks rows is refused, a whole one never."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
+from pictures import encoded, interlaced, png
 from PIL import Image
 
 from deepcovid.data import images, phantom, whole
@@ -19,12 +19,6 @@ def picture(mode: str) -> Image.Image:
     if mode == "I;16":
         return Image.fromarray(np.asarray(grey).astype(np.uint16) * 16)
     return grey.convert(mode)
-
-
-def saved(image: Image.Image, **how) -> bytes:
-    file = io.BytesIO()
-    image.save(file, **how)
-    return file.getvalue()
 
 
 def higher_png(data: bytes, rows: int) -> bytes:
@@ -43,24 +37,10 @@ def higher_tiff(data: bytes, rows: int) -> bytes:
     return bytes(changed)
 
 
-def interlaced(grey: np.ndarray, passes: int = 7) -> bytes:
-    """A PNG of 8-bit grey in Adam7's order, with the first passes only."""
-    parts = []
-    for left, upper, right, down in whole.PASSES[:passes]:
-        parts += [b"\0" + row.tobytes() for row in grey[upper::down, left::right] if row.size]
-    file = b"\x89PNG\r\n\x1a\n"
-    height, width = grey.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)
-    for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(parts))), (b"IEND", b"")):  # fmt: skip
-        file += struct.pack(">I", len(content)) + kind + content
-        file += struct.pack(">I", zlib.crc32(kind + content))
-    return file
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_a_png_with_fewer_rows_than_it_tells_of_is_refused(tmp_path, mode):
     path = tmp_path / "x.png"
-    data = saved(picture(mode), format="PNG")
+    data = encoded(picture(mode), format="PNG")
     path.write_bytes(data)
     assert images.open_radiograph(path).size == (48, 40)
     for rows in (41, 80):
@@ -73,15 +53,15 @@ def test_an_interlaced_png_is_read_whole_and_refused_without_its_last_pass(tmp_p
     path = tmp_path / "x.png"
     for size in ((40, 48), (7, 5), (1, 1), (3, 9)):
         grey = np.random.default_rng(0).integers(1, 256, size, dtype=np.uint8)
-        path.write_bytes(interlaced(grey))
+        png(path, interlaced(grey), shape=size)
         assert np.array_equal(np.asarray(images.open_radiograph(path))[..., 0], grey)
-    path.write_bytes(interlaced(np.full((40, 48), 9, np.uint8), passes=6))
+    png(path, interlaced(np.full((40, 48), 9, np.uint8))[:6], shape=(40, 48))
     with pytest.raises(UserError, match="it is truncated"):
         images.open_radiograph(path)
 
 
 def test_a_png_in_many_pieces_is_whole():
-    data = saved(picture("L"), format="PNG")
+    data = encoded(picture("L"), format="PNG")
     packed = dict(whole.chunks(data))[b"IDAT"]
     pieces = b"".join(
         struct.pack(">I", 1) + kind + packed[at : at + 1] + b"\0\0\0\0"
@@ -96,7 +76,7 @@ def test_a_png_in_many_pieces_is_whole():
 @pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
 def test_a_tiff_that_lacks_strips_is_refused(tmp_path, mode, how):
     path = tmp_path / "x.tif"
-    data = saved(picture(mode), format="TIFF", **how)
+    data = encoded(picture(mode), format="TIFF", **how)
     path.write_bytes(higher_tiff(data, 40))
     assert images.open_radiograph(path).size == (48, 40)
     path.write_bytes(higher_tiff(data, 80))
@@ -105,7 +85,7 @@ def test_a_tiff_that_lacks_strips_is_refused(tmp_path, mode, how):
 
 def test_a_gif_whose_picture_is_smaller_than_its_screen_is_refused(tmp_path):
     path = tmp_path / "x.gif"
-    data = bytearray(saved(picture("L"), format="GIF"))
+    data = bytearray(encoded(picture("L"), format="GIF"))
     path.write_bytes(data)
     assert images.refusal(path) is None
     data[8:10] = struct.pack("<H", 80)
