@@ -60,6 +60,17 @@ def test_an_interlaced_png_is_read_whole_and_refused_without_its_last_pass(tmp_p
         images.open_radiograph(path)
 
 
+@pytest.mark.parametrize("size", [(40, 48), (7, 5), (1, 1), (3, 9), (9, 2)])
+def test_as_many_bytes_are_asked_of_a_png_as_a_whole_one_has(tmp_path, size):
+    grey = np.zeros(size, np.uint8)
+    for passes in ([grey], interlaced(grey)):
+        parts = dict(whole.chunks(png(tmp_path / "x.png", passes, shape=size).read_bytes()))
+        assert whole.png_length(parts[b"IHDR"]) == len(zlib.decompress(parts[b"IDAT"]))
+    for mode in MODES:
+        parts = dict(whole.chunks(encoded(picture(mode).resize(size), format="PNG")))
+        assert whole.png_length(parts[b"IHDR"]) == len(zlib.decompress(parts[b"IDAT"])), mode
+
+
 def test_a_png_in_many_pieces_is_whole():
     data = encoded(picture("L"), format="PNG")
     packed = dict(whole.chunks(data))[b"IDAT"]
