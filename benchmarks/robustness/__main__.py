@@ -53,7 +53,9 @@ def rows(of: dict):
     kills = of.get("kills", {})
     for name in ("a training on images", "the notebooks"):
         if one := kills.get(name):
-            far = f" (up to the step {kills['notebooks until']})" * (name == "the notebooks")
+            until = kills["notebooks until"]
+            part = name == "the notebooks" and until != "the end"
+            far = f" (up to the step {until})" * part
             yield (f"SIGKILLs of {name}{far}; runs that ended, with the same bytes",
                    f"{one['kills']}; {one['runs']}, {one['the same bytes']}")  # fmt: skip
         else:
