@@ -30,4 +30,4 @@ if [ ${#words[@]} = 0 ]; then
 fi
 # A process per core, each with one thread; tests of one file share what they prepare.
 export OMP_NUM_THREADS=1
-python -m pytest -n auto --dist loadfile "${chosen[@]}" ${words[@]+"${words[@]}"}
+python -m pytest -n auto --dist loadfile --no-loadscope-reorder "${chosen[@]}" ${words[@]+"${words[@]}"}

@@ -15,6 +15,17 @@ from deepcovid.models.opened import Run
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
+# begun first: a file goes to one process as a whole, and a long one that comes last is waited for alone
+LONG = ("test_slurm.py", ".ipynb", "test_cli.py", "test_lab.py", "test_interruption.py")
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item) -> int:
+        found = (i for i, end in enumerate(LONG) if item.path.name.endswith(end))
+        return next(found, len(LONG))
+
+    items.sort(key=rank)
+
 
 def draw(path: Path, seed: int, bright: int = 0, size: int = 48) -> None:
     """A smooth grey picture; `bright` lifts a square in its middle, for a model to learn."""
