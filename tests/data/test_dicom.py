@@ -79,6 +79,17 @@ def test_signed(tmp_path):
     assert close(read(write_dicom(tmp_path / "w.dcm", stored, **window)), GREY)
 
 
+@pytest.mark.parametrize(
+    ("word", "kind"), [("FloatPixelData", "f4"), ("DoubleFloatPixelData", "f8")]
+)
+def test_pictures_of_floats(tmp_path, word, kind):
+    data = pydicom.dcmread(write_dicom(tmp_path / "d.dcm", np.zeros(RAMP.shape, f"u{kind[1]}")))
+    del data.PixelData
+    setattr(data, word, (RAMP - 0.5).astype(kind).tobytes())
+    data.save_as(tmp_path / "d.dcm")
+    assert close(read(tmp_path / "d.dcm"), GREY)
+
+
 def test_padding_is_black_and_no_part_of_the_range_of_values(tmp_path):
     stored = np.rint(3000 * RAMP + 500).astype(np.uint16)
     stored[:10], stored[10:20] = 4000, 4095
