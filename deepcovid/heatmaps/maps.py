@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from deepcovid.data import augmentation
 from deepcovid.models.features import Change, ImageSet
-from deepcovid.models.networks import Classifier
+from deepcovid.models.networks import Classifier, folded
 from deepcovid.runs import UserError
 
 FILL = 128  # grey level of the square, 0 to 255
@@ -88,6 +88,8 @@ def occlusion(
     `benchmarks/occlusion.py` measures what that is worth.
     """
     checked(inputs)
+    if isinstance(model, Classifier):
+        model = folded(model)
     rows, columns = (starts(length, window, stride) for length in inputs.shape[2:])
     corners = [(top, left) for top in rows for left in columns]
     whole, paint = probability(model, inputs, batch_size), grey(fill).to(inputs.device)

@@ -145,10 +145,12 @@ def extract(
     files = dict.fromkeys(parts)
     if keep is not None:
         name = [networks.state_digest(backbone), reading(size), device.type]
+        name += ["folded"] * networks.has_batch_norm(backbone)
         store = keep / digest(name + [variant] * bool(change) + ["bfloat16"] * half)
         files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
     missing = [c for c, file in files.items() if not (file and file.exists())]
     groups = [range(len(paths))[parts[c]] for c in missing]
+    backbone = to_device(networks.folded(backbone), device)
     stream = ahead(ImageSet(paths, size, change=change).batches(groups, device, workers))
     result = None
     with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=label, unit="chunk") as bar:

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from deepcovid import runs
 from deepcovid.metrics.intervals import called
 from deepcovid.models.features import ImageSet
-from deepcovid.models.networks import Classifier, has_batch_norm, trained_part
+from deepcovid.models.networks import Classifier, folded, has_batch_norm, trained_part
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 
@@ -85,7 +85,7 @@ def evaluate(model: Classifier, inputs: Inputs, batch_size: int = 256) -> dict[s
 def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.Tensor:
     """Logits, float32 (n, 2), of all inputs in their order."""
     model.eval()
-    module = model if inputs.cached is None else model.head
+    module = folded(model) if inputs.cached is None else model.head
     groups = torch.arange(len(inputs.label)).split(batch_size)
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 

@@ -1,11 +1,13 @@
 """The four networks of the paper, each as a `backbone` that sees and a `head` that decides."""
 
+import copy
 import hashlib
 from collections import OrderedDict
 
 import numpy as np
 import torch
 from torch import nn
+from torch.fx.experimental.optimization import fuse
 from torchvision import models as torchvision_models
 
 from deepcovid.models.weights import TORCHVISION, Weights, find_weights, load_backbone
@@ -42,6 +44,20 @@ def see(backbone: nn.Module, x: torch.Tensor, half: bool = False) -> torch.Tenso
         return backbone(x)
     with torch.autocast(x.device.type, torch.bfloat16):
         return backbone(x).float()
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy for evaluation alone, each batch norm multiplied into the convolution before it.
+
+    It gives the same but for rounding, a tenth faster. Both are in evaluation mode then.
+    """
+    if not has_batch_norm(module):
+        return module
+    if isinstance(module, nn.Sequential):  # so are the backbones, which can be traced whole
+        return fuse(module.eval())
+    module = copy.copy(module)
+    module._modules = {name: folded(child) for name, child in module.named_children()}
+    return module.eval()
 
 
 class Dropout(nn.Module):

@@ -30,6 +30,43 @@ def test_split_networks_compute_what_torchvision_computes(name, tmp_path):
         assert torch.allclose(model.eval()(x), network(x)[:, [3, 8]], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_folded_batch_norm_gives_the_same(name):
+    model, _ = networks.build(name)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as after a training, not as it begins
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.1)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    before, x = networks.state_digest(model), torch.randn(2, 3, 64, 64)
+    folded = networks.folded(model)
+    with torch.inference_mode():
+        expected, found = model.eval().backbone(x), folded.backbone(x)
+        assert torch.allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+        assert torch.allclose(folded(x), model(x), atol=1e-5)
+    assert networks.state_digest(model) == before
+    assert count(folded) < count(model) or not count(model)
+
+
+def count(model):
+    return sum(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+
+
+def test_a_folded_pass_follows_what_training_changes_later():
+    """Batch norm that drifts, and a head that learns, are in the next folded copy."""
+    model, _ = networks.build("resnet18")
+    first = networks.folded(model)
+    model.train()
+    model(torch.randn(4, 3, 64, 64))
+    with torch.no_grad():
+        model.head.bias.add_(1)
+    second, x = networks.folded(model), torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.allclose(second(x), model(x), atol=1e-5)
+        assert not torch.allclose(first.backbone(x), second.backbone(x), atol=1e-3)
+
+
 def test_the_seed_draws_the_head_and_with_random_weights_the_backbone(tmp_path):
     torch.save(torchvision_network("squeezenet").state_dict(), tmp_path / "squeezenet1_1.pth")
     digest = networks.state_digest
