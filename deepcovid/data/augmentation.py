@@ -39,13 +39,20 @@ def to_input(size: int, train_crop: str = "none") -> v2.Compose:
     (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does. `moved`
     mirrors, turns, shifts, scales and exposes the whole image a little otherwise each time.
     """
-    steps = {
-        "none": [v2.Resize((size, size), antialias=True)],
-        "random": [v2.RandomResizedCrop(size, antialias=True)],
-        "moved": [v2.Resize((size, size), antialias=True), MOVED],
+    same, drawn = steps(size, train_crop)
+    return v2.Compose([*same, *drawn])
+
+
+def steps(size: int, train_crop: str = "none") -> tuple[list, list]:
+    """`to_input` in two: what gives the same uint8 tensor in every epoch, and what follows it."""
+    resize = v2.Resize((size, size), antialias=True)
+    same, drawn = {
+        "none": ([resize], []),
+        "random": ([], [v2.RandomResizedCrop(size, antialias=True)]),
+        "moved": ([resize], [MOVED]),
     }[train_crop]
     to_float = v2.ToDtype(torch.float32, scale=True)
-    return v2.Compose([v2.ToImage(), *steps, to_float, v2.Normalize(MEAN, STD)])
+    return [v2.ToImage(), *same], [*drawn, to_float, v2.Normalize(MEAN, STD)]
 
 
 def seeded(transform, seed: int, *key) -> object:

@@ -17,22 +17,26 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from deepcovid import imports
 from deepcovid.data import images
-from deepcovid.data.augmentation import seeded, to_input
+from deepcovid.data.augmentation import seeded, steps, to_input
 from deepcovid.models import networks
 from deepcovid.runs import RUNS, UserError, code_digest, digest, replacing
 
 Change = Callable[[Image.Image, Path], Image.Image]  # of a picture before it becomes an input
 CHUNK = 64  # images; also the batch size, so that a resumed run gives the same bits
+ROOM = 2 * 2**30  # bytes of pictures that are kept in memory; those beyond are read again
 
 
 class ImageSet(Dataset):
     """Images as model inputs. Indexed by (epoch, i): a random crop depends on both and the seed.
 
-    `change(picture, path)` may give another picture in place of the one that was read.
+    `change(picture, path)` may give another picture in place of the one that was read. With a
+    device as `keep`, what is the same of a picture in every epoch stays there once it was read,
+    and what differs is made of it there.
     """
 
     def __init__(
@@ -42,31 +46,48 @@ class ImageSet(Dataset):
         train_crop: str = "none",
         seed: int = 0,
         change: Change | None = None,
+        keep: torch.device | None = None,
     ):
-        self.paths, self.seed, self.change = paths, seed, change
-        self.transform = to_input(size, train_crop)
+        self.paths, self.seed, self.change, self.keep = paths, seed, change, keep
+        self.same, self.drawn = map(v2.Compose, steps(size, train_crop))
         self.random = train_crop != "none"
+        self.kept, self.room = {}, ROOM
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
         epoch, i = key
+        picture = self.picture(i)
+        if not self.random:
+            return self.drawn(picture)
+        return seeded(self.drawn, self.seed, epoch, i)(picture)
+
+    def picture(self, i: int) -> torch.Tensor:
+        """What is the same of an image in every epoch, uint8 (3, height, width)."""
+        if i in self.kept:
+            return self.kept[i].expand(3, -1, -1)
         picture = images.open_radiograph(self.paths[i])
         if self.change:
             picture = self.change(picture, self.paths[i])
-        if not self.random:
-            return self.transform(picture)
-        return seeded(self.transform, self.seed, epoch, i)(picture)
+        picture = self.same(picture)
+        if self.keep is not None:
+            picture = picture.to(self.keep)
+            grey = bool((picture == picture[:1]).all())
+            small = picture[:1].clone() if grey else picture
+            if small.nbytes <= self.room:
+                self.room -= small.nbytes
+                self.kept[i] = small
+        return picture
 
     def batches(self, groups, device, workers=0, epoch=0) -> Iterator[torch.Tensor]:
         """Inputs of each group of indices, on the device, channels last."""
         loader = DataLoader(
             self,
             batch_sampler=[[(epoch, int(i)) for i in group] for group in groups],
-            num_workers=workers,
+            num_workers=workers if self.keep is None else 0,
             generator=torch.Generator(),  # else it draws from the one that dropout draws from
-            pin_memory=device.type == "cuda",
+            pin_memory=device.type == "cuda" and self.keep is None,
         )
         for batch in loader:
             yield batch.to(device, memory_format=torch.channels_last, non_blocking=True)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import user_error
+from PIL import Image
 
 from deepcovid.data import augmentation, dicom, grey, images
 from deepcovid.models import features, networks
@@ -128,3 +129,60 @@ def test_features_are_those_of_images_read_one_by_one(run, monkeypatch):
         with torch.inference_mode():
             seen = backbone(batch.contiguous(memory_format=torch.channels_last))
         assert np.array_equal(found[first : first + 10], seen.numpy())
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A grey picture that is wider than high, one higher than wide, and a coloured one."""
+    random = np.random.default_rng(0)
+    shapes = [(90, 120), (140, 70), (100, 100, 3)]
+    paths = [tmp_path / f"{i}.png" for i in range(len(shapes))]
+    for path, shape in zip(paths, shapes, strict=True):
+        Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("crop", ["none", "random", "moved"])
+@pytest.mark.parametrize("room", [2**30, 12_000, 0])
+def test_kept_pictures_give_the_same_inputs_and_are_read_once(pictures, crop, room, monkeypatch):
+    read, opened = [], images.open_radiograph
+    monkeypatch.setattr(images, "open_radiograph", lambda p: read.append(p) or opened(p))
+    monkeypatch.setattr(features, "ROOM", room)
+    plain = features.ImageSet(pictures, 64, crop, seed=3)
+    kept = features.ImageSet(pictures, 64, crop, seed=3, keep=torch.device("cpu"))
+    expected = [plain[epoch, i] for epoch in range(3) for i in range(3)]
+    read.clear()
+    assert all(
+        torch.equal(kept[epoch, i], expected[3 * epoch + i]) for epoch in range(3) for i in range(3)
+    )
+    times = {pictures.index(path): read.count(path) for path in pictures}
+    if room == 2**30:
+        assert times == {0: 1, 1: 1, 2: 1}
+    elif room == 0:
+        assert times == {0: 3, 1: 3, 2: 3}
+    else:  # one whole grey picture has room, or two that were resized; no coloured one
+        assert times == ({0: 1, 1: 3, 2: 3} if crop == "random" else {0: 1, 1: 1, 2: 3})
+
+
+def test_kept_pictures_go_through_batches(pictures):
+    cpu = torch.device("cpu")
+    kept = features.ImageSet(pictures, 64, "random", 3, keep=cpu)
+    groups = [[2, 0], [1]]
+    for epoch in range(2):
+        for group, batch in zip(groups, kept.batches(groups, cpu, 2, epoch), strict=True):
+            assert batch.is_contiguous(memory_format=torch.channels_last)
+            assert all(torch.equal(x, kept[epoch, i]) for x, i in zip(batch, group, strict=True))
+    assert len(kept.kept) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("crop", ["none", "random", "moved"])
+def test_a_graphics_card_makes_the_inputs_that_the_cpu_makes(pictures, crop):
+    """But for the rounding of a grey level or so."""
+    ours, theirs = (
+        features.ImageSet(pictures, 64, crop, 3, keep=torch.device(d)) for d in ("cpu", "cuda")
+    )
+    for epoch in range(2):
+        for i in range(3):
+            found = theirs[epoch, i]
+            assert found.is_cuda and (found.cpu() - ours[epoch, i]).abs().mean() < 0.02
