@@ -61,7 +61,7 @@ def ratio(above: list[float], below: list[float]) -> dict[str, float]:
 
 
 def machine() -> dict:
-    """What a time hangs on: processor, cores, threads, versions, how memory is given."""
+    """What a time hangs on: processor, its vectors, cores, threads, versions, how memory is given."""
     cpu = platform.processor()
     for line in lines_of("/proc/cpuinfo"):
         if line.startswith("model name"):
@@ -70,6 +70,7 @@ def machine() -> dict:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory_gb": round(memory, 1),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(), "malloc_tuned": "GLIBC_TUNABLES" in os.environ,
         "system": platform.system(), "python": platform.python_version(),

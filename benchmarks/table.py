@@ -89,7 +89,8 @@ SECTIONS = {
 def of(row: dict) -> str:
     """On what a row was measured: the sample, its repeats, threads, and the load beside it."""
     words = [f"{row[key]} {key}" for key in ("images", "rounds") if key in row]
-    words.append(f"{row['machine']['threads']} threads")
+    vectors = row["machine"].get("vectors", "")
+    words.append(f"{row['machine']['threads']} threads {vectors}".strip())
     if load := row.get("load_average"):
         words.append(f"load {load[0]} to {load[1]}")
     return ", ".join(words)
