@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from deepcovid.metrics.intervals import told
+
 KINDS = {
     "leak": "One radiograph in several splits",
     "conflict": "One radiograph in several classes",
@@ -67,9 +69,9 @@ class Finding:
 def verdict(findings: list[Finding], fail_on: tuple[str, ...], chance: dict) -> tuple[bool, str]:
     """Is it an alarm, and what is to be said in a few sentences."""
     raised = [f for f in findings if f.raised and f.kind in fail_on]
-    told = [row for f in raised for row in f.rows if row.get("alarm")]
-    if told:
-        best = max(told, key=lambda row: row["auc"])
+    alarms = [row for f in raised for row in f.rows if row.get("alarm")]
+    if alarms:
+        best = max(alarms, key=lambda row: row["auc"])
         said = (
             f"This dataset gives its classes away: {best['seen']} alone tells {best['class']} from "
             f"the rest with ROC AUC {number(best)}, and no disease can be seen in it. A network can "
@@ -100,4 +102,4 @@ def number(row: dict) -> str:
     """`0.912 (0.871 to 0.953)`."""
     if row["low"] is None:
         return f"{row['auc']:.3f}"
-    return f"{row['auc']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    return told(row["auc"], row["low"], row["high"])

@@ -6,6 +6,7 @@ import pandas as pd
 
 from deepcovid import runs
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
+from deepcovid.metrics.intervals import told
 
 FILES = ("swap", "within", "sites", "severity", "right_data")
 LOW_AUC = 0.6  # from here on, what cannot show the disease tells the classes apart noticeably
@@ -24,10 +25,6 @@ def scores(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
         (p.parts[-3], int(p.parts[-2].removeprefix("seed"))): pd.read_csv(p, keep_default_na=False)
         for p in paths
     }
-
-
-def told(value: float, low: float, high: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def swap(table: pd.DataFrame) -> pd.DataFrame:

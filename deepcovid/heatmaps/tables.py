@@ -7,10 +7,11 @@ import pandas as pd
 
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps.summary import agreement_table, calibration_numbers, lungs, own
+from deepcovid.metrics import intervals
 
 
 def told(values: Sequence[float]) -> str:
-    return "{:.2f} ({:.2f} to {:.2f})".format(*values)
+    return intervals.told(*values, digits=2)
 
 
 def wide(numbers: pd.DataFrame, rows=("mask", "method")) -> pd.DataFrame:

@@ -28,6 +28,11 @@ def called(score, threshold: float):
     return score >= threshold
 
 
+def told(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A value with its interval as text: `0.912 (0.871 to 0.953)`."""
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
 def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
     """For each positive the share of negatives below it (ties half), and the reverse.
 

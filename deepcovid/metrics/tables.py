@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.metrics.evaluation import needed, read_scores
-from deepcovid.metrics.intervals import delong_test
+from deepcovid.metrics.intervals import delong_test, told
 from deepcovid.metrics.published import VERDICTS
 from deepcovid.plots import name_of
 from deepcovid.runs import RESULTS, UserError, read_json
@@ -50,10 +50,7 @@ def metrics_table(path: Path) -> pd.DataFrame:
 
     def with_interval(name):
         columns = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-        return [
-            f"{value:.3f} ({low:.3f} to {high:.3f})" if pd.notna(value) else ""
-            for value, low, high in columns
-        ]
+        return [told(*one) if pd.notna(one[0]) else "" for one in columns]
 
     shown["ROC AUC"] = with_interval("auc")
     shown["threshold"] = table.threshold.map("{:.3g}".format, na_action="ignore")
@@ -99,17 +96,17 @@ def intervals(rows: list[dict]) -> pd.DataFrame:
     `rows` are the contents of `metrics.json` files; where patients are not known, images are
     resampled, and the column says so.
     """
-    told = {}
+    cells = {}
     for row in rows:
         resampled = "by patient" if "by_patient" in row else "by image, resampled"
         found = row.get("by_patient") or row["by_image"]
         for name in ("auc", "sensitivity", "specificity"):
-            told[row["model"], row["seed"], name] = {
+            cells[row["model"], row["seed"], name] = {
                 "value": row[name],
                 "by image": f"{row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}",
                 resampled: "{:.3f} to {:.3f}".format(*found[name]),
             }
-    return pd.DataFrame(told).T.rename_axis(["model", "seed", "quantity"])
+    return pd.DataFrame(cells).T.rename_axis(["model", "seed", "quantity"])
 
 
 def answer(rows: list[dict]) -> str:
@@ -122,12 +119,12 @@ def answer(rows: list[dict]) -> str:
         "with 95% intervals:\n"
     ]
     for key, row in zip(keys, rows, strict=True):
-        told = {name: "{:.3f} ({:.3f} to {:.3f})".format(*with_intervals(row, name).values())
-                for name in ("auc", "sensitivity", "specificity")}  # fmt: skip
+        number = {name: told(*with_intervals(row, name).values())
+                  for name in ("auc", "sensitivity", "specificity")}  # fmt: skip
         lines.append(
-            f"- **{name_of(*key, keys)}**: ROC AUC {told['auc']}; at its threshold, "
-            f"{row['threshold']:.3g}, sensitivity {told['sensitivity']} "
-            f"and specificity {told['specificity']}."
+            f"- **{name_of(*key, keys)}**: ROC AUC {number['auc']}; at its threshold, "
+            f"{row['threshold']:.3g}, sensitivity {number['sensitivity']} "
+            f"and specificity {number['specificity']}."
         )
     return "\n".join(lines)
 
@@ -135,8 +132,8 @@ def answer(rows: list[dict]) -> str:
 def claims_told(comparison: pd.DataFrame) -> str:
     """How many published claims have which verdict, from `published.compare`."""
     said = list(comparison.verdict.str.split(":").str[0])
-    told = [f"**{said.count(verdict)} {verdict}**" for verdict in VERDICTS if verdict in said]
-    return f"of {len(comparison)} published claims " + ", ".join(told)
+    counts = [f"**{said.count(verdict)} {verdict}**" for verdict in VERDICTS if verdict in said]
+    return f"of {len(comparison)} published claims " + ", ".join(counts)
 
 
 def control_told(folder: Path) -> str:
@@ -146,8 +143,8 @@ def control_told(folder: Path) -> str:
         return ""
     best = pd.read_csv(path).sort_values("auc", na_position="first").iloc[-1]
     return (
-        f"An untrained {best.model} with a fitted last layer reaches ROC AUC {best.auc:.3f} "
-        f"({best.auc_low:.3f} to {best.auc_high:.3f}) on the same images, so a high score on them is "
+        f"An untrained {best.model} with a fitted last layer reaches ROC AUC "
+        f"{told(best.auc, best.auc_low, best.auc_high)} on the same images, so a high score on them is "
         "little evidence of learning the disease."
     )
 

@@ -85,8 +85,12 @@ def evaluate(model: Classifier, inputs: Inputs, batch_size: int = 256) -> dict[s
 def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.Tensor:
     """Logits, float32 (n, 2), of all inputs in their order."""
     model.eval()
-    module = folded(model) if inputs.cached is None else model.head
-    groups = torch.arange(len(inputs.label)).split(batch_size)
+    count = len(inputs.label)
+    if inputs.cached is None:
+        module, groups = folded(model), torch.arange(count).split(batch_size)
+    else:  # slices of what is kept, which are no copies
+        module = model.head
+        groups = [slice(i, i + batch_size) for i in range(0, count, batch_size)]
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepcovid.metrics import intervals
 from deepcovid.metrics.tables import summaries, with_intervals
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
@@ -61,7 +62,7 @@ def card_table(rows: list[dict]) -> str:
     told = []
     for row in rows:
         told.append({
-            name: f"{value:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+            name: intervals.told(value, row[f"{name}_low"], row[f"{name}_high"])
             if f"{name}_low" in row else value
             for name, value in row.items() if not name.endswith(("_low", "_high"))
         })  # fmt: skip

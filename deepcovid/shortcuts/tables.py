@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepcovid.metrics.intervals import told
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
@@ -12,7 +13,7 @@ from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
 
 def interval(values, low, high) -> list[str]:
     """Values with their intervals, as text."""
-    return [f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in zip(values, low, high, strict=True)]
+    return [told(*one) for one in zip(values, low, high, strict=True)]
 
 
 # --- shortcuts ---
@@ -111,8 +112,8 @@ def external_table(found: dict) -> pd.DataFrame:
     Where the classes are not known: how many images are called COVID-19.
     """
 
-    def told(of: dict, key: str) -> str:
-        return interval(*([of[k]] for k in (key, f"{key}_low", f"{key}_high")))[0]
+    def number(of: dict, key: str) -> str:
+        return told(of[key], of[f"{key}_low"], of[f"{key}_high"])
 
     def judged(one: dict) -> dict:
         if "auc" not in one:
@@ -120,11 +121,11 @@ def external_table(found: dict) -> pd.DataFrame:
             return {f"called {name}": f"{number:,}" for name, number in said.items()}
         patients = one["by_patient"]["auc"]
         return {
-            "AUC outside": told(one, "auc"),
+            "AUC outside": number(one, "auc"),
             "by patient": f"{patients[0]:.3f} to {patients[1]:.3f}",
-            "with duplicates": told(one["with_duplicates"], "auc"),
-            "sensitivity outside": told(one, "sensitivity"),
-            "specificity outside": told(one, "specificity"),
+            "with duplicates": number(one["with_duplicates"], "auc"),
+            "sensitivity outside": number(one, "sensitivity"),
+            "specificity outside": number(one, "specificity"),
         }
 
     rows = {
@@ -141,7 +142,7 @@ def external_table(found: dict) -> pd.DataFrame:
 def external_answer(found: dict) -> str:
     """What a run's external folder says of its first model, in a sentence."""
     counts = found["images"]
-    said = f"{found['auc']:.3f} ({found['auc_low']:.3f} to {found['auc_high']:.3f})"
+    said = told(found["auc"], found["auc_low"], found["auc_high"])
     chance = (
         "chance lies within that interval, so that no other threshold is known to help"
         if found["auc_low"] <= 0.5 <= found["auc_high"]

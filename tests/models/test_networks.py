@@ -105,6 +105,15 @@ def test_dropout_drops_half_and_keeps_the_mean():
     assert not torch.equal(first, second)
     torch.manual_seed(1)
     assert torch.equal(drop(x), first)
+    assert torch.equal(x, torch.ones(100_001))  # what was given is not written to
+
+
+def test_dropout_passes_the_gradient_of_what_it_keeps():
+    x = torch.randn(1000).requires_grad_()
+    found = networks.Dropout()(x)
+    found.square().sum().backward()
+    kept = (found != 0).float()
+    assert torch.equal(found, 2 * kept * x) and torch.allclose(x.grad, 8 * kept * x)
 
 
 def test_cuda_is_refused_where_there_is_none(monkeypatch):
