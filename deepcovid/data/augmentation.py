@@ -40,19 +40,23 @@ def to_input(size: int, train_crop: str = "none") -> v2.Compose:
     mirrors, turns, shifts, scales and exposes the whole image a little otherwise each time.
     """
     same, drawn = steps(size, train_crop)
-    return v2.Compose([*same, *drawn])
+    return v2.Compose([*same, *drawn, *floats().transforms])
 
 
 def steps(size: int, train_crop: str = "none") -> tuple[list, list]:
-    """`to_input` in two: what gives the same uint8 tensor in every epoch, and what follows it."""
+    """`to_input` up to floats: what gives the same uint8 tensor in every epoch, and what is drawn."""
     resize = v2.Resize((size, size), antialias=True)
     same, drawn = {
         "none": ([resize], []),
         "random": ([], [v2.RandomResizedCrop(size, antialias=True)]),
         "moved": ([resize], [MOVED]),
     }[train_crop]
-    to_float = v2.ToDtype(torch.float32, scale=True)
-    return [v2.ToImage(), *same], [*drawn, to_float, v2.Normalize(MEAN, STD)]
+    return [v2.ToImage(), *same], drawn
+
+
+def floats() -> v2.Compose:
+    """The rest of `to_input`: floats from 0 to 1, normalised as ImageNet's."""
+    return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
 
 
 def seeded(transform, seed: int, *key) -> object:

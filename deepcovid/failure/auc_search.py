@@ -174,12 +174,11 @@ def trained_head(bench: Bench, cell: dict, seed: int, inputs: dict | None = None
 def seen_otherwise(bench: Bench, paths: list[Path], change) -> torch.Tensor:
     """Features of images read by `change`, which gets RGB pixels from 0 to 1."""
     files = features.ImageSet(paths, bench.run.profile.image_size)
-    *steps, _ = files.transform.transforms
-    files.transform = v2.Compose([*steps, change])
+    files.floats = v2.Compose([files.floats.transforms[0], change])
     groups = torch.arange(len(paths)).split(64)
-    bench.backbone.eval()
+    backbone = networks.folded(bench.backbone)
     stream = files.batches(groups, bench.device)
-    return torch.cat([networks.see(bench.backbone, batch, bench.half).cpu() for batch in stream])
+    return torch.cat([networks.see(backbone, batch, bench.half).cpu() for batch in stream])
 
 
 @torch.inference_mode()

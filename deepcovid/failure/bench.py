@@ -162,13 +162,13 @@ class Bench:
     @torch.inference_mode()
     def see(self, files: features.ImageSet, view: int, path: Path) -> None:
         """Write what the backbone in evaluation mode gives for one view of the images, in order."""
-        self.backbone.eval()
+        backbone = networks.folded(self.backbone)
         groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
         stream = files.batches(groups, self.device, self.run.profile.workers, view)
         with runs.replacing(path) as partial:
             target = None
             for group, batch in zip(groups, stream, strict=True):
-                values = networks.see(self.backbone, batch, self.half).float().cpu().numpy()
+                values = networks.see(backbone, batch, self.half).float().cpu().numpy()
                 if target is None:
                     shape = (len(files), *values.shape[1:])
                     target = np.lib.format.open_memmap(partial, "w+", np.float32, shape)

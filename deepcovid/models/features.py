@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from deepcovid import imports
 from deepcovid.data import images
-from deepcovid.data.augmentation import seeded, steps, to_input
+from deepcovid.data.augmentation import floats, seeded, steps, to_input
 from deepcovid.models import networks
 from deepcovid.runs import RUNS, UserError, code_digest, digest, replacing
 
@@ -49,8 +49,9 @@ class ImageSet(Dataset):
         keep: torch.device | None = None,
     ):
         self.paths, self.seed, self.change, self.keep = paths, seed, change, keep
-        self.same, self.drawn = map(v2.Compose, steps(size, train_crop))
-        self.random = train_crop != "none"
+        same, drawn = steps(size, train_crop)
+        self.same, self.drawn = v2.Compose(same), v2.Compose(drawn) if drawn else None
+        self.floats = floats()
         self.kept, self.room = {}, ROOM
 
     def __len__(self) -> int:
@@ -59,9 +60,11 @@ class ImageSet(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
         epoch, i = key
         picture = self.picture(i)
-        if not self.random:
-            return self.drawn(picture)
-        return seeded(self.drawn, self.seed, epoch, i)(picture)
+        if self.drawn:
+            picture = seeded(self.drawn, self.seed, epoch, i)(picture)
+        return self.floats(
+            picture.contiguous()
+        )  # channel by channel: normalised five times as fast
 
     def picture(self, i: int) -> torch.Tensor:
         """What is the same of an image in every epoch, uint8 (3, height, width)."""

@@ -85,7 +85,7 @@ def test_a_backbone_in_bfloat16_sees_nearly_the_same_and_is_told_apart(run):
         files = features.ImageSet(one.paths(one.phases["train"].image), one.profile.image_size)
         batch = next(files.batches([range(8)], torch.device("cpu")))
         with torch.no_grad():
-            passed.append(networks.see(model.backbone.eval(), batch, model.half))
+            passed.append(networks.see(networks.folded(model.backbone), batch, model.half))
     for one, other in (kept, passed):
         assert one.dtype == other.dtype == torch.float32 and not torch.equal(one, other)
         assert (one - other).norm() < 0.01 * other.norm()
