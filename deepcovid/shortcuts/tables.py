@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepcovid.data import sources
 from deepcovid.metrics.intervals import told
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
@@ -194,6 +195,13 @@ def border_told(table: pd.DataFrame) -> str:
         "**The committed table is still of the first way**: the border is that of the cut picture. It "
         "is to be made again, and another step may then be kept."
     )
+
+
+def lacking(folder: Path) -> str:
+    """How many of the release's images a published folder is without, as a sentence; `` if none."""
+    path, known = folder / "run.json", len(sources.known())
+    lacked = known - read_json(path)["data"]["images"] if path.is_file() else 0
+    return f"(Run on a packing that lacked {lacked} of the {known:,} images.)" if lacked > 0 else ""
 
 
 def mending_answer(table: pd.DataFrame) -> str:
