@@ -175,7 +175,7 @@ rule shortcuts:
     params:
         settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold"),
         masks=beside("lung masks", "lung-masks"), external=at("external images", profile.external or ""),
-        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json",
+        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json", "robust/run.json",
                     "shortcut_alarms.csv", "shortcut_levels.csv"),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
