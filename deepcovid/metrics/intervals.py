@@ -33,6 +33,11 @@ def told(value: float, low: float, high: float, digits: int = 3) -> str:
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def number(row, name: str) -> str:
+    """A quantity of a row that has `NAME`, `NAME_low` and `NAME_high`, as text."""
+    return told(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
 def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
     """For each positive the share of negatives below it (ties half), and the reverse.
 

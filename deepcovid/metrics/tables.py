@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.metrics.evaluation import needed, read_scores
-from deepcovid.metrics.intervals import delong_test, told
+from deepcovid.metrics.intervals import delong_test, number, told
 from deepcovid.metrics.published import VERDICTS
 from deepcovid.plots import name_of
 from deepcovid.runs import RESULTS, UserError, read_json
@@ -119,12 +119,10 @@ def answer(rows: list[dict]) -> str:
         "with 95% intervals:\n"
     ]
     for key, row in zip(keys, rows, strict=True):
-        number = {name: told(*with_intervals(row, name).values())
-                  for name in ("auc", "sensitivity", "specificity")}  # fmt: skip
         lines.append(
-            f"- **{name_of(*key, keys)}**: ROC AUC {number['auc']}; at its threshold, "
-            f"{row['threshold']:.3g}, sensitivity {number['sensitivity']} "
-            f"and specificity {number['specificity']}."
+            f"- **{name_of(*key, keys)}**: ROC AUC {number(row, 'auc')}; at its threshold, "
+            f"{row['threshold']:.3g}, sensitivity {number(row, 'sensitivity')} "
+            f"and specificity {number(row, 'specificity')}."
         )
     return "\n".join(lines)
 
@@ -144,7 +142,7 @@ def control_told(folder: Path) -> str:
     best = pd.read_csv(path).sort_values("auc", na_position="first").iloc[-1]
     return (
         f"An untrained {best.model} with a fitted last layer reaches ROC AUC "
-        f"{told(best.auc, best.auc_low, best.auc_high)} on the same images, so a high score on them is "
+        f"{number(best, 'auc')} on the same images, so a high score on them is "
         "little evidence of learning the disease."
     )
 

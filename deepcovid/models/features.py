@@ -62,9 +62,8 @@ class ImageSet(Dataset):
         picture = self.picture(i)
         if self.drawn:
             picture = seeded(self.drawn, self.seed, epoch, i)(picture)
-        return self.floats(
-            picture.contiguous()
-        )  # channel by channel: normalised five times as fast
+        # channel by channel, pictures are normalised five times as fast
+        return self.floats(picture.contiguous())
 
     def picture(self, i: int) -> torch.Tensor:
         """What is the same of an image in every epoch, uint8 (3, height, width)."""
@@ -174,7 +173,8 @@ def extract(
         files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
     missing = [c for c, file in files.items() if not (file and file.exists())]
     groups = [range(len(paths))[parts[c]] for c in missing]
-    backbone = to_device(networks.folded(backbone), device)
+    if missing:
+        backbone = to_device(networks.folded(backbone), device)
     stream = ahead(ImageSet(paths, size, change=change).batches(groups, device, workers))
     result = None
     with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=label, unit="chunk") as bar:

@@ -43,8 +43,9 @@ def gather(
             crop = profile.train_crop if phase == "train" else "none"
             shown = [paths[i] for i in rows]
             features.check_unchanged(shown, list(table.sha1))
-            # a card makes crops faster than processes read files; on a CPU these may be asked for
-            keep = None if profile.workers and run.device.type == "cpu" else run.device
+            # what epochs see again is kept; on a CPU processes may be asked for to read it instead
+            again = phase in run.phases and not (profile.workers and run.device.type == "cpu")
+            keep = run.device if again else None
             files = ImageSet(shown, profile.image_size, crop, seed, prepare, keep)
             inputs[phase] = Inputs(label, files=files, workers=profile.workers)
         inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.data import sources
-from deepcovid.metrics.intervals import told
+from deepcovid.metrics.intervals import number, told
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
@@ -113,13 +113,10 @@ def external_table(found: dict) -> pd.DataFrame:
     Where the classes are not known: how many images are called COVID-19.
     """
 
-    def number(of: dict, key: str) -> str:
-        return told(of[key], of[f"{key}_low"], of[f"{key}_high"])
-
     def judged(one: dict) -> dict:
         if "auc" not in one:
             said = one["called"]
-            return {f"called {name}": f"{number:,}" for name, number in said.items()}
+            return {f"called {name}": f"{count:,}" for name, count in said.items()}
         patients = one["by_patient"]["auc"]
         return {
             "AUC outside": number(one, "auc"),
@@ -143,7 +140,7 @@ def external_table(found: dict) -> pd.DataFrame:
 def external_answer(found: dict) -> str:
     """What a run's external folder says of its first model, in a sentence."""
     counts = found["images"]
-    said = told(found["auc"], found["auc_low"], found["auc_high"])
+    said = number(found, "auc")
     chance = (
         "chance lies within that interval, so that no other threshold is known to help"
         if found["auc_low"] <= 0.5 <= found["auc_high"]
