@@ -38,7 +38,8 @@ def learning_rates(profile: Profile) -> np.ndarray:
 class Inputs:
     """The images of one phase: cached features, or files to be read; with labels, from 0 to 1.
 
-    `source` numbers where each image is from, for recipes that weigh sources.
+    `source` and `view` number where each image is from and how it was taken, for recipes that
+    weigh these.
     """
 
     label: torch.Tensor
@@ -46,6 +47,7 @@ class Inputs:
     files: ImageSet | None = None
     workers: int = 0
     source: torch.Tensor | None = None
+    view: torch.Tensor | None = None
 
     def batches(self, groups, epoch=0):
         device = self.label.device
@@ -111,15 +113,35 @@ def drawn(count: int, size: int, shuffle: torch.Generator, drifts: bool) -> list
 def weights(kind: str, train: Inputs) -> torch.Tensor | None:
     """What each training image weighs in the loss, 1 on average; None where all weigh the same.
 
-    `balanced`: each class the same in sum; `sources`: each class of each source.
+    `balanced`: each class the same in sum; `sources`: each class of each source; `views`: each class,
+    and within it each view as much as in the other; views that only one class has weigh nothing.
+    Raises UserError where the classes share no view.
     """
     if kind == "none":
         return None
+    if kind == "views":
+        return matched(train.label, train.view)
     part = train.label
     if kind == "sources":
         part = 2 * train.source + train.label
     _, part, counts = part.unique(return_inverse=True, return_counts=True)
     return (len(part) / (len(counts) * counts).float())[part]
+
+
+def matched(label: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
+    """See `weights`: a view's share is that among all images of views that both classes have."""
+    views, view = view.unique(return_inverse=True)
+    counts = torch.zeros(2, len(views), device=label.device).index_put_(
+        (label, view), torch.ones(len(label), device=label.device), accumulate=True
+    )
+    shared = (counts > 0).all(0)
+    if not shared.any():
+        raise UserError(
+            "No view occurs in both classes of the training images: -p class_weights balanced."
+        )
+    share = counts.sum(0) * shared
+    weight = share / share.sum() / counts.clamp(min=1) * len(label) / 2
+    return weight[label, view]
 
 
 class Fitting:
@@ -164,7 +186,7 @@ class Fitting:
             loss, total = F.cross_entropy(logits, truth, reduction="none"), len(truth)
             if self.weight is not None:
                 weight = self.weight[group.to(device)]
-                loss, total = weight * loss, weight.sum()
+                loss, total = weight * loss, weight.sum().clamp(min=1e-9)  # views may weigh nothing
             self.optimizer.zero_grad(set_to_none=True)
             (loss.sum() / total).backward()
             self.optimizer.step()

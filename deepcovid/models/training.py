@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from deepcovid import runs
-from deepcovid.data import augmentation
+from deepcovid.data import audit, augmentation
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.features import ImageSet, extract, to_device
 from deepcovid.models.fitting import Inputs, fit
@@ -49,7 +49,20 @@ def gather(
             files = ImageSet(shown, profile.image_size, crop, seed, prepare, keep)
             inputs[phase] = Inputs(label, files=files, workers=profile.workers)
         inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)
+    if profile.class_weights == "views":
+        inputs["train"].view = torch.tensor(pd.factorize(views(run))[0], device=run.device)
     return inputs
+
+
+def views(run: Run) -> pd.Series:
+    """The view of each training image as a table beside the images has it, `` where none does.
+
+    An augmented image has that of its original.
+    """
+    table = run.training
+    of = table.augmented_from.where(table.augmented_from != "", table.image)
+    known = audit.facts(run.manifest, audit.metadata(run.data)).set_index("image")["view"]
+    return of.map(known).fillna("")
 
 
 def run(opened: Run, name: str, seed: int) -> Path:
@@ -63,6 +76,8 @@ def run(opened: Run, name: str, seed: int) -> Path:
     tables = opened.phases
     code = runs.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
     given = opened.made_from(model) | {"code": code}
+    if opened.profile.class_weights == "views":
+        given["views"] = runs.digest(list(views(opened)))
     stamp = runs.digest(given)
     if runs.done(folder / "checkpoint.pt", stamp):
         return folder

@@ -276,6 +276,51 @@ def test_sources_weigh_so_that_none_tells_the_class():
     assert fitting.weights("none", fitting.Inputs(label)) is None
 
 
+def test_views_weigh_the_same_in_both_classes():
+    """So that none tells the class; a view that one class lacks weighs nothing, the mean is 1."""
+    label = torch.tensor([1, 1, 1, 0, 0, 0, 0, 0])
+    view = torch.tensor([0, 0, 1, 0, 1, 1, 1, 2])
+    weight = fitting.weights("views", fitting.Inputs(label, view=view))
+    sums = pd.Series(weight.numpy()).groupby([view.numpy(), label.numpy()]).sum()
+    assert np.allclose(sums[0], 4 * 3 / 7) and np.allclose(sums[1], 4 * 4 / 7) and sums[2, 0] == 0
+    assert weight.mean().item() == pytest.approx(1)
+    unknown = fitting.weights("views", fitting.Inputs(label, view=torch.zeros_like(view)))
+    assert torch.allclose(unknown, fitting.weights("balanced", fitting.Inputs(label)))
+    with user_error("No view occurs in both classes.*class_weights balanced"):
+        fitting.weights("views", fitting.Inputs(label, view=label))
+
+
+def test_an_epoch_of_images_that_weigh_nothing_changes_nothing(run):
+    """A batch of none but views that only one class has is no division by zero."""
+    model, _ = networks.build("squeezenet", "random", 0)
+    inputs = fitting.Inputs(torch.tensor([1, 0]), cached=torch.rand(2, 512, 3, 3))
+    profile = changed(run, optimizer="sgd").profile
+    fit = fitting.Fitting(profile, model, inputs, 0)
+    before, fit.weight = networks.state_digest(model), torch.zeros(2)
+    assert fit.one_epoch()["loss"] == 0 and networks.state_digest(model) == before
+
+
+def test_the_view_of_a_training_image_is_that_of_the_table_beside_it(run):
+    """Of an augmented image, its original's; changed views make a training stale."""
+    run = changed(run, class_weights="views", augment_positives=3, epochs=1)
+    prepared(run.profile)
+    ours = run.training[(run.training.label == 1) & (run.training.augmented_from == "")].image
+    rows = [[image.rpartition("/")[2], "p1", "", "", "PA", "X-ray"] for image in ours[:1]]
+    table = pd.DataFrame(rows, columns=["name", "patientid", "sex", "age", "view", "modality"])
+    table.to_csv(run.data / "covid-metadata.csv", index=False)
+    found = training.views(run)
+    copies = run.training.augmented_from == ours.iloc[0]
+    assert (
+        copies.sum() == 2 and (found[copies | (run.training.image == ours.iloc[0])] == "PA").all()
+    )
+    assert (found == "PA").sum() == 3 and (found == "").sum() == len(found) - 3
+    path = training.run(run, "squeezenet", 0) / "checkpoint.pt"
+    made = path.stat().st_mtime_ns
+    assert training.run(run, "squeezenet", 0) and path.stat().st_mtime_ns == made
+    table.assign(view="AP").to_csv(run.data / "covid-metadata.csv", index=False)
+    assert training.run(run, "squeezenet", 0) and path.stat().st_mtime_ns > made
+
+
 def stopped(run, monkeypatch):
     """A training that is interrupted in its second epoch, its state kept."""
 

@@ -175,4 +175,5 @@ def test_the_robust_profile_prepares_as_was_chosen():
     assert mending.chosen(table) == int(table.chosen.to_numpy().argmax())
     kept, robust = table.iloc[mending.chosen(table)], profiles.load("robust")
     assert set(robust.preparation) == set(kept.preparation.split(","))
-    assert (robust.train_crop == "moved") == (kept.copies > 0) and not kept.matched
+    assert (robust.train_crop == "moved") == (kept.copies > 0)
+    assert (robust.class_weights == "views") == kept.matched
