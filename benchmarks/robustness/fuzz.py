@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import memory_mb
 from benchmarks.robustness import figures
 from deepcovid.runs import ROOT, RUNS, UserError, read_json, write_json
 
@@ -139,10 +139,7 @@ def guided(told: Path, inputs: int, seconds: int) -> None:
     def test(data: bytes) -> None:
         found[one(data, place)] += 1
         if found.total() % 500 == 0 or found.total() >= inputs:
-            write_json(
-                told,
-                {"found": found, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024},
-            )
+            write_json(told, {"found": found, "mb": memory_mb()})
 
     atheris.Setup([
         "fuzz", str(ROOM / "corpus"), f"-runs={inputs}", f"-max_total_time={seconds}", "-max_len=20000",

@@ -22,8 +22,8 @@ WINDOWS = {
     "is measured (DeLong); the published one has none and gets Hanley and McNeil's for 100 COVID-19 "
     "and 3,000 Non-COVID images. Both come from nearly the same images, so this window is wide.",
     "specificity_at_98_sensitivity": "Two specificities at 98% sensitivity differ when their 95% "
-    "intervals do not meet. The threshold is the score below which 2% of COVID-19 images lie: 2 of "
-    "100, in the paper and here. Nothing in so few says how far down it may be, so our interval "
+    "intervals do not meet. The threshold is the score below which 2% of COVID-19 images lie, 2 of "
+    "the paper's 100. Nothing in so few says how far down it may be, so our interval "
     "has a lower end only from 183 COVID-19 patients on; the published half width counts Non-COVID "
     "images only, and is far too narrow. Without a lower end a published number below ours is not "
     "contradicted, and not reproduced either.",
