@@ -49,8 +49,8 @@ def gather(
             files = ImageSet(shown, profile.image_size, crop, seed, prepare, keep)
             inputs[phase] = Inputs(label, files=files, workers=profile.workers)
         inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)
-    if profile.class_weights == "views":
-        inputs["train"].view = torch.tensor(pd.factorize(views(run))[0], device=run.device)
+        if phase == "train" and profile.class_weights == "views":
+            inputs[phase].view = torch.tensor(pd.factorize(views(run))[0], device=run.device)
     return inputs
 
 

@@ -317,6 +317,7 @@ def test_the_view_of_a_training_image_is_that_of_the_table_beside_it(run):
     path = training.run(run, "squeezenet", 0) / "checkpoint.pt"
     made = path.stat().st_mtime_ns
     assert training.run(run, "squeezenet", 0) and path.stat().st_mtime_ns == made
+    assert scoring.run(run, "squeezenet", 0).is_file()
     table.assign(view="AP").to_csv(run.data / "covid-metadata.csv", index=False)
     assert training.run(run, "squeezenet", 0) and path.stat().st_mtime_ns > made
 
