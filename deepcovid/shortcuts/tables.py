@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import sources
 from deepcovid.metrics.intervals import number, told
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
@@ -184,34 +183,15 @@ def mending_table(table: pd.DataFrame) -> pd.DataFrame:
     return found[decides + leads_to]
 
 
-def border_told(table: pd.DataFrame) -> str:
-    """Of which picture the border of a committed `mending.csv` is, where that is not the present way."""
-    if table.empty or "border_lung" in table:
-        return ""
-    return (
-        "**The committed table is still of the first way**: the border is that of the cut picture. It "
-        "is to be made again, and another step may then be kept."
-    )
-
-
-def lacking(folder: Path) -> str:
-    """How many of the release's images a published folder is without, as a sentence; `` if none."""
-    path, known = folder / "run.json", len(sources.known())
-    lacked = known - read_json(path)["data"]["images"] if path.is_file() else 0
-    return f"(Run on a packing that lacked {lacked} of the {known:,} images.)" if lacked > 0 else ""
-
-
 def mending_answer(table: pd.DataFrame) -> str:
     """What the steps of a `mending.csv` got, in Markdown."""
     kept, before = table[table.chosen].iloc[0], table.iloc[0]
     best = table.loc[table.external.idxmax()]
     between = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
-    shown = f", which shows {kept.border_lung:.0%} of the lungs" if "border_lung" in table else ""
     return (
         f"Of {len(table)} steps, *{kept.step}* gains most over what border and frame tell (cross-"
-        f"validated {kept.cv:.3f}, border only {kept.cv_border:.3f}{shown}, frame only "
-        f"{kept.cv_frame:.3f}). It takes ROC "
-        f"AUC outside from {before.external:.3f} to {kept.external:.3f} ({between}) at {kept.test:.3f} "
-        f"on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
+        f"validated {kept.cv:.3f}, border only {kept.cv_border:.3f}, which shows {kept.border_lung:.0%} "
+        f"of the lungs, frame only {kept.cv_frame:.3f}). It takes ROC AUC outside from "
+        f"{before.external:.3f} to {kept.external:.3f} ({between}) at {kept.test:.3f} on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
         f"frame alone, without a pixel, gets {best.external_frame:.3f}."
     )

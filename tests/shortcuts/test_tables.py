@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid.runs import RESULTS, write_json
+from deepcovid.runs import RESULTS
 from deepcovid.shortcuts import figures, tables
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
@@ -96,14 +96,6 @@ def test_mending_for_a_reader(tmp_path):
         and "shows 50% of the lungs" in text
         and "from 0.700 to 0.600" in text
     )
-
-
-def test_a_published_folder_says_how_many_images_it_is_without(tmp_path):
-    assert tables.lacking(tmp_path) == ""
-    for images, said in ((5520, ""), (5515, "lacked 5 of the 5,520 images"), (6000, "")):
-        write_json(tmp_path / "run.json", {"data": {"images": images}})
-        found = tables.lacking(tmp_path)
-        assert said in found and bool(found) == bool(said)
 
 
 def test_tables_and_figures_load_no_torch():
