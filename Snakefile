@@ -159,7 +159,8 @@ rule failure:
         SCORES, ipynb=ipynb("06_failed_reproduction"),
     params:
         settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
-        shown=shown("failed", "released", "ablation.csv", "auc_search.csv", "drift.csv"),
+        shown=shown("failed", "released", "released_squeezenet", "ablation.csv", "auc_search.csv",
+                    "drift.csv"),
     resources: mem_mb=12000, runtime=120
     output: touch("failure.done")
     log: "notebooks/06_failed_reproduction.ipynb"
@@ -175,7 +176,7 @@ rule shortcuts:
     params:
         settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold"),
         masks=beside("lung masks", "lung-masks"), external=at("external images", profile.external or ""),
-        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json", "robust/run.json",
+        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json",
                     "shortcut_alarms.csv", "shortcut_levels.csv"),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120

@@ -9,7 +9,10 @@ from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES, REPORTED, verdict
 from deepcovid.failure.design import CELL, FAILED
 from deepcovid.failure.effects import at
+from deepcovid.metrics.intervals import number
 from deepcovid.metrics.tables import scores_of, tables_of
+
+COUNTS = ("tp", "fn", "fp", "tn")
 
 
 def read_ablation(path: Path) -> pd.DataFrame:
@@ -22,7 +25,7 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """What each measure says of each table of labels and scores."""
     rows = {name: verdict(table.label, table.score) for name, table in tables.items()}
     found = pd.DataFrame(rows).T
-    return found.astype(dict.fromkeys(("tp", "fn", "fp", "tn"), int))
+    return found.astype(dict.fromkeys(COUNTS, int))
 
 
 def real_runs(folders: dict[str, Path], seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -35,6 +38,25 @@ def real_runs(folders: dict[str, Path], seed: int = 0) -> dict[str, pd.DataFrame
                 title = f"{name}: {model}, seed {k}, {histories[model, k].epoch.max()} epochs"
                 found[title] = table[table.split == "test"]
     return found
+
+
+def attempted(folders: dict[str, Path]) -> pd.DataFrame:
+    """What published runs find in their test images, and the ROC AUC with its 95% interval.
+
+    A row per run, network and seed; runs that are not there are left out.
+    """
+    rows = {}
+    paths = {name: folder / "metrics.csv" for name, folder in folders.items()}
+    for name in (name for name, path in paths.items() if path.is_file()):
+        table = pd.read_csv(paths[name]).dropna(subset=["seed"])  # without those that were not run
+        for row in table.astype(dict.fromkeys(["seed", *COUNTS], int)).to_dict("records"):
+            rows[name, row["model"], row["seed"]] = {
+                "COVID-19 found": f"{row['tp']} of {row['tp'] + row['fn']}",
+                "false alarms": f"{row['fp']} of {row['fp'] + row['tn']}",
+                "ROC AUC": number(row, "auc"),
+            }
+    found = pd.DataFrame.from_dict(rows, orient="index")
+    return found.rename_axis(["run", "model", "seed"]) if rows else found
 
 
 def coverage(there: pd.DataFrame) -> str:

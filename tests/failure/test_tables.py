@@ -81,6 +81,17 @@ def test_real_runs_say_how_long_they_were_trained(published):
     assert found["failed: resnet18, seed 0, 24 epochs"].image.tolist() == ["a", "b"]
 
 
+def test_what_each_real_run_finds_stands_in_a_row(published):
+    counts = {"tp": [4, None], "fn": [96, None], "fp": [1, None], "tn": [2999, None]}
+    auc = {"auc": [0.7, None], "auc_low": [0.6, None], "auc_high": [0.8, None]}
+    made = {"model": ["resnet18", "resnet50"], "seed": [1, None]} | counts | auc
+    pd.DataFrame(made).to_csv(published / "failed" / "metrics.csv", index=False)
+    found = tables.attempted({"failed": published / "failed", "released": published / "none"})
+    assert found.index.tolist() == [("failed", "resnet18", 1)]  # resnet50 was not run
+    assert found.iloc[0].tolist() == ["4 of 100", "1 of 3000", "0.700 (0.600 to 0.800)"]
+    assert tables.attempted({"released": published / "none"}).empty
+
+
 def test_kept_crops_stand_beside_new_ones_after_the_same_epochs_and_images(published):
     rows = [
         design.cell("resnet18", seed)
