@@ -137,7 +137,7 @@ def matched(label: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
     shared = (counts > 0).all(0)
     if not shared.any():
         raise UserError(
-            "No view occurs in both classes of the training images: -p class_weights balanced."
+            "No view occurs in both classes of the training images; class_weights balanced needs none."
         )
     share = counts.sum(0) * shared
     weight = share / share.sum() / counts.clamp(min=1) * len(label) / 2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
@@ -21,7 +22,7 @@ from deepcovid import runs
 from deepcovid.data import images
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import intervals
-from deepcovid.models import features, lungs, preparation
+from deepcovid.models import features, fitting, lungs, preparation
 from deepcovid.models.opened import Run
 from deepcovid.models.preparation import Preparation
 from deepcovid.runs import UserError
@@ -153,17 +154,11 @@ def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
     """
     if not matched:
         return np.ones(len(of))
-    views = pd.crosstab(of.label, of["view"])
-    shared = views.columns[(views > 0).all()]
-    if not len(shared):
-        raise UserError("No view occurs in both classes of the training images.")
-    wanted = views[shared].sum() / views[shared].to_numpy().sum()
-    found = views[shared].div(views[shared].sum(axis=1), axis=0)
-    factor = wanted / found
-    return np.array([
-        factor.at[label, view] if view in shared else 0.0
-        for label, view in zip(of.label, of["view"], strict=True)
-    ])  # fmt: skip
+    label, view = of.label.to_numpy(), pd.factorize(of["view"])[0]
+    weight = fitting.matched(torch.tensor(label), torch.tensor(view)).numpy()
+    # the regression balances the classes itself
+    per_class = np.bincount(label[weight > 0]) / np.bincount(label, weight)
+    return weight * per_class[label]
 
 
 def judged(
