@@ -49,8 +49,8 @@ def gather(
             files = ImageSet(shown, profile.image_size, crop, seed, prepare, keep)
             inputs[phase] = Inputs(label, files=files, workers=profile.workers)
         inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)
-        if phase == "train" and profile.class_weights == "views":
-            inputs[phase].view = torch.tensor(pd.factorize(views(run))[0], device=run.device)
+        if "view" in table:
+            inputs[phase].view = torch.tensor(pd.factorize(table["view"])[0], device=run.device)
     return inputs
 
 
@@ -77,7 +77,8 @@ def run(opened: Run, name: str, seed: int) -> Path:
     code = runs.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
     given = opened.made_from(model) | {"code": code}
     if opened.profile.class_weights == "views":
-        given["views"] = runs.digest(list(views(opened)))
+        tables = tables | {"train": tables["train"].assign(view=views(opened))}
+        given["views"] = runs.digest(list(tables["train"]["view"]))
     stamp = runs.digest(given)
     if runs.done(folder / "checkpoint.pt", stamp):
         return folder
