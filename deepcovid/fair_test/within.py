@@ -171,6 +171,8 @@ def by_recipe(opened: Run, table: pd.DataFrame, repeats: int = 1) -> Iterator[di
     profile = replace(opened.profile, trainable="head", train_crop="none", batch_norm="eval",
                       selection="last")  # fmt: skip
     label, group = torch.tensor(table.label.to_numpy()), table.group.to_numpy()
+    # for recipes that weigh them: all are of one source
+    view, source = torch.tensor(pd.factorize(table["view"])[0]), torch.zeros_like(label)
     for name in opened.profile.models:
         start, origin = opened.build(name, opened.profile.seeds[0])
         found = torch.from_numpy(
@@ -179,7 +181,9 @@ def by_recipe(opened: Run, table: pd.DataFrame, repeats: int = 1) -> Iterator[di
 
         def fitted(fit, judge, name=name, found=found):
             model, _ = opened.build(name, opened.profile.seeds[0])
-            inputs = fitting.Inputs(label[fit], cached=found[fit])
+            inputs = fitting.Inputs(
+                label[fit], cached=found[fit], source=source[fit], view=view[fit]
+            )
             fitting.fit(profile, model, {"train": inputs}, opened.profile.seeds[0])
             logits = fitting.predict(model, fitting.Inputs(label[judge], cached=found[judge]))
             return logits.softmax(1)[:, 1].numpy()
