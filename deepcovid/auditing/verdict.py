@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from deepcovid.metrics.intervals import told
+from deepcovid.metrics.intervals import format_ci
 
 KINDS = {
     "leak": "One radiograph in several splits",
@@ -102,4 +102,4 @@ def number(row: dict) -> str:
     """`0.912 (0.871 to 0.953)`."""
     if row["low"] is None:
         return f"{row['auc']:.3f}"
-    return told(row["auc"], row["low"], row["high"])
+    return format_ci(row["auc"], row["low"], row["high"])

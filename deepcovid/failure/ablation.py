@@ -44,7 +44,7 @@ def outcomes(label, scores: np.ndarray) -> list[dict]:
     Best is the first epoch of highest accuracy at 0.5 on test, as the released script selects.
     """
     label = np.asarray(label)
-    accuracy = (evaluation.called(scores, 0.5) == label).mean(axis=1)
+    accuracy = (evaluation.predict_positive(scores, 0.5) == label).mean(axis=1)
     rows = []
     for epochs in sorted({e for e in EPOCHS if e <= len(scores)} | {len(scores)}):
         chosen = {"last": epochs - 1, "test_accuracy": int(accuracy[:epochs].argmax())}

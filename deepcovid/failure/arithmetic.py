@@ -50,7 +50,7 @@ def class_counts(table: pd.DataFrame, training: pd.DataFrame) -> dict[str, tuple
 
 def verdict(label, score) -> dict[str, float]:
     """What each of `MEASURES` says of the same scores; cut at 0.5, and where it says so at 0.2."""
-    label, score = intervals.checked(label, score)
+    label, score = intervals.validate_scores(label, score)
     half, fifth = (evaluation.confusion(label, score, cut) for cut in (0.5, 0.2))
     positives, negatives = half["tp"] + half["fn"], half["fp"] + half["tn"]
     sensitivity, specificity = half["tp"] / positives, half["tn"] / negatives

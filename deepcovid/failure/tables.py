@@ -9,7 +9,7 @@ from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES, REPORTED, verdict
 from deepcovid.failure.design import CELL, FAILED
 from deepcovid.failure.effects import at
-from deepcovid.metrics.intervals import number
+from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.metrics.tables import scores_of, tables_of
 
 COUNTS = ("tp", "fn", "fp", "tn")
@@ -53,7 +53,7 @@ def attempted(folders: dict[str, Path]) -> pd.DataFrame:
             rows[name, row["model"], row["seed"]] = {
                 "COVID-19 found": f"{row['tp']} of {row['tp'] + row['fn']}",
                 "false alarms": f"{row['fp']} of {row['fp'] + row['tn']}",
-                "ROC AUC": number(row, "auc"),
+                "ROC AUC": format_ci_from_row(row, "auc"),
             }
     found = pd.DataFrame.from_dict(rows, orient="index")
     return found.rename_axis(["run", "model", "seed"]) if rows else found

@@ -6,7 +6,7 @@ import pandas as pd
 
 from deepcovid import runs
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
-from deepcovid.metrics.intervals import told
+from deepcovid.metrics.intervals import format_ci
 
 FILES = ("swap", "within", "sites", "severity", "right_data")
 LOW_AUC = 0.6  # from here on, what cannot show the disease tells the classes apart noticeably
@@ -34,8 +34,8 @@ def swap(table: pd.DataFrame) -> pd.DataFrame:
         row = {}
         for kind in (RELEASE, SAME):
             of = part[part.non_covid == kind].iloc[0]
-            row["ROC AUC", f"Non-COVID {kind}"] = told(of.auc, of.case_low, of.case_high)
-            row["specificity", f"Non-COVID {kind}"] = told(
+            row["ROC AUC", f"Non-COVID {kind}"] = format_ci(of.auc, of.case_low, of.case_high)
+            row["specificity", f"Non-COVID {kind}"] = format_ci(
                 of.specificity, of.specificity_low, of.specificity_high, 2
             )
             row["Non-COVID images", f"Non-COVID {kind}"] = int(of.negatives)
@@ -60,9 +60,9 @@ def right_data(table: pd.DataFrame) -> pd.DataFrame:
         rows[row["trained_on"] + (" (chosen)" if row["chosen"] else "")] = {
             "images": f"{row['images']:,}", "network": row["model"], "preparation": row["preparation"],
             "criterion": known(row["criterion"]),
-            "AUC, cases not trained on": told(row["within"], row["within_low"], row["within_high"]),
+            "AUC, cases not trained on": format_ci(row["within"], row["within_low"], row["within_high"]),
             "border only": f"{row['border']:.3f}", "site left out": known(row["site"]),
-            "AUC in another hospital": told(row["external"], row["external_low"], row["external_high"])
+            "AUC in another hospital": format_ci(row["external"], row["external_low"], row["external_high"])
             if "external" in row else "not asked",
         }  # fmt: skip
     return pd.DataFrame(rows).T
@@ -92,8 +92,8 @@ def within_answer(table: pd.DataFrame) -> str:
     verdict = "is not free of shortcuts either" if worst.case_low > 0.5 else "shows no shortcut"
     return (
         f"Trained within the collection, {best.model} ({best.weights_kind}) reaches "
-        f"{told(best.auc, best.case_low, best.case_high)} on cases that it did not see. What cannot "
-        f"show the lungs reaches up to {told(worst.auc, worst.case_low, worst.case_high)} "
+        f"{format_ci(best.auc, best.case_low, best.case_high)} on cases that it did not see. What cannot "
+        f"show the lungs reaches up to {format_ci(worst.auc, worst.case_low, worst.case_high)} "
         f"(*{worst.seen}*): the fair question {verdict}."
     )
 
@@ -106,9 +106,9 @@ def severity_answer(table: pd.DataFrame) -> str:
     best = models.loc[models.rho.idxmax()]
     return (
         f"Of {len(models)} models and seeds the score of {rising} rises with the senior radiologist's "
-        f"severity; the highest correlation is {told(best.rho, best.low, best.high, 2)} "
+        f"severity; the highest correlation is {format_ci(best.rho, best.low, best.high, 2)} "
         f"({best.reader}, seed {best.seed:.0f}). A second radiologist reaches "
-        f"{told(second.rho, second.low, second.high, 2)}; border alone and untrained networks "
+        f"{format_ci(second.rho, second.low, second.high, 2)}; border alone and untrained networks "
         f"{floor.rho.min():.2f} to {floor.rho.max():.2f}."
     )
 
@@ -119,13 +119,13 @@ def right_data_answer(table: pd.DataFrame) -> str:
     said = (
         f"Chosen inside the collection: {kept.model} trained on *{kept.trained_on}* "
         f"({kept.images:,} images; preparation {kept.preparation}). It reaches "
-        f"{told(kept.within, kept.within_low, kept.within_high)} on cases that it did not see"
+        f"{format_ci(kept.within, kept.within_low, kept.within_high)} on cases that it did not see"
     )
     if "external" not in kept or pd.isna(kept.external):
         return said + "; no other hospital was asked."
     reached = min(kept.within, kept.external) >= 0.8
     return said + (
-        f", and {told(kept.external, kept.external_low, kept.external_high)} in another hospital. "
+        f", and {format_ci(kept.external, kept.external_low, kept.external_high)} in another hospital. "
         f"The aim, 0.80 in both, was {'reached' if reached else '**not reached**'}."
     )
 

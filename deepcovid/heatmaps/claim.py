@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.heatmaps.agreement import SCORES, agreement, captured
-from deepcovid.metrics.intervals import called, patient_interval
+from deepcovid.metrics.intervals import patient_interval, predict_positive
 
 HALF, MOST = 0.5, 0.5
 SHARES = np.linspace(0, 1, 21)  # of an image, where curves are kept
@@ -54,7 +54,7 @@ def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]
 
     Nothing where `score`, P(COVID-19), calls no COVID-19 that could turn.
     """
-    if not called(score, 0.5):
+    if not predict_positive(score, 0.5):
         return {}
     region = heat > score - 0.5
     return {"turned": float(region[mask].mean()), "turned_area": float(region.mean())}

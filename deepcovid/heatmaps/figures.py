@@ -7,7 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from deepcovid.heatmaps import claim
-from deepcovid.metrics.intervals import called
+from deepcovid.metrics.intervals import predict_positive
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new, panels
 
 DPI = 80  # of figures: a committed notebook stays under 1 MB
@@ -103,7 +103,7 @@ def lung_shares(table: pd.DataFrame, methods) -> Figure:
     )
     for axis, method in zip(axes, methods, strict=True):
         part = table[table.method == method]
-        said = called(part.score, 0.5)
+        said = predict_positive(part.score, 0.5)
         names = [f"score from 0.5 ({said.sum()})", f"score below 0.5 ({(~said).sum()})"]
         sns.scatterplot(x=part.area, y=part["mass"], hue=np.where(said, *names), hue_order=names,
                         palette=[COVID, NON_COVID], s=16, ax=axis)  # fmt: skip

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from deepcovid.heatmaps.agreement import SCORES
-from deepcovid.metrics.intervals import called, patient_interval
+from deepcovid.metrics.intervals import patient_interval, predict_positive
 
 
 def methods(found: dict) -> list[str]:
@@ -60,7 +60,7 @@ def lungs(found: dict) -> pd.DataFrame:
     table = agreement_table(found)
     rows = {}
     for method, part in table[table["mask"] == "lung"].groupby("method", sort=False):
-        ill = part[called(part.score, 0.5)]
+        ill = part[predict_positive(part.score, 0.5)]
         rows[method] = {
             "images": len(part),
             "patients": part.patient.nunique(),

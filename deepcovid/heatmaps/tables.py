@@ -10,13 +10,13 @@ from deepcovid.heatmaps.summary import agreement_table, calibration_numbers, lun
 from deepcovid.metrics import intervals
 
 
-def told(values: Sequence[float]) -> str:
-    return intervals.told(*values, digits=2)
+def format_ci(values: Sequence[float]) -> str:
+    return intervals.format_ci(*values, digits=2)
 
 
 def wide(numbers: pd.DataFrame, rows=("mask", "method")) -> pd.DataFrame:
     """Numbers (mean, low, high of scores) for a reader: a row per mask and method, say."""
-    shown = numbers.assign(told=[told(v) for v in numbers[["mean", "low", "high"]].to_numpy()])
+    shown = numbers.assign(told=[format_ci(v) for v in numbers[["mean", "low", "high"]].to_numpy()])
     order, names = shown[[*rows]].drop_duplicates(), shown.score.unique()
     table = shown.pivot(index=[*rows], columns="score", values="told")
     return table.loc[pd.MultiIndex.from_frame(order), list(names)].rename_axis(columns=None)
@@ -41,7 +41,7 @@ def lungs_table(found: dict) -> pd.DataFrame:
     table = lungs(found)
     table["lung share"] = table["lung share"].map("{:.2f}".format)
     for column in ("inside", "excess", "called"):
-        table[column] = table[column].map(told)
+        table[column] = table[column].map(format_ci)
     return table.rename(columns={"called": "excess, score from 0.5"})
 
 
@@ -205,7 +205,7 @@ def zone_table(found: dict, group: str = "test") -> pd.DataFrame:
     """`claim.zone_numbers` of a group for a reader."""
     each = claim.zone_numbers(found)
     each = each[each.group == group].drop(columns="group")
-    each["rank correlation"] = [told(v) for v in each[["mean", "low", "high"]].to_numpy()]
+    each["rank correlation"] = [format_ci(v) for v in each[["mean", "low", "high"]].to_numpy()]
     return each.drop(columns=["mean", "low", "high"]).set_index(["severity", "model", "method"])
 
 
@@ -233,7 +233,7 @@ def lesion_answer(found: dict, group: str = "test") -> str:
     zones = claim.zone_numbers(found)
     zones = zones[(zones.group == group) & ~zones.method.str.endswith(claim.OTHER)]
     for severity, part in zones.groupby("severity", sort=False):
-        each = [f"{', '.join(filter(None, (row.model, row.method)))} {told(row[-3:])}"
+        each = [f"{', '.join(filter(None, (row.model, row.method)))} {format_ci(row[-3:])}"
                 for row in part.itertuples(index=False)]  # fmt: skip
         lines.append(
             f"- Rank correlation of six zones with their {severity}, within each of "

@@ -19,9 +19,9 @@ from deepcovid.metrics.intervals import (
     auc,
     auc_interval,
     bootstrap,
-    called,
-    checked,
+    predict_positive,
     proportion_interval,
+    validate_scores,
 )
 from deepcovid.runs import UserError, read_table, shown
 
@@ -76,22 +76,22 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 def roc(label, score):
     """False positive rate, sensitivity and threshold at every distinct score."""
-    return roc_curve(*checked(label, score), drop_intermediate=False)
+    return roc_curve(*validate_scores(label, score), drop_intermediate=False)
 
 
 def precision_recall(label, score):
     """Precision, recall and threshold at every distinct score."""
-    return precision_recall_curve(*checked(label, score))
+    return precision_recall_curve(*validate_scores(label, score))
 
 
 def average_precision(label, score) -> float:
-    return float(average_precision_score(*checked(label, score)))
+    return float(average_precision_score(*validate_scores(label, score)))
 
 
 def confusion(label, score, threshold: float) -> dict[str, int]:
-    """tp, fn, fp, tn of what is `called` at a threshold."""
-    label, score = checked(label, score)
-    said = called(score, threshold)
+    """tp, fn, fp, tn at a threshold, by `predict_positive`."""
+    label, score = validate_scores(label, score)
+    said = predict_positive(score, threshold)
     return {
         "tp": int((said & (label == 1)).sum()),
         "fn": int((~said & (label == 1)).sum()),
@@ -100,7 +100,7 @@ def confusion(label, score, threshold: float) -> dict[str, int]:
     }
 
 
-def needed(positives: int, target: float = TARGET) -> int:
+def n_hits_for_sensitivity(positives: int, target: float = TARGET) -> int:
     """How many of `positives` must be found to reach a sensitivity: 98 of 100, but 96 of 97."""
     return next(k for k in range(positives + 1) if k / positives >= target)
 
@@ -108,8 +108,8 @@ def needed(positives: int, target: float = TARGET) -> int:
 def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
     """The highest threshold that reaches a sensitivity, and the specificity there.
 
-    With n positives that is the score of the one at rank `needed(n)`: of 97 the 96th from above,
-    so that the sensitivity there is 99.0%; of 100 the 98th.
+    With n positives that is the score at rank `n_hits_for_sensitivity(n)`: of 97 the 96th from
+    above, so that the sensitivity there is 99.0%; of 100 the 98th.
     """
     fpr, tpr, thresholds = roc(label, score)
     first = np.argmax(tpr >= target)
@@ -174,7 +174,7 @@ def details(scores: pd.DataFrame, rule: float | str) -> dict:
         "specificity_at_98_sensitivity_low": low,
         "specificity_at_98_sensitivity_high": high,
         "threshold_at_98_sensitivity": threshold,
-        "found_at_98_sensitivity": int(called(positives.score, threshold).sum()),
+        "found_at_98_sensitivity": int(predict_positive(positives.score, threshold).sum()),
         "by_image" if patient is None else "by_patient": {k: list(v) for k, v in resampled.items()},
     }
     if patient is not None:
@@ -228,7 +228,7 @@ def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, f
     The table has a row per bin that is not empty: mean score, share of COVID-19, images. The error
     is the mean distance between the first two, weighted by images.
     """
-    label, score = checked(label, score)
+    label, score = validate_scores(label, score)
     observed, predicted = calibration_curve(label, score, n_bins=bins)
     # scikit-learn's bins: a score on an edge belongs to the bin below it
     index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], score)

@@ -10,7 +10,7 @@ TARGET = 0.98  # the sensitivity at which the paper compares its models
 INTERVALS = {"gaussian": "normal", "wilson": "wilson", "clopper_pearson": "beta"}
 
 
-def checked(label, score) -> tuple[np.ndarray, np.ndarray]:
+def validate_scores(label, score) -> tuple[np.ndarray, np.ndarray]:
     """Labels 0 and 1, both there, and finite scores 0 to 1; UserError otherwise."""
     label, score = np.asarray(label), np.asarray(score, dtype=float)
     if not np.isin(label, [0, 1]).all() or len(np.unique(label)) < 2:
@@ -20,7 +20,7 @@ def checked(label, score) -> tuple[np.ndarray, np.ndarray]:
     return label.astype(int), score
 
 
-def called(score, threshold: float):
+def predict_positive(score, threshold: float):
     """Which scores (array, table column or tensor) say COVID-19: those of at least `threshold`.
 
     The one rule of the whole study, so that a score on the threshold means the same everywhere.
@@ -28,14 +28,14 @@ def called(score, threshold: float):
     return score >= threshold
 
 
-def told(value: float, low: float, high: float, digits: int = 3) -> str:
+def format_ci(value: float, low: float, high: float, digits: int = 3) -> str:
     """A value with its interval as text: `0.912 (0.871 to 0.953)`."""
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def number(row, name: str) -> str:
+def format_ci_from_row(row, name: str) -> str:
     """A quantity of a row that has `NAME`, `NAME_low` and `NAME_high`, as text."""
-    return told(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
     The means of both are the AUC; their variances make DeLong's (DeLong et al. 1988, by the
     midranks of Sun and Xu 2014).
     """
-    label, score = checked(label, score)
+    label, score = validate_scores(label, score)
     positive, negative = score[label == 1], score[label == 0]
     ranks = rankdata(np.concatenate([positive, negative]))
     above = (ranks[: len(positive)] - rankdata(positive)) / len(negative)
@@ -145,7 +145,7 @@ def bootstrap(
     All resamples are computed at once, from the pairs of patients of which one scores higher:
     scipy.stats.bootstrap knows neither clusters nor weights.
     """
-    label, score = checked(label, score)
+    label, score = validate_scores(label, score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     random = np.random.default_rng(seed)
     groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
@@ -156,7 +156,9 @@ def bootstrap(
         groups.append(group)
         drawn.append(draws.astype(float))
         size.append(drawn[-1] @ np.bincount(group))
-        hit.append(drawn[-1] @ np.bincount(group, called(score[own], threshold)) / size[-1])
+        hit.append(
+            drawn[-1] @ np.bincount(group, predict_positive(score[own], threshold)) / size[-1]
+        )
     # each pair of images counts 1 where the positive is above, and half where they are beside
     above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
     negative = score[label == 0]
@@ -186,15 +188,15 @@ def at_sensitivity_interval(
     covers 98 to 100% at 97 positives and 97 to 99% at 183 to 400. Resampled percentiles cover 84 to
     88% at 97 and 88 to 93% at 400, BCa 75 to 82% at 97; neither reaches below the lowest score.
     """
-    label, score = checked(label, score)
+    label, score = validate_scores(label, score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     positive, negative = np.sort(score[label == 1]), score[label == 0]
     n, others = (len(np.unique(patient[label == value])) for value in (1, 0))
     below = binom.ppf((0.025, 0.975), n, 1 - target)
     first = int(below[0] * len(positive) // n)  # so many positives lie below for sure
     last = int(np.ceil((below[1] + 1) * len(positive) / n))  # and so many do not
-    low = np.mean(~called(negative, positive[first - 1])) if first else 0
-    high = np.mean(~called(negative, positive[last - 1])) if last <= len(positive) else 1
+    low = np.mean(~predict_positive(negative, positive[first - 1])) if first else 0
+    high = np.mean(~predict_positive(negative, positive[last - 1])) if last <= len(positive) else 1
     return (
         proportion_interval(low * others, others)[0] if first else 0.0,
         proportion_interval(high * others, others)[1],

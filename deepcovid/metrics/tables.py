@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepcovid.metrics.evaluation import needed, read_scores
-from deepcovid.metrics.intervals import delong_test, number, told
+from deepcovid.metrics.evaluation import n_hits_for_sensitivity, read_scores
+from deepcovid.metrics.intervals import delong_test, format_ci, format_ci_from_row
 from deepcovid.metrics.published import VERDICTS
 from deepcovid.plots import name_of
 from deepcovid.runs import RESULTS, UserError, read_json
@@ -50,7 +50,7 @@ def metrics_table(path: Path) -> pd.DataFrame:
 
     def with_interval(name):
         columns = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-        return [told(*one) if pd.notna(one[0]) else "" for one in columns]
+        return [format_ci(*one) if pd.notna(one[0]) else "" for one in columns]
 
     shown["ROC AUC"] = with_interval("auc")
     shown["threshold"] = table.threshold.map("{:.3g}".format, na_action="ignore")
@@ -59,7 +59,7 @@ def metrics_table(path: Path) -> pd.DataFrame:
     shown["average precision"] = table.average_precision.map("{:.3f}".format, na_action="ignore")
     shown["specificity at 98% sensitivity"] = [
         "" if pd.isna(row.auc) else
-        f"{row.specificity_at_98_sensitivity:.3f} ({needed(int(row.tp + row.fn))} of "
+        f"{row.specificity_at_98_sensitivity:.3f} ({n_hits_for_sensitivity(int(row.tp + row.fn))} of "
         f"{row.tp + row.fn:.0f} found)"
         for row in table.itertuples()
     ]  # fmt: skip
@@ -120,9 +120,9 @@ def answer(rows: list[dict]) -> str:
     ]
     for key, row in zip(keys, rows, strict=True):
         lines.append(
-            f"- **{name_of(*key, keys)}**: ROC AUC {number(row, 'auc')}; at its threshold, "
-            f"{row['threshold']:.3g}, sensitivity {number(row, 'sensitivity')} "
-            f"and specificity {number(row, 'specificity')}."
+            f"- **{name_of(*key, keys)}**: ROC AUC {format_ci_from_row(row, 'auc')}; at its threshold, "
+            f"{row['threshold']:.3g}, sensitivity {format_ci_from_row(row, 'sensitivity')} "
+            f"and specificity {format_ci_from_row(row, 'specificity')}."
         )
     return "\n".join(lines)
 
@@ -142,7 +142,7 @@ def control_told(folder: Path) -> str:
     best = pd.read_csv(path).sort_values("auc", na_position="first").iloc[-1]
     return (
         f"An untrained {best.model} with a fitted last layer reaches ROC AUC "
-        f"{number(best, 'auc')} on the same images, so a high score on them is "
+        f"{format_ci_from_row(best, 'auc')} on the same images, so a high score on them is "
         "little evidence of learning the disease."
     )
 

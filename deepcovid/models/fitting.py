@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from deepcovid import runs
-from deepcovid.metrics.intervals import called
+from deepcovid.metrics.intervals import predict_positive
 from deepcovid.models.features import ImageSet
 from deepcovid.models.networks import Classifier, folded, has_batch_norm, trained_part
 from deepcovid.profiles import Profile
@@ -69,7 +69,7 @@ def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dic
     label, score = label.cpu().numpy(), score.cpu().numpy()
     return {
         "loss": float(loss.mean()),
-        "accuracy": float((called(score, 0.5) == label).mean()),
+        "accuracy": float((predict_positive(score, 0.5) == label).mean()),
         "auc": float(roc_auc_score(label, score)) if np.isfinite(score).all() else float("nan"),
     }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepcovid.metrics.intervals import number
+from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.metrics.tables import summaries, with_intervals
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
@@ -62,7 +62,7 @@ def card_table(rows: list[dict]) -> str:
     told = []
     for row in rows:
         told.append({
-            name: number(row, name) if f"{name}_low" in row else value
+            name: format_ci_from_row(row, name) if f"{name}_low" in row else value
             for name, value in row.items() if not name.endswith(("_low", "_high"))
         })  # fmt: skip
     table = pd.DataFrame(told).rename(columns=lambda name: name.replace("_", " ")).astype(str)

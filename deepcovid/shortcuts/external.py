@@ -137,7 +137,7 @@ def row(opened: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
         "duplicates_dropped": len(known), "duplicates": known.value_counts().to_dict(),
     }  # fmt: skip
     if (outside.label == "").all():
-        called = int(intervals.called(fresh.score, threshold).sum())
+        called = int(intervals.predict_positive(fresh.score, threshold).sum())
         said = {"COVID-19": called, "Non-COVID": len(fresh) - called}
         return about | {"images": {"not stated": len(fresh)}, "called": said}
     if fresh.label.nunique() < 2:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.metrics.intervals import number, told
+from deepcovid.metrics.intervals import format_ci, format_ci_from_row
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
@@ -13,7 +13,7 @@ from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
 
 def interval(values, low, high) -> list[str]:
     """Values with their intervals, as text."""
-    return [told(*one) for one in zip(values, low, high, strict=True)]
+    return [format_ci(*one) for one in zip(values, low, high, strict=True)]
 
 
 # --- shortcuts ---
@@ -118,11 +118,11 @@ def external_table(found: dict) -> pd.DataFrame:
             return {f"called {name}": f"{count:,}" for name, count in said.items()}
         patients = one["by_patient"]["auc"]
         return {
-            "AUC outside": number(one, "auc"),
+            "AUC outside": format_ci_from_row(one, "auc"),
             "by patient": f"{patients[0]:.3f} to {patients[1]:.3f}",
-            "with duplicates": number(one["with_duplicates"], "auc"),
-            "sensitivity outside": number(one, "sensitivity"),
-            "specificity outside": number(one, "specificity"),
+            "with duplicates": format_ci_from_row(one["with_duplicates"], "auc"),
+            "sensitivity outside": format_ci_from_row(one, "sensitivity"),
+            "specificity outside": format_ci_from_row(one, "specificity"),
         }
 
     rows = {
@@ -139,7 +139,7 @@ def external_table(found: dict) -> pd.DataFrame:
 def external_answer(found: dict) -> str:
     """What a run's external folder says of its first model, in a sentence."""
     counts = found["images"]
-    said = number(found, "auc")
+    said = format_ci_from_row(found, "auc")
     chance = (
         "chance lies within that interval, so that no other threshold is known to help"
         if found["auc_low"] <= 0.5 <= found["auc_high"]

@@ -124,8 +124,8 @@ def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, 
 
 def test_a_score_on_the_threshold_is_called_covid_everywhere():
     score = np.array([0.49, 0.5, 0.51])
-    assert evaluation.called(score, 0.5).tolist() == [False, True, True]
-    assert evaluation.called(pd.Series(score), 0.5).tolist() == [False, True, True]
+    assert evaluation.predict_positive(score, 0.5).tolist() == [False, True, True]
+    assert evaluation.predict_positive(pd.Series(score), 0.5).tolist() == [False, True, True]
     dead = np.full(4, 0.5)  # a head that answers 0.5 to all
     assert evaluation.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
 
@@ -139,7 +139,7 @@ def test_confusion_and_average_precision_are_scikit_learns(overlapping):
 
 @pytest.mark.parametrize(("positives", "rank"), [(97, 96), (100, 98), (50, 49), (49, 49), (1, 1)])
 def test_the_rank_that_98_percent_sensitivity_asks_for(positives, rank):
-    assert evaluation.needed(positives) == rank
+    assert evaluation.n_hits_for_sensitivity(positives) == rank
     label = np.r_[np.ones(positives, int), np.zeros(positives, int)]
     score = np.r_[np.arange(1, positives + 1), np.zeros(positives)] / (positives + 1)
     threshold, _ = evaluation.at_sensitivity(label, score)

@@ -120,7 +120,7 @@ def test_bootstrap_is_that_of_images_weighted_by_their_patients_draws(overlappin
         names, group = np.unique(patient[rows], return_inverse=True)
         share = np.full(len(names), 1 / len(names))
         weight[:, rows] = random.multinomial(len(names), share, 50)[:, group]
-    called = intervals.called(score, 0.5)
+    called = intervals.predict_positive(score, 0.5)
     values = {
         "auc": [roc_auc_score(label, score, sample_weight=w) for w in weight],
         "sensitivity": [np.average(called[label == 1], weights=w[label == 1]) for w in weight],

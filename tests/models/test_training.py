@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepcovid import profiles
 from deepcovid.data import augmentation, dicom, grey, images, phantom
-from deepcovid.metrics.intervals import called
+from deepcovid.metrics.intervals import predict_positive
 from deepcovid.models import (
     features,
     fitting,
@@ -237,7 +237,7 @@ def test_the_selected_epoch_is_the_best_one(run):
     best = history[history.phase == "test"].accuracy.max()
     scores = pd.read_csv(scoring.run(run, "squeezenet", 0))
     test = scores[scores.split == "test"]
-    assert (called(test.score, 0.5) == test.label).mean() == pytest.approx(best)
+    assert (predict_positive(test.score, 0.5) == test.label).mean() == pytest.approx(best)
     row = history[(history.phase == "test") & (history.accuracy == best)].iloc[0]
     assert row.auc == pytest.approx(roc_auc_score(test.label, test.score))
     right = np.where(test.label == 1, test.score, 1 - test.score)
