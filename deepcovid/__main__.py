@@ -1,4 +1,4 @@
-"""The command line behind `run_all.sh`: one function per command, its help where it stands.
+"""The command line behind `run_all.sh`: a function per command, and the parser that knows them.
 
 What is heavy, or may not be installed yet, is imported where it is used: `--help` needs Python only.
 """
@@ -6,18 +6,37 @@ What is heavy, or may not be installed yet, is imported where it is used: `--hel
 import argparse
 import errno
 import os
+import shlex
 import sys
 from pathlib import Path
 
-from deepcovid import runs, words
-from deepcovid.runs import UserError
-from deepcovid.words import HOW, PROFILE, argument, command
+from deepcovid import runs
+from deepcovid.runs import NOTICE, ROOT, UserError, near_miss
 
 # a full disk, a limit, a folder that cannot be written: no fault of the program
 PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+PROFILES = ROOT / "profiles"
+EPILOG = """
+examples:
+  ./run_all.sh
+  ./run_all.sh paper -p data ~/covid-xray-5k -p models squeezenet -p weights ~/weights
+  ./run_all.sh paper -p seeds 0,1,2 --cores 8
+  ./run_all.sh paper -p seeds 0,1,2 --cluster slurm
+  ./run_all.sh robust -p data ~/covid-xray-5k -p external ~/other-hospital
+  ./run_all.sh my/own.yaml
+
+Without a name it is demo. On the first call the pinned dependencies are installed into .venv, unless
+an environment that has them is active. A second call does only what is missing or out of date. A run
+writes to runs/PROFILE; open runs/PROFILE/index.html. The settings that -p takes are explained in
+profiles/paper.yaml. ./run_all.sh NAME --help explains a profile or command."""
 
 
-@command(argument("archive", nargs="?", metavar="ARCHIVE", help="another address, or a local file"))
+def run_profile(args) -> int:
+    from deepcovid import workflow
+
+    return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
+
+
 def obtain(args) -> None:
     """Download the released archive and unpack it to the folder of -p data FOLDER."""
     from deepcovid.data import archive
@@ -25,22 +44,13 @@ def obtain(args) -> None:
     print("Unpacked to", archive.obtain(data_folder(args), args.archive or archive.ADDRESS))
 
 
-@command(
-    argument(
-        "covid_chestxray",
-        metavar="COVID_CHESTXRAY",
-        help="a covid-chestxray-dataset checkout",
-    ),
-    argument("chexpert", metavar="CHEXPERT", help="a CheXpert-v1.0-small folder"),
-)
 def build(args) -> None:
     """Build the release's lists from its two raw sources, to the folder of -p data FOLDER."""
     from deepcovid.data import sources
 
-    print(sources.build(Path(args.covid_chestxray), Path(args.chexpert), data_folder(args)))
+    print(sources.build(args.covid_chestxray, args.chexpert, data_folder(args)))
 
 
-@command()
 def verify(args) -> int:
     """Compare the copy of COVID-Xray-5k in -p data FOLDER with the release, image by image."""
     from deepcovid.data import verify
@@ -50,7 +60,6 @@ def verify(args) -> int:
     return int(not found.sound)
 
 
-@command(*HOW)
 def ablation(args) -> int:
     """Train the cells of notebook 06's ablation, each once, in parallel parts; to runs/ablation/."""
     from deepcovid import workflow
@@ -64,7 +73,6 @@ def ablation(args) -> int:
     )
 
 
-@command(PROFILE)
 def outside(args) -> None:
     """Judge the models of a finished run on the images in -p external FOLDER (covid|non)."""
     from deepcovid.models.opened import Run
@@ -77,11 +85,6 @@ def outside(args) -> None:
     print("The results are in", external.outside(opened, Path(folder)))
 
 
-@command(
-    PROFILE,
-    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made"),
-    argument("--alone", action="store_true", help="without the run's own Non-COVID images"),
-)
 def fair_folder(args) -> None:
     """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
     from deepcovid.fair_test import folder
@@ -92,16 +95,6 @@ def fair_folder(args) -> None:
     print(f"Train on it: ./run_all.sh fair -p data {made}")
 
 
-@command(
-    PROFILE,
-    argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
-    argument("--replace", action="store_true", help="replace what is there"),
-    argument(
-        "--only",
-        choices=["models", "fair_test"],
-        help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/fair_test",
-    ),
-)
 def publish(args) -> None:
     """Copy a run's tables and plots (no radiograph, no weights) to results/."""
     from deepcovid.models.opened import Run
@@ -113,7 +106,6 @@ def publish(args) -> None:
     print("Published to", do(opened, args.to, args.replace))
 
 
-@command()
 def redraw(args) -> None:
     """Draw the plots in results/ anew from the tables beside them."""
     from deepcovid.report import drawn
@@ -121,13 +113,6 @@ def redraw(args) -> None:
     print(*drawn.redraw_all(), sep="\n")
 
 
-@command(
-    argument("source", metavar="FOLDER|TABLE.csv", help="a folder per class, or a row per image"),
-    argument("--out", metavar="FOLDER", help="where the page goes (default: in runs/audit/)"),
-    argument("--classes", metavar="A,B", help="the classes that count (default: all)"),
-    argument("--ignore", metavar="A,B", help="columns of the table that do not count"),
-    argument("--fail-on", metavar="A,B", help="the findings that are an alarm (docs/audit.md)"),
-)
 def audit(args) -> int:
     """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
     from deepcovid.report.audit import audit
@@ -136,7 +121,6 @@ def audit(args) -> int:
     return found.status
 
 
-@command(argument("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)"))
 def notebooks(args) -> None:
     """Execute the committed notebooks in place, after a change."""
     from deepcovid.report import notebooks
@@ -144,7 +128,6 @@ def notebooks(args) -> None:
     notebooks.refresh(*args.names)
 
 
-@command(argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site"))
 def site(args) -> None:
     """Build the study's site, findings first, from the committed notebooks and results."""
     from deepcovid.report import site
@@ -152,22 +135,11 @@ def site(args) -> None:
     print("Read", site.build(args.folder))
 
 
-@command(
-    argument("--port", type=int, help="default: one that is free"),
-    argument("--no-browser", action="store_true", help="only say where it is"),
-)
 def lab(args) -> None:
     """Open JupyterLab at the overview, on this machine only; says where."""
     from deepcovid.report import lab
 
     lab.start(args.port, not args.no_browser)
-
-
-def run(args) -> int:
-    """Run a profile: all its notebooks."""
-    from deepcovid import workflow
-
-    return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
 
 
 def data_folder(args) -> Path:
@@ -176,14 +148,154 @@ def data_folder(args) -> Path:
     return Path(args.overrides["data"])
 
 
-def parse(typed: list[str]) -> argparse.Namespace:
-    """What was typed; see `words.parse`."""
-    return words.parse(typed, run)
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong by a UserError, as all of the program does."""
+
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message):
+        raise UserError(f"{message} ({self.prog} --help)")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def cores(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
+def parser(*files: str) -> Parser:
+    """The parser of all commands and profiles, and of profile files that are elsewhere."""
+    top = Parser(
+        prog="./run_all.sh",
+        usage="./run_all.sh [NAME] [-p SETTING VALUE] [OPTIONS]",
+        description=f"Run the deepcovid study, notebook by notebook. {NOTICE}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = top.add_subparsers(
+        dest="command", metavar="NAME", prog=top.prog, title="profiles and commands"
+    )
+    shared, work = settings_options(), workflow_options()
+
+    def add(function, *options, name="", text=""):
+        text = text or function.__doc__
+        name = name or function.__name__
+        made = names.add_parser(name, help=text, description=text, parents=[shared, *options])
+        made.set_defaults(function=function)
+        return made.add_argument
+
+    for path in sorted(PROFILES.glob("*.yaml")):  # its first comment line says what it is
+        text = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        add(run_profile, work, name=path.stem, text=text)
+    for name in files:
+        add(run_profile, work, name=name, text=f"The profile in {name}.")
+    add_data_commands(add)
+    add_run_commands(add, work)
+    return top
+
+
+def settings_options() -> Parser:
+    result = Parser(add_help=False)
+    result.add_argument(
+        "-p", nargs=2, action="append", default=[], dest="overrides", metavar=("SETTING", "VALUE"),
+        help="override a setting of the profile; repeatable",
+    )  # fmt: skip
+    result.add_argument("--runs", metavar="FOLDER", help="where runs are written (default: runs/)")
+    return result
+
+
+def workflow_options() -> Parser:
+    result = Parser(add_help=False)
+    result.add_argument("--cores", type=cores, metavar="N", help="CPU cores (default: all)")
+    result.add_argument(
+        "--cluster", metavar="NAME",
+        help="run each step as a job of a cluster: slurm, or a folder like profiles/cluster/slurm",
+    )  # fmt: skip
+    result.add_argument(
+        "--snakemake", type=shlex.split, default=[], metavar="OPTIONS",
+        help="further options for Snakemake, e.g. '--dry-run'",
+    )  # fmt: skip
+    return result
+
+
+def add_data_commands(add) -> None:
+    """The commands that bring images, or look at them."""
+    add(obtain)("archive", nargs="?", metavar="ARCHIVE", help="another address, or a local file")
+    argument = add(build)
+    argument("covid_chestxray", type=Path, metavar="COVID_CHESTXRAY",
+             help="a covid-chestxray-dataset checkout")  # fmt: skip
+    argument("chexpert", type=Path, metavar="CHEXPERT", help="a CheXpert-v1.0-small folder")
+    add(verify)
+    argument = add(audit)
+    argument("source", metavar="FOLDER|TABLE.csv", help="a folder per class, or a row per image")
+    argument("--out", metavar="FOLDER", help="where the page goes (default: in runs/audit/)")
+    argument("--classes", metavar="A,B", help="the classes that count (default: all)")
+    argument("--ignore", metavar="A,B", help="columns of the table that do not count")
+    argument("--fail-on", metavar="A,B", help="the findings that are an alarm (docs/audit.md)")
+
+
+def add_run_commands(add, work: Parser) -> None:
+    """The commands that make something of runs or of what is committed."""
+    profile = Parser(add_help=False)
+    profile.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
+    add(ablation, work)
+    add(outside, profile)
+    argument = add(fair_folder, profile)
+    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made")
+    argument("--alone", action="store_true", help="without the run's own Non-COVID images")
+    argument = add(publish, profile)
+    argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE")
+    argument("--replace", action="store_true", help="replace what is there")
+    argument("--only", choices=["models", "fair_test"],
+             help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/fair_test")  # fmt: skip
+    add(redraw)
+    add(notebooks)("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)")
+    add(site)("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site")
+    argument = add(lab)
+    argument("--port", type=int, help="default: one that is free")
+    argument("--no-browser", action="store_true", help="only say where it is")
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """What was typed: `command`, its `function`, `overrides` (pairs of text), and its own arguments.
+
+    Raises UserError that says what to type instead.
+    """
+    words = list(words)
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words.insert(0, "demo")
+    while "--snakemake" in words[:-1]:  # its value begins with `-` itself
+        at = words.index("--snakemake")
+        words[at : at + 2] = [f"--snakemake={words[at + 1]}"]
+    own = words[:1] if words[0].endswith((".yaml", ".yml")) else []
+    made = parser(*own)
+    known = made._subparsers._group_actions[0].choices
+    if words[0] not in (*known, "-h", "--help"):
+        meant = (
+            near_miss(words[0], known) or f" There are: {', '.join(known)}, and files NAME.yaml."
+        )
+        raise UserError(f"There is no profile and no command '{words[0]}'.{meant}")
+    args, rest = made.parse_known_args(words)
+    if rest:
+        refuse(rest[0], args)
+    return args
+
+
+def refuse(word: str, args: argparse.Namespace) -> None:
+    """Raise UserError for a word that the command does not take."""
+    hint = " A profile or command comes first."
+    if word.startswith("-"):
+        hint = near_miss(word, [f"--{name}" for name in vars(args)])
+    elif args.overrides:
+        name, value = args.overrides[-1]
+        hint = f" Several values are one word, with commas: -p {name} {value},{word}"
+    raise UserError(f"{args.command} takes no '{word}'.{hint} (./run_all.sh {args.command} --help)")
+
+
+def main(words: list[str] | None = None) -> int:
     try:
-        args = parse(sys.argv[1:] if arguments is None else arguments)
+        args = parse(sys.argv[1:] if words is None else words)
         if args.runs:
             runs.RUNS = Path(args.runs).absolute()
             os.environ["DEEPCOVID_RUNS"] = str(runs.RUNS)  # for the processes that do the work

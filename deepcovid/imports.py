@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 # each imports only those before it; those in one row know nothing of each other
 ORDER = (
-    ("runs", "profiles", "plots", "imports", "papermill", "repair", "words"),
+    ("runs", "profiles", "plots", "imports", "papermill", "repair"),
     ("metrics",),
     ("data",),
     ("models",),
@@ -24,7 +24,7 @@ ORDER = (
 )
 ABOUT = {
     "runs": "a run's folder and files", "profiles": "a run's settings", "plots": "one style",
-    "imports": "this picture", "papermill": "runs a notebook", "repair": "after a kill", "words": "what was typed", "metrics": "notebook 04", "data": "notebooks 01, 02",
+    "imports": "this picture", "papermill": "runs a notebook", "repair": "after a kill", "metrics": "notebook 04", "data": "notebooks 01, 02",
     "models": "notebook 03", "heatmaps": "notebook 05", "failure": "notebook 06",
     "shortcuts": "notebook 07", "fair_test": "notebook 08",
     "auditing": "anybody's images", "report": "pages, cards, results", "workflow": "runs the notebooks",
