@@ -179,7 +179,12 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         ("build", "here"): "arguments are required: CHEXPERT",
         ("verify", "-p", "data", tmp_path / "absent"): "no folder",
         ("outside", "demo"): "outside demo -p external FOLDER",
-        ("ablation", "-p", "models", "resnet19"): "Did you mean resnet18?",
+        (
+            "ablation",
+            "-p",
+            "models",
+            "resnet19",
+        ): "models is 'resnet19': Input should be 'resnet18'",
     }
     for mistake, message in mistakes.items():
         assert main([str(word) for word in mistake]) == 2, mistake

@@ -3,7 +3,7 @@
     python -m benchmarks.robustness.same
 
 Scores and metrics of a training on images must be the same bytes whatever the order of files on
-disk, locale, time zone, hash seed, loader workers and path of the checkout. Where the number of
+disk, locale, time zone, hash seed and path of the checkout. Where the number of
 threads changes sums it is told by how much.
 """
 
@@ -60,7 +60,7 @@ def elsewhere(room: Path) -> Path:
 def all_at_once(room: Path) -> Path:
     """Everything changed together: one process, for a test."""
     more = {key: value for each in AROUND.values() for key, value in each.items()}
-    return process(room, room / "changed", REVERSED, elsewhere(room), more, workers=2)
+    return process(room, room / "changed", REVERSED, elsewhere(room), more)
 
 
 def threads(room: Path, plain: Path) -> dict:
@@ -87,7 +87,6 @@ def run() -> dict:
         for name, more in AROUND.items():
             made[name] = process(room, room / name, more=more)
         made["order of files"] = process(room, room / "order", REVERSED)
-        made["loader workers"] = process(room, room / "workers", workers=2)
         made["path of the checkout"] = process(room, room / "path", root=elsewhere(room))
         if hasattr(os, "sched_setaffinity"):
             made["cores"] = process(

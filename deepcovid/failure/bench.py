@@ -135,7 +135,6 @@ class Bench:
             pd.Index(inventory.image).get_indexer(table.image),
             profile.image_size,
             self.device,
-            profile.workers,
             **{"keep": self.run.features, "half": self.half} | options,
         )
         return torch.from_numpy(found)
@@ -164,7 +163,7 @@ class Bench:
         """Write what the backbone in evaluation mode gives for one view of the images, in order."""
         backbone = networks.folded(self.backbone)
         groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
-        stream = files.batches(groups, self.device, self.run.profile.workers, view)
+        stream = files.batches(groups, self.device, view)
         with runs.replacing(path) as partial:
             target = None
             for group, batch in zip(groups, stream, strict=True):
@@ -196,10 +195,10 @@ class Bench:
 
     def epoch(self, files: features.ImageSet, groups: list, epoch: int, before: dict) -> dict:
         """One of `epochs`: the batches `groups`, by a backbone with the statistics of `before`."""
-        backbone, workers = self.fresh()[0], self.run.profile.workers
+        backbone = self.fresh()[0]
         backbone.load_state_dict(before, strict=False)
         backbone.train()
-        stream = files.batches(groups, self.device, workers, epoch)
+        stream = files.batches(groups, self.device, epoch)
         with torch.inference_mode():
             seen = torch.cat([networks.see(backbone, batch, self.half).cpu() for batch in stream])
         return {

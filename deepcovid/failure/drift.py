@@ -75,7 +75,7 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
             for epoch in range(epochs)
             for batch in files.batches(
                 fitting.drawn(len(table), profile.batch_size, shuffle, drifts=True),
-                opened.device, profile.workers, epoch,
+                opened.device, epoch,
             )
         )  # fmt: skip
         backbone = features.to_device(opened.build(name, seed)[0].backbone, opened.device)

@@ -91,7 +91,7 @@ class Bench:
         network, _ = self.opened.build(candidate.model, self.opened.profile.seeds[0])
         return extract(
             Pooled(network.backbone), list(self.of.path), list(self.of.sha1), range(len(self.of)),
-            self.opened.profile.image_size, self.opened.device, self.opened.profile.workers,
+            self.opened.profile.image_size, self.opened.device,
             label=f"{candidate.model}, {', '.join(candidate.preparation)}", change=change, variant=variant,
         )  # fmt: skip
 

@@ -24,8 +24,7 @@ def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFra
     settings = [size, prepare.variant if prepare else ""]
     stamp = digest([networks.state_digest(model), given, settings])
     if not done(target, stamp):
-        workers = opened.profile.workers
-        score = scoring.score(model, list(table.path), size, prepare, workers)
+        score = scoring.score(model, list(table.path), size, prepare)
         with replacing(target) as partial:
             columns, rows = list(SCORES), table.assign(score=score)
             rows.to_csv(partial, columns=columns, index=False, float_format="%.7g")

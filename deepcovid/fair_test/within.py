@@ -96,7 +96,7 @@ def values(opened: Run, table: pd.DataFrame, network: torch.nn.Module, look: Loo
     prepare = opened.preparation if look.change is None else None
     return extract(
         network, list(table.path), list(table.sha1), range(len(table)), opened.profile.image_size,
-        opened.device, opened.profile.workers, label=look.seen, change=look.change or prepare,
+        opened.device, label=look.seen, change=look.change or prepare,
         variant=look.variant or (prepare.variant if prepare else ""),
     )  # fmt: skip
 

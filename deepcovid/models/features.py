@@ -82,12 +82,11 @@ class ImageSet(Dataset):
                 self.kept[i] = small
         return picture
 
-    def batches(self, groups, device, workers=0, epoch=0) -> Iterator[torch.Tensor]:
+    def batches(self, groups, device, epoch=0) -> Iterator[torch.Tensor]:
         """Inputs of each group of indices, on the device, channels last."""
         loader = DataLoader(
             self,
             batch_sampler=[[(epoch, int(i)) for i in group] for group in groups],
-            num_workers=workers if self.keep is None else 0,
             generator=torch.Generator(),  # else it draws from the one that dropout draws from
             pin_memory=device.type == "cuda" and self.keep is None,
         )
@@ -144,7 +143,6 @@ def extract(
     wanted,
     size: int,
     device: torch.device,
-    workers: int = 0,
     keep: Path | None = RUNS / "features",
     label: str = "features",
     change: Change | None = None,
@@ -175,7 +173,7 @@ def extract(
     groups = [range(len(paths))[parts[c]] for c in missing]
     if missing:
         backbone = to_device(networks.folded(backbone), device)
-    stream = ahead(ImageSet(paths, size, change=change).batches(groups, device, workers))
+    stream = ahead(ImageSet(paths, size, change=change).batches(groups, device))
     result = None
     with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=label, unit="chunk") as bar:
         for c in sorted(parts, key=lambda c: (c not in missing, c)):

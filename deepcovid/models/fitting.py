@@ -45,7 +45,6 @@ class Inputs:
     label: torch.Tensor
     cached: torch.Tensor | None = None
     files: ImageSet | None = None
-    workers: int = 0
     source: torch.Tensor | None = None
     view: torch.Tensor | None = None
 
@@ -53,7 +52,7 @@ class Inputs:
         device = self.label.device
         if self.cached is not None:
             return (self.cached[group].to(device, non_blocking=True) for group in groups)
-        return self.files.batches(groups, device, self.workers, epoch)
+        return self.files.batches(groups, device, epoch)
 
 
 def set_mode(profile: Profile, model: Classifier) -> None:
@@ -214,7 +213,6 @@ class Fitting:
         ]
         merit = {
             "last": self.epoch,
-            "validation_auc": measured.get("validation", {}).get("auc"),
             "test_accuracy": measured.get("test", {}).get("accuracy"),
         }[self.profile.selection]
         if merit > self.best:

@@ -18,7 +18,7 @@ COLUMNS = ["image", "split", "label", "score", "patient"]
 
 
 def score(
-    model: Classifier, paths: list[Path], size: int, change: Change | None = None, workers: int = 0
+    model: Classifier, paths: list[Path], size: int, change: Change | None = None
 ) -> np.ndarray:
     """P(COVID-19), float32 (n,) from 0 to 1, of image files, each resized to `size` pixels a side.
 
@@ -27,7 +27,7 @@ def score(
     """
     device = next(model.parameters()).device
     nothing = torch.zeros(len(paths), dtype=torch.long, device=device)
-    inputs = Inputs(nothing, files=ImageSet(list(paths), size, change=change), workers=workers)
+    inputs = Inputs(nothing, files=ImageSet(list(paths), size, change=change))
     return probability(predict(model, inputs, 64))
 
 

@@ -33,7 +33,7 @@ def gather(
         rows = [position[image] for image in table.image]
         if fixed and (phase != "train" or profile.train_crop == "none"):
             found = extract(
-                model.backbone, paths, sha1, rows, profile.image_size, run.device, profile.workers,
+                model.backbone, paths, sha1, rows, profile.image_size, run.device,
                 label=f"{phase} features", change=prepare,
                 variant=prepare.variant if prepare else "", keep=run.features,
                 half=model.half,
@@ -43,11 +43,10 @@ def gather(
             crop = profile.train_crop if phase == "train" else "none"
             shown = [paths[i] for i in rows]
             features.check_unchanged(shown, list(table.sha1))
-            # what epochs see again is kept; on a CPU processes may be asked for to read it instead
-            again = phase in run.phases and not (profile.workers and run.device.type == "cpu")
-            keep = run.device if again else None
+            # what epochs see again is kept
+            keep = run.device if phase in run.phases else None
             files = ImageSet(shown, profile.image_size, crop, seed, prepare, keep)
-            inputs[phase] = Inputs(label, files=files, workers=profile.workers)
+            inputs[phase] = Inputs(label, files=files)
         inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)
         if "view" in table:
             inputs[phase].view = torch.tensor(pd.factorize(table["view"])[0], device=run.device)

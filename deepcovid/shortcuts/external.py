@@ -93,8 +93,8 @@ def score(opened: Run, name: str, seed: int, found: pd.DataFrame, folder: Path, 
     settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
     made_from = digest([networks.state_digest(model), found.to_dict("list"), *settings])
     if not done(target, made_from):
-        paths, workers = [folder / image for image in found.image], opened.profile.workers
-        found = found.assign(score=scoring.score(model, paths, size, prepare, workers))
+        paths = [folder / image for image in found.image]
+        found = found.assign(score=scoring.score(model, paths, size, prepare))
         with replacing(target) as partial:
             found.to_csv(partial, columns=list(EXTERNAL), index=False, float_format="%.7g")
         mark_done(target, made_from)

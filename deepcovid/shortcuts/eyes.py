@@ -63,5 +63,5 @@ class Eyes:
         (network, _), profile = self.networks[look.network], self.opened.profile
         return features.extract(
             network, list(of.path), list(of.sha1), range(len(of)), profile.image_size, self.device,
-            profile.workers, self.opened.features, look.seen, look.change, look.variant,
+            self.opened.features, look.seen, look.change, look.variant,
         )  # fmt: skip
