@@ -17,11 +17,11 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from benchmarks.measure import Asked, each_network, ratio, spread, turns
-from deepcovid.data import images
 from deepcovid.data.augmentation import MEAN, STD
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.features import ImageSet, extract, to_device
 from deepcovid.runs import UserError
+from imageaudit import images
 
 SIZE, BATCH, EPOCHS, IN_A_ROW = 224, 20, 100, 10
 # of COVID-Xray-5k: images that an epoch learns from, those that it is judged on, and all

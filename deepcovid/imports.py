@@ -9,9 +9,14 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+ENGINE = PACKAGE.parent / "imageaudit"
+BESIDE = ("runs", "profiles", "plots", "imports", "papermill", "repair")
+# these compute nothing: what they give a step stands in its settings and files
+INERT = ("runs", "profiles", "imageaudit.errors", "imageaudit.io")
 # each imports only those before it; those in one row know nothing of each other
 ORDER = (
-    ("runs", "profiles", "plots", "imports", "papermill", "repair"),
+    ("imageaudit",),
+    BESIDE,
     ("metrics",),
     ("data",),
     ("models",),
@@ -23,6 +28,7 @@ ORDER = (
     ("__main__",),
 )
 ABOUT = {
+    "imageaudit": "what any dataset of images needs; a package of its own",
     "runs": "a run's folder and files", "profiles": "a run's settings", "plots": "one style",
     "imports": "this picture", "papermill": "runs a notebook", "repair": "after a kill", "metrics": "notebook 04", "data": "notebooks 01, 02",
     "models": "notebook 03", "heatmaps": "notebook 05", "failure": "notebook 06",
@@ -34,13 +40,20 @@ ABOUT = {
 
 @cache
 def modules() -> dict[str, Path]:
-    """All modules of the package by their names within it: `data.images`, `runs`, ..."""
+    """All modules by their names within the package, `data.manifest`, `runs`, ..., and those of the
+    package beside it by their full names, `imageaudit.images`, ..."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
+    for path in [*sorted(PACKAGE.rglob("*.py")), *sorted(ENGINE.glob("*.py"))]:
+        below = PACKAGE.parent if path.parent == ENGINE else PACKAGE
+        parts = path.relative_to(below).with_suffix("").parts
         if parts[-1] != "__init__":
             found[".".join(parts)] = path
     return found
+
+
+def full_name(module: str) -> str:
+    """The name by which Python imports one of `modules`."""
+    return module if module.startswith("imageaudit.") else f"{PACKAGE.name}.{module}"
 
 
 @cache
@@ -57,9 +70,9 @@ def imported(module: str) -> frozenset[str]:
 
 @cache
 def ours(module: str) -> frozenset[str]:
-    """The modules of the package that a module imports itself."""
+    """Those of `modules` that a module imports itself."""
     prefix = f"{PACKAGE.name}."
-    names = {name.removeprefix(prefix) for name in imported(module) if name.startswith(prefix)}
+    names = {name.removeprefix(prefix) for name in imported(module)}
     return frozenset(names & set(modules()))
 
 
@@ -75,11 +88,8 @@ def needed(*names: str) -> list[str]:
 
 
 def files(*names: str) -> list[Path]:
-    """The files whose code a step hangs on that calls the named modules.
-
-    `runs` and `profiles` compute nothing: what they give a step stands in its settings and files.
-    """
-    return [modules()[name] for name in needed(*names) if name not in ("runs", "profiles")]
+    """The files whose code a step hangs on that calls the named modules."""
+    return [modules()[name] for name in needed(*names) if name not in INERT]
 
 
 def room(module: str) -> str:
@@ -95,7 +105,7 @@ def doors() -> set[tuple[str, str]]:
 
 def steps() -> list[tuple[str, str]]:
     """The doors without those that only shorten a way through other rooms."""
-    pairs = {(a, b) for a, b in doors() if a not in ORDER[-1] and b not in ORDER[0]}
+    pairs = {(a, b) for a, b in doors() if a not in ORDER[-1] and b not in BESIDE}
 
     def reached(a: str, b: str) -> bool:
         return any(x == a and (y == b or reached(y, b)) for x, y in pairs)

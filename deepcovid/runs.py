@@ -1,74 +1,29 @@
 """A run's folder: where its files are, how they are written, what they were made from."""
 
 import ast
-import difflib
-import hashlib
-import json
 import os
 import platform
 import subprocess
-import tempfile
 import tomllib
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+
+from imageaudit import NOTICE  # noqa: F401
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars
+from imageaudit.io import (  # noqa: F401
+    atomic_write,
+    digest,
+    file_digest,
+    read_json,
+    write_json,
+    write_text,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
-NOTICE = "Research software, not for clinical use."
+near_miss, shown, replacing = did_you_mean, escape_control_chars, atomic_write
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-
-
-class UserError(Exception):
-    """A mistake the user can mend: the message names the thing and says what to do."""
-
-
-def near_miss(word, among) -> str:
-    """` Did you mean x?` where one of `among` looks like `word`, else nothing."""
-    found = difflib.get_close_matches(str(word).lower(), among, 1)
-    return f" Did you mean {found[0]}?" if found else ""
-
-
-def shown(text) -> str:
-    """What a message may show of a file's name or content: line ends and terminal codes escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-
-
-@contextmanager
-def replacing(path: Path):
-    """Yield a temporary path beside `path`, which it replaces only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write `text` so that a reader sees the old file or the new one, never a half."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-    return path
-
-
-def write_json(path: Path, data) -> Path:
-    return write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path):
-    """What a JSON file holds; UserError where it holds none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # also wrong encodings
-        raise UserError(
-            f"{path} is no whole JSON file ({shown(error)}): remove it, and run what made it again."
-        ) from None
 
 
 def read_table(path: Path, **how):
@@ -84,21 +39,9 @@ def read_table(path: Path, **how):
     raise UserError(f"{path} cannot be read as a table: {reason}.")
 
 
-def digest(data) -> str:
-    """Sixteen hex digits that stand for JSON-able `data`."""
-    text = json.dumps(data, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def code_digest(*modules) -> str:
     """Stands for the code of `modules`; comments and layout do not count."""
     return digest([ast.dump(ast.parse(Path(m.__file__).read_text("utf-8"))) for m in modules])
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def state(*places: Path | str) -> str:

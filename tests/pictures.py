@@ -9,7 +9,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from deepcovid.data import images
+from imageaudit import images
 
 # dark to bright from left to right, taller than wide: a turn or an inversion shows
 RAMP = np.tile(np.linspace(0, 1, 64), (80, 1))

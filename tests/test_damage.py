@@ -8,9 +8,10 @@ from PIL import Image
 from benchmarks.robustness import damage, fuzz
 from deepcovid import runs
 from deepcovid.__main__ import main
-from deepcovid.data import images, manifest
+from deepcovid.data import manifest
 from deepcovid.fair_test import severity
 from deepcovid.report import about
+from imageaudit import images
 
 HOSTILE = "x\n\x1b[31m\u202e'\"<img src=x onerror=alert(1)>![x](http:a).png"
 

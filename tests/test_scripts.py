@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepcovid.data import images
 from deepcovid.runs import ROOT
+from imageaudit import images
 
 # what `venv` makes, and `pip` fills: they note what they were asked and make what is needed next
 PYTHON = """#!/usr/bin/env bash

@@ -108,8 +108,8 @@ def one(data: bytes, place: Path) -> str:
     """
     import torch
 
-    from deepcovid.data import images
     from deepcovid.data.augmentation import to_input
+    from imageaudit import images
 
     place.write_bytes(data)
     try:
@@ -127,8 +127,8 @@ def guided(told: Path, inputs: int, seconds: int) -> None:
     """Be libFuzzer: never returns. What came of the inputs is in `told`, again and again."""
     import atheris
 
-    with atheris.instrument_imports(include=["deepcovid.data", "PIL", "pydicom"]):
-        from deepcovid.data import images  # noqa: F401
+    with atheris.instrument_imports(include=["imageaudit", "PIL", "pydicom"]):
+        from imageaudit import images  # noqa: F401
     import torch
 
     torch.set_num_threads(1)
@@ -152,7 +152,7 @@ def guided(told: Path, inputs: int, seconds: int) -> None:
 
 def cut(files: dict[str, bytes], places: int = 25) -> Counter:
     """Each file cut at many places: it must be refused, or be the whole picture all the same."""
-    from deepcovid.data import images
+    from imageaudit import images
 
     found = Counter()
     with tempfile.TemporaryDirectory() as room:

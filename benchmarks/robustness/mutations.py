@@ -28,7 +28,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.robustness import figures
-from deepcovid.imports import modules
+from deepcovid.imports import full_name, modules
 from deepcovid.runs import ROOT, RUNS
 
 HERE = Path(__file__).resolve().parent
@@ -38,9 +38,8 @@ SUBJECTS = {
     "metrics": (("metrics.evaluation", "metrics.intervals", "metrics.run", "metrics.published"),
                 ("metrics/test_intervals.py", "metrics/test_evaluation.py", "metrics/test_published.py",
                  "metrics/test_tables.py"), 36),
-    "images": (("data.images", "data.grey", "data.deep", "data.dicom", "data.jpeg", "data.whole"),
-               ("data/test_grey.py", "data/test_deep.py", "data/test_jpeg.py", "data/test_whole.py",
-                "data/test_images.py", "data/test_dicom.py"), 28),
+    "images": (tuple(f"imageaudit.{name}" for name in ("images", "grey", "dicom", "jpeg", "whole")),
+               tuple(f"imageaudit/test_{name}.py" for name in ("images", "grey", "dicom", "jpeg", "whole")), 28),
     "manifest": (("data.manifest",), ("data/test_manifest.py",), 22),
     "augmentation": (("data.augmentation",), ("data/test_augmentation.py",), 14),
     "training": (("models.training", "models.fitting"), ("models/test_training.py",), 24),
@@ -143,7 +142,7 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives one module of the package with a change in it; all others as they are."""
 
     def __init__(self, name: str, tree: ast.Module):
-        self.name, self.path = f"deepcovid.{name}", modules()[name]
+        self.name, self.path = full_name(name), modules()[name]
         self.code = compile(tree, str(self.path), "exec")
 
     def find_spec(self, name, path=None, target=None):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from deepcovid.data import images, records
+from deepcovid.data import records
 from deepcovid.data.duplicates import NIH
 from deepcovid.runs import UserError, near_miss, shown
+from imageaudit import images
 
 SPLITS = {
     "train": ("train", "training"),

@@ -10,9 +10,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
-from deepcovid.data import images, likeness
+from deepcovid.data import likeness
 from deepcovid.data.likeness import SAME, Look
 from deepcovid.runs import UserError
+from imageaudit import images
 
 BUDGET = 10_000  # pairs that are laid over each other: those whose hashes are closest
 NEAR = 100  # of 256 bits; beyond, two radiographs are hardly ever one

@@ -17,9 +17,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from deepcovid import imports, runs
-from deepcovid.data import dicom, images, records
+from deepcovid.data import records
 from deepcovid.data.likeness import HASH
 from deepcovid.runs import UserError
+from imageaudit import dicom, images
 
 SIDE = 128  # pixels of the small picture
 CHUNK = 128  # images

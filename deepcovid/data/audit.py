@@ -11,12 +11,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from deepcovid import imports, runs
-from deepcovid.data import images, manifest, records, sources
+from deepcovid.data import manifest, records, sources
 from deepcovid.data.duplicates import external_images, near_duplicates, released_augmentation
 from deepcovid.data.records import metadata
 from deepcovid.metrics import intervals
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
+from imageaudit import images
 
 LIST = Path(__file__).with_name("covid-xray-5k.csv")  # facts of the original files
 PAPER = {  # the paper's table: originals, and images after augmentation

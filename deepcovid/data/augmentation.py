@@ -6,9 +6,10 @@ import pandas as pd
 import torch
 from torchvision.transforms import v2
 
-from deepcovid.data import images, manifest
+from deepcovid.data import manifest
 from deepcovid.profiles import Profile
 from deepcovid.runs import digest, replacing
+from imageaudit import images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision documents
 

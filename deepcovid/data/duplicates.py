@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import ImageOps
 
-from deepcovid.data import images, manifest, records
+from deepcovid.data import manifest, records
 from deepcovid.data.likeness import HASH, SAME, Look, agreements, apart, doctored, look, windows
+from imageaudit import images
 
 SCREEN = 70  # pairs of at most so many differing bits are compared in detail
 POSITIVES = 1000  # up to so many COVID-19 images, all their pairs are: they were cropped for print

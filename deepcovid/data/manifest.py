@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
-from deepcovid.data import images, phantom, records
+from deepcovid.data import phantom, records
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, read_table, replacing, shown
+from imageaudit import images
 
 COLUMNS = (
     "image",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepcovid.data import dicom
 from deepcovid.data.sources import FINDINGS
 from deepcovid.runs import UserError, digest
+from imageaudit import dicom
 
 # the tables that may lie beside the images, by the class that they are about, and their columns
 TABLES = {

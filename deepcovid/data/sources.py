@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import images
 from deepcovid.data.folders import made_whole, refuse_existing
 from deepcovid.runs import UserError, shown
+from imageaudit import images
 
 LIST = Path(__file__).with_name("covid-xray-5k.csv")
 

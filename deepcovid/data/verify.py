@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from deepcovid.data import images
 from deepcovid.data.folders import CLASSES, SPLITS
 from deepcovid.data.sources import blob_sha1, known, listed
 from deepcovid.runs import UserError, shown
+from imageaudit import images
 
 MASK_LEVELS = 4  # a mask of lesions of two kinds has four grey levels, a radiograph far more
 

@@ -12,11 +12,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from deepcovid.data import images, manifest
+from deepcovid.data import manifest
 from deepcovid.fair_test import drawn
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, read_table, shown
 from deepcovid.shortcuts import measure
+from imageaudit import images
 
 NEEDED = ("name", "finding", "patientid")
 TOLD = ("case", "view", "sex", "age", "published_at")  # where known

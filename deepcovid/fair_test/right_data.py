@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import runs
-from deepcovid.data import images
 from deepcovid.fair_test import within
 from deepcovid.metrics import intervals
 from deepcovid.models import lungs
@@ -25,6 +24,7 @@ from deepcovid.models.opened import Run
 from deepcovid.shortcuts import external, mending
 from deepcovid.shortcuts.eyes import Pooled
 from deepcovid.shortcuts.measure import regression, write
+from imageaudit import images
 
 TRAINED_ON = ("release", "collection", "both")
 PREPARED = (("none",), ("coarse", "equalise"), ("lungs", "coarse", "equalise"),

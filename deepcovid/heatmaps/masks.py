@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepcovid.data import images
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, file_digest
+from imageaudit import images
 
 MASKS = ("lesion", "lung")  # folders `lesion-masks` and `lung-masks` beside the images
 FEW = 6  # images of a phantom's split that maps are made of

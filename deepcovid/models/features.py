@@ -21,10 +21,10 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from deepcovid import imports
-from deepcovid.data import images
 from deepcovid.data.augmentation import floats, seeded, steps, to_input
 from deepcovid.models import networks
 from deepcovid.runs import RUNS, UserError, code_digest, digest, replacing
+from imageaudit import images
 
 Change = Callable[[Image.Image, Path], Image.Image]  # of a picture before it becomes an input
 CHUNK = 64  # images; also the batch size, so that a resumed run gives the same bits
@@ -100,14 +100,16 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def code(*names: str) -> str:
-    """Stands for the code of modules of the package (`data.images`) and of all that they import."""
-    needed = [name for name in imports.needed(*names) if name not in imports.ORDER[0]]
+    """Stands for the code of modules of the package (`imageaudit.images`) and of all that they import."""
+    needed = [
+        name for name in imports.needed(*names) if name not in (*imports.BESIDE, *imports.INERT)
+    ]
     return code_digest(*(SimpleNamespace(__file__=imports.modules()[name]) for name in needed))
 
 
 def reading(size: int) -> str:
     """Stands for all that makes a model's input of a file: code that reads it, and the transform."""
-    return digest([code("data.images"), repr(to_input(size))])
+    return digest([code("imageaudit.images"), repr(to_input(size))])
 
 
 @cache

@@ -17,7 +17,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from deepcovid.data import images, manifest
+from deepcovid.data import manifest
 from deepcovid.models.features import reading
 from deepcovid.models.weights import load_state
 from deepcovid.runs import (
@@ -30,6 +30,7 @@ from deepcovid.runs import (
     replacing,
     write_json,
 )
+from imageaudit import images
 
 SIZE = 96  # pixels a side of what the network sees, and of its masks
 FEATURES = (12, 24, 48, 96, 96, 12)  # channels of each level, and of the last

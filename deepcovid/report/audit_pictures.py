@@ -8,8 +8,8 @@ from PIL import Image
 
 from deepcovid.auditing import questions
 from deepcovid.auditing.study import Examined
-from deepcovid.data import images
 from deepcovid.runs import UserError
+from imageaudit import images
 
 SIZE = 200  # pixels of the longer side
 MOST = 6  # classes whose mean picture is shown

@@ -22,7 +22,7 @@ MODULE = """
 ## {name}
 
 ```{{eval-rst}}
-.. automodule:: deepcovid.{module}
+.. automodule:: {module}
    :members:
 ```
 """
@@ -54,7 +54,10 @@ def api(folder: Path) -> None:
         if module.rpartition(".")[2] != "__main__":
             wings.setdefault(imports.room(module), []).append((module, path))
     for wing, found in wings.items():
-        parts = [MODULE.format(name=f"`{m.rpartition('.')[2]}`", module=m) for m, _ in found]
+        parts = [
+            MODULE.format(name=f"`{m.rpartition('.')[2]}`", module=imports.full_name(m))
+            for m, _ in found
+        ]
         write_text(folder / f"{wing}.md", f"# `{wing}`\n" + "".join(parts))
     order = [name for row in imports.ORDER for name in row if name in wings]
     write_text(folder / "index.md", "# The package\n" + toctree(order, ":maxdepth: 2"))

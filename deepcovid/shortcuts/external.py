@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import audit, duplicates, images, manifest
+from deepcovid.data import audit, duplicates, manifest
 from deepcovid.data.likeness import SAME
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
 from deepcovid.shortcuts.columns import EXTERNAL
+from imageaudit import images
 
 BINS = 20  # of a score's histogram
 

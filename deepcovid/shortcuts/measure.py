@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from deepcovid import runs
-from deepcovid.data import audit, images, manifest
+from deepcovid.data import audit, manifest
 from deepcovid.metrics import intervals
 from deepcovid.models import features
 from deepcovid.models.opened import Run
@@ -32,6 +32,7 @@ from deepcovid.shortcuts import looks
 from deepcovid.shortcuts.columns import SHORTCUTS
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
+from imageaudit import images
 
 PROPERTIES = {
     "file properties": ("mode", "width", "height", "aspect ratio"),

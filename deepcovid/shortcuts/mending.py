@@ -19,7 +19,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
 from deepcovid import runs
-from deepcovid.data import images
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, lungs, preparation
@@ -30,6 +29,7 @@ from deepcovid.shortcuts import external, looks, measure
 from deepcovid.shortcuts.columns import MENDING
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import Look
+from imageaudit import images
 
 FOLDS = 5
 SIDE = 0.75  # of the central part that is black where only the border is left

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from conftest import SHARED, changed, user_error
 
-from deepcovid.data import audit, figures, images, likeness, manifest, tables
+from deepcovid.data import audit, figures, likeness, manifest, tables
+from imageaudit import images
 
 REAL = SHARED / "data" / "covid-xray-5k"
 COVID = "patientid,sex,age,view,modality"

@@ -2,7 +2,8 @@ import numpy as np
 from conftest import changed, user_error
 from PIL import Image
 
-from deepcovid.data import duplicates, figures, images, likeness, phantom, tables
+from deepcovid.data import duplicates, figures, likeness, phantom, tables
+from imageaudit import images
 
 
 def test_a_planted_double_is_found_within_and_across_splits_and_outside(

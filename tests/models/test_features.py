@@ -4,8 +4,9 @@ import torch
 from conftest import user_error
 from PIL import Image
 
-from deepcovid.data import augmentation, dicom, grey, images
+from deepcovid.data import augmentation
 from deepcovid.models import features, networks
+from imageaudit import dicom, grey, images
 
 
 def test_features_are_kept_by_content_and_computed_once(run, monkeypatch, tmp_path):

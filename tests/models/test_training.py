@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from deepcovid import profiles
-from deepcovid.data import augmentation, dicom, grey, images, phantom
+from deepcovid.data import augmentation, phantom
 from deepcovid.metrics.intervals import predict_positive
 from deepcovid.models import (
     features,
@@ -21,6 +21,7 @@ from deepcovid.models import (
 )
 from deepcovid.models.opened import Run
 from deepcovid.profiles import MODELS
+from imageaudit import dicom, grey, images
 
 
 def fitted(run, model, inputs, seed=0, folder=None):

@@ -6,13 +6,14 @@ import pytest
 from conftest import changed, draw, user_error
 from PIL import Image
 
-from deepcovid.data import audit, duplicates, images
+from deepcovid.data import audit, duplicates
 from deepcovid.metrics import tables as metrics_tables
 from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
 from deepcovid.report import cards, provenance
 from deepcovid.runs import read_json
 from deepcovid.shortcuts import external, tables
+from imageaudit import images
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 

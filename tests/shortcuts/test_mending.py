@@ -10,7 +10,7 @@ from conftest import changed, user_error
 from PIL import Image
 
 from deepcovid import profiles, runs
-from deepcovid.data import audit, images, manifest, phantom
+from deepcovid.data import audit, manifest, phantom
 from deepcovid.metrics import intervals
 from deepcovid.models import lungs
 from deepcovid.models.opened import Run
@@ -18,6 +18,7 @@ from deepcovid.models.preparation import Preparation
 from deepcovid.shortcuts import mending, tables
 from deepcovid.shortcuts.looks import FRAME
 from deepcovid.shortcuts.mending import Step
+from imageaudit import images
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 

@@ -9,8 +9,8 @@ import pytest
 from pictures import GREY, RAMP, close, read, write_dicom
 from pydicom.encaps import encapsulate, get_frame
 
-from deepcovid.data import images
-from deepcovid.runs import UserError
+from imageaudit import images
+from imageaudit.errors import UserError
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepcovid.data import grey
+from imageaudit import grey
 
 
 def test_white_of_whole_numbers_is_the_largest_of_the_bits_in_use():

@@ -8,8 +8,8 @@ import pytest
 from pictures import NOISE, close, encoded, noise, read
 from PIL import Image
 
-from deepcovid.data import images
-from deepcovid.runs import UserError
+from imageaudit import images
+from imageaudit.errors import UserError
 
 KINDS = {
     "jpeg": {"format": "JPEG"},

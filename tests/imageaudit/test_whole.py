@@ -9,8 +9,9 @@ import pytest
 from pictures import encoded, interlaced, png
 from PIL import Image
 
-from deepcovid.data import images, phantom, whole
-from deepcovid.runs import UserError
+from deepcovid.data import phantom
+from imageaudit import images, whole
+from imageaudit.errors import UserError
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
 

@@ -4,6 +4,7 @@ Every function here may be called from several threads at once: no setting of Pi
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,9 +15,9 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from deepcovid.data import deep, dicom, jpeg, whole
-from deepcovid.data.grey import from_floats, from_integers
-from deepcovid.runs import UserError, shown
+from imageaudit import dicom, jpeg, whole
+from imageaudit.errors import UserError, escape_control_chars
+from imageaudit.grey import from_floats, from_integers
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm")
 STARTS = (
@@ -27,6 +28,7 @@ STARTS = (
     b"MM\0*",
 )  # of files without such a suffix
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP")
+DEEP_COLOUR = re.compile(r"(RGB|RGBX|RGBA|RGBa|LA);16[LBN]")  # as Pillow calls their layouts
 # The largest detectors give 30 million pixels. Pillow itself only warns, from 89 million on.
 MAX_PIXELS = 80_000_000
 
@@ -76,7 +78,7 @@ def find(folder: Path | str) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"There is no folder {shown(folder)}.")
+        raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     return sorted(
         path
         for path in folder.rglob("*")
@@ -128,8 +130,7 @@ def read_picture(file: BinaryIO) -> Image.Image:
         if image.format == "PNG":
             file.seek(0)
             whole.refuse_short_png(file.read())
-        if deep.is_deep(image):
-            return deep.picture(file, image).convert("RGB")
+        refuse_deep_colour(image)
         if image.format in ("JPEG", "MPO"):
             file.seek(0)
             jpeg.refuse_cut(file.read(), image)
@@ -146,6 +147,19 @@ def read_picture(file: BinaryIO) -> Image.Image:
             black = Image.new("RGBA", image.size, (0, 0, 0, 255))
             return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
         return image.convert("RGB")
+
+
+def refuse_deep_colour(image: Image.Image) -> None:
+    """Raise ValueError for colour or transparency of 16 bits, of which Pillow keeps 8 and says
+    nothing; `image` is opened, not yet decoded."""
+    args = image.tile[0].args if image.tile else ""
+    layout = args if isinstance(args, str) else str(args[0])
+    bits = getattr(image, "tag_v2", {}).get(258, ())  # of a TIFF, which may keep its colours apart
+    if DEEP_COLOUR.fullmatch(layout) or (len(bits) > 1 and max(bits) > 8):
+        raise ValueError(
+            "it has colours or transparency of 16 bits, which is not supported: save it as grey of "
+            "16 bits, or with 8 bits"
+        )
 
 
 def dicom_header(file: BinaryIO) -> pydicom.Dataset:
@@ -195,4 +209,6 @@ def refusing(path: Path | str) -> Iterator[None]:
         reason = str(error) or type(error).__name__
     else:
         return
-    raise UserError(f"{shown(path)}: {shown(' '.join(reason.split()))}")
+    raise UserError(
+        f"{escape_control_chars(path)}: {escape_control_chars(' '.join(reason.split()))}"
+    )

@@ -10,8 +10,8 @@ from pydicom import uid
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 
-from deepcovid.data import jpeg
-from deepcovid.data.grey import stretched
+from imageaudit import jpeg
+from imageaudit.grey import stretched
 
 # whose decoders do not notice a cut; those of JPEG-LS, JPEG 2000 and RLE do
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
