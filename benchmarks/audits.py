@@ -16,7 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid import runs
-from deepcovid.auditing import calibration, study
+from deepcovid.auditing import calibration
+from imageaudit.examine import examine
 
 IMAGES, SEED = 30, 500  # of each class
 HONEST = 3
@@ -44,10 +45,10 @@ def main(python: str) -> None:
 
 def ours(folder: Path, fault: str) -> dict:
     began = time.process_time()
-    found = study.examine(folder)
-    raised = [f.kind for f in found.findings if f.raised and f.kind in found.told["fail_on"]]
+    found = examine(folder)
+    raised = [f.kind for f in found.findings if f.raised and f.kind in found.report["fail_on"]]
     named = bool({*calibration.EXPECTED.get(fault, ())} & {*raised})
-    return {"fault": fault, "tool": "deepcovid", "found": named, "alarm": found.alarm,
+    return {"fault": fault, "tool": "imageaudit", "found": named, "alarm": found.alarm,
             "said": " ".join(raised), "cpu_seconds": round(time.process_time() - began, 1)}  # fmt: skip
 
 

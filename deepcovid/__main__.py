@@ -4,7 +4,6 @@ What is heavy, or may not be installed yet, is imported where it is used: `--hel
 """
 
 import argparse
-import errno
 import os
 import shlex
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 
 from deepcovid import runs
 from deepcovid.runs import NOTICE, ROOT, UserError, near_miss
+from imageaudit.cli import OPTIONS, PLACE, SOURCE
 
-# a full disk, a limit, a folder that cannot be written: no fault of the program
-PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 PROFILES = ROOT / "profiles"
 EPILOG = """
 examples:
@@ -115,9 +113,10 @@ def redraw(args) -> None:
 
 def audit(args) -> int:
     """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
-    from deepcovid.report.audit import audit
+    from deepcovid.auditing.call import audit
 
-    print(found := audit(args.source, args.out, args.classes, args.ignore, args.fail_on))
+    options = [name[2:].replace("-", "_") for name in OPTIONS]
+    print(found := audit(args.source, **{name: getattr(args, name) for name in options}))
     return found.status
 
 
@@ -228,11 +227,9 @@ def add_data_commands(add) -> None:
     argument("chexpert", type=Path, metavar="CHEXPERT", help="a CheXpert-v1.0-small folder")
     add(verify)
     argument = add(audit)
-    argument("source", metavar="FOLDER|TABLE.csv", help="a folder per class, or a row per image")
-    argument("--out", metavar="FOLDER", help="where the page goes (default: in runs/audit/)")
-    argument("--classes", metavar="A,B", help="the classes that count (default: all)")
-    argument("--ignore", metavar="A,B", help="columns of the table that do not count")
-    argument("--fail-on", metavar="A,B", help="the findings that are an alarm (docs/audit.md)")
+    argument("source", metavar=SOURCE[0], help=SOURCE[1])
+    for name, (value, text) in OPTIONS.items():
+        argument(name, metavar=value, help=text)
 
 
 def add_run_commands(add, work: Parser) -> None:

@@ -18,14 +18,6 @@ JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 JPEG_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 
 
-def is_dicom(file: BinaryIO) -> bool:
-    start = file.seek(0) or file.read(132)
-    file.seek(0)
-    if not start:
-        raise ValueError("it is empty (0 bytes)")
-    return start[128:] == b"DICM"
-
-
 def header(file: BinaryIO) -> pydicom.Dataset:
     """The data set of a picture without its pixels."""
     data = pydicom.dcmread(file, stop_before_pixels=True)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from imageaudit import dicom, jpeg, whole
+from imageaudit import jpeg, whole
 from imageaudit.errors import UserError, escape_control_chars
 from imageaudit.grey import from_floats, from_integers
 
@@ -44,9 +43,9 @@ def open_radiograph(path: Path | str) -> Image.Image:
     reason when it is no single, whole picture of at most `MAX_PIXELS`.
     """
     with opened(path) as file:
-        if dicom.is_dicom(file):
+        if is_dicom(file):
             dicom_header(file)
-            return dicom.picture(file)
+            return dicom_picture(file)
         return read_picture(file)
 
 
@@ -59,7 +58,7 @@ def facts(path: Path | str) -> dict[str, str | int]:
     """
     with opened(path) as file:
         sha1 = hashlib.file_digest(file, "sha1").hexdigest()
-        if dicom.is_dicom(file):
+        if is_dicom(file):
             data = dicom_header(file)
             width, height = data.Columns, data.Rows
             mode = f"{data.PhotometricInterpretation} {data.BitsStored}"
@@ -162,11 +161,31 @@ def refuse_deep_colour(image: Image.Image) -> None:
         )
 
 
-def dicom_header(file: BinaryIO) -> pydicom.Dataset:
+def is_dicom(file: BinaryIO) -> bool:
+    start = file.seek(0) or file.read(132)
+    file.seek(0)
+    if not start:
+        raise ValueError("it is empty (0 bytes)")
+    return start[128:] == b"DICM"
+
+
+# pydicom takes a second to load, and most datasets have no use for it
+
+
+def dicom_header(file: BinaryIO):
+    """The data set of a DICOM picture without its pixels."""
+    from imageaudit import dicom
+
     data = dicom.header(file)
     refuse_size(data.Columns, data.Rows)
     refuse_several(int(data.get("NumberOfFrames") or 1))
     return data
+
+
+def dicom_picture(file: BinaryIO) -> Image.Image:
+    from imageaudit import dicom
+
+    return dicom.picture(file)
 
 
 def refuse_size(width: int, height: int) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepcovid.auditing import study
 from deepcovid.data import phantom
 from deepcovid.data.phantom_findings import FINDINGS
+from imageaudit.examine import examine
 
 NOTHING = "nothing"
 FILES = ("size", "compression")  # all images of one class saved otherwise
@@ -93,15 +93,15 @@ def cases(honest: int) -> Iterator[tuple[str, float, int, int]]:
 def row(fault: str, share: float, images: int, seed: int) -> dict:
     """What an audit says of one phantom dataset, in COLUMNS; `found` is the fault by its name."""
     with tempfile.TemporaryDirectory() as name:
-        found = study.examine(write(Path(name) / "phantoms", fault, share, images, seed))
-    raised = [f.kind for f in found.findings if f.raised and f.kind in found.told["fail_on"]]
-    blind = [a for q, _, a in found.asked if q.kind != "little"]
-    best = max(blind, key=lambda a: a.auc)
+        found = examine(write(Path(name) / "phantoms", fault, share, images, seed))
+    raised = [f.kind for f in found.findings if f.raised and f.kind in found.report["fail_on"]]
+    blind = [test for probe, _, test in found.fitted if probe.kind != "little"]
+    best = max(blind, key=lambda test: test.auc)
     return {
         "fault": fault, "share": share, "images": images, "seed": seed, "alarm": found.alarm,
         "raised": " ".join(raised), "found": bool({*EXPECTED.get(fault, ())} & {*raised}),
         "auc": round(best.auc, 4), "smallest_auc": round(best.smallest_auc, 4),
-        "copies_with_alarm": found.told["chance"]["copies with alarm"],
+        "copies_with_alarm": found.report["chance"]["copies with alarm"],
     }  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Near doubles: which images of a dataset, and of another beside it, are one radiograph."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -12,13 +11,12 @@ from PIL import ImageOps
 from deepcovid.data import manifest, records
 from deepcovid.data.likeness import HASH, SAME, Look, agreements, apart, doctored, look, windows
 from imageaudit import images
+from imageaudit.patients import CHESTXRAY14
 
 SCREEN = 70  # pairs of at most so many differing bits are compared in detail
 POSITIVES = 1000  # up to so many COVID-19 images, all their pairs are: they were cropped for print
 PLANTED = 80  # images that are doctored to see whether their doubles are found
 COPIES = 5  # images per COVID-19 training image, as the paper states
-# ChestX-ray8: patient (up to 00030805) and number of the image; dates look like it, but for the 000
-NIH = re.compile(r"(?<!\d)(000[0-3]\d{4})_\d{3}(?!\d)")
 BITS, AGREEMENTS = np.arange(0, 257, 8), np.linspace(0, 1, 41)  # edges of the histograms
 
 
@@ -31,7 +29,7 @@ def external_images(folder: Path) -> pd.DataFrame:
     for name, label in manifest.CLASSES.items():
         inside = manifest.named(folder, name)
         for path in images.find(inside) if inside else []:
-            number = NIH.search(path.name)
+            number = CHESTXRAY14.search(path.name)
             image = path.relative_to(folder).as_posix()
             patient = number[1] if number else image
             rows.append({"image": image, "label": label, "patient": f"external {patient}"})

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data.sources import FINDINGS
-from deepcovid.runs import UserError, digest
-from imageaudit import dicom
+from deepcovid.runs import UserError
+from imageaudit import images
+from imageaudit.patients import SERIES, pseudonym
 
 # the tables that may lie beside the images, by the class that they are about, and their columns
 TABLES = {
@@ -22,7 +23,6 @@ RELEASED_COPY = re.compile(
 )
 CHEXPERT = re.compile(r"(?:(?P<finding>.+)-)?(?P<patient>patient\d+)-study\d+-view\d+_frontal")
 PHANTOM = re.compile(r"(?P<finding>.+)-(?P<patient>phantom\d+)-")
-SERIES = re.compile(r"[-_]day\d+(\.\w+)*$")  # the end of names that differ by the day alone
 
 
 def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
@@ -121,21 +121,9 @@ def original_of(image: str, originals: set[str]) -> str:
 
 
 def dicom_patient(path: Path) -> str:
-    """A pseudonym of a DICOM file's PatientID; `` without one, and for other files.
-
-    PatientID may name a person, so it is kept as a digest only. Who knows the IDs can still make
-    it: it hides them from a reader, and is no anonymisation.
-    """
+    """A pseudonym of a DICOM file's PatientID; `` without one, and for other files."""
     with path.open("rb") as file:
-        if not dicom.is_dicom(file):
-            return ""
-        return pseudonym(dicom.header(file))
-
-
-def pseudonym(header) -> str:
-    """See `dicom_patient`; of a header that is read."""
-    number = str(header.get("PatientID") or "").strip()
-    return digest(["PatientID", number]) if number else ""
+        return pseudonym(images.dicom_header(file)) if images.is_dicom(file) else ""
 
 
 def describe(folder: Path, image: str, original: str, tables: dict[str, dict]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from conftest import draw
 from pictures import GREY, write_dicom
 from PIL import Image
 
-from deepcovid.auditing import seeing
+from imageaudit import inspection, patients
 
 
 def test_facts_of_files_and_what_is_refused(tmp_path):
@@ -14,8 +14,12 @@ def test_facts_of_files_and_what_is_refused(tmp_path):
     Image.fromarray(np.stack([GREY, GREY // 2, GREY], axis=2)).save(tmp_path / "b.jpg", quality=70)
     (tmp_path / "c.png").write_bytes(b"\x89PNG no")
     Image.fromarray(np.full((9, 9), 7, np.uint8)).save(tmp_path / "d.png")
-    facts, pictures, refused = seeing.seen([tmp_path / f"{n}" for n in ("a.png", "b.jpg", "c.png", "d.png", "e")], None)  # fmt: skip
-    assert facts.index.tolist() == [0, 1, 3] and pictures.shape == (3, seeing.SIDE, seeing.SIDE)
+    facts, pictures, refused = inspection.inspect([tmp_path / f"{n}" for n in ("a.png", "b.jpg", "c.png", "d.png", "e")], None)  # fmt: skip
+    assert facts.index.tolist() == [0, 1, 3] and pictures.shape == (
+        3,
+        inspection.SIDE,
+        inspection.SIDE,
+    )
     assert facts["format"].tolist() == ["PNG", "JPEG", "PNG"]
     assert facts.colour.tolist() == ["grey", "coloured", "grey"]
     assert facts["empty"].tolist() == [False, False, True]
@@ -27,7 +31,7 @@ def test_dicom_tags_without_names(tmp_path):
     path = write_dicom(tmp_path / "x", (16 * GREY.astype(np.uint16)), Manufacturer="Maker",
                        PatientName="Doe^Jane", PatientID="77", PatientAge="041Y", StudyDate="20200131",
                        ReferringPhysicianName="Anonymous", PixelSpacing=[0.2, 0.2])  # fmt: skip
-    told, _ = seeing.look_at(path)
+    told, _ = inspection.inspect_image(path)
     assert told["format"] == "DICOM" and told["tags"]["manufacturer"] == "Maker"
     assert told["tags"]["age"] == "41" and told["tags"]["acquisition year"] == "2020"
     assert told["tags"]["pixel spacing"] == "0.2"
@@ -39,16 +43,18 @@ def test_what_was_seen_is_kept_and_a_changed_file_is_seen_anew(tmp_path, monkeyp
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for i, path in enumerate(paths):
         draw(path, i)
-    monkeypatch.setattr(seeing, "CHUNK", 2)
-    first = seeing.seen(paths, tmp_path / "kept")
-    opened, look_at = [], seeing.look_at
-    monkeypatch.setattr(seeing, "look_at", lambda path: opened.append(path) or look_at(path))
-    again = seeing.seen(paths, tmp_path / "kept")
+    monkeypatch.setattr(inspection, "CHUNK", 2)
+    first = inspection.inspect(paths, tmp_path / "kept")
+    opened, inspect_image = [], inspection.inspect_image
+    monkeypatch.setattr(
+        inspection, "inspect_image", lambda path: opened.append(path) or inspect_image(path)
+    )
+    again = inspection.inspect(paths, tmp_path / "kept")
     assert not opened and again[0].equals(first[0]) and np.array_equal(again[1], first[1])
     draw(paths[4], 9, size=96)
-    assert seeing.seen(paths, tmp_path / "kept")[0].width[4] == 96 and opened == [paths[4]]
+    assert inspection.inspect(paths, tmp_path / "kept")[0].width[4] == 96 and opened == [paths[4]]
 
 
 @pytest.mark.parametrize("value", ["", "Anonymous", "^", "REMOVED", "0000"])
 def test_emptied_tags_name_nobody(value):
-    assert seeing.EMPTIED.search(value)
+    assert patients.is_emptied(value)

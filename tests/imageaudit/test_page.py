@@ -33,7 +33,7 @@ def done(folder):
 
 def test_the_call_gives_what_the_files_say(done):
     assert done.alarm and done.status == 3 and "gives its classes away" in done.verdict
-    assert json.loads(done.page.with_name("audit.json").read_text()) == done.told
+    assert json.loads(done.page.with_name("audit.json").read_text()) == done.report
     assert done.findings.loc["leak"].raised and done.findings.loc["border"].raised
     assert done.answers.loc[("border", "the outer 5% of each side")].auc > 0.9
     assert done.verdict.split(":")[0] in done._repr_html_()
@@ -44,7 +44,7 @@ def test_the_page_is_one_file_that_warns_and_runs_nothing(done):
     assert not re.findall(r'(?:src|href)="(?!data:image/jpeg|#)', text)
     assert "<script" not in text and "&lt;script&gt;alert" in text and "hospital <b>" not in text
     assert "This page shows images of the dataset" in text and "not for clinical use" in text
-    for f in done.told["findings"]:
+    for f in done.report["findings"]:
         assert f'id="{f["kind"]}"' in text
     assert text.count("data:image/jpeg") >= 2 + 4 + 3 + 8
 

@@ -7,8 +7,9 @@ from conftest import draw, user_error
 from pictures import GREY, write_dicom
 from PIL import Image
 
-from deepcovid.auditing import calibration, study
-from deepcovid.auditing.verdict import FAIL_ON
+from deepcovid.auditing import calibration
+from imageaudit.examine import examine
+from imageaudit.findings import FAIL_ON
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
@@ -18,9 +19,9 @@ def by_kind(found) -> dict:
 
 
 def test_an_honest_dataset_raises_no_alarm_and_says_what_it_would_have_found(dataset):
-    found = study.examine(dataset(bright={"left": 70}))
-    assert not found.alarm and "No alarm" in found.told["verdict"]
-    assert found.told["images"] == found.told["patients"] == 28
+    found = examine(dataset(bright={"left": 70}))
+    assert not found.alarm and "No alarm" in found.report["verdict"]
+    assert found.report["images"] == found.report["patients"] == 28
     assert by_kind(found)["border"].rows[0]["smallest_auc"] > 0.6
     assert by_kind(found)[
         "little"
@@ -35,26 +36,26 @@ def test_one_class_saved_otherwise_and_a_column_that_tells_and_what_is_ignored(d
     site = ["north" if name.startswith("left") else "south" for name in names]
     rows = {"path": names, "label": [n.split("/")[0] for n in names], "site": site, "same": "x"}
     pd.DataFrame(rows).to_csv(folder / "t.csv", index=False)
-    found = by_kind(examined := study.examine(folder / "t.csv"))
+    found = by_kind(examined := examine(folder / "t.csv"))
     assert found["properties"].raised and found["properties"].rows[0]["seen"] == "mode"
     assert found["properties"].rows[0]["auc"] == 1 and examined.alarm
     assert found["columns"].rows[0]["seen"] == "site" and found["columns"].raised
     assert found["columns"].more["not asked"] == {"same": "always x"}
-    assert "columns" not in by_kind(study.examine(folder / "t.csv", ignore=("site", "same")))
-    quiet = study.examine(folder / "t.csv", fail_on=("border",))
+    assert "columns" not in by_kind(examine(folder / "t.csv", ignore=("site", "same")))
+    quiet = examine(folder / "t.csv", fail_on=("border",))
     assert not quiet.alarm and by_kind(quiet)["columns"].raised
 
 
 def test_three_classes_of_five_images(dataset):
-    found = study.examine(dataset(("a", "b", "c"), 5))
+    found = examine(dataset(("a", "b", "c"), 5))
     assert not found.alarm and set(by_kind(found)["border"].rows[0]["auc of each class"]) == set(
         "abc"
     )
 
 
 def test_five_images_of_each_class_are_too_few_for_any_alarm(dataset):
-    found = study.examine(dataset(count=5))
-    assert not found.alarm and found.told["images"] == 10
+    found = examine(dataset(count=5))
+    assert not found.alarm and found.report["images"] == 10
 
 
 def test_one_patient_only(dataset):
@@ -62,14 +63,14 @@ def test_one_patient_only(dataset):
     for path in list(folder.rglob("*.png")):
         path.rename(path.with_name(f"patient7-{path.name}"))
     with user_error("All 12 images are of one patient .patient7"):
-        study.examine(folder)
+        examine(folder)
 
 
 def test_images_that_are_all_alike(tmp_path):
     for name in ("a/1", "a/2", "a/3", "b/1", "b/2", "b/3"):
         draw(tmp_path / f"{name}.png", 0)
     with user_error("All 6 images show one and the same radiograph"):
-        study.examine(tmp_path)
+        examine(tmp_path)
 
 
 def test_images_without_content_are_named(tmp_path):
@@ -79,7 +80,7 @@ def test_images_without_content_are_named(tmp_path):
     for name in "ab":
         for i in range(4):
             draw(tmp_path / name / f"x{i}.png", ord(name) + 2 * i)
-    found = study.examine(tmp_path)
+    found = examine(tmp_path)
     assert len(by_kind(found)["unread"].rows) == 6 and "conflict" in by_kind(found)
 
 
@@ -90,26 +91,26 @@ def test_doubles_across_splits_and_classes_and_patients_in_both(dataset):
     (folder / "train" / "right" / "other.png").write_bytes(one.read_bytes())
     draw(folder / "train" / "left" / "patient3-a.png", 900)
     draw(folder / "test" / "left" / "patient3-b.png", 901)
-    examined = study.examine(folder)
+    examined = examine(folder)
     found = by_kind(examined)
     assert examined.alarm and found["leak"].raised and found["conflict"].raised
     assert found["patients"].rows == [{"patient": "patient3", "in": "test, train", "images": 2}]
-    assert found["leak"].rows[0]["same file"] and examined.told["judged on"] == "given split"
+    assert found["leak"].rows[0]["same file"] and examined.report["judged on"] == "given split"
 
 
 def test_unreadable_and_missing_images_are_named_and_the_rest_is_audited(dataset):
     folder = dataset()
     (folder / "left" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (folder / "left" / "link.png").symlink_to(folder / "nowhere.png")
-    found = study.examine(folder)
+    found = examine(folder)
     told = " ".join(row["image"] for row in by_kind(found)["unread"].rows)
-    assert "broken.png" in told and "link.png" in told and found.told["images"] == 28
-    assert not found.alarm and study.examine(folder, fail_on=("unread",)).alarm
+    assert "broken.png" in told and "link.png" in told and found.report["images"] == 28
+    assert not found.alarm and examine(folder, fail_on=("unread",)).alarm
     for path in folder.rglob("*.png"):
         if not path.is_symlink():
             path.write_bytes(b"\x89PNG\r\n\x1a\n")
     with user_error("None of 30 images can be read"):
-        study.examine(folder)
+        examine(folder)
 
 
 def test_dicom_and_png_mixed(tmp_path):
@@ -120,21 +121,21 @@ def test_dicom_and_png_mixed(tmp_path):
         write_dicom(tmp_path / "a" / f"{i}.dcm", stored, Manufacturer="Maker", PatientID=str(i),
                     PatientName="Doe^J")  # fmt: skip
         draw(tmp_path / "b" / f"{i}.png", i)
-    examined = study.examine(tmp_path)
+    examined = examine(tmp_path)
     found = by_kind(examined)
     assert examined.alarm and found["tags"].raised and found["properties"].raised
     assert "manufacturer" in [row["seen"] for row in found["tags"].rows if row["alarm"]]
     assert found["names"].rows == [{"tag": "PatientName", "images": 10}]
-    assert "Doe" not in str(examined.told)
+    assert "Doe" not in str(examined.report)
 
 
 def test_an_unknown_finding_is_refused(tmp_path):
     with user_error("no finding 'borders' to fail on. Did you mean border"):
-        study.examine(tmp_path, fail_on=("borders",))
+        examine(tmp_path, fail_on=("borders",))
 
 
 @pytest.mark.parametrize("fault", ["marker", "compression", "patients"])
 def test_a_planted_fault_of_phantoms_is_named(tmp_path, fault):
-    found = study.examine(calibration.write(tmp_path / "x", fault, 1.0, 20, 1))
+    found = examine(calibration.write(tmp_path / "x", fault, 1.0, 20, 1))
     raised = {f.kind for f in found.findings if f.raised} & {*FAIL_ON}
     assert found.alarm and raised & {*calibration.EXPECTED[fault]}

@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 from conftest import draw, user_error
 
-from deepcovid.auditing import listing
+from imageaudit import dataset as datasets
+from imageaudit import patients
 
 
 def test_a_folder_of_classes(dataset):
-    found = listing.read(dataset(("a", "b", "c"), 2))
+    found = datasets.read(dataset(("a", "b", "c"), 2))
     assert found.table.label.tolist() == ["a", "a", "b", "b", "c", "c"]
     assert set(found.table.split) == {""} and set(found.table.patient) == {""}
     assert found.table.image[0] == "a/1-0.png" and found.table.path[0].is_file()
@@ -19,7 +20,7 @@ def test_splits_above_the_classes_and_what_lies_beside_them(dataset):
     draw(folder / "notes" / "x.png", 0)
     draw(folder / "test" / "loose.png", 0)
     draw(folder / "test" / "lung-masks" / "x.png", 0)
-    found = listing.read(folder)
+    found = datasets.read(folder)
     assert found.table.groupby("split").size().to_dict() == {"train": 2, "validation": 2, "test": 2}
     told = " ".join(found.notes)
     assert "notes" in told and "loose.png" in told and "lung-masks" in told
@@ -27,9 +28,9 @@ def test_splits_above_the_classes_and_what_lies_beside_them(dataset):
 
 def test_classes_that_are_asked_for(dataset):
     folder = dataset(("left", "right", "up"), 1)
-    assert set(listing.read(folder, ("left", "up")).table.label) == {"left", "up"}
+    assert set(datasets.read(folder, ("left", "up")).table.label) == {"left", "up"}
     with user_error("no class 'right2'. Did you mean right"):
-        listing.read(folder, ("left", "right2"))
+        datasets.read(folder, ("left", "right2"))
 
 
 @pytest.mark.parametrize(
@@ -37,13 +38,13 @@ def test_classes_that_are_asked_for(dataset):
     [
         ("a/patient00012/study1/view1.jpg", "patient00012"),
         ("sub-07_xray.png", "sub-07"),
-        ("00001280_004.png", "ChestX-ray8 00001280"),
+        ("00001280_004.png", "ChestX-ray14 00001280"),
         ("fever-day3.png", "series fever"),
         ("1.png", ""),
     ],
 )
 def test_whose_an_image_is_by_its_name(name, patient):
-    assert listing.patient_by_name(name) == patient
+    assert patients.by_name(name) == patient
 
 
 def table_of(folder, **columns):
@@ -58,7 +59,7 @@ def test_a_table_with_further_columns(dataset):
     file = table_of(
         folder, **{"Patient ID": [1, 1, 2, 3], "site": list("xxyy"), "note": list("abcd")}
     )
-    found = listing.read(file, ignore=("note",))
+    found = datasets.read(file, ignore=("note",))
     assert found.columns == ("site",) and found.table["column site"].tolist() == list("xxyy")
     assert found.table.patient.tolist() == ["Patient ID 1"] * 2 + ["Patient ID 2", "Patient ID 3"]
 
@@ -66,7 +67,7 @@ def test_a_table_with_further_columns(dataset):
 def test_columns_may_be_called_like_ours(dataset):
     folder = dataset(count=2)
     file = table_of(folder, image=list("abcd"), Label=list("efgh"), Patient=list("ijkl"), sha1="x")
-    found = listing.read(file)
+    found = datasets.read(file)
     assert found.columns == ("image", "Label", "sha1") and found.table.label[0] == "left"
 
 
@@ -74,7 +75,7 @@ def test_a_table_with_semicolons_names_alone_and_files_that_are_missing(dataset)
     folder = dataset(count=2)
     rows = ["Image Index;Finding", "1-0.png;left", "gone.png;left", "3-0.png;right", "4-1.png;"]
     (folder / "t.csv").write_text("\n".join(rows))
-    found = listing.read(folder / "t.csv")
+    found = datasets.read(folder / "t.csv")
     assert found.missing == ("gone.png",) and found.table.label.tolist() == ["left", "right"]
     assert "1 rows have no label" in found.notes[0]
 
@@ -94,17 +95,17 @@ def test_a_table_with_semicolons_names_alone_and_files_that_are_missing(dataset)
 def test_tables_that_are_refused(tmp_path, text, match):
     (tmp_path / "t.csv").write_text(text)
     with user_error(match):
-        listing.read(tmp_path / "t.csv")
+        datasets.read(tmp_path / "t.csv")
 
 
 def test_folders_that_are_refused(tmp_path):
     with user_error("There is no"):
-        listing.read(tmp_path / "nothing")
+        datasets.read(tmp_path / "nothing")
     with user_error("of no class: two are needed"):
-        listing.read(tmp_path)
+        datasets.read(tmp_path)
     draw(tmp_path / "one" / "x.png", 0)
     with user_error("of one class only, 'one': two are needed"):
-        listing.read(tmp_path)
+        datasets.read(tmp_path)
     (tmp_path / "latin.csv").write_bytes("path,label\na.png,Müll\n".encode("latin-1"))
     with user_error("not in UTF-8"):
-        listing.read(tmp_path / "latin.csv")
+        datasets.read(tmp_path / "latin.csv")

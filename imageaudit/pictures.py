@@ -6,18 +6,17 @@ import io
 import numpy as np
 from PIL import Image
 
-from deepcovid.auditing import questions
-from deepcovid.auditing.study import Examined
-from deepcovid.runs import UserError
-from imageaudit import images
+from imageaudit import ablations, images
+from imageaudit.errors import UserError
+from imageaudit.examine import Examined
 
 SIZE = 200  # pixels of the longer side
 MOST = 6  # classes whose mean picture is shown
-LOOKS = {
-    questions.BORDER: questions.border,
-    questions.CORNERS: questions.corners,
-    "the central half of each side": questions.centre,
-    "blurred": questions.blurred,
+ABLATED = {
+    ablations.BORDER: ablations.border,
+    ablations.CORNERS: ablations.corners,
+    "the central half of each side": ablations.centre,
+    "blurred": ablations.blurred,
 }
 
 
@@ -58,10 +57,10 @@ def row_of(row: dict) -> dict:
 
 def means(found: Examined) -> list[dict]:
     """The mean picture of each class, and for two classes what the one has more than the other."""
-    names = list(found.told["classes"])[:MOST]
+    names = list(found.report["classes"])[:MOST]
     mean = {name: found.pictures[(found.table.label == name).to_numpy()].mean(0) for name in names}
     result = [{"source": enlarged(mean[name]), "name": f"mean of {name}"} for name in names]
-    if len(found.told["classes"]) == 2:
+    if len(found.report["classes"]) == 2:
         difference = mean[names[1]] - mean[names[0]]
         scale = 127 / max(np.abs(difference).max(), 1)
         words = f"{names[1]} less {names[0]}: grey is equal, white is brighter by {127 / scale:.0f} of 255"
@@ -74,31 +73,31 @@ def enlarged(values: np.ndarray) -> str:
     return in_page(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
 
 
-def looks(found: Examined) -> list[dict]:
-    """One image as the questions see it."""
-    rarest = list(found.told["classes"])[-1]
+def ablated(found: Examined) -> list[dict]:
+    """One image as the probes see it."""
+    rarest = list(found.report["classes"])[-1]
     at = np.flatnonzero((found.table.label == rarest).to_numpy())[:1]
-    return [{"source": enlarged(left(found.pictures[at])[0]), "name": seen}
-            for seen, left in LOOKS.items()]  # fmt: skip
+    return [{"source": enlarged(ablate(ablations.resize(found.pictures[at]))[0]), "name": seen}
+            for seen, ablate in ABLATED.items()]  # fmt: skip
 
 
 def surest(found: Examined, number: int) -> list[dict]:
     """The images of each class that the border alone gives away most surely."""
-    asked = [(q, m) for q, m, _ in found.asked if q.seen == questions.BORDER]
-    if not asked:
+    border = [(p, fit) for p, fit, _ in found.fitted if p.seen == ablations.BORDER]
+    if not border:
         return []
-    question, measured = asked[0]
-    label = found.table.label.to_numpy()[question.at]
-    classes = list(found.told["classes"])
-    score = measured.score
+    probe, fit = border[0]
+    label = found.table.label.to_numpy()[probe.at]
+    classes = list(found.report["classes"])
+    score = fit.score
     if len(classes) == 2:
         score = np.concatenate([-score, score], axis=1)
     else:
-        classes = [name for name in classes if name not in found.told["not judged"]]
+        classes = [name for name in classes if name not in found.report["not judged"]]
     result = []
     for name, column in list(zip(classes, score.T, strict=True))[:MOST]:
         own = np.flatnonzero((label == name) & np.isfinite(column))
         best = own[np.argsort(-column[own], kind="stable")][:number]
-        pictures = [of_image(found, int(question.at[i])) for i in best]
+        pictures = [of_image(found, int(probe.at[i])) for i in best]
         result.append({"class": name, "pictures": pictures})
     return result

@@ -10,10 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from deepcovid.data import records
-from deepcovid.data.duplicates import NIH
-from deepcovid.runs import UserError, near_miss, shown
-from imageaudit import images
+from imageaudit import images, patients
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 
 SPLITS = {
     "train": ("train", "training"),
@@ -28,7 +26,6 @@ NAMES = {
     "patient": ("patient", "patientid", "subject", "subjectid", "case"),
     "split": ("split", "set", "subset", "partition"),
 }
-WHOSE = re.compile(r"(?:patient|subject|phantom|pat|sub)[-_ ]?\d+", re.IGNORECASE)
 LEAST = 2  # classes
 OWN = "column "  # before the names of the user's own columns, which may be called like ours
 
@@ -55,13 +52,13 @@ def read(
     """
     source = Path(source).expanduser()
     if not source.exists():
-        raise UserError(f"There is no {shown(source)}.")
+        raise UserError(f"There is no {escape_control_chars(source)}.")
     found = of_folder(source, classes) if source.is_dir() else of_table(source, classes, ignore)
     there = list(found.table.label.unique())
     if len(there) < LEAST:
         told = f"of one class only, {there[0]!r}" if there else "of no class"
         raise UserError(
-            f"{shown(source)} holds images {told}: two are needed. A folder has one subfolder per "
+            f"{escape_control_chars(source)} holds images {told}: two are needed. A folder has one subfolder per "
             "class, or train and test above these; a table has a column 'label'."
         )
     return found
@@ -92,7 +89,7 @@ def of_folder(source: Path, classes: tuple[str, ...]) -> Dataset:
     refuse_unknown(classes, list(names.values()))
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     table.insert(0, "image", [relative(path, source) for path in table.path])
-    table["patient"] = [patient_by_name(name) for name in table.image]
+    table["patient"] = [patients.by_name(name) for name in table.image]
     return Dataset(source.resolve().name, table, (), (), tuple(notes))
 
 
@@ -106,17 +103,21 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
     for role in ("path", "label"):
         if role not in named:
             raise UserError(
-                f"{shown(source)} has no column '{role}'. Its columns are: {', '.join(given)}."
+                f"{escape_control_chars(source)} has no column '{role}'. Its columns are: {', '.join(given)}."
             )
     for column in ignore:
         if column not in given:
-            raise UserError(f"There is no column {column!r} to ignore.{near_miss(column, given)}")
+            raise UserError(
+                f"There is no column {column!r} to ignore.{did_you_mean(column, given)}"
+            )
     rest = [c for c in given if c not in named.values() and c not in ignore]
     table, notes = pd.DataFrame({role: given[column] for role, column in named.items()}), []
     table = table.assign(**{OWN + column: given[column] for column in rest})
     table.insert(0, "image", table.path.str.replace("\\", "/"))
     if len(twice := table.image[table.image.duplicated()].unique()):
-        raise UserError(f"{shown(source)} lists more than once: {', '.join(map(shown, twice[:5]))}")
+        raise UserError(
+            f"{escape_control_chars(source)} lists more than once: {', '.join(map(escape_control_chars, twice[:5]))}"
+        )
     if (empty := table.label == "").any():
         notes.append(f"{int(empty.sum())} rows have no label, left out.")
         table = table[~empty]
@@ -128,14 +129,14 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
     missing = tuple(table.image[table.path.isna()])
     if len(missing) == len(table) and missing:
         raise UserError(
-            f"None of the {len(missing)} files that {shown(source)} names is there; the first is "
-            f"{shown(missing[0])}. Paths are taken from the table's folder."
+            f"None of the {len(missing)} files that {escape_control_chars(source)} names is there; the first is "
+            f"{escape_control_chars(missing[0])}. Paths are taken from the table's folder."
         )
     table = table[table.path.notna()].reset_index(drop=True)
     if "patient" in table:
         table["patient"] = [p and f"{named['patient']} {p}" for p in table.patient]
     else:
-        table["patient"] = [patient_by_name(name) for name in table.image]
+        table["patient"] = [patients.by_name(name) for name in table.image]
     table["split"] = [split_of(v, source) for v in table.split] if "split" in table else ""
     columns = ["image", "path", "label", "split", "patient", *(OWN + column for column in rest)]
     return Dataset(source.resolve().stem, table[columns], tuple(rest), missing, tuple(notes))
@@ -144,7 +145,7 @@ def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) ->
 def refuse_unknown(classes: tuple[str, ...], there: list[str]) -> None:
     for name in classes:
         if name not in there:
-            raise UserError(f"There is no class {name!r}.{near_miss(name, there)}")
+            raise UserError(f"There is no class {name!r}.{did_you_mean(name, there)}")
 
 
 def read_csv(source: Path) -> pd.DataFrame:
@@ -156,13 +157,17 @@ def read_csv(source: Path) -> pd.DataFrame:
             if len(table.columns) > 1:
                 break
     except UnicodeDecodeError:
-        raise UserError(f"{shown(source)} is not in UTF-8: save it as CSV in UTF-8.") from None
+        raise UserError(
+            f"{escape_control_chars(source)} is not in UTF-8: save it as CSV in UTF-8."
+        ) from None
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{shown(source)} cannot be read as a table: {shown(reason)}") from None
+        raise UserError(
+            f"{escape_control_chars(source)} cannot be read as a table: {escape_control_chars(reason)}"
+        ) from None
     table.columns = [str(column).strip() for column in table.columns]
     if len(table) == 0:
-        raise UserError(f"{shown(source)} has no rows.")
+        raise UserError(f"{escape_control_chars(source)} has no rows.")
     return table.apply(lambda column: column.str.strip())
 
 
@@ -174,7 +179,7 @@ def located(names: list[str], source: Path) -> list[Path | None]:
         if not path.is_file() and known is None:
             known = {}
             for other in images.find(folder):
-                for word in {*records.unpacked(other.name)}:
+                for word in {*other.name, other.name.removesuffix(".jpg")}:
                     known.setdefault(word, []).append(other)
         if not path.is_file():
             others = known.get(name.rpartition("/")[2], [])
@@ -197,19 +202,7 @@ def plain(word: str) -> str:
 
 def split_of(word: str, source: Path) -> str:
     if word and word.lower() not in SPLIT_OF:
-        raise UserError(f"{shown(source)}: a split is train, validation or test, not {word!r}.")
+        raise UserError(
+            f"{escape_control_chars(source)}: a split is train, validation or test, not {word!r}."
+        )
     return SPLIT_OF.get(word.lower(), "train")
-
-
-def patient_by_name(image: str) -> str:
-    """Whose an image is, as far as its path tells; `` where it does not."""
-    name = image.rpartition("/")[2]
-    if copy := records.RELEASED_COPY.match(name):
-        name = copy["original"]
-    if number := NIH.search(name):
-        return f"ChestX-ray8 {number[1]}"
-    if found := WHOSE.search(image):
-        return found[0].lower()
-    if records.SERIES.search(name):
-        return f"series {records.SERIES.sub('', name)}"
-    return f"copies of {name}" if copy else ""

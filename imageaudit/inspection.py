@@ -9,20 +9,16 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import imagehash
 import numpy as np
 import pandas as pd
-import pydicom
 from PIL import Image
 from tqdm.auto import tqdm
 
-from deepcovid import imports, runs
-from deepcovid.data import records
-from deepcovid.data.likeness import HASH
-from deepcovid.runs import UserError
-from imageaudit import dicom, images
+from imageaudit import images, patients
+from imageaudit import io as files
+from imageaudit.errors import UserError
 
-SIDE = 128  # pixels of the small picture
+SIDE = 192  # pixels of the small picture, as `matching` has it
 CHUNK = 128  # images
 PROPERTIES = ("format", "mode", "colour", "width", "height", "aspect ratio",
               "JPEG quantisation", "JPEG subsampling", "embedded data")  # fmt: skip
@@ -42,41 +38,41 @@ NAMING = (
     "ReferringPhysicianName", "PerformingPhysicianName", "RequestingPhysician", "OperatorsName",
     "NameOfPhysiciansReadingStudy", "ResponsiblePerson",
 )  # fmt: skip
-EMPTIED = re.compile(r"anon|remov|deident|de-ident|unknown|none|^[\W_0x]*$", re.IGNORECASE)
 
 
-def seen(paths: list[Path], keep: Path | None) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """What is seen of each image: its facts, a row each; pictures (n, SIDE, SIDE) uint8; refusals.
+def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """Facts of each image, a row each; grey pictures (n, SIDE, SIDE) uint8; refusals.
 
     Images that cannot be read have no row and no picture, and stand in the refusals; the index of
-    the facts is the position in `paths`. With `keep` a folder, chunks are kept there.
+    the facts is the position in `paths`. With `cache` a folder, chunks are kept there.
     """
     facts, pictures, refused = [], [], []
-    code = runs.digest([[p.name, runs.file_digest(p)] for p in imports.files("auditing.seeing")])
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    code = files.digest([[path.name, files.file_digest(path)] for path in code])
     with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="images", unit="image") as bar:
         for first in range(0, len(paths), CHUNK):
             part = paths[first : first + CHUNK]
-            for at, (told, small) in enumerate(chunk(part, keep, code, pool), first):
-                if "refused" in told:
-                    refused.append(told["refused"])
+            for at, (fact, picture) in enumerate(chunk(part, cache, code, pool), first):
+                if "refused" in fact:
+                    refused.append(fact["refused"])
                 else:
-                    facts.append(told | {"at": at})
-                    pictures.append(small)
+                    facts.append(fact | {"at": at})
+                    pictures.append(picture)
             bar.update(len(part))
     table = pd.DataFrame(facts, columns=None if facts else ["at"]).set_index("at")
     return table, np.array(pictures, np.uint8).reshape(-1, SIDE, SIDE), refused
 
 
-def chunk(paths: list[Path], keep: Path | None, code: str, pool) -> list[tuple[dict, np.ndarray]]:
-    name = runs.digest([code, [[str(p), *state(p)] for p in paths]])
-    file = keep and keep / f"{name}.npy"
+def chunk(paths: list[Path], cache: Path | None, code: str, pool) -> list[tuple[dict, np.ndarray]]:
+    name = files.digest([code, [[str(p), *state(p)] for p in paths]])
+    file = cache and cache / f"{name}.npy"
     if file and file.is_file() and file.with_suffix(".json").is_file():
-        return list(zip(runs.read_json(file.with_suffix(".json")), np.load(file), strict=True))
-    found = list(pool.map(look_at, paths))
+        return list(zip(files.read_json(file.with_suffix(".json")), np.load(file), strict=True))
+    found = list(pool.map(inspect_image, paths))
     if file:
-        with runs.replacing(file) as partial, partial.open("wb") as out:
-            np.save(out, np.array([small for _, small in found]))
-        runs.write_json(file.with_suffix(".json"), [told for told, _ in found])
+        with files.atomic_write(file) as partial, partial.open("wb") as out:
+            np.save(out, np.array([picture for _, picture in found]))
+        files.write_json(file.with_suffix(".json"), [fact for fact, _ in found])
     return found
 
 
@@ -88,7 +84,7 @@ def state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def look_at(path: Path) -> tuple[dict, np.ndarray]:
+def inspect_image(path: Path) -> tuple[dict, np.ndarray]:
     """Facts and the small picture of one image; `refused` says why there are none."""
     try:
         with images.opened(path) as file:
@@ -99,29 +95,27 @@ def look_at(path: Path) -> tuple[dict, np.ndarray]:
 
 def facts_of(data: bytes) -> tuple[dict, np.ndarray]:
     file = io.BytesIO(data)
-    if dicom.is_dicom(file):
-        header = images.dicom_header(file)
-        told, picture = told_by(header), dicom.picture(file)
+    if images.is_dicom(file):
+        facts, picture = dicom_facts(images.dicom_header(file)), images.dicom_picture(file)
     else:
         with images.open_picture(file) as opened:
-            told = told_of(opened)
+            facts = file_facts(opened)
         file.seek(0)
         picture = images.read_picture(file)
     grey = picture.convert("L")
     small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     tint = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int)
-    told |= {
+    facts |= {
         "colour": "coloured" if np.ptp(tint, axis=2).mean() > 2 else "grey",
-        "aspect ratio": round(told["width"] / told["height"], 3),
-        "bytes per pixel": len(data) / (told["width"] * told["height"]),
+        "aspect ratio": round(facts["width"] / facts["height"], 3),
+        "bytes per pixel": len(data) / (facts["width"] * facts["height"]),
         "sha1": hashlib.sha1(data).hexdigest(),
         "empty": bool(small.std() < 1),
-        "bits": np.packbits(imagehash.phash(grey, hash_size=HASH).hash).tobytes().hex(),
     }
-    return told, small
+    return facts, small
 
 
-def told_of(opened: Image.Image) -> dict:
+def file_facts(opened: Image.Image) -> dict:
     """Properties of a picture file that is opened and not decoded."""
     tables = getattr(opened, "quantization", None)
     layers = getattr(opened, "layer", None) or []
@@ -136,29 +130,29 @@ def told_of(opened: Image.Image) -> dict:
     }  # fmt: skip
 
 
-def told_by(header: pydicom.Dataset) -> dict:
+def dicom_facts(header) -> dict:
     """Properties of a DICOM picture, its tags that may tell the classes, and those that name people.
 
     Of the latter the names alone are kept, of the patient's number a digest.
     """
     date = next((str(v) for tag in YEAR if (v := header.get(tag))), "")
-    named = [t for t in NAMING if not EMPTIED.search(str(header.get(t) or "").strip())]
-    tags = {name: word_of(header.get(tag)) for name, tag in TAGS.items()}
+    named = [t for t in NAMING if not patients.is_emptied(header.get(t))]
+    tags = {name: tag_text(header.get(tag)) for name, tag in TAGS.items()}
     return {
         "format": "DICOM", "mode": str(header.PhotometricInterpretation),
         "width": int(header.Columns), "height": int(header.Rows), "JPEG quantisation": "",
         "JPEG subsampling": "", "embedded data": "none",
         "tags": tags | {"acquisition year": date[:4],
                         "transfer syntax": header.file_meta.TransferSyntaxUID.name},
-        "naming": named, "patient": records.pseudonym(header),
+        "naming": named, "patient": patients.pseudonym(header),
     }  # fmt: skip
 
 
-def word_of(value) -> str:
+def tag_text(value) -> str:
     """A tag's value as text, the first of several."""
     if value is None:
         return ""
-    if isinstance(value, pydicom.multival.MultiValue):
+    if not isinstance(value, str | bytes) and hasattr(value, "__getitem__"):  # several values
         value = value[0] if len(value) else ""
     text = str(value).strip()
     return str(int(text[:3])) if re.fullmatch(r"\d{3}Y", text) else text

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from deepcovid.metrics.intervals import format_ci
-
 KINDS = {
     "leak": "One radiograph in several splits",
     "conflict": "One radiograph in several classes",
@@ -74,7 +72,7 @@ def verdict(findings: list[Finding], fail_on: tuple[str, ...], chance: dict) -> 
         best = max(alarms, key=lambda row: row["auc"])
         said = (
             f"This dataset gives its classes away: {best['seen']} alone tells {best['class']} from "
-            f"the rest with ROC AUC {number(best)}, and no disease can be seen in it. A network can "
+            f"the rest with ROC AUC {auc_with_ci(best)}, and no disease can be seen in it. A network can "
             "learn this in place of the disease."
         )
         others = [f.title.lower() for f in raised if best not in f.rows]
@@ -98,8 +96,8 @@ def verdict(findings: list[Finding], fail_on: tuple[str, ...], chance: dict) -> 
     )
 
 
-def number(row: dict) -> str:
+def auc_with_ci(row: dict) -> str:
     """`0.912 (0.871 to 0.953)`."""
     if row["low"] is None:
         return f"{row['auc']:.3f}"
-    return format_ci(row["auc"], row["low"], row["high"])
+    return f"{row['auc']:.3f} ({row['low']:.3f} to {row['high']:.3f})"

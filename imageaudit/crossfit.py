@@ -1,0 +1,190 @@
+"""How well a probe classifies the images of a dataset, and how well it would by chance.
+
+The patient is the unit of everything: the images that a patient has of one class are averaged to one
+row, so that whoever has many images counts once. Ridge regression scores the rows, and is linear in
+the labels: a thousand relabelled copies of the dataset cost one product of matrices, so chance is
+not assumed but tried. The folds are drawn without a look at the labels, which makes that exact.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+COPIES = 999  # relabelled
+FOLDS = 5
+FEW = 3  # patients that a class needs at least, in what is trained on and in what is tested
+RESAMPLES = 1000
+BLOCK = 200  # copies that are scored at once
+
+
+class PatientRows(NamedTuple):
+    """The rows of the measurements: a patient's images of one class and split."""
+
+    row_of_image: np.ndarray
+    patient: np.ndarray
+    label: np.ndarray  # 0, 1, ...: the place of its class in `classes`
+    fold: np.ndarray  # the part that it is tested in; -1: only trained on; -2: neither
+    classes: tuple[str, ...]
+    targets: tuple[int, ...]  # the classes that have enough patients to be told from the rest
+    labels: np.ndarray  # (1 + COPIES, rows): the labels, and relabelled copies of them
+
+
+class CrossFit(NamedTuple):
+    """What came out for one probe: for each target and each relabelled copy."""
+
+    auc: np.ndarray  # (1 + COPIES, targets); the first row is the truth
+    null_error: (
+        np.ndarray
+    )  # (1 + COPIES, targets), standard error of an AUC of 0.5 with these numbers
+    score: np.ndarray  # (images, targets), nan where not tested
+    low: np.ndarray  # (targets,), 95% intervals of the first row, resampling patients
+    high: np.ndarray
+
+
+def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
+    """Rows from images (`label`, `split`, `patient`), with the folds and the relabelled copies.
+
+    With `train` and `test` (or `validation`) given and at least FEW patients of two classes in both,
+    the one is trained on and the other tested; else the patients are dealt into FOLDS parts, each
+    tested by what the others teach.
+    """
+    rng = np.random.default_rng(seed)
+    classes = tuple(table.label.value_counts().index)
+    row_of_image, key = pd.factorize(pd.MultiIndex.from_frame(table[["patient", "label", "split"]]))
+    patient, label, split = (np.array(key.get_level_values(i)) for i in range(3))
+    label = np.array([classes.index(name) for name in label])
+    count = pd.crosstab(split, label).reindex(columns=range(len(classes)), fill_value=0)
+    test = next((s for s in ("test", "validation") if s in count.index), "")
+    enough = np.zeros(len(classes), bool)
+    if test and "train" in count.index:
+        enough = (count.loc[["train", test]] >= FEW).all().to_numpy()
+    if enough.sum() >= 2:
+        fold = np.where(split == test, 0, np.where(split == "train", -1, -2))
+        stratum = split
+    else:
+        enough = (count.sum() >= FEW).to_numpy()
+        names, number = np.unique(patient, return_inverse=True)
+        parts = FOLDS if len(names) >= 2 * FOLDS else len(names)
+        fold = (rng.permutation(len(names)) % max(parts, 1))[number]
+        stratum = np.zeros(len(label), int)
+    targets = tuple(np.flatnonzero(enough)) if enough.sum() >= 2 else ()
+    targets = (
+        targets[1:] if len(classes) == 2 else targets
+    )  # the rarer of two: the other mirrors it
+    labels = np.tile(label.astype(np.int16), (1 + COPIES, 1))
+    for part in np.unique(stratum):
+        here = np.flatnonzero(stratum == part)
+        for copy in labels[1:]:
+            copy[here] = label[rng.permutation(here)]
+    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels)
+
+
+def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: float = 1.0):
+    """How well columns of numbers classify: a CrossFit.
+
+    `values` has a row for each image at the positions `at` (default: all). `penalty` is that of the
+    ridge. Columns count as they are scaled.
+    """
+    values = np.asarray(values, float)
+    row_of_image = rows.row_of_image if at is None else rows.row_of_image[at]
+    used, index = np.unique(row_of_image, return_inverse=True)
+    x, fold, labels = means(values, index, len(used)), rows.fold[used], rows.labels[:, used]
+    tested, targets = fold >= 0, len(rows.targets)
+    fits = []
+    for part in np.unique(fold[tested]):
+        train, test = (fold != part) & (fold > -2), fold == part
+        fits.append((train, test, *ridge(x[train], penalty)))
+    score = np.full((len(values), targets), np.nan)
+    auc = np.empty((len(labels), targets))
+    low, high = np.full(targets, np.nan), np.full(targets, np.nan)
+    for k, number in enumerate(rows.targets):
+        positive = labels == number
+        for first in range(0, len(labels), BLOCK):  # of the copies: all at once would fill memory
+            block = slice(first, first + BLOCK)
+            found = np.empty((len(used), len(positive[block])))
+            for train, test, middle, weights in fits:
+                y = positive[block, train].T.astype(float)
+                weight = weights(y - y.mean(0))
+                found[test] = (x[test] - middle) @ weight
+                if first == 0:
+                    images = test[index]
+                    score[images, k] = (values[images] - middle) @ weight[:, 0]
+            auc[block, k] = areas(found[tested], positive[block, tested])
+            if first == 0:
+                low[k], high[k] = bootstrap_interval(
+                    found[tested, 0], positive[0, tested], rows.patient[used][tested]
+                )
+    n1 = np.stack([(labels[:, tested] == number).sum(1) for number in rows.targets], axis=1)
+    n0 = tested.sum() - n1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        null_error = np.sqrt((n1 + n0 + 1) / (12 * n1 * n0))
+    return CrossFit(auc, null_error, score, low, high)
+
+
+def means(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    sums = np.zeros((groups, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums / np.maximum(np.bincount(group, minlength=groups), 1)[:, None]
+
+
+def ridge(x: np.ndarray, penalty: float):
+    """The mean of the training rows `x`, and what makes weights of centred labels (rows, n).
+
+    Solved in as many unknowns as there are columns or rows, whichever are fewer.
+    """
+    middle = x.mean(0)
+    z = x - middle
+    if len(z) < z.shape[1]:
+        few = np.linalg.inv(z @ z.T + penalty * np.eye(len(z)))
+        return middle, lambda y: z.T @ (few @ y)
+    few = np.linalg.inv(z.T @ z + penalty * np.eye(z.shape[1]))
+    return middle, lambda y: few @ (z.T @ y)
+
+
+def midranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 of each column, ties their mean."""
+    order = np.argsort(values, axis=0)
+    ordered = np.take_along_axis(values, order, axis=0)
+    place = np.arange(1, len(values) + 1, dtype=float)[:, None]
+    new = np.diff(ordered, axis=0, prepend=-np.inf) != 0
+    first = np.maximum.accumulate(np.where(new, place, 0), axis=0)
+    end = np.concatenate([new[1:], np.ones_like(new[:1])])
+    last = np.minimum.accumulate(np.where(end, place, np.inf)[::-1], axis=0)[::-1]
+    ranks = np.empty_like(first)
+    np.put_along_axis(ranks, order, (first + last) / 2, axis=0)
+    return ranks
+
+
+def areas(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """ROC AUC of each column of scores by each row of truths; 0.5 where one class is missing."""
+    ranks = midranks(np.round(scores, 12))
+    n1 = positive.sum(1)
+    n0 = positive.shape[1] - n1
+    sums = (ranks * positive.T).sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (sums - n1 * (n1 + 1) / 2) / (n1 * n0)
+    return np.where((n1 > 0) & (n0 > 0), found, 0.5)
+
+
+def bootstrap_interval(score, positive, patient, seed: int = 0) -> tuple[float, float]:
+    """95% percentile interval of the AUC, patients resampled within each class."""
+    if positive.all() or not positive.any():
+        return np.nan, np.nan
+    rng, score = np.random.default_rng(seed), np.round(score, 12)
+    groups, draws, sizes = [], [], []  # of the negatives, then of the positives
+    for value in (False, True):
+        names, group = np.unique(patient[positive == value], return_inverse=True)
+        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+        groups.append(group)
+        draws.append(drawn.astype(float))
+        sizes.append(drawn @ np.bincount(group))
+    # each pair of rows counts 1 where the positive is above, and half where they are level
+    above = np.zeros((draws[1].shape[1], draws[0].shape[1]))
+    negative = score[~positive]
+    for i, one in zip(groups[1], score[positive], strict=True):
+        won = (one > negative) + 0.5 * (one == negative)
+        above[i] += np.bincount(groups[0], won, above.shape[1])
+    auc = np.einsum("rn,rn->r", draws[1] @ above, draws[0]) / (sizes[0] * sizes[1])
+    low, high = np.quantile(auc, (0.025, 0.975))
+    return float(low), float(high)

@@ -1,0 +1,61 @@
+"""Duplicates: which images of a dataset are one radiograph, and would the search recognise them?"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from imageaudit import images, matching
+from imageaudit.errors import UserError
+
+DEGRADED = 40  # images that are degraded, to see whether their duplicates would be found
+COLUMNS = ("a", "b", "agreement", "exact")
+
+
+def find_duplicates(table: pd.DataFrame, pictures: np.ndarray) -> pd.DataFrame:
+    """Pairs of rows of `table` (`sha1`, `empty`) that show one radiograph: COLUMNS.
+
+    Equal files are pairs of the first of them with each other one. `agreement` is at most 1.
+    Of images without content nothing is said.
+    """
+    first = table.groupby("sha1").sha1.transform(lambda part: part.index[0])
+    equal = np.flatnonzero(first.to_numpy() != table.index.to_numpy())
+    exact = pd.DataFrame(
+        {"a": first.to_numpy()[equal], "b": equal, "agreement": 1.0, "exact": True}
+    )
+    unlike = np.setdiff1d(np.flatnonzero(~table["empty"].to_numpy(bool)), equal)
+    pairs = matching.same_radiograph([matching.signature(pictures[i]) for i in unlike])
+    one, other = (unlike[pairs[name].to_numpy(int)] for name in ("query", "reference"))
+    found = pd.DataFrame({"a": one, "b": other, "agreement": pairs.agreement, "exact": False})
+    parts = [part for part in (exact, found) if len(part)] or [exact]
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def degrade(picture: Image.Image) -> Image.Image:
+    """The same radiograph as another site might have it: cropped by 2%, 60% as large, JPEG 40."""
+    width, height = picture.size
+    edge = (round(0.02 * width), round(0.02 * height))
+    part = picture.convert("L").crop((*edge, width - edge[0], height - edge[1]))
+    file = io.BytesIO()
+    smaller = [max(round(0.6 * side), 1) for side in (width, height)]
+    part.resize(smaller).save(file, "JPEG", quality=40)
+    return Image.open(file)
+
+
+def check_search(paths: list[Path], table: pd.DataFrame, pictures: np.ndarray) -> dict[str, int]:
+    """How many degraded duplicates of this dataset's own images are recognised, of how many."""
+    usable = np.flatnonzero(~table["empty"].to_numpy(bool))
+    chosen = usable[np.unique(np.linspace(0, len(usable) - 1, DEGRADED).astype(int))] if len(usable) else []  # fmt: skip
+    own, degraded = [], []
+    for i in chosen:
+        try:
+            picture = images.open_radiograph(paths[i])
+        except UserError:  # gone since it was read
+            continue
+        own.append(matching.signature(pictures[i]))
+        degraded.append(matching.signature(degrade(picture)))
+    found = matching.same_radiograph(degraded, own) if own else pd.DataFrame()
+    right = found["query"] == found["reference"] if len(found) else pd.Series(dtype=bool)
+    return {"tried": len(chosen), "found": int(right.sum())}

@@ -1,0 +1,155 @@
+"""An audit from its first step to its last: a folder or table in, findings and verdict out."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from imageaudit import NOTICE, __version__, dataset
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars
+from imageaudit.findings import FAIL_ON, KINDS, Finding, verdict
+
+
+@dataclass
+class Examined:
+    """What an audit knows: `report` is its JSON; the rest is for the page."""
+
+    report: dict
+    findings: list[Finding]
+    table: pd.DataFrame  # a row per image that was read; `patient` joins those of one radiograph
+    pictures: np.ndarray  # (n, side, side) uint8
+    duplicates: pd.DataFrame
+    fitted: list = field(default_factory=list)  # Probe, CrossFit, TestResult
+
+    @property
+    def alarm(self) -> bool:
+        return self.report["alarm"]
+
+
+def examine(
+    source: Path | str,
+    classes: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+    fail_on: tuple[str, ...] = FAIL_ON,
+    cache: Path | None = None,
+) -> Examined:
+    """Audit a folder or a table of images; see `dataset` for what these are.
+
+    `cache` is a folder for the facts of the images, so that a stopped audit goes on. Raises
+    UserError for what cannot be audited: unknown words, no images, one class, one patient.
+    """
+    began = time.monotonic()
+    for kind in fail_on:
+        if kind not in KINDS:
+            raise UserError(
+                f"There is no finding {kind!r} to fail on.{did_you_mean(kind, KINDS)} "
+                f"There are: {', '.join(KINDS)}."
+            )
+    given = dataset.read(source, classes, ignore)
+    # loaded once there is something to audit: what is refused is refused at once
+    from imageaudit import collect, crossfit, duplicates, patients
+
+    table, pictures, refused = read_images(given, cache)
+    pairs = duplicates.find_duplicates(table, pictures)
+    recorded = patients.known(table)
+    table = table.assign(recorded=recorded, patient=patients.join_duplicates(recorded, pairs))
+    rows = crossfit.patient_rows(table)
+    if not rows.targets:
+        raise UserError(too_few(table, crossfit.FEW))
+    fitted, left_out, rate = fit_probes(table, pictures, given, rows)
+    search = duplicates.check_search(list(table.path), table, pictures)
+    findings = [
+        *collect.of_duplicates(table, pairs, search),
+        *collect.of_patients(table),
+        *collect.of_probes(fitted, rows, left_out),
+        *collect.of_files(table, given.missing, refused),
+    ]
+    report = summary(given, table, refused, rows, fitted, rate)
+    alarm, words = verdict(findings, fail_on, report["chance"])
+    report |= {"alarm": alarm, "verdict": words, "fail_on": list(fail_on)}
+    report["findings"] = [
+        {"kind": f.kind, "raised": f.raised, "counts": f.kind in fail_on, "words": f.words,
+         "advice": f.advice, "rows": f.rows, **f.more} for f in findings
+    ]  # fmt: skip
+    report["seconds"] = round(time.monotonic() - began, 1)
+    return Examined(report, findings, table, pictures, pairs, fitted)
+
+
+def read_images(given: dataset.Dataset, cache: Path | None):
+    """The table of all images that can be read, with their facts; pictures; refusals."""
+    from imageaudit.inspection import inspect
+
+    facts, pictures, refused = inspect(list(given.table.path), cache)
+    if facts.empty:
+        raise UserError(f"None of {len(refused)} images can be read. {refused[0]}")
+    table = given.table.iloc[facts.index].reset_index(drop=True)
+    facts = facts.reset_index(drop=True).rename(columns={"patient": "number"})
+    table = pd.concat([table, facts], axis=1)
+    if (alone := table.label.unique()).size < dataset.LEAST:
+        raise UserError(f"All images that can be read are of one class, {alone[0]!r}.")
+    return table, pictures, refused
+
+
+def too_few(table: pd.DataFrame, few: int) -> str:
+    if table.patient.nunique() == 1 < table.recorded.nunique():
+        return (
+            f"All {len(table)} images show one and the same radiograph: there is nothing to audit."
+        )
+    if table.patient.nunique() == 1:
+        return (
+            f"All {len(table)} images are of one patient ({table.patient[0]}): what tells the classes "
+            "apart cannot be told from chance. Give a table with a column 'patient' if they are not."
+        )
+    count = table.groupby("label").patient.nunique().to_dict()
+    return (
+        f"An audit needs images of at least {few} patients in two classes. There are: "
+        + ", ".join(f"{n} of {escape_control_chars(name)}" for name, n in count.items())
+        + ". Images that are one radiograph count as one patient."
+    )
+
+
+def fit_probes(table: pd.DataFrame, pictures: np.ndarray, given: dataset.Dataset, rows):
+    """Probe, CrossFit and TestResult of each; by kind why a column is no probe; false-alarm rate."""
+    from imageaudit import crossfit, permutation, probes
+
+    files, no_files = probes.property_probes(table)
+    tags, no_tags = probes.tag_probes(table)
+    own = table[[dataset.OWN + column for column in given.columns]]
+    columns, no_columns = probes.column_probes("columns", own.set_axis(given.columns, axis=1))
+    at = probes.sample(*(table[name].to_numpy() for name in ("label", "split", "patient")))
+    every = [*files, *tags, *columns, *probes.picture_probes(pictures, table, at)]
+    fits = [crossfit.cross_fit(p.values, rows, p.at, p.penalty) for p in every]
+    tests, rates = [None] * len(every), {}
+    for blind in (True, False):
+        family = [i for i, p in enumerate(every) if (p.kind in probes.BLIND) == blind]
+        results, rates[blind] = permutation.max_statistic_test([fits[i] for i in family])
+        for i, test in zip(family, results, strict=True):
+            tests[i] = test
+    left_out = {"properties": no_files, "tags": no_tags, "columns": no_columns}
+    return list(zip(every, fits, tests, strict=True)), left_out, rates[True]
+
+
+def summary(given, table, refused, rows, fitted, rate) -> dict:
+    """What there is, and how the alarm is calibrated on it."""
+    from imageaudit import crossfit, permutation, probes
+
+    encoded = next((len(p.at) for p, _, _ in fitted if p.at is not None), len(table))
+    least = [test.smallest_auc for p, _, test in fitted if p.kind in probes.BLIND]
+    given_split = rows.fold.min() < 0
+    tested = "given split" if given_split else f"{rows.fold.max() + 1} parts of the patients"
+    several = len(rows.classes) > 2
+    return {
+        "dataset": given.name, "notice": NOTICE, "version": __version__,
+        "images": len(table), "unreadable": len(refused), "missing": len(given.missing),
+        "patients": int(table.patient.nunique()),
+        "classes": {k: int(n) for k, n in table.label.value_counts().items()},
+        "not judged": [c for i, c in enumerate(rows.classes) if several and i not in rows.targets],
+        "splits": {k or "none": int(n) for k, n in table.split.value_counts().items()},
+        "judged on": tested, "images encoded": encoded, "notes": list(given.notes),
+        "chance": {"level": permutation.LEVEL, "relabelled copies": crossfit.COPIES,
+                   "copies with alarm": round(rate * crossfit.COPIES), "questions": len(least),
+                   "smallest_auc": round(float(np.median(least)), 4) if least else None,
+                   "large": permutation.LARGE},
+    }  # fmt: skip

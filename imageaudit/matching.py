@@ -1,0 +1,262 @@
+"""Whether two images are one radiograph, or of one patient: the one rule of the whole project.
+
+Four reasons, the strongest first: equal bytes, the same picture, the same file name, the same
+patient. A picture is recognised however it was cropped (up to 15% of each side), resized,
+compressed, mirrored, turned by quarters, annotated, or changed in contrast.
+
+The picture rule works in two steps. `screen`: the whole of one picture, in its eight positions, is
+compared with 81 crops of the other, by a few dozen cosines of the contrast-normalised picture; the
+crops' cosines come out of the uncropped picture by two small matrix products. `overlay`: the best
+candidates are laid over each other at 128 pixels by the movement of their blocks, and are one
+radiograph if their fine detail (ribs, vessels, texture) then correlates.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import fft, ndimage
+
+REASONS = ("bytes", "picture", "name", "patient")  # strongest first
+SAME = 0.75  # correlation of fine detail from which two pictures are one radiograph
+
+SIDE, FINE, COARSE = 192, 128, 64  # pixels: kept picture, overlay, screening
+TURNS = (None, *Image.Transpose)  # the eight positions of a square
+
+# screening
+EDGES = (0.0, 0.06, 0.12)  # shares of a side that a crop may lack at each end, each +- 3%
+CROPS = np.array([(a, 1 - b) for a in EDGES for b in EDGES], np.float32)  # along one axis
+WAVES = 11  # cosines along each axis; those of 2 to 9 half waves per side are compared
+RING = np.hypot(*np.mgrid[:WAVES, :WAVES])
+RING = np.flatnonzero((RING >= 2) & (RING <= 9))
+BEST = 10  # candidates of each image that are laid over it
+ALIKE = 0.7  # from this correlation of cosines on
+BATCH = 64  # pictures that are compared with all others at once
+
+# overlay
+BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
+CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
+LIKELY = 0.6  # from this correlation of blocks on (median), details are compared
+
+
+class Signature(NamedTuple):
+    """What a radiograph is recognised by."""
+
+    picture: np.ndarray  # SIDE x SIDE grey levels, uint8; the aspect ratio is not kept
+    texture: np.ndarray  # COARSE x COARSE, float32, its contrast made even
+
+
+def signature(picture: Image.Image | np.ndarray) -> Signature:
+    """Of a picture of any size and mode, or of grey levels (uint8, any 2-D shape)."""
+    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    coarse = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX), np.float32)
+    return Signature(np.asarray(small), band(coarse, 0.7, 4, 15))
+
+
+def band(pixels: np.ndarray, fine: float, coarse: float, around: int) -> np.ndarray:
+    """Detail between two scales, its contrast made even over `around` (odd): all in pixels."""
+    smooth = ndimage.gaussian_filter
+    detail = smooth(pixels, fine, truncate=3) - smooth(pixels, coarse, truncate=3)
+    return detail / (np.sqrt(np.maximum(ndimage.uniform_filter(detail**2, around), 0)) + 2)
+
+
+# --- screening: which pairs are worth laying over each other ---
+
+
+def cosines(low: float, high: float) -> np.ndarray:
+    """WAVES cosines over the part `low` to `high` (shares) of an axis of COARSE pixels."""
+    place = ((np.arange(COARSE) + 0.5) / COARSE - low) / (high - low)
+    inside = (place > 0) & (place < 1)
+    return (np.cos(np.pi * np.arange(WAVES)[:, None] * place) * inside / inside.sum()).astype("f4")
+
+
+def unit(waves: np.ndarray) -> np.ndarray:
+    """The cosines of RING as unit vectors, float32; zero for a picture without content."""
+    chosen = waves.reshape(*waves.shape[:-2], -1)[..., RING]
+    return chosen / (np.linalg.norm(chosen, axis=-1, keepdims=True) + 1e-9)
+
+
+def positions(signatures: Sequence[Signature]) -> np.ndarray:
+    """Vectors of the whole pictures in the order of TURNS: n x 8 x len(RING)."""
+    whole = cosines(0, 1)
+    every = np.array([[turned(one.texture, turn) for turn in TURNS] for one in signatures])
+    return unit(whole @ every @ whole.T)
+
+
+def turned(pixels: np.ndarray, turn: Image.Transpose | None) -> np.ndarray:
+    picture = Image.fromarray(pixels)
+    return np.asarray(picture if turn is None else picture.transpose(turn))
+
+
+def crops(signatures: Sequence[Signature]) -> np.ndarray:
+    """Vectors of 9 x 9 crops (CROPS down, then across): n x 81 x len(RING)."""
+    parts = np.stack([cosines(low, high) for low, high in CROPS])
+    result = []
+    for one in signatures:
+        down = parts.reshape(-1, COARSE) @ one.texture @ parts.reshape(-1, COARSE).T
+        waves = down.reshape(len(CROPS), WAVES, len(CROPS), WAVES).swapaxes(1, 2)
+        result.append(unit(waves.reshape(-1, WAVES, WAVES)))
+    return np.array(result)
+
+
+def best_of(whole: np.ndarray, cropped: np.ndarray) -> np.ndarray:
+    """Highest correlation of any position of n pictures with any crop of m others: n x m."""
+    result = np.empty((len(whole), len(cropped)), np.float32)
+    flat = whole.reshape(-1, whole.shape[-1]).T
+    for first in range(0, len(cropped), 8):
+        part = cropped[first : first + 8]
+        values = part.reshape(-1, part.shape[-1]) @ flat
+        values = values.reshape(len(part), -1, values.shape[1]).max(axis=1)
+        result[:, first : first + 8] = values.reshape(len(part), len(whole), -1).max(axis=2).T
+    return result
+
+
+def screen(query: np.ndarray, reference: np.ndarray | None, query_crops, reference_crops):
+    """The BEST candidates of each query, as (query, reference, is the query the whole one?).
+
+    Takes what `positions` and `crops` gave; without `reference`, pairs within one list.
+    """
+    found = []
+    for first in range(0, len(query), BATCH):
+        rows = slice(first, first + BATCH)
+        one = best_of(query[rows], reference_crops)
+        if reference is None:
+            np.fill_diagonal(one[:, first:], -1)
+            both = one[None]
+        else:
+            both = np.stack([one, best_of(reference, query_crops[rows]).T])
+        value, kind = both.max(axis=0), both.argmax(axis=0)
+        best = np.argsort(-value, axis=1)[:, :BEST]
+        for row, others in enumerate(best):
+            found += [(first + row, int(j), kind[row, j] == 0)
+                      for j in others if value[row, j] >= ALIKE]  # fmt: skip
+    return found
+
+
+# --- overlay: whether a candidate is the same radiograph ---
+
+
+def blocks(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of each block of a texture with its best place in another; pixels it moved.
+
+    Both are FINE or COARSE pixels wide.
+    """
+    scale = FINE // len(one)
+    block, most = BLOCK // scale, REACH // scale
+    reach, full, corners = 2 * most + 1, block + 2 * most, CORNERS // scale
+    own = np.array([one[y : y + block, x : x + block] for y, x in corners])
+    own = own - own.mean((1, 2), keepdims=True)
+    own /= np.linalg.norm(own, axis=(1, 2), keepdims=True) + 1e-6
+    window = np.array([other[y : y + full, x : x + full] for y, x in corners - most])
+    product = fft.irfft2(fft.rfft2(window) * np.conj(fft.rfft2(own, (full, full))), (full, full))
+    deviation = spread(other, block)
+    deviation = np.array([deviation[y : y + reach, x : x + reach] for y, x in corners - most])
+    values = (product[:, :reach, :reach] / deviation).reshape(len(own), -1)
+    return values.max(axis=1), np.stack(np.divmod(values.argmax(axis=1), reach), axis=1) - most
+
+
+def spread(texture: np.ndarray, block: int) -> np.ndarray:
+    """Root of the summed squared deviations in each `block` x `block` part of a texture."""
+    sums = np.pad(np.stack([texture, texture**2]).astype(float), ((0, 0), (1, 0), (1, 0)))
+    sums = sums.cumsum(axis=1).cumsum(axis=2)
+    whole, squares = (
+        sums[:, block:, block:] - sums[:, :-block, block:] - sums[:, block:, :-block]
+        + sums[:, :-block, :-block]
+    )  # fmt: skip
+    return np.sqrt(np.maximum(squares - whole**2 / block**2, 1e-3))
+
+
+def movement(fits: np.ndarray, moved: np.ndarray) -> np.ndarray | None:
+    """The affine map (3 x 2, pixels of FINE) that most blocks agree on; None if too few do."""
+    places = np.c_[CORNERS + (BLOCK - 1) / 2, np.ones(len(CORNERS))]
+    aims, use = places[:, :2] + moved, fits >= np.median(fits)
+    for _ in range(2):  # fit, leave out the blocks that went astray, fit again
+        if use.sum() < 6:
+            return None
+        found = np.linalg.lstsq(places[use], aims[use], rcond=None)[0]
+        use = np.abs(places @ found - aims).max(axis=1) <= 2.5
+    return found if np.abs(found[:2] - np.eye(2)).max() <= 0.3 else None
+
+
+def overlay(whole: np.ndarray, cropped: np.ndarray, box: np.ndarray) -> float:
+    """Correlation of the details of two kept pictures, `whole` lying in `box` of `cropped`; 0 to 1.
+
+    `box`: upper and lower, left and right edge as shares, roughly; 0 if most blocks do not fit.
+    """
+    one = part(whole, np.array([0.0, 1, 0, 1]))
+    mine = band(one, 1, 4, 21)
+    for last in (False, True):
+        other = part(cropped, box)
+        fits, moved = blocks(mine, band(other, 1, 4, 21))
+        if np.median(fits) < LIKELY or (found := movement(fits, moved)) is None:
+            return 0.0
+        if not last:  # crop again where the blocks say, so that both are equally sharp
+            ends = np.array([[-0.5, -0.5, 1], [FINE - 0.5, FINE - 0.5, 1]]) @ found + 0.5
+            low, size = box[::2], box[1::2] - box[::2]
+            box = np.clip((low + ends / FINE * size).T.ravel(), 0, 1)
+            if (box[1::2] - box[::2]).min() < 0.5:
+                return 0.0
+    laid = ndimage.affine_transform(
+        band(other, 0.5, 2.5, 15), found[:2].T, found[2], order=1, cval=np.nan
+    )
+    inside = np.isfinite(laid)
+    if inside.mean() < 0.6:
+        return 0.0
+    return max(0.0, float(np.corrcoef(band(one, 0.5, 2.5, 15)[inside], laid[inside])[0, 1]))
+
+
+def part(picture: np.ndarray, box: np.ndarray, side: int = FINE) -> np.ndarray:
+    """The part of a picture within `box` (shares), float32, `side` pixels wide."""
+    top, bottom, left, right = box * len(picture)
+    small = Image.fromarray(picture).resize(
+        (side, side), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
+    )
+    return np.asarray(small, np.float32)
+
+
+def agreement(
+    whole: Signature, cropped: Signature, vectors: np.ndarray, parts: np.ndarray
+) -> float:
+    """`overlay` in the position and of the crop whose cosines (`vectors`, `parts`) agree most."""
+    turn, crop = np.unravel_index((vectors @ parts.T).argmax(), (len(vectors), len(parts)))
+    down, across = np.divmod(crop, len(CROPS))
+    box, turn = np.r_[CROPS[down], CROPS[across]], TURNS[turn]
+    fits, _ = blocks(turned(whole.texture, turn), part(cropped.texture, box, COARSE))
+    if np.median(fits) < LIKELY:
+        return 0.0
+    return overlay(turned(whole.picture, turn), cropped.picture, box)
+
+
+def same_radiograph(
+    query: Sequence[Signature], reference: Sequence[Signature] | None = None
+) -> pd.DataFrame:
+    """Pairs that are one radiograph: positions in `query` and `reference`, `agreement` (to 1).
+
+    Without `reference`, the pairs within `query`, the first before the second.
+    """
+    within = reference is None
+    columns = ["query", "reference", "agreement"]
+    if not len(query) or not (within or len(reference)):
+        return pd.DataFrame(columns=columns)
+    pair = ((query, positions(query), crops(query)),)
+    pair += pair if within else ((reference, positions(reference), crops(reference)),)
+    (_, own, own_crops), (others, there, their_crops) = pair
+    candidates = screen(own, None if within else there, own_crops, their_crops)
+
+    def value(candidate: tuple[int, int, bool]) -> float:
+        i, j, whole = candidate
+        if whole:
+            return agreement(query[i], others[j], own[i], their_crops[j])
+        return agreement(others[j], query[i], there[j], own_crops[i])
+
+    with ThreadPoolExecutor() as pool:
+        values = list(pool.map(value, candidates, chunksize=64))
+    found = pd.DataFrame([c[:2] for c in candidates], columns=columns[:2]).assign(agreement=values)
+    if within:
+        found[columns[:2]] = np.sort(found[columns[:2]], axis=1)
+    found = found[found.agreement >= SAME].groupby(columns[:2], as_index=False).agreement.max()
+    return found[columns]

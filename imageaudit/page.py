@@ -1,0 +1,58 @@
+"""The page of an audit: one HTML file that reads offline and shows images of the dataset."""
+
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from imageaudit import pictures, probes
+from imageaudit.examine import Examined
+from imageaudit.findings import KINDS, auc_with_ci
+
+TEMPLATE = Path(__file__).with_name("page.html")
+SHOWN, PAIRS, SUREST, VALUES, LINES = 3, 6, 4, 8, 12  # at most, on the page; the JSON has all
+
+
+def page(found: Examined) -> str:
+    """The page as one HTML file without links: pictures lie in it."""
+    room = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    room.filters |= {"number": auc_with_ci, "strip": strip, "percent": "{:.0%}".format}
+    template = room.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    by_kind = {f["kind"]: f for f in found.report["findings"]}
+    return template.render(
+        report=found.report, kinds=KINDS, findings=by_kind, shown=SHOWN, lines=LINES,
+        values={kind: values(found, kind) for kind in probes.BLIND},
+        pairs={kind: pictures.pairs(found, by_kind[kind]["rows"][:PAIRS])
+               for kind in ("leak", "conflict", "doubles") if kind in by_kind},
+        means=pictures.means(found), ablated=pictures.ablated(found),
+        surest=pictures.surest(found, SUREST),
+    )  # fmt: skip
+
+
+def strip(row: dict) -> dict:
+    """Where an AUC, its interval and the least that is an alarm lie on a strip from 0 to 1 of 100."""
+    return {k: 100 * min(max(row[k] if row[k] is not None else row["auc"], 0), 1)
+            for k in ("auc", "low", "high", "smallest_auc")}  # fmt: skip
+
+
+def values(found: Examined, kind: str) -> list[dict]:
+    """How the values of the columns that tell most are spread over the classes."""
+    probed = [(q, a) for q, _, a in found.fitted if q.kind == kind and q.words is not None]
+    probed.sort(key=lambda pair: -pair[1].auc)
+    result = []
+    for probe, test in [pair for pair in probed if pair[1].alarm][:SHOWN]:
+        count = pd.crosstab(probe.words, found.table.label)
+        count = count[found.table.label.value_counts().index]
+        share = count / count.sum()
+        order = count.sum(axis=1).sort_values(ascending=False).index
+        lines = [
+            {
+                "value": value,
+                "share": share.loc[value].to_dict(),
+                "images": count.loc[value].to_dict(),
+            }
+            for value in order[:VALUES]
+        ]
+        result.append({"seen": probe.seen, "classes": list(count), "lines": lines,
+                       "more": max(len(order) - VALUES, 0), "auc": test.auc})  # fmt: skip
+    return result
