@@ -1,0 +1,1 @@
+"""What any dataset of labelled images needs to be audited; knows nothing of a disease."""

@@ -1,0 +1,392 @@
+"""Whether two images are one radiograph, or of one patient: the one rule of the whole project.
+
+Four reasons, the strongest first: equal bytes, the same picture, the same file name, the same
+patient. A picture is recognised however it was cropped (up to 15% of each side), resized,
+compressed, mirrored, turned by quarters, annotated, or changed in contrast.
+
+The picture rule works in two steps. `screen`: the whole of one picture, in its eight positions, is
+compared with 81 crops of the other, by a few dozen cosines of the contrast-normalised picture; the
+crops' cosines come out of the uncropped picture by two small matrix products. `overlay`: the best
+candidates are laid over each other at 128 pixels by the movement of their blocks, and are one
+radiograph if their fine detail (ribs, vessels, texture) then correlates.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import fft, ndimage
+
+REASONS = ("bytes", "picture", "name", "patient")  # strongest first
+SAME = 0.65  # correlation of fine detail from which two pictures are one radiograph
+
+SIDE, FINE, COARSE = 192, 128, 64  # pixels: kept picture, overlay, screening
+TURNS = (None, *Image.Transpose)  # the eight positions of a square
+
+# screening
+EDGES = (0.0, 0.06, 0.12)  # shares of a side that a crop may lack at each end, each +- 3%
+CROPS = np.array([(a, 1 - b) for a in EDGES for b in EDGES], np.float32)  # along one axis
+WAVES = 11  # cosines along each axis; those of 2 to 9 half waves per side are compared
+RING = np.hypot(*np.mgrid[:WAVES, :WAVES])
+RING = np.flatnonzero((RING >= 2) & (RING <= 9))
+BEST = 10  # candidates of each image that are laid over it
+ALIKE = 0.7  # from this correlation of cosines on
+BATCH = 64  # pictures that are compared with all others at once
+
+# overlay
+BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
+CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
+LIKELY = 0.65  # from this correlation at COARSE pixels on, details are compared
+
+
+class Signature(NamedTuple):
+    """What a radiograph is recognised by."""
+
+    picture: np.ndarray  # SIDE x SIDE grey levels, uint8; the aspect ratio is not kept
+    texture: np.ndarray  # COARSE x COARSE, float32, its contrast made even
+
+
+def signature(picture: Image.Image | np.ndarray) -> Signature:
+    """Of a picture of any size and mode, or of grey levels (uint8, any 2-D shape)."""
+    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    coarse = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX), np.float32)
+    return Signature(np.asarray(small), band(coarse, 0.7, 4, 15))
+
+
+def band(pixels: np.ndarray, fine: float, coarse: float, around: int) -> np.ndarray:
+    """Detail between two scales, its contrast made even over `around` (odd): all in pixels."""
+    smooth = ndimage.gaussian_filter
+    detail = smooth(pixels, fine, truncate=3) - smooth(pixels, coarse, truncate=3)
+    return detail / (np.sqrt(np.maximum(ndimage.uniform_filter(detail**2, around), 0)) + 2)
+
+
+# --- screening: which pairs are worth laying over each other ---
+
+
+def cosines(low: float, high: float) -> np.ndarray:
+    """WAVES cosines over the part `low` to `high` (shares) of an axis of COARSE pixels."""
+    place = ((np.arange(COARSE) + 0.5) / COARSE - low) / (high - low)
+    inside = (place > 0) & (place < 1)
+    return (np.cos(np.pi * np.arange(WAVES)[:, None] * place) * inside / inside.sum()).astype("f4")
+
+
+def unit(waves: np.ndarray) -> np.ndarray:
+    """The cosines of RING as unit vectors, float32; zero for a picture without content."""
+    chosen = waves.reshape(*waves.shape[:-2], -1)[..., RING]
+    return chosen / (np.linalg.norm(chosen, axis=-1, keepdims=True) + 1e-9)
+
+
+def positions(signatures: Sequence[Signature]) -> np.ndarray:
+    """Vectors of the whole pictures in the order of TURNS: n x 8 x len(RING)."""
+    whole = cosines(0, 1)
+    every = np.array([[turned(one.texture, turn) for turn in TURNS] for one in signatures])
+    return unit(whole @ every @ whole.T)
+
+
+def turned(pixels: np.ndarray, turn: Image.Transpose | None) -> np.ndarray:
+    picture = Image.fromarray(pixels)
+    return np.asarray(picture if turn is None else picture.transpose(turn))
+
+
+def crops(signatures: Sequence[Signature]) -> np.ndarray:
+    """Vectors of 9 x 9 crops (CROPS down, then across): n x 81 x len(RING)."""
+    parts = np.stack([cosines(low, high) for low, high in CROPS])
+    result = []
+    for one in signatures:
+        down = parts.reshape(-1, COARSE) @ one.texture @ parts.reshape(-1, COARSE).T
+        waves = down.reshape(len(CROPS), WAVES, len(CROPS), WAVES).swapaxes(1, 2)
+        result.append(unit(waves.reshape(-1, WAVES, WAVES)))
+    return np.array(result)
+
+
+def best_of(whole: np.ndarray, cropped: np.ndarray) -> np.ndarray:
+    """Highest correlation of any position of n pictures with any crop of m others: n x m."""
+    result = np.empty((len(whole), len(cropped)), np.float32)
+    flat = whole.reshape(-1, whole.shape[-1]).T
+    for first in range(0, len(cropped), 8):
+        part = cropped[first : first + 8]
+        values = part.reshape(-1, part.shape[-1]) @ flat
+        values = values.reshape(len(part), -1, values.shape[1]).max(axis=1)
+        result[:, first : first + 8] = values.reshape(len(part), len(whole), -1).max(axis=2).T
+    return result
+
+
+def screen(query: np.ndarray, reference: np.ndarray | None, query_crops, reference_crops):
+    """The BEST candidates of each query, as (query, reference, is the query the whole one?).
+
+    Takes what `positions` and `crops` gave; without `reference`, pairs within one list.
+    """
+    found = []
+    for first in range(0, len(query), BATCH):
+        rows = slice(first, first + BATCH)
+        one = best_of(query[rows], reference_crops)
+        if reference is None:
+            np.fill_diagonal(one[:, first:], -1)
+            both = one[None]
+        else:
+            both = np.stack([one, best_of(reference, query_crops[rows]).T])
+        value, kind = both.max(axis=0), both.argmax(axis=0)
+        best = np.argsort(-value, axis=1)[:, :BEST]
+        for row, others in enumerate(best):
+            found += [(first + row, int(j), kind[row, j] == 0)
+                      for j in others if value[row, j] >= ALIKE]  # fmt: skip
+    return found
+
+
+# --- overlay: whether a candidate is the same radiograph ---
+
+
+def blocks(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of each block of a texture with its best place in another; pixels it moved.
+
+    Both are FINE or COARSE pixels wide.
+    """
+    scale = FINE // len(one)
+    block, most = BLOCK // scale, REACH // scale
+    reach, full, corners = 2 * most + 1, block + 2 * most, CORNERS // scale
+    own = np.array([one[y : y + block, x : x + block] for y, x in corners])
+    own = own - own.mean((1, 2), keepdims=True)
+    own /= np.linalg.norm(own, axis=(1, 2), keepdims=True) + 1e-6
+    window = np.array([other[y : y + full, x : x + full] for y, x in corners - most])
+    product = fft.irfft2(fft.rfft2(window) * np.conj(fft.rfft2(own, (full, full))), (full, full))
+    deviation = spread(other, block)
+    deviation = np.array([deviation[y : y + reach, x : x + reach] for y, x in corners - most])
+    values = (product[:, :reach, :reach] / deviation).reshape(len(own), -1)
+    return values.max(axis=1), np.stack(np.divmod(values.argmax(axis=1), reach), axis=1) - most
+
+
+def spread(texture: np.ndarray, block: int) -> np.ndarray:
+    """Root of the summed squared deviations in each `block` x `block` part of a texture."""
+    sums = np.pad(np.stack([texture, texture**2]).astype(float), ((0, 0), (1, 0), (1, 0)))
+    sums = sums.cumsum(axis=1).cumsum(axis=2)
+    whole, squares = (
+        sums[:, block:, block:] - sums[:, :-block, block:] - sums[:, block:, :-block]
+        + sums[:, :-block, :-block]
+    )  # fmt: skip
+    return np.sqrt(np.maximum(squares - whole**2 / block**2, 1e-3))
+
+
+def movement(fits: np.ndarray, moved: np.ndarray, side: int) -> np.ndarray | None:
+    """The affine map (3 x 2, pixels) that most blocks agree on; None if too few do."""
+    scale = FINE // side
+    places = np.c_[CORNERS // scale + (BLOCK // scale - 1) / 2, np.ones(len(CORNERS))]
+    aims, use = places[:, :2] + moved, fits >= np.median(fits)
+    for _ in range(2):  # fit, leave out the blocks that went astray, fit again
+        if use.sum() < 6:
+            return None
+        found = np.linalg.lstsq(places[use], aims[use], rcond=None)[0]
+        use = np.abs(places @ found - aims).max(axis=1) <= 2 / scale + 0.5
+    return found if np.abs(found[:2] - np.eye(2)).max() <= 0.3 else None
+
+
+def correlation(one: np.ndarray, other: np.ndarray, found: np.ndarray) -> float:
+    """Of two textures, the other laid over the one by an affine map; 0 where they share too little."""
+    laid = ndimage.affine_transform(other, found[:2].T, found[2], order=1, cval=np.nan)
+    inside = np.isfinite(laid)
+    if inside.mean() < 0.6 or min(one[inside].std(), laid[inside].std()) < 1e-3:
+        return 0.0
+    return max(0.0, float(np.corrcoef(one[inside], laid[inside])[0, 1]))
+
+
+def part(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
+    """The part of a picture within `box` (shares), float32, `side` pixels wide."""
+    top, bottom, left, right = box * len(picture)
+    small = Image.fromarray(picture).resize(
+        (side, side), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
+    )
+    return np.asarray(small, np.float32)
+
+
+def overlay(whole: Signature, cropped: Signature, box: np.ndarray) -> float:
+    """How well the details of two pictures agree, `whole` lying in `box` of `cropped`: 0 to 1.
+
+    `box`: upper and lower, left and right edge as shares, roughly.
+    """
+    other = part(cropped.texture, box, COARSE)
+    found = movement(*blocks(whole.texture, other), COARSE)
+    if found is None or correlation(whole.texture, other, found) < LIKELY:
+        return 0.0
+    # crop again, where the blocks say, so that both are equally sharp
+    ends = np.array([[-0.5, -0.5, 1], [COARSE - 0.5, COARSE - 0.5, 1]]) @ found + 0.5
+    box = np.clip((box[::2] + ends / COARSE * (box[1::2] - box[::2])).T.ravel(), 0, 1)
+    if (box[1::2] - box[::2]).min() < 0.5:
+        return 0.0
+    one = part(whole.picture, np.array([0.0, 1, 0, 1]), FINE)
+    other = part(cropped.picture, box, FINE)
+    found = movement(*blocks(band(one, 1, 4, 21), band(other, 1, 4, 21)), FINE)
+    if found is None:
+        return 0.0
+    return correlation(band(one, 0.5, 2.5, 15), band(other, 0.5, 2.5, 15), found)
+
+
+def agreement(
+    whole: Signature, cropped: Signature, vectors: np.ndarray, parts: np.ndarray
+) -> float:
+    """`overlay` in the position and of the crop whose cosines (`vectors`, `parts`) agree most."""
+    turn, crop = np.unravel_index((vectors @ parts.T).argmax(), (len(vectors), len(parts)))
+    down, across = np.divmod(crop, len(CROPS))
+    there = Signature(*(turned(pixels, TURNS[turn]) for pixels in whole))
+    return overlay(there, cropped, np.r_[CROPS[down], CROPS[across]])
+
+
+def compare(one: Signature, other: Signature, turns: int = len(TURNS)) -> float:
+    """`agreement` of two pictures, either the crop of the other, in the first so many TURNS."""
+    pairs = ((one, other), (other, one))
+    return max(agreement(a, b, positions([a])[0][:turns], crops([b])[0]) for a, b in pairs)
+
+
+def same_radiograph(
+    query: Sequence[Signature], reference: Sequence[Signature] | None = None, least: float = SAME
+) -> pd.DataFrame:
+    """Pairs that are one radiograph: positions in `query` and `reference`, `agreement` (`least` to 1).
+
+    Without `reference`, the pairs within `query`, the first before the second. Of each query the
+    BEST candidates are looked at: who has more doubles than that gets some of them.
+    """
+    within = reference is None
+    columns = ["query", "reference", "agreement"]
+    if not len(query) or not (within or len(reference)):
+        return pd.DataFrame(columns=columns)
+    pair = ((query, positions(query), crops(query)),)
+    pair += pair if within else ((reference, positions(reference), crops(reference)),)
+    (_, own, own_crops), (others, there, their_crops) = pair
+    candidates = screen(own, None if within else there, own_crops, their_crops)
+
+    def value(candidate: tuple[int, int, bool]) -> float:
+        i, j, whole = candidate
+        if whole:
+            return agreement(query[i], others[j], own[i], their_crops[j])
+        return agreement(others[j], query[i], there[j], own_crops[i])
+
+    with ThreadPoolExecutor() as pool:
+        values = list(pool.map(value, candidates, chunksize=64))
+    found = pd.DataFrame([c[:2] for c in candidates], columns=columns[:2]).assign(agreement=values)
+    if within:
+        found[columns[:2]] = np.sort(found[columns[:2]], axis=1)
+    found = found[found.agreement >= least].groupby(columns[:2], as_index=False).agreement.max()
+    return found[columns]
+
+
+# --- names ---
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+HASH = re.compile(UUID + r"|(?=[a-f]*[0-9])[0-9a-f]{12,}")
+ENDING = re.compile(r"(\.(jpe?g|png|tiff?|bmp|gif|webp|dcm|dicom|nii|gz))+$")
+COPY = re.compile(rf"_{UUID}$|[ _-]*\(\d+\)$|[ _-]+(copy|kopie|copia)([ _-]*\d+)?$")
+PREFIX = re.compile(
+    rf"(covid_original|\d{{3,6}}|{HASH.pattern}|(non[-_ ]?)?covid([-_ ]?19)?|ncov|non|normal"
+    r"|no[-_ ]findings?|((viral|bacterial)[-_ ])?pneumonia|positive|negative|train|val|test)[-_ ]+"
+)
+CHEXPERT = re.compile(r"patient\d{5}[-_/]study\d+[-_/]view\d+_(frontal|lateral)")
+# what publishers number their cases and figures by: Radiopaedia, Springer
+NUMBERED = re.compile(r"\bcovid-19-pneumonia-\d+|\b\d+_20\d\d_\d+_fig\d+_html")
+EMPTY = set(
+    "annot case chest copy cr crop cxr dcm dicom dsc dx file fig figure fx gr html im image images img"
+    " jumbo lrg original page patient pdf person photo picture radiograph ray sample scan"
+    " screenshot series slice study thorax untitled view webp xray".split()
+)
+FIELD = set(
+    "ap bacteria bacterial covid day finding findings frontal infection lateral left lobe lower lung"
+    " negative no non normal opacity pa pneumonia positive right sars supine test train upper val"
+    " viral virus".split()
+)
+ENOUGH = 7.0  # points of `information` that a name needs
+
+
+def name_key(name: str) -> str:
+    """What a file name says of where its image comes from; `` where that is too little.
+
+    Without folders, endings (also several), case, numbers, classes and hashes before it, and what
+    copies have behind it, as long as what is left says enough. `information` counts that: `image12`,
+    `COVID-19 (7)` or `00000001_000` may be anybody's.
+    """
+    path = name.replace("\\", "/").lower().strip()
+    if found := CHEXPERT.search(path):  # CheXpert's own files are called view1_frontal
+        return re.sub("[_/]", "-", found[0])
+    key, before = path.split("/")[-1], ""
+    while key != before:
+        before, key = key, ENDING.sub("", key)
+        for shorter in (
+            COPY.sub("", key),
+            key[found.end() :] if (found := PREFIX.match(key)) else key,
+        ):
+            if shorter != key and informative(shorter):
+                key = shorter
+                break
+    return key if informative(key) else ""
+
+
+def informative(key: str) -> bool:
+    return information(key) >= ENOUGH
+
+
+def information(key: str) -> float:
+    """Points for what a name says: 12 for a hash or a publisher's number; 2 for each letter of a
+    word, but none for a word that any file may have (EMPTY), 2 in all for one of the field (FIELD);
+    a quarter for each digit."""
+    known = len(HASH.findall(key)) + bool(NUMBERED.search(key))
+    rest = HASH.sub(" ", key)
+    words = set(re.findall(r"[^\W\d_]{2,}", rest)) - EMPTY
+    letters = sum(2 * (1 if word in FIELD else len(word)) for word in words)
+    digits = sum(len(number.lstrip("0")) for number in re.findall(r"\d+", rest))
+    return 12 * known + letters + 0.25 * digits
+
+
+# --- the rule ---
+
+
+def match(
+    judged: pd.DataFrame, seen: pd.DataFrame, judged_signatures=None, seen_signatures=None
+) -> pd.DataFrame:
+    """Which of the `judged` images are among the `seen`, and why: `reason` and `twin`.
+
+    Both tables have `image`, `sha1` and `patient` (`` = unknown; so may `sha1` be). The result has
+    the index of `judged`; `reason` is the strongest of REASONS that holds or ``, `twin` the `image`
+    of the `seen` row. Signatures, in the tables' order, are needed for `picture`.
+    """
+    if (judged_signatures is None) != (seen_signatures is None):
+        raise ValueError("Signatures of both tables, or of none.")
+    result = pd.DataFrame("", judged.index, ["reason", "twin"], dtype=object)
+    keys = {
+        "bytes": (judged.sha1, seen.sha1),
+        "name": (judged.image.map(name_key), seen.image.map(name_key)),
+        "patient": (judged.patient, seen.patient),
+    }
+    for reason in reversed(REASONS):
+        if reason in keys:
+            found = equal(*keys[reason], seen.image)
+        elif judged_signatures is not None:
+            pairs = same_radiograph(judged_signatures, seen_signatures)
+            pairs = pairs.sort_values("agreement", ascending=False).drop_duplicates("query")
+            twins = seen.image.to_numpy()[pairs["reference"].to_numpy(int)]
+            found = pd.Series(twins, judged.index[pairs["query"].to_numpy(int)], dtype=object)
+        else:
+            continue
+        result.loc[found.index, "reason"] = reason
+        result.loc[found.index, "twin"] = found
+    return result
+
+
+def equal(key: pd.Series, other: pd.Series, image: pd.Series) -> pd.Series:
+    """For each row whose key, not empty, is in `other`: the first `image` that has it."""
+    first = pd.Series(image.to_numpy(), other.fillna("").astype(str).to_numpy())
+    first = first[~first.index.duplicated() & (first.index != "")]
+    key = key.fillna("").astype(str)
+    return key[key.isin(first.index)].map(first)
+
+
+def degrade(picture: Image.Image, edge: float = 0.08) -> Image.Image:
+    """The radiograph as a publication might have it: `edge` of each side cropped, 60% as large,
+    JPEG quality 40. For self-tests."""
+    width, height = picture.size
+    x, y = round(edge * width), round(edge * height)
+    part = picture.convert("L").crop((x, y, width - x, height - y))
+    file = io.BytesIO()
+    part.resize((round(0.6 * part.width), round(0.6 * part.height))).save(file, "JPEG", quality=40)
+    return Image.open(file)
