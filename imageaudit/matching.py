@@ -11,6 +11,8 @@ candidates are laid over each other at 128 pixels by the movement of their block
 radiograph if their fine detail (ribs, vessels, texture) then correlates.
 """
 
+import io
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from PIL import Image
 from scipy import fft, ndimage
 
 REASONS = ("bytes", "picture", "name", "patient")  # strongest first
-SAME = 0.75  # correlation of fine detail from which two pictures are one radiograph
+SAME = 0.65  # correlation of fine detail from which two pictures are one radiograph
 
 SIDE, FINE, COARSE = 192, 128, 64  # pixels: kept picture, overlay, screening
 TURNS = (None, *Image.Transpose)  # the eight positions of a square
@@ -39,7 +41,7 @@ BATCH = 64  # pictures that are compared with all others at once
 # overlay
 BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
 CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
-LIKELY = 0.6  # from this correlation of blocks on (median), details are compared
+LIKELY = 0.65  # from this correlation at COARSE pixels on, details are compared
 
 
 class Signature(NamedTuple):
@@ -170,46 +172,29 @@ def spread(texture: np.ndarray, block: int) -> np.ndarray:
     return np.sqrt(np.maximum(squares - whole**2 / block**2, 1e-3))
 
 
-def movement(fits: np.ndarray, moved: np.ndarray) -> np.ndarray | None:
-    """The affine map (3 x 2, pixels of FINE) that most blocks agree on; None if too few do."""
-    places = np.c_[CORNERS + (BLOCK - 1) / 2, np.ones(len(CORNERS))]
+def movement(fits: np.ndarray, moved: np.ndarray, side: int) -> np.ndarray | None:
+    """The affine map (3 x 2, pixels) that most blocks agree on; None if too few do."""
+    scale = FINE // side
+    places = np.c_[CORNERS // scale + (BLOCK // scale - 1) / 2, np.ones(len(CORNERS))]
     aims, use = places[:, :2] + moved, fits >= np.median(fits)
     for _ in range(2):  # fit, leave out the blocks that went astray, fit again
         if use.sum() < 6:
             return None
         found = np.linalg.lstsq(places[use], aims[use], rcond=None)[0]
-        use = np.abs(places @ found - aims).max(axis=1) <= 2.5
+        use = np.abs(places @ found - aims).max(axis=1) <= 2 / scale + 0.5
     return found if np.abs(found[:2] - np.eye(2)).max() <= 0.3 else None
 
 
-def overlay(whole: np.ndarray, cropped: np.ndarray, box: np.ndarray) -> float:
-    """Correlation of the details of two kept pictures, `whole` lying in `box` of `cropped`; 0 to 1.
-
-    `box`: upper and lower, left and right edge as shares, roughly; 0 if most blocks do not fit.
-    """
-    one = part(whole, np.array([0.0, 1, 0, 1]))
-    mine = band(one, 1, 4, 21)
-    for last in (False, True):
-        other = part(cropped, box)
-        fits, moved = blocks(mine, band(other, 1, 4, 21))
-        if np.median(fits) < LIKELY or (found := movement(fits, moved)) is None:
-            return 0.0
-        if not last:  # crop again where the blocks say, so that both are equally sharp
-            ends = np.array([[-0.5, -0.5, 1], [FINE - 0.5, FINE - 0.5, 1]]) @ found + 0.5
-            low, size = box[::2], box[1::2] - box[::2]
-            box = np.clip((low + ends / FINE * size).T.ravel(), 0, 1)
-            if (box[1::2] - box[::2]).min() < 0.5:
-                return 0.0
-    laid = ndimage.affine_transform(
-        band(other, 0.5, 2.5, 15), found[:2].T, found[2], order=1, cval=np.nan
-    )
+def correlation(one: np.ndarray, other: np.ndarray, found: np.ndarray) -> float:
+    """Of two textures, the other laid over the one by an affine map; 0 where they share too little."""
+    laid = ndimage.affine_transform(other, found[:2].T, found[2], order=1, cval=np.nan)
     inside = np.isfinite(laid)
-    if inside.mean() < 0.6:
+    if inside.mean() < 0.6 or min(one[inside].std(), laid[inside].std()) < 1e-3:
         return 0.0
-    return max(0.0, float(np.corrcoef(band(one, 0.5, 2.5, 15)[inside], laid[inside])[0, 1]))
+    return max(0.0, float(np.corrcoef(one[inside], laid[inside])[0, 1]))
 
 
-def part(picture: np.ndarray, box: np.ndarray, side: int = FINE) -> np.ndarray:
+def part(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     """The part of a picture within `box` (shares), float32, `side` pixels wide."""
     top, bottom, left, right = box * len(picture)
     small = Image.fromarray(picture).resize(
@@ -218,25 +203,51 @@ def part(picture: np.ndarray, box: np.ndarray, side: int = FINE) -> np.ndarray:
     return np.asarray(small, np.float32)
 
 
+def overlay(whole: Signature, cropped: Signature, box: np.ndarray) -> float:
+    """How well the details of two pictures agree, `whole` lying in `box` of `cropped`: 0 to 1.
+
+    `box`: upper and lower, left and right edge as shares, roughly.
+    """
+    other = part(cropped.texture, box, COARSE)
+    found = movement(*blocks(whole.texture, other), COARSE)
+    if found is None or correlation(whole.texture, other, found) < LIKELY:
+        return 0.0
+    # crop again, where the blocks say, so that both are equally sharp
+    ends = np.array([[-0.5, -0.5, 1], [COARSE - 0.5, COARSE - 0.5, 1]]) @ found + 0.5
+    box = np.clip((box[::2] + ends / COARSE * (box[1::2] - box[::2])).T.ravel(), 0, 1)
+    if (box[1::2] - box[::2]).min() < 0.5:
+        return 0.0
+    one = part(whole.picture, np.array([0.0, 1, 0, 1]), FINE)
+    other = part(cropped.picture, box, FINE)
+    found = movement(*blocks(band(one, 1, 4, 21), band(other, 1, 4, 21)), FINE)
+    if found is None:
+        return 0.0
+    return correlation(band(one, 0.5, 2.5, 15), band(other, 0.5, 2.5, 15), found)
+
+
 def agreement(
     whole: Signature, cropped: Signature, vectors: np.ndarray, parts: np.ndarray
 ) -> float:
     """`overlay` in the position and of the crop whose cosines (`vectors`, `parts`) agree most."""
     turn, crop = np.unravel_index((vectors @ parts.T).argmax(), (len(vectors), len(parts)))
     down, across = np.divmod(crop, len(CROPS))
-    box, turn = np.r_[CROPS[down], CROPS[across]], TURNS[turn]
-    fits, _ = blocks(turned(whole.texture, turn), part(cropped.texture, box, COARSE))
-    if np.median(fits) < LIKELY:
-        return 0.0
-    return overlay(turned(whole.picture, turn), cropped.picture, box)
+    there = Signature(*(turned(pixels, TURNS[turn]) for pixels in whole))
+    return overlay(there, cropped, np.r_[CROPS[down], CROPS[across]])
+
+
+def compare(one: Signature, other: Signature, turns: int = len(TURNS)) -> float:
+    """`agreement` of two pictures, either the crop of the other, in the first so many TURNS."""
+    pairs = ((one, other), (other, one))
+    return max(agreement(a, b, positions([a])[0][:turns], crops([b])[0]) for a, b in pairs)
 
 
 def same_radiograph(
-    query: Sequence[Signature], reference: Sequence[Signature] | None = None
+    query: Sequence[Signature], reference: Sequence[Signature] | None = None, least: float = SAME
 ) -> pd.DataFrame:
-    """Pairs that are one radiograph: positions in `query` and `reference`, `agreement` (to 1).
+    """Pairs that are one radiograph: positions in `query` and `reference`, `agreement` (`least` to 1).
 
-    Without `reference`, the pairs within `query`, the first before the second.
+    Without `reference`, the pairs within `query`, the first before the second. Of each query the
+    BEST candidates are looked at: who has more doubles than that gets some of them.
     """
     within = reference is None
     columns = ["query", "reference", "agreement"]
@@ -258,5 +269,124 @@ def same_radiograph(
     found = pd.DataFrame([c[:2] for c in candidates], columns=columns[:2]).assign(agreement=values)
     if within:
         found[columns[:2]] = np.sort(found[columns[:2]], axis=1)
-    found = found[found.agreement >= SAME].groupby(columns[:2], as_index=False).agreement.max()
+    found = found[found.agreement >= least].groupby(columns[:2], as_index=False).agreement.max()
     return found[columns]
+
+
+# --- names ---
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+HASH = re.compile(UUID + r"|(?=[a-f]*[0-9])[0-9a-f]{12,}")
+ENDING = re.compile(r"(\.(jpe?g|png|tiff?|bmp|gif|webp|dcm|dicom|nii|gz))+$")
+COPY = re.compile(rf"_{UUID}$|[ _-]*\(\d+\)$|[ _-]+(copy|kopie|copia)([ _-]*\d+)?$")
+PREFIX = re.compile(
+    rf"(covid_original|\d{{3,6}}|{HASH.pattern}|(non[-_ ]?)?covid([-_ ]?19)?|ncov|non|normal"
+    r"|no[-_ ]findings?|((viral|bacterial)[-_ ])?pneumonia|positive|negative|train|val|test)[-_ ]+"
+)
+CHEXPERT = re.compile(r"patient\d{5}[-_/]study\d+[-_/]view\d+_(frontal|lateral)")
+# what publishers number their cases and figures by: Radiopaedia, Springer
+NUMBERED = re.compile(r"\bcovid-19-pneumonia-\d+|\b\d+_20\d\d_\d+_fig\d+_html")
+EMPTY = (
+    "annot case chest copy cr crop cxr dcm dicom dsc dx file fig figure fx gr html im image images img"
+    " jumbo lrg original page patient pdf person photo picture radiograph ray sample scan"
+    " screenshot series slice study thorax untitled view webp xray"
+)
+FIELD = (
+    "ap bacteria bacterial covid day finding findings frontal infection lateral left lobe lower lung"
+    " negative no non normal opacity pa pneumonia positive right sars supine test train upper val"
+    " viral virus"
+)
+ENOUGH = 7.0  # points of `information` that a name needs
+
+
+def name_key(name: str) -> str:
+    """What a file name says of where its image comes from; `` where that is too little.
+
+    Without folders, endings (also several), case, numbers, classes and hashes before it, and what
+    copies have behind it, as long as what is left says enough. `information` counts that: `image12`,
+    `COVID-19 (7)` or `00000001_000` may be anybody's.
+    """
+    path = name.replace("\\", "/").lower().strip()
+    if found := CHEXPERT.search(path):  # CheXpert's own files are called view1_frontal
+        return re.sub("[_/]", "-", found[0])
+    key, before = path.split("/")[-1], ""
+    while key != before:
+        before, key = key, ENDING.sub("", key)
+        for shorter in (
+            COPY.sub("", key),
+            key[found.end() :] if (found := PREFIX.match(key)) else key,
+        ):
+            if shorter != key and informative(shorter):
+                key = shorter
+                break
+    return key if informative(key) else ""
+
+
+def informative(key: str) -> bool:
+    return information(key) >= ENOUGH
+
+
+def information(key: str) -> float:
+    """Points for what a name says: 12 for a hash or a publisher's number; 2 for each letter of a
+    word, but none for a word that any file may have (EMPTY), 2 in all for one of the field (FIELD);
+    a quarter for each digit."""
+    known = len(HASH.findall(key)) + bool(NUMBERED.search(key))
+    rest = HASH.sub(" ", key)
+    words = set(re.findall(r"[^\W\d_]{2,}", rest)) - set(EMPTY.split())
+    letters = sum(2 * (1 if word in FIELD.split() else len(word)) for word in words)
+    digits = sum(len(number.lstrip("0")) for number in re.findall(r"\d+", rest))
+    return 12 * known + letters + 0.25 * digits
+
+
+# --- the rule ---
+
+
+def match(
+    judged: pd.DataFrame, seen: pd.DataFrame, judged_signatures=None, seen_signatures=None
+) -> pd.DataFrame:
+    """Which of the `judged` images are among the `seen`, and why: `reason` and `twin`.
+
+    Both tables have `image`, `sha1` and `patient` (`` = unknown; so may `sha1` be). The result has
+    the index of `judged`; `reason` is the strongest of REASONS that holds or ``, `twin` the `image`
+    of the `seen` row. Signatures, in the tables' order, are needed for `picture`.
+    """
+    if (judged_signatures is None) != (seen_signatures is None):
+        raise ValueError("Signatures of both tables, or of none.")
+    result = pd.DataFrame("", judged.index, ["reason", "twin"], dtype=object)
+    keys = {
+        "bytes": (judged.sha1, seen.sha1),
+        "name": (judged.image.map(name_key), seen.image.map(name_key)),
+        "patient": (judged.patient, seen.patient),
+    }
+    for reason in reversed(REASONS):
+        if reason in keys:
+            found = equal(*keys[reason], seen.image)
+        elif judged_signatures is not None:
+            pairs = same_radiograph(judged_signatures, seen_signatures)
+            pairs = pairs.sort_values("agreement", ascending=False).drop_duplicates("query")
+            twins = seen.image.to_numpy()[pairs["reference"].to_numpy(int)]
+            found = pd.Series(twins, judged.index[pairs["query"].to_numpy(int)], dtype=object)
+        else:
+            continue
+        result.loc[found.index, "reason"] = reason
+        result.loc[found.index, "twin"] = found
+    return result
+
+
+def equal(key: pd.Series, other: pd.Series, image: pd.Series) -> pd.Series:
+    """For each row whose key, not empty, is in `other`: the first `image` that has it."""
+    first = pd.Series(image.to_numpy(), other.fillna("").astype(str).to_numpy())
+    first = first[~first.index.duplicated() & (first.index != "")]
+    key = key.fillna("").astype(str)
+    return key[key.isin(first.index)].map(first)
+
+
+def degrade(picture: Image.Image, edge: float = 0.08) -> Image.Image:
+    """The radiograph as a publication might have it: `edge` of each side cropped, 60% as large,
+    JPEG quality 40. For self-tests."""
+    width, height = picture.size
+    x, y = round(edge * width), round(edge * height)
+    part = picture.convert("L").crop((x, y, width - x, height - y))
+    file = io.BytesIO()
+    part.resize((round(0.6 * part.width), round(0.6 * part.height))).save(file, "JPEG", quality=40)
+    return Image.open(file)

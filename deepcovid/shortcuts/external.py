@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.data import audit, duplicates, manifest
-from deepcovid.data.likeness import SAME
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
 from deepcovid.shortcuts.columns import EXTERNAL
 from imageaudit import images
+from imageaudit.matching import same_radiograph
 
 BINS = 20  # of a score's histogram
 
@@ -78,12 +78,9 @@ def reasons(opened: Run, found: pd.DataFrame, named, pictured) -> pd.Series:
 
 def compared(opened: Run, found: pd.DataFrame, folder: Path) -> pd.Series:
     """`known_from` for images that no audit saw: they are laid beside all of the run's."""
-    here, other = opened.originals(), found.fillna({"label": 1})
-    kind = pd.concat([here, other], ignore_index=True)[["patient", "label"]]
-    paths = [*opened.paths(here.image), *(folder / image for image in found.image)]
-    pairs, _ = duplicates.candidates(duplicates.looks_of(paths), kind)
-    across = (pairs.one < len(here)) & (pairs.other >= len(here))
-    same = pairs.other[across & (pairs.agreement >= SAME)] - len(here)
+    here = opened.originals()
+    judged = duplicates.signatures_of([folder / image for image in found.image])
+    same = same_radiograph(judged, duplicates.signatures_of(opened.paths(here.image)))["query"]
     name, ours = (table.image.str.split("/").str[-1] for table in (found, here))
     return reasons(opened, found, name.isin(ours), found.index.isin(same))
 

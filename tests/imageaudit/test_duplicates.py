@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from deepcovid.data import phantom
-from imageaudit import duplicates, inspection, patients
+from imageaudit import duplicates, inspection, matching, patients
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def inspected(tmp_path_factory):
         picture = Image.fromarray(phantom.radiograph("Edema", i, 256).image)
         picture.save(folder / f"{i}.png")
         if i == 1:
-            duplicates.degrade(picture).save(folder / "7.png")
+            matching.degrade(picture).save(folder / "7.png")
     (folder / "6.png").write_bytes((folder / "0.png").read_bytes())
     for name in "89":
         Image.fromarray(np.full((50, 50 + int(name)), 9, np.uint8)).save(folder / f"{name}.png")
