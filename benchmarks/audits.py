@@ -48,7 +48,7 @@ def ours(folder: Path, fault: str) -> dict:
     found = examine(folder)
     raised = [f.kind for f in found.findings if f.raised and f.kind in found.report["fail_on"]]
     named = bool({*calibration.EXPECTED.get(fault, ())} & {*raised})
-    return {"fault": fault, "tool": "imageaudit", "found": named, "alarm": found.alarm,
+    return {"fault": fault, "tool": "deepcovid", "found": named, "alarm": found.alarm,
             "said": " ".join(raised), "cpu_seconds": round(time.process_time() - began, 1)}  # fmt: skip
 
 

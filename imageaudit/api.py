@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from imageaudit.dataset import Options
+from imageaudit.errors import escape_control_chars
 from imageaudit.examine import examine
 from imageaudit.findings import FAIL_ON
 from imageaudit.io import digest, write_json, write_text
@@ -51,7 +53,7 @@ class Audit:
         return pd.DataFrame(rows).drop(columns="auc of each class").set_index(["kind", "seen"])
 
     def __str__(self) -> str:
-        return f"{self.verdict}\n{self.page}"
+        return f"{self.verdict}\n{escape_control_chars(self.page)}"
 
     def _repr_html_(self) -> str:
         return f"<p><b>{html.escape(self.verdict)}</b></p>{self.findings.to_html()}"
@@ -63,6 +65,13 @@ def audit(
     classes: Words = None,
     ignore: Words = None,
     fail_on: Words = None,
+    label: str | None = None,
+    path: str | None = None,
+    patient: str | None = None,
+    split: str | None = None,
+    images: Path | str | None = None,
+    join: Words = None,
+    say=print,
 ) -> Audit:
     """Does a dataset of images give its classes away? Nothing is trained, nothing downloaded.
 
@@ -70,14 +79,19 @@ def audit(
     CSV table with the columns `path` and `label`, and perhaps `patient`, `split` and any others.
     `classes` are those that count (default: all), `ignore` names columns that do not, `fail_on` the
     kinds of finding that are an alarm (default: FAIL_ON); each several words, or one string with
-    commas. `index.html`, which shows images, and `audit.json`, which
+    commas. `label`, `path`, `patient` and `split` name columns, `images` the folder of the table's
+    paths, `join` further tables; see `dataset.Options`. `say` is told what was understood. `index.html`, which shows images, and `audit.json`, which
     does not, are written to the folder `out` (default: one in `audits/`); an audit that is
     stopped there goes on. Raises UserError for what cannot be audited.
     """
     source = Path(source).expanduser()
     folder = Path(out).expanduser() if out else Path("audits") / folder_name(source)
     kinds = FAIL_ON if fail_on is None else words_of(fail_on)
-    found = examine(source, words_of(classes), words_of(ignore), kinds, folder / CACHE)
+    options = Options(
+        words_of(classes), words_of(ignore), label, path, patient, split,
+        images and str(images), words_of(join),
+    )  # fmt: skip
+    found = examine(source, options, kinds, folder / CACHE, say)
     from imageaudit.page import page  # once there is something to show
 
     write_json(folder / JSON, found.report)

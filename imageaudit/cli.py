@@ -13,6 +13,12 @@ OPTIONS = {  # of this command, and of any that calls it
     "--out": ("FOLDER", "where the page goes (default: in audits/)"),
     "--classes": ("A,B", "the classes that count (default: all)"),
     "--ignore": ("A,B", "columns of the table that do not count"),
+    "--label": ("COLUMN", "the label's column, COLUMN=FINDING, or a finding: it against the rest"),
+    "--path": ("COLUMN", "the column that names the images"),
+    "--patient": ("COLUMN|REGEX", "the patient's column, or what of the path names the patient"),
+    "--split": ("COLUMN|REGEX", "the same of train, validation or test"),
+    "--images": ("FOLDER", "where the table's images lie (default: its own folder)"),
+    "--join": ("TABLE,...", "further tables, joined by the columns that both have"),
     "--fail-on": ("A,B", "the findings that are an alarm (see README.md)"),
 }
 SOURCE = ("FOLDER|TABLE", "a folder per class, or a table with a row per image")

@@ -1,8 +1,4 @@
-"""Which images there are, and what is said of them: from a folder or a table, one table.
-
-A folder has one subfolder per class, or `train|validation|test` above these. A table is a CSV file
-with a row per image: its path, its label, and whatever else is known.
-"""
+"""Which images there are, and what is said of them: from a folder or a table, one table."""
 
 import re
 from pathlib import Path
@@ -10,24 +6,33 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from imageaudit import images, patients
+from imageaudit import labels, locate, patients
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
+from imageaudit.folders import SPLIT_OF, read_folder, refuse_unknown, relative, split_in
+from imageaudit.tables import by_plain, is_blank, join, number_text, plain, read_table
 
-SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
-SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 # how the columns of a table may be called; case, blanks and punctuation do not count
 NAMES = {
-    "path": ("path", "image", "imagepath", "file", "filename", "filepath", "name", "imageindex"),
-    "label": ("label", "class", "target", "diagnosis", "finding", "findinglabels"),
-    "patient": ("patient", "patientid", "subject", "subjectid", "case"),
+    "path": ("path", "image", "imagepath", "file", "filename", "filepath", "name", "imageindex",
+             "imagename", "imageid", "dicomid"),
+    "patient": ("patient", "patientid", "subject", "subjectid", "participantid", "case"),
     "split": ("split", "set", "subset", "partition"),
-}
+}  # fmt: skip
 LEAST = 2  # classes
 OWN = "column "  # before the names of the user's own columns, which may be called like ours
+
+
+class Options(NamedTuple):
+    """How a dataset is to be read; all may be left out."""
+
+    classes: tuple[str, ...] = ()  # those that count (default: all)
+    ignore: tuple[str, ...] = ()  # columns of the table that do not
+    label: str | None = None  # a column, COLUMN=FINDING, or a finding
+    path: str | None = None  # a column
+    patient: str | None = None  # a column, or a regular expression for the path
+    split: str | None = None  # the same
+    images: str | None = None  # the folder that the table's paths begin in
+    join: tuple[str, ...] = ()  # further tables
 
 
 class Dataset(NamedTuple):
@@ -39,170 +44,227 @@ class Dataset(NamedTuple):
     table: pd.DataFrame
     columns: tuple[str, ...]
     missing: tuple[str, ...]  # named in the table, and not there
-    notes: tuple[str, ...]  # what was left out
+    notes: tuple[str, ...]  # what was understood, and what left out
 
 
-def read(
-    source: Path | str, classes: tuple[str, ...] = (), ignore: tuple[str, ...] = ()
-) -> Dataset:
-    """The dataset in a folder or a CSV table.
+def read(source: Path | str, options: Options = Options()) -> Dataset:  # noqa: B008
+    """The dataset in a folder or a table.
 
-    `classes` are those that count (default: all), `ignore` the columns of the table that do not.
     Raises UserError for what is no dataset of at least two classes, saying what one looks like.
     """
     source = Path(source).expanduser()
-    if not source.exists():
-        raise UserError(f"There is no {escape_control_chars(source)}.")
-    found = of_folder(source, classes) if source.is_dir() else of_table(source, classes, ignore)
-    there = list(found.table.label.unique())
-    if len(there) < LEAST:
-        told = f"of one class only, {there[0]!r}" if there else "of no class"
+    try:
+        there = source.exists()
+    except (OSError, ValueError):  # too long, or no path at all
+        there = False
+    if not there:
+        raise UserError(f"There is no {escape_control_chars(source)[:300]}.")
+    found = of_folder(source, options) if source.is_dir() else of_table(source, options)
+    names = list(found.table.label.unique())
+    if len(names) < LEAST:
+        alone = f"of one class only, {names[0]!r}" if names else "of no class"
         raise UserError(
-            f"{escape_control_chars(source)} holds images {told}: two are needed. A folder has one subfolder per "
-            "class, or train and test above these; a table has a column 'label'."
+            f"{escape_control_chars(source)} holds images {alone}: two are needed. A folder has one "
+            "subfolder per class, or train and test above these; a table has a column 'label'."
+            + "".join(f" {note}" for note in found.notes[:5])
         )
     return found
 
 
-def of_folder(source: Path, classes: tuple[str, ...]) -> Dataset:
-    rooms = {"": source}
-    splits = {p: SPLIT_OF[p.name.lower()] for p in folders(source) if p.name.lower() in SPLIT_OF}
-    notes = []
-    if splits:
-        rooms = {split: folder for folder, split in splits.items()}
-        others = [p.name for p in folders(source) if p not in splits]
-        if others:
-            notes.append(f"Beside {', '.join(sorted(rooms))}, left out: {', '.join(others)}.")
-    rows, names = [], {}
-    for split, room in rooms.items():
-        for folder in folders(room):
-            name = names.setdefault(folder.name.lower(), folder.name)
-            if classes and name not in classes:
-                notes.append(f"Not asked for, left out: {relative(folder, source)}.")
-            elif "mask" in name.lower():
-                notes.append(f"Masks are no images, left out: {relative(folder, source)}.")
-            else:
-                rows += [(path, name, split) for path in images.find(folder)]
-        loose = [p for p in images.find(room) if p.parent == room]
-        if loose:
-            notes.append(f"{len(loose)} images lie in no class, left out: {loose[0].name} ...")
-    refuse_unknown(classes, list(names.values()))
-    table = pd.DataFrame(rows, columns=["path", "label", "split"])
+def of_folder(source: Path, options: Options) -> Dataset:
+    for name in ("label", "path", "images", "join", "ignore"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for tables; {escape_control_chars(source)} is a folder.")
+    table, notes = read_folder(source, options.classes)
     table.insert(0, "image", [relative(path, source) for path in table.path])
-    table["patient"] = [patients.by_name(name) for name in table.image]
-    return Dataset(source.resolve().name, table, (), (), tuple(notes))
+    table["patient"], told = patients_of(table.image, options.patient)
+    if options.split:
+        table["split"] = splits_by_pattern(table.image, options.split)
+    return finished(source.resolve().name, table, (), (), [*notes, told])
 
 
-def of_table(source: Path, classes: tuple[str, ...], ignore: tuple[str, ...]) -> Dataset:
-    given = read_csv(source)
-    named = {}
-    for role, names in NAMES.items():
-        found = [c for name in names for c in given if plain(c) == name and c not in ignore]
-        if found:
-            named[role] = found[0]
-    for role in ("path", "label"):
-        if role not in named:
-            raise UserError(
-                f"{escape_control_chars(source)} has no column '{role}'. Its columns are: {', '.join(given)}."
-            )
-    for column in ignore:
+def of_table(source: Path, options: Options) -> Dataset:
+    where = escape_control_chars(source)
+    given, notes, header = read_table(source)
+    notes = list(notes)
+    for name in options.join:
+        given, note = join(given, read_table(Path(name).expanduser()).rows, name)
+        notes.append(note)
+    for column in options.ignore:
         if column not in given:
             raise UserError(
                 f"There is no column {column!r} to ignore.{did_you_mean(column, given)}"
             )
-    rest = [c for c in given if c not in named.values() and c not in ignore]
-    table, notes = pd.DataFrame({role: given[column] for role, column in named.items()}), []
-    table = table.assign(**{OWN + column: given[column] for column in rest})
-    table.insert(0, "image", table.path.str.replace("\\", "/"))
-    if len(twice := table.image[table.image.duplicated()].unique()):
-        raise UserError(
-            f"{escape_control_chars(source)} lists more than once: {', '.join(map(escape_control_chars, twice[:5]))}"
+    try:
+        label, told, label_column = labels.labels_of(
+            given.drop(columns=[*options.ignore]), options.label, where
         )
-    if (empty := table.label == "").any():
-        notes.append(f"{int(empty.sum())} rows have no label, left out.")
-        table = table[~empty]
-    if classes:
-        refuse_unknown(classes, list(table.label.unique()))
-        notes.append(f"{int((~table.label.isin(classes)).sum())} rows of other classes, left out.")
-        table = table[table.label.isin(classes)]
-    table = table.assign(path=located(list(table.image), source))
+    except UserError as error:
+        if header:
+            raise
+        first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
+        raise UserError(f"{error} The table has no header; its first row is {first}.") from None
+    notes += told
+    folder = Path(options.images).expanduser() if options.images else source.parent
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {escape_control_chars(folder)}.")
+    among = locate.index(folder)
+    column = path_column(given, options.path, among, where, label_column)
+    image = given[column].str.replace("\\", "/").map(escape_control_chars)
+    table = pd.DataFrame({"image": image, "label": label, "path": given[column]})
+    patient = role(given, "patient", options.patient)
+    split = role(given, "split", options.split)
+    if patient:
+        table["patient"] = [
+            v and f"{patient} {number_text(v)}"
+            for v in given[patient].mask(is_blank(given[patient]), "")
+        ]
+        notes.append(f"Patients are those of the column {patient!r}.")
+    if split:
+        table["split"] = splits_of(given[split], split, where, bool(options.split))
+    used = {column, label_column, patient, split}
+    own = [c for c in given if c not in used and c not in options.ignore]
+    table = pd.concat([table, given[own].add_prefix(OWN)], axis=1)
+    if (blank := table.label == "").any():
+        notes.append(f"{int(blank.sum())} rows have no label, left out.")
+        table = table[~blank]
+    if options.classes:
+        refuse_unknown(options.classes, list(table.label.unique()))
+        table, others = table[table.label.isin(options.classes)], ~table.label.isin(options.classes)
+        notes.append(f"{int(others.sum())} rows of other classes, left out.")
+    labels.refuse_unclear(table.label, label_column)
+    table, told = one_row_per_image(table, where)
+    notes += told
+    names = list(table.image)
+    table["path"] = locate.locate(list(table.path.str.replace("\\", "/")), among)
     missing = tuple(table.image[table.path.isna()])
-    if len(missing) == len(table) and missing:
+    if len(missing) == len(table):
         raise UserError(
-            f"None of the {len(missing)} files that {escape_control_chars(source)} names is there; the first is "
-            f"{escape_control_chars(missing[0])}. Paths are taken from the table's folder."
+            f"None of the {len(missing)} files that {where} names is there; the first is "
+            f"{names[0][:300]}. They are looked for in {escape_control_chars(folder)}: --images "
+            "FOLDER says where else."
         )
     table = table[table.path.notna()].reset_index(drop=True)
-    if "patient" in table:
-        table["patient"] = [p and f"{named['patient']} {p}" for p in table.patient]
+    if unnamed := len(among.paths) - table.path.nunique():
+        notes.append(f"{unnamed} images of the folder stand in no row, left out.")
+    if not patient:
+        table["patient"], told = patients_of(table.image, options.patient)
+        notes.append(told)
+    if not split:
+        found = [split_in(name.split("/")[:-1]) for name in table.image]
+        table["split"] = found if all(found) and len(set(found)) > 1 else ""
+        if options.split:
+            table["split"] = splits_by_pattern(table.image, options.split)
+    columns = [c.removeprefix(OWN) for c in table if c.startswith(OWN)]
+    order = ["image", "path", "label", "split", "patient", *(OWN + c for c in columns)]
+    notes.insert(
+        0, f"Images are those of the column {column!r}, classes those of {label_column!r}."
+    )
+    return finished(source.resolve().stem, table[order], tuple(columns), missing, notes)
+
+
+def finished(name: str, table, columns, missing, notes: list[str]) -> Dataset:
+    return Dataset(escape_control_chars(name), table, columns, missing,
+                   tuple(filter(None, notes)))  # fmt: skip
+
+
+def role(given: pd.DataFrame, name: str, asked: str | None) -> str | None:
+    """The column for a role: the one asked for, or one of its usual names; None where it is a pattern."""
+    columns = by_plain(given)
+    if asked:
+        return columns.get(plain(asked)) if plain(asked) else None
+    return next((columns[word] for word in NAMES[name] if word in columns), None)
+
+
+def path_column(given, asked: str | None, among: locate.Index, where: str, label: str) -> str:
+    """The column that names files: as asked, as it is usually called, or as the files are called."""
+    found = role(given, "path", asked)
+    if asked and not found:
+        raise UserError(f"There is no column {asked!r}.{did_you_mean(asked, given)}")
+    if asked:
+        return found
+    count = {}
+    for column in given:
+        if column != label:
+            some = given[column].drop_duplicates().iloc[:200].str.replace("\\", "/")
+            count[column] = sum(locate.one(name, among)[0] is not None for name in some if name)
+    best = max(count, key=count.get, default=None)
+    if found and count.get(found, 0) >= (count[best] if best else 0) / 2:
+        return found
+    if best is None or not count[best]:
+        if found:
+            return found
+        raise UserError(
+            f"{where} has no column 'path', and no column that names files in "
+            f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
+            "is with --path COLUMN, and where the images lie with --images FOLDER."
+        )
+    return best
+
+
+def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
+    """The patient of each image by its path (`` where it does not say), and what was understood."""
+    if pattern:
+        found = [matched(compiled(pattern), name) for name in names]
+        if not any(found):
+            raise UserError(f"{pattern!r} is no column, and matches no path.")
     else:
-        table["patient"] = [patients.by_name(name) for name in table.image]
-    table["split"] = [split_of(v, source) for v in table.split] if "split" in table else ""
-    columns = ["image", "path", "label", "split", "patient", *(OWN + column for column in rest)]
-    return Dataset(source.resolve().stem, table[columns], tuple(rest), missing, tuple(notes))
+        found = [patients.by_name(name) for name in names]
+    number = sum(map(bool, found))
+    return (
+        found,
+        f"The names of {number} of {len(found)} images tell the patient." if number else "",
+    )
 
 
-def refuse_unknown(classes: tuple[str, ...], there: list[str]) -> None:
-    for name in classes:
-        if name not in there:
-            raise UserError(f"There is no class {name!r}.{did_you_mean(name, there)}")
-
-
-def read_csv(source: Path) -> pd.DataFrame:
-    """A table as text, with commas or semicolons."""
-    try:
-        for mark in (",", ";"):
-            table = pd.read_csv(source, sep=mark, dtype=str, keep_default_na=False,
-                                encoding="utf-8-sig")  # fmt: skip
-            if len(table.columns) > 1:
-                break
-    except UnicodeDecodeError:
+def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
+    found = [SPLIT_OF.get(matched(compiled(pattern), name).lower(), "") for name in names]
+    if not all(found):
         raise UserError(
-            f"{escape_control_chars(source)} is not in UTF-8: save it as CSV in UTF-8."
-        ) from None
-    except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{escape_control_chars(source)} cannot be read as a table: {escape_control_chars(reason)}"
-        ) from None
-    table.columns = [str(column).strip() for column in table.columns]
-    if len(table) == 0:
-        raise UserError(f"{escape_control_chars(source)} has no rows.")
-    return table.apply(lambda column: column.str.strip())
-
-
-def located(names: list[str], source: Path) -> list[Path | None]:
-    """The file that each name of a table means: below the table's folder, or by its name alone."""
-    folder, found, known = source.parent, [], None
-    for name in names:
-        path = folder / Path(name).expanduser()
-        if not path.is_file() and known is None:
-            known = {}
-            for other in images.find(folder):
-                for word in {*other.name, other.name.removesuffix(".jpg")}:
-                    known.setdefault(word, []).append(other)
-        if not path.is_file():
-            others = known.get(name.rpartition("/")[2], [])
-            path = others[0] if len(others) == 1 else None
-        found.append(path)
+            f"{pattern!r} is no column, and gives no train, validation or test for "
+            f"{names.iloc[found.index('')]}."
+        )
     return found
 
 
-def folders(of: Path) -> list[Path]:
-    return sorted(p for p in of.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+def compiled(pattern: str) -> re.Pattern:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"{pattern!r} is no column and no regular expression: {error}.") from None
 
 
-def relative(path: Path, source: Path) -> str:
-    return path.relative_to(source).as_posix()
+def matched(pattern: re.Pattern, name: str) -> str:
+    """What a pattern finds in a path, or the first group of it that took part."""
+    found = pattern.search(name)
+    if not found:
+        return ""
+    return next((group for group in found.groups() if group), found[0])
 
 
-def plain(word: str) -> str:
-    return re.sub(r"[^a-z]", "", word.lower())
+def splits_of(values: pd.Series, name: str, where: str, asked: bool) -> list[str]:
+    wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
+    if wrong:
+        raise UserError(f"{where}: a split is train, validation or test, not {wrong[0]!r}.")
+    return [SPLIT_OF.get(value.lower(), "train") for value in values]
 
 
-def split_of(word: str, source: Path) -> str:
-    if word and word.lower() not in SPLIT_OF:
-        raise UserError(
-            f"{escape_control_chars(source)}: a split is train, validation or test, not {word!r}."
-        )
-    return SPLIT_OF.get(word.lower(), "train")
+def one_row_per_image(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of one image become one; columns that differ among them are left out.
+
+    Raises UserError where they give one image two labels, splits or patients.
+    """
+    if not table.image.duplicated().any():
+        return table.reset_index(drop=True), []
+    groups = table.groupby("image", sort=False)
+    differ = groups.nunique()
+    for name in ("label", "split", "patient"):
+        if name in differ and (several := differ.index[differ[name] > 1]).size:
+            first = ", ".join(several[:5])
+            raise UserError(f"{where} gives images more than one {name}: {first}")
+    left_out = [c for c in table if c.startswith(OWN) and (differ[c] > 1).any()]
+    note = f"{len(table) - len(differ)} further rows of the same images are folded."
+    if left_out:
+        names = ", ".join(c.removeprefix(OWN) for c in left_out)
+        note += f" Columns with several values for an image, left out: {names}."
+    return groups.first().reset_index().drop(columns=left_out), [note]

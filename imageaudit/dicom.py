@@ -18,9 +18,50 @@ JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 JPEG_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 
 
+def read(file: BinaryIO, **options) -> pydicom.Dataset:
+    """A data set, also without a preamble, and without the tag that says how it is encoded."""
+    data = pydicom.dcmread(file, force=True, **options)
+    if "TransferSyntaxUID" not in data.file_meta:
+        implicit, little = data.original_encoding
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+    return data
+
+
+def number(data: pydicom.Dataset, name: str) -> float | None:
+    """A tag's first number, also with a decimal comma; None where there is none."""
+    item = data.get_item(name)
+    value = "" if item is None or item.value is None else item.value
+    if isinstance(value, bytes):  # as it stands in the file
+        value = value.decode("ascii", "replace")
+    if not isinstance(value, str):
+        value = value[0] if hasattr(value, "__getitem__") and len(value) else value
+    try:
+        return float(str(value).split("\\")[0].replace(",", ".").strip("\0 "))
+    except ValueError:
+        return None
+
+
+def window(data: pydicom.Dataset) -> bool:
+    """Whether there is a window that can be used; its numbers are then in order."""
+    centre, width = number(data, "WindowCenter"), number(data, "WindowWidth")
+    linear = (data.get("VOILUTFunction") or "LINEAR") == "LINEAR"
+    if centre is None or width is None or width < (1 if linear else 1e-9):
+        return False
+    data.WindowCenter, data.WindowWidth = centre, width
+    return True
+
+
+def shown_by(data: pydicom.Dataset) -> str:
+    """By what a picture's brightness is decided."""
+    if data.get("VOILUTSequence"):
+        return "table"
+    return "window" if window(data) else "range of values"
+
+
 def header(file: BinaryIO) -> pydicom.Dataset:
     """The data set of a picture without its pixels."""
-    data = pydicom.dcmread(file, stop_before_pixels=True)
+    data = read(file, stop_before_pixels=True)
     if "Rows" not in data or "Columns" not in data:
         raise ValueError("it is a DICOM file without a picture")
     return data
@@ -29,15 +70,18 @@ def header(file: BinaryIO) -> pydicom.Dataset:
 def picture(file: BinaryIO) -> Image.Image:
     """Modality LUT, then VOI LUT or first window, then MONOCHROME1 turned round (DICOM PS3.4 N.2).
 
-    Without a window the range of the values is shown. Padding is left out of it, and black.
+    Without a window that can be used the range of the values is shown. Padding is left out of it, and black.
     """
     file.seek(0)
-    data = pydicom.dcmread(file)
+    data = read(file)
     stored, kind = pixels(data), data.PhotometricInterpretation
     if kind.startswith(("RGB", "YBR")) and stored.dtype == np.uint8:
         return Image.fromarray(stored)  # pydicom has already made RGB of YBR
     if kind not in ("MONOCHROME1", "MONOCHROME2"):
         raise ValueError(f"DICOM pictures of kind {kind}, {data.BitsStored} bit, are not supported")
+    if None in [number(data, name) for name in ("RescaleSlope", "RescaleIntercept")]:
+        for name in {"RescaleSlope", "RescaleIntercept"} & {*data.dir()}:
+            del data[name]  # empty: pydicom would ask it for a number
     outside, values = padding(stored, data), apply_modality_lut(stored, data)
     if data.get("VOILUTSequence"):
         table = data.VOILUTSequence[0]
@@ -45,7 +89,7 @@ def picture(file: BinaryIO) -> Image.Image:
         table.LUTDescriptor = [count, first, 16]  # pydicom indexes in 8 bits what has 8-bit values
         values = apply_voi(values.astype(np.int64), data)
         low, high = 0, 2**bits - 1
-    elif data.get("WindowWidth"):
+    elif window(data):
         # what pydicom makes of all that is below and above the window
         low, high = apply_windowing(np.array([-np.inf, np.inf]), data)
         values = apply_windowing(values, data)

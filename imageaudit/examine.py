@@ -30,14 +30,15 @@ class Examined:
 
 def examine(
     source: Path | str,
-    classes: tuple[str, ...] = (),
-    ignore: tuple[str, ...] = (),
+    options: dataset.Options = dataset.Options(),  # noqa: B008
     fail_on: tuple[str, ...] = FAIL_ON,
     cache: Path | None = None,
+    say=print,
 ) -> Examined:
     """Audit a folder or a table of images; see `dataset` for what these are.
 
-    `cache` is a folder for the facts of the images, so that a stopped audit goes on. Raises
+    `cache` is a folder for the facts of the images, so that a stopped audit goes on; `say` is told
+    what was understood, before anything is computed. Raises
     UserError for what cannot be audited: unknown words, no images, one class, one patient.
     """
     began = time.monotonic()
@@ -47,7 +48,8 @@ def examine(
                 f"There is no finding {kind!r} to fail on.{did_you_mean(kind, KINDS)} "
                 f"There are: {', '.join(KINDS)}."
             )
-    given = dataset.read(source, classes, ignore)
+    given = dataset.read(source, options)
+    say(understood(given))
     # loaded once there is something to audit: what is refused is refused at once
     from imageaudit import collect, crossfit, duplicates, patients
 
@@ -75,6 +77,28 @@ def examine(
     ]  # fmt: skip
     report["seconds"] = round(time.monotonic() - began, 1)
     return Examined(report, findings, table, pictures, pairs, fitted)
+
+
+def understood(given: dataset.Dataset) -> str:
+    """What there is to audit, in a few lines."""
+    table = given.table
+    named = int((table.patient != "").sum())
+    words = [f"{len(table)} images: " + counts(table.label) + "."]
+    if (table.split != "").any():
+        words.append(f"Splits: {counts(table.split)}.")
+    people = table.patient[table.patient != ""].nunique()
+    words.append(f"Patients named: {people}, of {named} images.")
+    if given.columns:
+        words.append(f"Columns: {', '.join(given.columns)}.")
+    if given.missing:
+        words.append(f"Files that are not there: {len(given.missing)}.")
+    return "\n".join([*words, *given.notes])
+
+
+def counts(values: pd.Series) -> str:
+    return ", ".join(
+        f"{n} {escape_control_chars(name)}" for name, n in values.value_counts().items()
+    )
 
 
 def read_images(given: dataset.Dataset, cache: Path | None):
@@ -131,6 +155,17 @@ def fit_probes(table: pd.DataFrame, pictures: np.ndarray, given: dataset.Dataset
     return list(zip(every, fits, tests, strict=True)), left_out, rates[True]
 
 
+def notes_of(given: dataset.Dataset, table: pd.DataFrame) -> list[str]:
+    notes = list(given.notes)
+    if "tags" in table:
+        shown = table.tags.map(lambda tags: isinstance(tags, dict) and tags.get("shown by"))
+        if number := int((shown == "range of values").sum()):
+            notes.append(
+                f"{number} DICOM pictures have no usable window: shown by their range of values."
+            )
+    return notes
+
+
 def summary(given, table, refused, rows, fitted, rate) -> dict:
     """What there is, and how the alarm is calibrated on it."""
     from imageaudit import crossfit, permutation, probes
@@ -147,7 +182,8 @@ def summary(given, table, refused, rows, fitted, rate) -> dict:
         "classes": {k: int(n) for k, n in table.label.value_counts().items()},
         "not judged": [c for i, c in enumerate(rows.classes) if several and i not in rows.targets],
         "splits": {k or "none": int(n) for k, n in table.split.value_counts().items()},
-        "judged on": tested, "images encoded": encoded, "notes": list(given.notes),
+        "judged on": tested, "images encoded": encoded,
+        "understood": understood(given).split("\n"), "notes": notes_of(given, table),
         "chance": {"level": permutation.LEVEL, "relabelled copies": crossfit.COPIES,
                    "copies with alarm": round(rate * crossfit.COPIES), "questions": len(least),
                    "smallest_auc": round(float(np.median(least)), 4) if least else None,

@@ -4,6 +4,7 @@ Every function here may be called from several threads at once: no setting of Pi
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -73,18 +74,33 @@ def find(folder: Path | str) -> list[Path]:
     and those that begin like a DICOM file or another picture, whatever they are called.
 
     What is hidden, or lies in a hidden folder, is left out: thumbnails, macOS's `._` doubles. So
-    is a DICOMDIR, the table of contents of a DICOM medium.
+    is a DICOMDIR, the table of contents of a DICOM medium. Links to folders are followed.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     return sorted(
         path
-        for path in folder.rglob("*")
-        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-        and not path.is_dir()  # a broken link stays, to be refused by name
-        and (path.suffix.lower() in SUFFIXES or begins_like_an_image(path))
+        for path in walk(folder)
+        if path.suffix.lower() in SUFFIXES or begins_like_an_image(path)
     )
+
+
+def walk(folder: Path, above: frozenset = frozenset()) -> Iterator[Path]:
+    """All files below a folder that are not hidden; a broken link stays, to be refused by name."""
+    here = folder.stat()
+    within = above | {(here.st_dev, here.st_ino)}
+    if within == above:  # a link back to where we came from
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            path = folder / entry.name
+            if entry.is_dir():
+                yield from walk(path, within)
+            else:
+                yield path
 
 
 def begins_like_an_image(path: Path) -> bool:
@@ -95,7 +111,19 @@ def begins_like_an_image(path: Path) -> bool:
             start = file.read(132)
     except OSError:
         return True  # to be refused by name
-    return start[128:] == b"DICM" or start.startswith(STARTS)
+    webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    return webp or start.startswith(STARTS) or begins_like_dicom(start)
+
+
+def begins_like_dicom(start: bytes) -> bool:
+    """With a preamble, or right with the first tags of a file: group 2 or 8, a type or a length."""
+    if start[128:132] == b"DICM":
+        return True
+    group, kind = start[:4], start[4:6]
+    first = group[:2] in (b"\x02\0", b"\x08\0") and group[3:] == b"\0"
+    explicit = kind.isalpha() and kind.isupper()
+    implicit = len(start) > 8 and int.from_bytes(start[4:8], "little") <= 128
+    return first and (explicit or implicit)
 
 
 def refusal(path: Path | str) -> str | None:
@@ -166,7 +194,7 @@ def is_dicom(file: BinaryIO) -> bool:
     file.seek(0)
     if not start:
         raise ValueError("it is empty (0 bytes)")
-    return start[128:] == b"DICM"
+    return begins_like_dicom(start)
 
 
 # pydicom takes a second to load, and most datasets have no use for it
@@ -180,6 +208,12 @@ def dicom_header(file: BinaryIO):
     refuse_size(data.Columns, data.Rows)
     refuse_several(int(data.get("NumberOfFrames") or 1))
     return data
+
+
+def dicom_shown_by(header) -> str:
+    from imageaudit import dicom
+
+    return dicom.shown_by(header)
 
 
 def dicom_picture(file: BinaryIO) -> Image.Image:

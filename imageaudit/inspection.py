@@ -14,11 +14,11 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from imageaudit import images, patients
+from imageaudit import images, matching, patients
 from imageaudit import io as files
 from imageaudit.errors import UserError
 
-SIDE = 192  # pixels of the small picture, as `matching` has it
+SIDE = matching.SIDE  # pixels of the small picture
 CHUNK = 128  # images
 PROPERTIES = ("format", "mode", "colour", "width", "height", "aspect ratio",
               "JPEG quantisation", "JPEG subsampling", "embedded data")  # fmt: skip
@@ -143,7 +143,8 @@ def dicom_facts(header) -> dict:
         "width": int(header.Columns), "height": int(header.Rows), "JPEG quantisation": "",
         "JPEG subsampling": "", "embedded data": "none",
         "tags": tags | {"acquisition year": date[:4],
-                        "transfer syntax": header.file_meta.TransferSyntaxUID.name},
+                        "transfer syntax": header.file_meta.TransferSyntaxUID.name,
+                        "shown by": images.dicom_shown_by(header)},
         "naming": named, "patient": patients.pseudonym(header),
     }  # fmt: skip
 

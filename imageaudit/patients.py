@@ -10,7 +10,12 @@ from imageaudit.io import digest
 
 # patient (up to 00030805) and number of an image of ChestX-ray14; dates look like it, but for the 000
 CHESTXRAY14 = re.compile(r"(?<!\d)(000[0-3]\d{4})_\d{3}(?!\d)")
-NAMED = re.compile(r"(?:patient|subject|person|phantom|pat|sub)[-_ ]?\d+", re.IGNORECASE)
+NAMED = (  # first what says so itself
+    re.compile(r"(?:patient|subject|person|phantom|pat|sub)[-_ ]?\d+", re.IGNORECASE),
+    re.compile(r"(?<![a-z])sub-[a-z0-9]+", re.IGNORECASE),  # BIDS
+    re.compile(r"(?<=/)p\d{8}(?=/s\d{8}[/.])"),  # MIMIC-CXR
+    re.compile(r"(?:(?<=/)|^)(?:NORMAL2-)?IM-\d{4}(?=-\d{4}(?:-\d{4})?\.jpe?g$)"),  # Kermany et al.
+)
 SERIES = re.compile(r"[-_]day\d+(\.\w+)*$")  # the end of names that differ by the day alone
 EMPTIED = re.compile(r"anon|remov|deident|de-ident|unknown|none|^[\W_0x]*$", re.IGNORECASE)
 
@@ -20,8 +25,9 @@ def by_name(image: str) -> str:
     name = image.rpartition("/")[2]
     if number := CHESTXRAY14.search(name):
         return f"ChestX-ray14 {number[1]}"
-    if found := NAMED.search(image):
-        return found[0].lower()
+    for pattern in NAMED:
+        if found := pattern.search(image):
+            return found[0].lower()
     return f"series {SERIES.sub('', name)}" if SERIES.search(name) else ""
 
 

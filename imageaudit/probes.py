@@ -77,7 +77,7 @@ def tag_probes(facts: pd.DataFrame) -> tuple[list[Probe], dict[str, str]]:
     """What DICOM files say; none where there are no such files."""
     if "tags" not in facts or not (known := facts.tags.map(lambda v: isinstance(v, dict))).any():
         return [], {}
-    names = [*TAGS, "acquisition year", "transfer syntax"]
+    names = [*TAGS, "acquisition year", "transfer syntax", "shown by"]
     empty = dict.fromkeys(names, "")
     rows = [tags if ok else empty for tags, ok in zip(facts.tags, known, strict=True)]
     return column_probes("tags", pd.DataFrame(rows, index=facts.index)[names])

@@ -8,6 +8,7 @@ from pictures import GREY, write_dicom
 from PIL import Image
 
 from deepcovid.auditing import calibration
+from imageaudit.dataset import Options
 from imageaudit.examine import examine
 from imageaudit.findings import FAIL_ON
 
@@ -41,7 +42,7 @@ def test_one_class_saved_otherwise_and_a_column_that_tells_and_what_is_ignored(d
     assert found["properties"].rows[0]["auc"] == 1 and examined.alarm
     assert found["columns"].rows[0]["seen"] == "site" and found["columns"].raised
     assert found["columns"].more["not asked"] == {"same": "always x"}
-    assert "columns" not in by_kind(examine(folder / "t.csv", ignore=("site", "same")))
+    assert "columns" not in by_kind(examine(folder / "t.csv", Options(ignore=("site", "same"))))
     quiet = examine(folder / "t.csv", fail_on=("border",))
     assert not quiet.alarm and by_kind(quiet)["columns"].raised
 

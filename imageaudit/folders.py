@@ -1,0 +1,142 @@
+"""A folder of images as a table: a subfolder per class, with splits above or below the classes."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from imageaudit import images
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars
+
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
+MASK = re.compile(r"(^|[^a-z])(masks?|segmentations?)([^a-z]|$)", re.IGNORECASE)
+
+
+def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
+    """`path`, `label` and `split` of each image, and what was left out.
+
+    Raises UserError where there are no two classes, and names the folder inside that has them.
+    """
+    rooms, notes = {"": source}, []
+    splits = {p: SPLIT_OF[p.name.lower()] for p in folders(source) if p.name.lower() in SPLIT_OF}
+    if splits:
+        rooms = {split: folder for folder, split in splits.items()}
+        if others := [escape_control_chars(p.name) for p in folders(source) if p not in splits]:
+            notes.append(f"Beside {', '.join(sorted(rooms))}, left out: {', '.join(others)}.")
+    rows, names = [], {}
+    for split, room in rooms.items():
+        for folder in folders(room):
+            name = names.setdefault(folder.name.lower(), escape_control_chars(folder.name))
+            if classes and name not in classes:
+                notes.append(f"Not asked for, left out: {relative(folder, source)}.")
+                continue
+            if MASK.search(name) and name not in classes:
+                notes.append(f"Masks are no images, left out: {relative(folder, source)}.")
+                continue
+            found, told = of_class(folder, source, bool(classes and MASK.search(name)))
+            rows += [(path, name, split) for path in found]
+            notes += told
+        loose = [p for p in images.find(room) if p.parent == room]
+        if loose:
+            first = escape_control_chars(loose[0].name)
+            notes.append(f"{len(loose)} images lie in no class, left out: {first} ...")
+    table = pd.DataFrame(rows, columns=["path", "label", "split"])
+    if table.label.nunique() < 2 and (inside := deeper(source)):
+        raise UserError(
+            f"{escape_control_chars(source)} has no classes itself, but "
+            f"{escape_control_chars(inside)} has: audit that."
+        )
+    refuse_unknown(classes, list(names.values()))
+    if not splits:
+        table, told = splits_below(table, source)
+        notes += told
+    return table, notes
+
+
+def of_class(folder: Path, source: Path, masks: bool) -> tuple[list[Path], list[str]]:
+    """The images of a class at any depth, and what else there is: masks, files that are no images."""
+    found, notes = images.find(folder), []
+    here = [p for p in found if masks or not is_mask(p.relative_to(folder))]
+    name = relative(folder, source)
+    if apart := len(found) - len(here):
+        notes.append(f"Masks are no images, left out: {apart} in {name}.")
+    if other := other_files(folder, set(found)):
+        endings = ", ".join(f"{n} {ending}" for ending, n in other.most_common(5))
+        notes.append(f"Of no known format, left out: {endings} in {name}.")
+    if not here:
+        notes.append(f"There is no image in {name}: it is no class.")
+    return here, notes
+
+
+def is_mask(inside: Path) -> bool:
+    """Does a path below a class, or a file's name, say that it is a mask?"""
+    return any(MASK.search(part) for part in (*inside.parts[:-1], inside.stem))
+
+
+def other_files(folder: Path, found: set[Path]) -> Counter:
+    """How many files of which ending are no images; tables and notes are not counted."""
+    known = (
+        ".txt",
+        ".csv",
+        ".tsv",
+        ".json",
+        ".xml",
+        ".md",
+        ".html",
+        ".yaml",
+        ".yml",
+        ".db",
+        ".ini",
+    )
+    endings = Counter()
+    for path in images.walk(folder):
+        ending = (
+            "".join(path.suffixes[-2:]).lower() if path.suffix == ".gz" else path.suffix.lower()
+        )
+        if path not in found and ending not in known and path.name != "DICOMDIR":
+            endings[ending or "without an ending"] += 1
+    return endings
+
+
+def splits_below(table: pd.DataFrame, source: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Splits from folders below the classes, where all images lie in such."""
+    found = [split_in(path.relative_to(source).parts[1:-1]) for path in table.path]
+    if all(found) and len(set(found)) > 1:
+        return table.assign(split=found), ["The splits are those of folders below the classes."]
+    return table, []
+
+
+def split_in(parts) -> str:
+    return next((SPLIT_OF[part.lower()] for part in parts if part.lower() in SPLIT_OF), "")
+
+
+def deeper(source: Path) -> Path | None:
+    """The folder inside that has classes, where a folder holds but one other with images."""
+    inside = [source]
+    for _ in range(5):
+        if len(inside) != 1:
+            break
+        (found,) = inside
+        inside = [p for p in folders(found) if not MASK.search(p.name) and images.find(p)]
+    return found if len(inside) > 1 and found != source else None
+
+
+def folders(of: Path) -> list[Path]:
+    return sorted(p for p in of.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def relative(path: Path, source: Path) -> str:
+    """A path below the folder as it is shown; bytes that are no UTF-8 are escaped."""
+    return escape_control_chars(path.relative_to(source).as_posix())
+
+
+def refuse_unknown(classes: tuple[str, ...], there: list[str]) -> None:
+    for name in classes:
+        if name not in there:
+            raise UserError(f"There is no class {name!r}.{did_you_mean(name, there)}")

@@ -1,0 +1,99 @@
+"""From a column of a table to classes: one of many, several in a cell, or one finding."""
+
+import re
+
+import pandas as pd
+
+from imageaudit.errors import UserError, did_you_mean
+from imageaudit.tables import by_plain, is_blank, number_text, plain
+
+MANY = 20  # classes, beyond which is asked first: each takes its time
+PARTS = re.compile(r"\s*[|;]\s*")
+STEPS = re.compile(r"\s*[|;/]\s*")  # also of a hierarchy: Pneumonia/Viral/COVID-19
+AGREED = ("label", "class", "target", "diagnosis", "finding", "findinglabels", "labels", "category",
+          "classname")  # fmt: skip
+
+
+def labels_of(table: pd.DataFrame, label: str | None, source: str):
+    """The label of each row (`` for none), the columns that it was taken from, and notes.
+
+    `label` is a column, `COLUMN=FINDING`, or a finding among those of the label column. A finding is
+    told from the rest.
+    """
+    columns = by_plain(table)
+    column, _, finding = (label or "").partition("=")
+    if plain(column) in columns and label:
+        name = columns[plain(column)]
+        return (*(one_finding(table[name], finding, name) if finding else whole(table[name], name)),
+                name)  # fmt: skip
+    agreed = next((columns[word] for word in AGREED if word in columns), None)
+    if label:
+        words = {plain(w) for cell in table[agreed] for w in STEPS.split(cell)} if agreed else set()
+        if plain(label) in words:
+            return (*one_finding(table[agreed], label, agreed), agreed)
+        raise UserError(
+            f"{source} has no column and no finding {label!r}.{did_you_mean(label, [*table])} Its "
+            f"columns are: {', '.join(table)}."
+        )
+    if agreed is None:
+        few = [c for c in table if 1 < table[c].nunique() <= MANY]
+        raise UserError(
+            f"{source} has no column 'label'. Its columns are: {', '.join(table)}. Say which it is "
+            f"with --label COLUMN" + (f", for instance --label {few[-1]!r}." if few else ".")
+        )
+    return (*whole(table[agreed], agreed), agreed)
+
+
+def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
+    """A column as classes: `Normal` and `normal` are one, `1` and `1.0`; blank has no label.
+
+    In a column of 1, 0, -1 and blanks, as CheXpert's, the uncertain -1 have no label, and what is
+    blank, not mentioned there, is 0; also where only 1 and blanks are.
+    """
+    values = values.mask(is_blank(values), "").map(number_text)
+    words, notes = set(values), []
+    if "1" in words and words <= {"1", "0", "-1", ""} and len(words) > 1:
+        if "-1" in words or "0" not in words:
+            unsure, blank = int((values == "-1").sum()), int((values == "").sum())
+            notes.append(
+                f"{name}: {blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
+            )
+            values = values.replace({"": "0", "-1": ""})
+        if plain(name) not in AGREED:
+            values = values.replace({"1": name, "0": f"no {name}"})
+        return values, notes
+    spelling = {}
+    for word in values.value_counts().index:
+        spelling.setdefault(word.casefold(), word)
+    return values.map(lambda word: spelling[word.casefold()]), notes
+
+
+def one_finding(values: pd.Series, finding: str, name: str) -> tuple[pd.Series, list[str]]:
+    """Whether each cell names a finding, alone or among several; a blank cell has no label."""
+    blank = is_blank(values)
+    parts = values.map(lambda cell: {plain(number_text(word)) for word in STEPS.split(cell)})
+    named = parts.map(lambda words: plain(number_text(finding)) in words)
+    if not named.any():
+        among = sorted({word for cell in values for word in STEPS.split(cell)})
+        raise UserError(f"No row of {name!r} says {finding!r}.{did_you_mean(finding, among)}")
+    result = named.map({True: finding, False: f"no {finding}"}).mask(blank, "")
+    return result, [f"{name}: {finding} against the rest."]
+
+
+def refuse_unclear(labels: pd.Series, name: str) -> None:
+    """Raise UserError where cells hold several labels, or there are too many classes to go on."""
+    count = labels[labels != ""].value_counts()
+    several = [word for word in count.index if PARTS.search(word)]
+    if several:
+        parts = pd.Series([p for word, n in count.items() for p in PARTS.split(word) * int(n)])
+        most = ", ".join(parts.value_counts().index[:8])
+        raise UserError(
+            f"Cells of {name!r} hold several labels, such as {several[0]!r}. Say which finding is told "
+            f"from the rest: --label FINDING. The most frequent are: {most}."
+        )
+    if len(count) > MANY:
+        raise UserError(
+            f"{name!r} has {len(count)} classes, which takes long and says little: name those that "
+            f"count (--classes A,B) or the finding that is told from the rest (--label FINDING). The "
+            f"most frequent are: {', '.join(count.index[:8])}."
+        )

@@ -1,0 +1,76 @@
+"""Which file each name of a table means: by path, by the end of a path, by name, with or without
+ending."""
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from imageaudit import images
+
+
+class Index(NamedTuple):
+    """The images below a folder, by their names in small letters, with and without ending."""
+
+    folder: Path
+    paths: list[Path]
+    known: dict[str, list[Path]]
+
+
+def index(folder: Path) -> Index:
+    known, paths = {}, images.find(folder)
+    for path in paths:
+        name = path.name.lower()
+        for key in {name, stem(name)}:
+            known.setdefault(key, []).append(path)
+    return Index(folder, paths, known)
+
+
+def stem(name: str) -> str:
+    whole, dot, ending = name.rpartition(".")
+    return whole if dot and f".{ending}" in (*images.SUFFIXES, ".dicom", ".gz") else name
+
+
+def locate(names: list[str], among: Index) -> list[Path | None]:
+    """The file of each name, None where there is none, or more than one that fits as well.
+
+    A file that two names mean is that of the name that it fits better.
+    """
+    found = [one(name, among) for name in names]
+    counted = Counter(path for path, _ in found if path)
+    best = {}
+    for path, fit in found:
+        if path and counted[path] > 1:
+            best[path] = max(best.get(path, 0), fit)
+    return [path if path and fit >= best.get(path, 0) else None for path, fit in found]
+
+
+def one(name: str, among: Index) -> tuple[Path | None, int]:
+    """The file, and how many parts of the paths agree from the end."""
+    direct = among.folder / Path(name).expanduser()
+    parts = [part.lower() for part in name.split("/") if part not in ("", ".", "..")]
+    if is_file(direct):
+        return direct, len(parts) + 1
+    if not parts:
+        return None, 0
+    there = among.known.get(parts[-1]) or among.known.get(stem(parts[-1]), [])
+    fits = [(common_end(parts, path.parts), path) for path in there]
+    most = max((fit for fit, _ in fits), default=0)
+    best = [path for fit, path in fits if fit == most]
+    return (best[0], most) if len(best) == 1 else (None, 0)
+
+
+def common_end(name: list[str], path: tuple[str, ...]) -> int:
+    """How many folders agree, from the file on, which does."""
+    count = 1
+    for a, b in zip(name[-2::-1], path[-2::-1], strict=False):
+        if a != b.lower():
+            break
+        count += 1
+    return count
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or no path at all
+        return False

@@ -1,0 +1,200 @@
+"""Tables as people have them: any separator, with a header or without, joined by what they share."""
+
+import csv
+import io
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from imageaudit.errors import UserError, escape_control_chars
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
+INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
+BLANK = ("", "nan", "na", "n/a", "null", "<na>")
+
+
+class Table(NamedTuple):
+    """All text; its columns have names of their own, `1`, `2`, ... where the file has none."""
+
+    rows: pd.DataFrame
+    notes: tuple[str, ...]
+    header: bool
+
+
+def plain(word: str) -> str:
+    """A name as it is compared: case, blanks and punctuation do not count."""
+    return re.sub(r"[^a-z0-9]", "", word.lower())
+
+
+def by_plain(table: pd.DataFrame) -> dict[str, str]:
+    """The columns by their names as they are compared, the first of each."""
+    return {plain(column): column for column in reversed(list(table))}
+
+
+def number_text(value: str) -> str:
+    """`7` of `7`, `007` and `7.0`; other text as it is."""
+    found = INTEGER.fullmatch(value)
+    return found[1] + found[2] if found else value
+
+
+def is_blank(values: pd.Series) -> pd.Series:
+    return values.str.lower().isin(BLANK)
+
+
+def read_table(source: Path) -> Table:
+    """A table of any separator, in UTF-8 or UTF-16. Raises UserError for what is none."""
+    where = escape_control_chars(source)
+    lines = decode(source).splitlines()
+    mark, notes = None, []
+    if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
+        mark, lines = lines[0].strip()[-1], lines[1:]
+    lines = lines[next((i for i, line in enumerate(lines) if line.strip()), len(lines)) :]
+    if not lines:
+        raise UserError(f"{where} cannot be read as a table: it is empty.")
+    count = Counter(lines[0])
+    best = max(SEPARATORS, key=lambda sign: count[sign])
+    mark = mark or (best if count[best] else None)
+    if mark is None and len(lines[0].split()) > 1:
+        rows = by_blanks(lines)
+    else:
+        rows = by_separator(lines, mark or ",", where)
+    header = not any(FILE.search(cell) for cell in rows[0])
+    if header:
+        names, rows = rows[0], rows[1:]
+    else:
+        names = [str(i + 1) for i in range(max(map(len, rows)))]
+        notes.append("The table has no header: its columns are 1, 2, ...")
+    if not rows:
+        raise UserError(f"{where} has no rows.")
+    width = max(len(names), *map(len, rows))
+    rows = [row + [""] * (width - len(row)) for row in rows]
+    if more := [i for i, row in enumerate(rows) if any(row[len(names) :])]:
+        raise UserError(
+            f"{where} cannot be read as a table: row {more[0] + 1 + header} has more values than "
+            f"the header has names ({len(names)})."
+        )
+    table = pd.DataFrame([row[: len(names)] for row in rows], columns=unique(names), dtype=str)
+    table, dropped = without_counters(table)
+    if mark not in (",", None):
+        table = table.apply(decimal_points)
+    return Table(table, (*notes, *dropped), header)
+
+
+def decode(source: Path) -> str:
+    where = escape_control_chars(source)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise UserError(f"{where} cannot be read as a table: {error.strerror}") from None
+    if data.startswith(b"PK"):
+        raise UserError(f"{where} is a workbook or an archive: save its table as CSV.")
+    try:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return data.decode("utf-16")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{where} is not in UTF-8: save it as CSV in UTF-8.") from None
+
+
+def by_separator(lines: list[str], mark: str, where: str) -> list[list[str]]:
+    text = io.StringIO("\n".join(lines))
+    try:
+        rows = list(csv.reader(text, delimiter=mark, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{where} cannot be read as a table: {error}") from None
+    return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+
+
+def by_blanks(lines: list[str]) -> list[list[str]]:
+    """Rows of words; a file's name may hold blanks, which the longer rows tell."""
+    rows = [line.split() for line in lines if line.strip()]
+    width = min(map(len, rows))
+    files = [i for row in rows if len(row) == width for i, c in enumerate(row) if FILE.search(c)]
+    place = Counter(files).most_common(1)[0][0] if files else 0
+    return [
+        [*row[:place], " ".join(row[place : place + 1 + len(row) - width]),
+         *row[place + 1 + len(row) - width :]] if len(row) > width else row
+        for row in rows
+    ]  # fmt: skip
+
+
+def unique(names: list[str]) -> list[str]:
+    """A second column of the same name is called `name (2)`, one without a name `column 3`."""
+    seen, result = Counter(), []
+    for place, name in enumerate(names, 1):
+        name = "" if name.lower().startswith("unnamed:") else name
+        name = name or f"column {place}"
+        seen[name] += 1
+        result.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    return result
+
+
+def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table without nameless columns that are empty or number the rows, and what was left out."""
+    notes = []
+    for place, name in enumerate(list(table), 1):
+        if name != f"column {place}":
+            continue
+        values = table[name]
+        counted = pd.to_numeric(values, errors="coerce").diff().iloc[1:]
+        if (values == "").all():
+            table = table.drop(columns=name)
+        elif len(values) > 1 and (counted == 1).all():
+            table = table.drop(columns=name)
+            notes.append(f"{name.capitalize()}, without a name, numbers the rows: left out.")
+    return table, notes
+
+
+def decimal_points(values: pd.Series) -> pd.Series:
+    """`3,5` becomes `3.5` where all values are numbers."""
+    stated = values[~is_blank(values)]
+    if stated.str.fullmatch(DECIMAL_COMMA).any() and stated.str.fullmatch(NUMBER).all():
+        return values.str.replace(",", ".")
+    return values
+
+
+def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFrame, str]:
+    """The table with the columns of another, by the columns that both have, and a note.
+
+    Without common names, by the two columns whose values agree most, with or without the ending of a
+    file. Raises UserError where nothing is common, or rows of the other contradict each other.
+    """
+    where = escape_control_chars(name)
+    names = by_plain(other)
+    keys = [(column, names[plain(column)]) for column in table if plain(column) in names]
+    keys = [(a, b) for a, b in keys if set(key_of(table[a])) & set(key_of(other[b]))]
+    if not keys:
+        shared = {
+            (a, b): len(set(key_of(table[a])) & set(key_of(other[b])))
+            for a in table for b in other if other[b].nunique() > 1
+        }  # fmt: skip
+        pair = max(shared, key=shared.get, default=None)
+        if pair is None or shared[pair] < min(2, len(table)):
+            raise UserError(f"{where} and the table have no column in common to be joined by.")
+        keys = [pair]
+    left = pd.concat([key_of(table[a]) for a, _ in keys], axis=1).agg(", ".join, axis=1)
+    right = pd.concat([key_of(other[b]) for _, b in keys], axis=1).agg(", ".join, axis=1)
+    taken = {plain(column) for column in table}
+    more = other[[c for c in other if plain(c) not in taken and c not in {b for _, b in keys}]]
+    same = more.assign(**{"": right}).duplicated()
+    more = more[~same].set_axis(right[~same])
+    if (twice := more.index.duplicated() & more.index.isin(left)).any():
+        first = escape_control_chars(more.index[twice][0])
+        raise UserError(f"{where} says different things of {first}.")
+    more = more[~more.index.duplicated()]
+    found = int(left.isin(more.index).sum())
+    joined = more.reindex(left).fillna("").set_axis(table.index)
+    by = " and ".join(a for a, _ in keys)
+    return pd.concat([table, joined], axis=1), f"{where} is joined by {by}: {found} of {len(table)} rows."  # fmt: skip
+
+
+def key_of(values: pd.Series) -> pd.Series:
+    """Values as they are compared: `7` and `007.0` are one, `a/b.png` is `b`."""
+    last = values.str.replace("\\", "/").str.rpartition("/")[2].str.replace(FILE, "", regex=True)
+    return last.str.lower().map(number_text)
