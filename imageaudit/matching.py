@@ -23,7 +23,7 @@ from PIL import Image
 from scipy import fft, ndimage
 
 REASONS = ("bytes", "picture", "name", "patient")  # strongest first
-SAME = 0.65  # correlation of fine detail from which two pictures are one radiograph
+SAME = 0.7  # correlation of fine detail from which two pictures are one radiograph
 
 SIDE, FINE, COARSE = 192, 128, 64  # pixels: kept picture, overlay, screening
 TURNS = (None, *Image.Transpose)  # the eight positions of a square
