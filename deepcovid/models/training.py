@@ -53,12 +53,11 @@ def gather(
     return inputs
 
 
-def views(run: Run) -> pd.Series:
-    """The view of each training image as a table beside the images has it, `` where none does.
+def views(run: Run, table: pd.DataFrame) -> pd.Series:
+    """The view of each image of a table as a table beside the images has it, `` where none does.
 
     An augmented image has that of its original.
     """
-    table = run.training
     of = table.augmented_from.where(table.augmented_from != "", table.image)
     known = audit.facts(run.manifest, audit.metadata(run.data)).set_index("image")["view"]
     return of.map(known).fillna("")
@@ -76,7 +75,7 @@ def run(opened: Run, name: str, seed: int) -> Path:
     code = runs.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
     given = opened.made_from(model) | {"code": code}
     if opened.profile.class_weights == "views":
-        tables = tables | {"train": tables["train"].assign(view=views(opened))}
+        tables = tables | {"train": tables["train"].assign(view=views(opened, tables["train"]))}
         given["views"] = runs.digest(list(tables["train"]["view"]))
     stamp = runs.digest(given)
     if runs.done(folder / "checkpoint.pt", stamp):

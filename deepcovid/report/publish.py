@@ -19,9 +19,17 @@ from deepcovid.report.drawn import redraw
 from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
 from deepcovid.shortcuts import external
 
-TABLES = ("metrics.csv", "run.json", "audit.json", "shortcuts.csv", "heatmaps.json", "lungs.json")
+TABLES = (
+    "metrics.csv",
+    "operating_points.csv",
+    "run.json",
+    "audit.json",
+    "shortcuts.csv",
+    "heatmaps.json",
+    "lungs.json",
+)
 ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
-EACH = ("metrics.json", "training.json", "history.csv")  # of each model and seed
+EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
 
 def publish(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
@@ -50,7 +58,7 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
         for seed in opened.profile.seeds:
             opened.model(model, seed)
     with made_for(opened, target, "models", replace) as (target, made):
-        copy(opened, made, ["metrics.csv"])
+        copy(opened, made, ["metrics.csv", "operating_points.csv"])
         if path := external.result(opened):
             shutil.copyfile(path, made / "external.json")
         write_json(made / "run.json", found := provenance.provenance(opened))
