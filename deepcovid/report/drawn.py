@@ -123,7 +123,7 @@ def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:
             part = effects.at(part, crop="none", batch_norm="eval")
         if len(part):
             part = effects.whole_replicates(part)
-            found = effects.effects(part[part.optimiser != "SGD, constant"])
+            found = effects.effects(part)
             by = [factor for factor in FACTORS if part[factor].nunique() > 1]
             cells = effects.replicates(part, by)
             yield f"ablation_{backbone}", failure_figures.ablation(cells, found)
