@@ -87,6 +87,36 @@ def share(table: pd.DataFrame, factor: str, outcome: str) -> float:
     return float(((means - values.mean()) ** 2).sum() / whole) if values.nunique() > 1 else 0.0
 
 
+def factorials(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The balanced trainings of each network of an ablation, after the failed recipe's epochs."""
+    asked = {"weights": "pretrained", "epochs": FAILED["epochs"], "selection": "last"}
+    table = at(table, **asked, after=FAILED["epochs"])
+    some = {"resnet50": {"crop": "none", "batch_norm": "eval"}}  # what the plan crosses of it
+    parts = {name: at(part, **some.get(name, {})) for name, part in table.groupby("backbone")}
+    return {name: whole_replicates(part) for name, part in parts.items() if len(part)}
+
+
+def published(table: pd.DataFrame) -> pd.DataFrame:
+    """`effects` of each network's factorial on sensitivity and AUC, as `ablation_effects.csv` has it.
+
+    `among`: all trainings, or those that keep three of the failed recipe's settings, where only
+    batch norm is asked for.
+    """
+    rows = []
+    for backbone, part in factorials(table).items():
+        kept = {name: FAILED[name] for name in ("optimiser", "classes", "positives")}
+        among = {"all": (part, FACTORS)}
+        if part.batch_norm.nunique() > 1:
+            among[", ".join(kept.values())] = at(part, **kept), ("batch_norm",)
+        for outcome in ("sensitivity", "auc"):
+            for name, (some, factors) in among.items():
+                about = {"backbone": backbone, "among": name, "outcome": outcome}
+                rows.append(effects(some, factors, outcome).reset_index().assign(**about))
+    if not rows:
+        return pd.DataFrame(columns=["backbone", "among", "outcome", "term", *EFFECTS])
+    return pd.concat(rows)[["backbone", "among", "outcome", "term", *EFFECTS]]
+
+
 def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.DataFrame:
     """Mean, lowest and highest of outcomes over the seeds of each cell, in the order of `LEVELS`."""
     groups = table.groupby(list(by))

@@ -5,6 +5,7 @@ from conftest import user_error
 
 from deepcovid.failure import arithmetic, design, effects
 from deepcovid.failure.design import FACTORS, LEVELS
+from deepcovid.runs import RESULTS
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +90,15 @@ def test_an_outcome_that_never_changes_has_no_effects():
     assert effects.effects(table.head(0)).empty
     with user_error("no factor varies"):
         effects.effects(table.head(1))
+
+
+def test_the_published_effects_are_those_of_the_published_trainings(monkeypatch):
+    monkeypatch.setattr(effects, "DRAWS", 9)
+    made = effects.published(pd.read_csv(RESULTS / "ablation.csv")).reset_index(drop=True)
+    there = pd.read_csv(RESULTS / "ablation_effects.csv")
+    lucky = ["p", "holm"]  # of random swaps, fewer here
+    pd.testing.assert_frame_equal(made.drop(columns=lucky), there.drop(columns=lucky), rtol=1e-4)
+    assert there.p.min() >= 1e-4 and set(there[there.backbone == "resnet18"].trainings) == {144, 12}
 
 
 def test_replicates_count_trainings_and_keep_the_order_of_levels():
