@@ -190,18 +190,20 @@ def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> l
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
 
 
-def bootstrap(
+def resample(
     label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """95% percentile intervals by resampling patients, all images of a patient together.
+) -> dict[str, np.ndarray]:
+    """The auc, and sensitivity and specificity at `threshold`, of resamples by patient: (resamples,).
 
-    Images of one patient resemble each other, so intervals that resample images are too narrow.
-    Each class is resampled by itself, as its number of patients was given. Without `patient` each
-    image counts as one. Gives intervals of auc, and of sensitivity and specificity at `threshold`.
-    All resamples are computed at once, from the pairs of patients of which one scores higher:
-    scipy.stats.bootstrap knows neither clusters nor weights.
+    All images of a patient stay together: they resemble each other, so intervals that resample
+    images are too narrow. Each class is resampled by itself, as its number of patients was given.
+    Without `patient` each image counts as one. Scores (repeats, n) give the mean over the repeats
+    of each quantity. Equal labels, patients and seeds give the same resamples, so that two models'
+    draws are paired. All are computed at once, from the pairs of patients of which one scores
+    higher: scipy.stats.bootstrap knows neither clusters nor weights.
     """
     label, score = validate_scores(label, score)
+    score = np.atleast_2d(score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     random = np.random.default_rng(seed)
     groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
@@ -212,20 +214,24 @@ def bootstrap(
         groups.append(group)
         drawn.append(draws.astype(float))
         size.append(drawn[-1] @ np.bincount(group))
-        hit.append(
-            drawn[-1] @ np.bincount(group, predict_positive(score[own], threshold)) / size[-1]
-        )
+        hits = np.bincount(group, predict_positive(score[:, own], threshold).mean(0))
+        hit.append(drawn[-1] @ hits / size[-1])
     # each pair of images counts 1 where the positive is above, and half where they are beside
     above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
-    negative = score[label == 0]
-    for i, one in zip(groups[1], score[label == 1], strict=True):
-        won = (one > negative) + 0.5 * (one == negative)
-        above[i] += np.bincount(groups[0], won, above.shape[1])
-    found = {
+    negative = score[:, label == 0]
+    for i, one in zip(groups[1], score[:, label == 1].T, strict=True):
+        won = (one[:, None] > negative) + 0.5 * (one[:, None] == negative)
+        above[i] += np.bincount(groups[0], won.mean(0), above.shape[1])
+    return {
         "auc": np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1]),
         "sensitivity": hit[1],
         "specificity": 1 - hit[0],
     }
+
+
+def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> dict[str, tuple]:
+    """95% percentile intervals of what `resample` gives, by name: (low, high)."""
+    found = resample(label, score, patient, threshold, **draws)
     return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
 
 

@@ -186,15 +186,15 @@ def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
 def write_claims(target: Path) -> None:
     """Write beside `heatmaps.json` what follows from it for the paper's claim on heatmaps.
 
-    `claims.csv`: how much of what radiologists marked is highlighted, and the verdict; `zones.csv`:
+    `claims.csv`: how much of what radiologists marked the maps contain, and the verdict; `zones.csv`:
     rank correlations of six zones with their severity.
     """
     path = target / "heatmaps.json"
     if not path.is_file() or not heatmap_tables.has_lesions(found := read_json(path)):
         return
-    gains = claim.gains(found).drop(columns=["over_lungs", "over_other"])
-    ends = ["contained", "contained_low", "contained_high"]
-    gains[ends] = gains.pop("contained").tolist()
+    gains = claim.gains(found)
+    for name in ("captured", "over_lungs", "over_other", "contained"):
+        gains[[name, f"{name}_low", f"{name}_high"]] = gains.pop(name).tolist()
     for name, table in {"claims": gains, "zones": claim.zone_numbers(found)}.items():
         table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
 

@@ -130,6 +130,14 @@ def test_bootstrap_is_that_of_images_weighted_by_their_patients_draws(overlappin
         assert interval == pytest.approx(np.quantile(values[key], (0.025, 0.975)), abs=1e-12), key
 
 
+def test_scores_in_repeats_give_the_mean_of_each_repeats_resamples(overlapping):
+    label, score = overlapping(12, 30, digits=1)
+    patient, scores = np.arange(42) // 3, np.array([score, np.roll(score, 5)])
+    one, other = (intervals.resample(label, each, patient, resamples=20) for each in scores)
+    for name, values in intervals.resample(label, scores, patient, resamples=20).items():
+        np.testing.assert_allclose(values, (one[name] + other[name]) / 2)
+
+
 def test_repeated_images_of_a_patient_widen_the_interval(overlapping):
     label, score = overlapping(20, 60)
     repeated = np.repeat(label, 4), np.repeat(score, 4)
