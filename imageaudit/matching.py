@@ -287,14 +287,10 @@ CHEXPERT = re.compile(r"patient\d{5}[-_/]study\d+[-_/]view\d+_(frontal|lateral)"
 # what publishers number their cases and figures by: Radiopaedia, Springer
 NUMBERED = re.compile(r"\bcovid-19-pneumonia-\d+|\b\d+_20\d\d_\d+_fig\d+_html")
 EMPTY = set(
-    "annot case chest copy cr crop cxr dcm dicom dsc dx file fig figure fx gr html im image images img"
-    " jumbo lrg original page patient pdf person photo picture radiograph ray sample scan"
-    " screenshot series slice study thorax untitled view webp xray".split()
+    ["annot", "case", "chest", "copy", "cr", "crop", "cxr", "dcm", "dicom", "dsc", "dx", "file", "fig", "figure", "fx", "gr", "html", "im", "image", "images", "img", "jumbo", "lrg", "original", "page", "patient", "pdf", "person", "photo", "picture", "radiograph", "ray", "sample", "scan", "screenshot", "series", "slice", "study", "thorax", "untitled", "view", "webp", "xray"]
 )
 FIELD = set(
-    "ap bacteria bacterial covid day finding findings frontal infection lateral left lobe lower lung"
-    " negative no non normal opacity pa pneumonia positive right sars supine test train upper val"
-    " viral virus".split()
+    ["ap", "bacteria", "bacterial", "covid", "day", "finding", "findings", "frontal", "infection", "lateral", "left", "lobe", "lower", "lung", "negative", "no", "non", "normal", "opacity", "pa", "pneumonia", "positive", "right", "sars", "supine", "test", "train", "upper", "val", "viral", "virus"]
 )
 ENOUGH = 7.0  # points of `information` that a name needs
 

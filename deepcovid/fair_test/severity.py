@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from deepcovid.fair_test import swap, within
+from deepcovid.fair_test import collection, swap, within
 from deepcovid.models import networks
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, read_table, shown
@@ -95,9 +95,10 @@ def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    Only images of cases that were not trained on. The junior radiologist's sums stand beside, as
+    Only images of cases of which no model of the run saw one, nor a twin. The junior radiologist's sums stand beside, as
     what a second reader reaches; at the end what cannot know the disease.
     """
+    table = collection.with_trained(opened, table)
     known = graded(opened, table)
     fresh = known[~known.trained]
     readers = [("junior radiologist", None, fresh.junior)]
