@@ -20,7 +20,7 @@ from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
 from deepcovid.shortcuts import external
 
 TABLES = ("metrics.csv", "run.json", "audit.json", "shortcuts.csv", "heatmaps.json", "lungs.json")
-ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
+ELSEWHERE = ("external.json", "external.csv", "mending.csv")  # of runs that name an external folder
 EACH = ("metrics.json", "training.json", "history.csv")  # of each model and seed
 
 
@@ -52,7 +52,9 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
     with made_for(opened, target, "models", replace) as (target, made):
         copy(opened, made, ["metrics.csv"])
         if path := external.result(opened):
-            shutil.copyfile(path, made / "external.json")
+            for one in (path, path.with_suffix(".csv")):
+                if one.is_file():
+                    shutil.copyfile(one, made / one.name)
         write_json(made / "run.json", found := provenance.provenance(opened))
         cards.cards(opened, found, made)
         redraw(made)
