@@ -23,7 +23,7 @@ from PIL import Image
 from scipy import fft, ndimage
 
 REASONS = ("bytes", "picture", "name", "patient")  # strongest first
-SAME = 0.65  # correlation of fine detail from which two pictures are one radiograph
+SAME = 0.7  # correlation of fine detail from which two pictures are one radiograph
 
 SIDE, FINE, COARSE = 192, 128, 64  # pixels: kept picture, overlay, screening
 TURNS = (None, *Image.Transpose)  # the eight positions of a square
@@ -286,87 +286,15 @@ PREFIX = re.compile(
 CHEXPERT = re.compile(r"patient\d{5}[-_/]study\d+[-_/]view\d+_(frontal|lateral)")
 # what publishers number their cases and figures by: Radiopaedia, Springer
 NUMBERED = re.compile(r"\bcovid-19-pneumonia-\d+|\b\d+_20\d\d_\d+_fig\d+_html")
-EMPTY = set(
-    [
-        "annot",
-        "case",
-        "chest",
-        "copy",
-        "cr",
-        "crop",
-        "cxr",
-        "dcm",
-        "dicom",
-        "dsc",
-        "dx",
-        "file",
-        "fig",
-        "figure",
-        "fx",
-        "gr",
-        "html",
-        "im",
-        "image",
-        "images",
-        "img",
-        "jumbo",
-        "lrg",
-        "original",
-        "page",
-        "patient",
-        "pdf",
-        "person",
-        "photo",
-        "picture",
-        "radiograph",
-        "ray",
-        "sample",
-        "scan",
-        "screenshot",
-        "series",
-        "slice",
-        "study",
-        "thorax",
-        "untitled",
-        "view",
-        "webp",
-        "xray",
-    ]
+EMPTY = (
+    "annot case chest copy cr crop cxr dcm dicom dsc dx file fig figure fx gr html im image images img"
+    " jumbo lrg original page patient pdf person photo picture radiograph ray sample scan"
+    " screenshot series slice study thorax untitled view webp xray"
 )
-FIELD = set(
-    [
-        "ap",
-        "bacteria",
-        "bacterial",
-        "covid",
-        "day",
-        "finding",
-        "findings",
-        "frontal",
-        "infection",
-        "lateral",
-        "left",
-        "lobe",
-        "lower",
-        "lung",
-        "negative",
-        "no",
-        "non",
-        "normal",
-        "opacity",
-        "pa",
-        "pneumonia",
-        "positive",
-        "right",
-        "sars",
-        "supine",
-        "test",
-        "train",
-        "upper",
-        "val",
-        "viral",
-        "virus",
-    ]
+FIELD = (
+    "ap bacteria bacterial covid day finding findings frontal infection lateral left lobe lower lung"
+    " negative no non normal opacity pa pneumonia positive right sars supine test train upper val"
+    " viral virus"
 )
 ENOUGH = 7.0  # points of `information` that a name needs
 
@@ -404,8 +332,8 @@ def information(key: str) -> float:
     a quarter for each digit."""
     known = len(HASH.findall(key)) + bool(NUMBERED.search(key))
     rest = HASH.sub(" ", key)
-    words = set(re.findall(r"[^\W\d_]{2,}", rest)) - EMPTY
-    letters = sum(2 * (1 if word in FIELD else len(word)) for word in words)
+    words = set(re.findall(r"[^\W\d_]{2,}", rest)) - set(EMPTY.split())
+    letters = sum(2 * (1 if word in FIELD.split() else len(word)) for word in words)
     digits = sum(len(number.lstrip("0")) for number in re.findall(r"\d+", rest))
     return 12 * known + letters + 0.25 * digits
 

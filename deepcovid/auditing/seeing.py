@@ -9,7 +9,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import imagehash
 import numpy as np
 import pandas as pd
 import pydicom
@@ -18,7 +17,6 @@ from tqdm.auto import tqdm
 
 from deepcovid import imports, runs
 from deepcovid.data import dicom, images, records
-from deepcovid.data.likeness import HASH
 from deepcovid.runs import UserError
 
 SIDE = 128  # pixels of the small picture
@@ -115,7 +113,6 @@ def facts_of(data: bytes) -> tuple[dict, np.ndarray]:
         "bytes per pixel": len(data) / (told["width"] * told["height"]),
         "sha1": hashlib.sha1(data).hexdigest(),
         "empty": bool(small.std() < 1),
-        "bits": np.packbits(imagehash.phash(grey, hash_size=HASH).hash).tobytes().hex(),
     }
     return told, small
 

@@ -2,24 +2,30 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
+import imagehash
 import numpy as np
 import pandas as pd
 from PIL import ImageOps
 
 from deepcovid.data import images, manifest, records
-from deepcovid.data.likeness import HASH, SAME, Look, agreements, apart, doctored, look, windows
 from deepcovid.runs import UserError, read_table
+from imageaudit.matching import (
+    SAME,
+    Signature,
+    compare,
+    degrade,
+    name_key,
+    same_radiograph,
+    signature,
+)
 
-SCREEN = 70  # pairs of at most so many differing bits are compared in detail
-POSITIVES = 1000  # up to so many COVID-19 images, all their pairs are: they were cropped for print
-PLANTED = 80  # images that are doctored to see whether their doubles are found
+PLANTED = 80  # images that are degraded to see whether their doubles are found
 COPIES = 5  # images per COVID-19 training image, as the paper states
 # ChestX-ray8: patient (up to 00030805) and number of the image; dates look like it, but for the 000
 NIH = re.compile(r"(?<!\d)(000[0-3]\d{4})_\d{3}(?!\d)")
-BITS, AGREEMENTS = np.arange(0, 257, 8), np.linspace(0, 1, 41)  # edges of the histograms
+AGREEMENTS = np.linspace(0, 1, 41)  # edges of the histograms
 
 
 def external_images(folder: Path) -> pd.DataFrame:
@@ -74,46 +80,15 @@ def source_of(name: str) -> str:
     return "ChestX-ray8" if NIH.search(name) else "CheXpert" if records.CHEXPERT.match(name) else ""
 
 
-def looks_of(paths: list[Path]) -> list[Look]:
+def signatures_of(paths: list[Path]) -> list[Signature]:
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda path: look(images.open_radiograph(path)), paths))
-
-
-def candidates(looks: list[Look], kind: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
-    """Pairs worth comparing, with hash `distance` (bits) and `agreement`; and each image's distance
-    to the nearest of another patient. `kind` has `patient` and `label` of each look."""
-    bits, patient = np.array([x.bits for x in looks]), kind.patient.to_numpy()
-    positive = np.flatnonzero(kind.label == 1)
-    positive = positive if len(positive) <= POSITIVES else positive[:0]
-    prepared = windows([looks[i] for i in positive]) if len(positive) else None
-
-    def compared(i: int, others: np.ndarray, distance: np.ndarray, ready=None) -> list[tuple]:
-        if not len(others):
-            return []
-        values = agreements(looks[i], [looks[j] for j in others], ready)
-        return list(zip([i] * len(others), others, distance[others], values, strict=True))
-
-    def of(i: int) -> tuple[int, list[tuple]]:
-        pairs, distance = [], np.bitwise_count(bits ^ bits[i]).sum(axis=1)
-        close = np.flatnonzero(distance <= SCREEN)
-        close = close[close > i]
-        if i in positive:
-            close = close[~np.isin(close, positive)]
-            later = slice(int(np.searchsorted(positive, i)) + 1, None)
-            pairs = compared(i, positive[later], distance, [x[later] for x in prepared])
-        nearest = int(distance[patient != patient[i]].min(initial=HASH**2))
-        return nearest, pairs + compared(i, close, distance)
-
-    with ThreadPoolExecutor() as pool:  # transforms and warps let go of Python's lock
-        nearest, pairs = zip(*pool.map(of, range(len(looks))), strict=True)
-    columns = ["one", "other", "distance", "agreement"]
-    return pd.DataFrame(chain.from_iterable(pairs), columns=columns), list(nearest)
+        return list(pool.map(lambda path: signature(images.open_radiograph(path)), paths))
 
 
 def near_duplicates(of: pd.DataFrame, data: Path, external: Path | None) -> dict:
     """Pairs of originals, and of images of an external folder, that are one radiograph.
 
-    Justified by what it finds of `doctored` images, which must lie above SAME, and by Non-COVID
+    Justified by what it finds of degraded images, which must lie above SAME, and by Non-COVID
     pairs of different patients, whose patients are surely known and which must lie below.
     """
     kind = of[["image", "patient", "label", "folder"]]
@@ -123,28 +98,24 @@ def near_duplicates(of: pd.DataFrame, data: Path, external: Path | None) -> dict
         paths += [external / image for image in more.image]
         more = more.assign(image="external/" + more.image, folder="external")
         kind = pd.concat([kind, more], ignore_index=True)
-    looks = looks_of(paths)
-    pairs, nearest = candidates(looks, kind)
-    a, b = (kind.loc[pairs[column]].reset_index(drop=True) for column in ("one", "other"))
+    signatures = signatures_of(paths)
+    pairs = same_radiograph(signatures, least=np.nextafter(0, 1))  # all that could be laid over
+    a, b = (kind.loc[pairs[column]].reset_index(drop=True) for column in ("query", "reference"))
     pairs["same_patient"] = a.patient == b.patient
     sure = (a.label == 0) & (b.label == 0) & ~pairs.same_patient
     sample = np.unique(np.linspace(0, len(of) - 1, PLANTED).astype(int))
-    planted = [look(doctored(images.open_radiograph(paths[i]))) for i in sample]
-    bits = [apart(looks[i], twin) for i, twin in zip(sample, planted, strict=True)]
-    again = [agreements(looks[i], [twin])[0] for i, twin in zip(sample, planted, strict=True)]
+    planted = [signature(degrade(images.open_radiograph(paths[i]))) for i in sample]
+    again = [compare(twin, signatures[i]) for i, twin in zip(sample, planted, strict=True)]
     return {
-        "images": len(looks), "pairs_compared": len(pairs), "hash_bits": HASH**2,
-        "screen_bits": SCREEN, "same_from_agreement": SAME,
+        "images": len(signatures), "pairs_compared": len(signatures) * (len(signatures) - 1) // 2,
+        "pairs_laid_over": len(pairs), "same_from_agreement": SAME,
         "doctored": {"images": len(sample), "found": int(sum(x >= SAME for x in again)),
-                     "within_screen": int(sum(x <= SCREEN for x in bits)),
-                     "most_bits": max(bits), "least_agreement": min(again)},
+                     "least_agreement": min(again)},
         "different_non_covid_patients": {"pairs": int(sure.sum()),
             "most_agreement": pairs.agreement[sure].max() if sure.any() else None},
         **doubles(pairs, a, b, kind),
         "histograms": {
-            "bits": BITS.tolist(), "agreement": AGREEMENTS.round(3).tolist(),
-            "bits_nearest_other_patient": spread_of(nearest, BITS),
-            "bits_doctored": spread_of(bits, BITS),
+            "agreement": AGREEMENTS.round(3).tolist(),
             "agreement_different_non_covid_patients": spread_of(pairs.agreement[sure], AGREEMENTS),
             "agreement_same_patient": spread_of(pairs.agreement[pairs.same_patient], AGREEMENTS),
             "agreement_covid": spread_of(pairs.agreement[(a.label + b.label) > 0], AGREEMENTS),
@@ -158,14 +129,15 @@ def doubles(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, kind: pd.Data
 
     `a` and `b` are the rows of `kind` that each of `pairs` compares.
     """
-    found = pairs[["distance", "agreement", "same_patient"]].assign(a=a.image, b=b.image)
+    found = pairs[["agreement", "same_patient"]].assign(a=a.image, b=b.image)
     places = [" and ".join(sorted({x, y})) for x, y in zip(a.folder, b.folder, strict=True)]
     found = found.assign(patient_a=a.patient, patient_b=b.patient, where=places)
     found = found[found.agreement >= SAME].sort_values(["where", "a", "b"])
     outside = found["where"].str.contains("external")
     two = found.loc[~found.same_patient & ~outside, ["patient_a", "patient_b"]]
-    name = kind.image.str.split("/").str[-1]
-    named = (kind.folder == "external") & name.isin(set(name[kind.folder != "external"]))
+    name = kind.image.map(name_key)
+    ours = set(name[kind.folder != "external"]) - {""}
+    named = (kind.folder == "external") & name.isin(ours)
 
     def ends(folder: str, *places: str) -> list[str]:
         """The images in `folder` of the pairs that lie in these places."""
@@ -215,10 +187,11 @@ def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
 def likened(original: Path, copy: Path) -> str:
     """What was done to a copy, as far as it can be told."""
     one, other = (images.open_radiograph(path) for path in (original, copy))
-    first, second = look(one), look(other)
-    if apart(first, second) <= 8:
+    first, second, mirrored = (signature(x) for x in (one, other, ImageOps.mirror(other)))
+    hashes = [imagehash.phash(picture.convert("L"), hash_size=16) for picture in (one, other)]
+    if hashes[0] - hashes[1] <= 8:
         return "unchanged"
-    as_is, turned = agreements(first, [second, look(ImageOps.mirror(other))])
+    as_is, turned = (compare(first, copy, turns=1) for copy in (second, mirrored))
     if max(as_is, turned) < SAME:
         return "too changed to tell"
     return "moved a little" if as_is >= turned else "mirrored"

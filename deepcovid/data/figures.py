@@ -52,35 +52,26 @@ def class_counts(table: pd.DataFrame) -> Figure:
 
 
 def near_duplicates(found: dict) -> Figure:
-    """How alike radiographs are: by hash to the nearest of another patient, and how well likely
-    pairs agree when laid over each other. Dashed: the thresholds. `found` is an audit's section.
-    """
-    figure, axes = new(2, size=(4.8, 3.6))
+    """How well the details of likely pairs agree, laid over each other; dashed: from where they are
+    one radiograph. `found` is an audit's section."""
+    figure, axis = new(size=(5.6, 3.6))
     kinds = {
-        "nearest_other_patient": ("nearest of another patient", NON_COVID),
         "different_non_covid_patients": ("different Non-COVID patients", NON_COVID),
         "same_patient": ("same patient", "#E69F00"),
         "covid": ("at least one COVID-19 image", COVID),
-        "doctored": ("image and its doctored double", "#009E73"),
+        "doctored": ("image and its degraded double", "#009E73"),
     }
-    cuts = {"bits": found["screen_bits"], "agreement": found["same_from_agreement"]}
-    for axis, (name, cut) in zip(axes, cuts.items(), strict=True):
-        edges = found["histograms"][name]
-        for group, (label, colour) in kinds.items():
-            counts = np.array(found["histograms"].get(f"{name}_{group}", []))
-            if name == "agreement":
-                counts[:1] = 0  # the pairs that could not be laid over each other
-            if len(counts):
-                label = f"{label} ({counts.sum():,})"
-                sns.histplot(x=edges[:-1], weights=counts, bins=edges, element="step", fill=False,
-                             color=colour, label=label, ax=axis)  # fmt: skip
-        axis.axvline(cut, color="black", ls="--", lw=1)
-        axis.set_yscale("symlog", linthresh=1)
-        axis.set_ylim(bottom=0)
-        axis.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    bits = f"differing bits of the hash, of {found['hash_bits']}"
-    axes[0].set(xlim=(0, 160), xlabel=bits, ylabel="images")
-    axes[1].set(xlim=(0.2, 1), xlabel="agreement, laid over each other", ylabel="pairs")
+    edges = found["histograms"]["agreement"]
+    for group, (label, colour) in kinds.items():
+        counts = np.array(found["histograms"].get(f"agreement_{group}", []))
+        if len(counts):
+            sns.histplot(x=edges[:-1], weights=counts, bins=edges, element="step", fill=False,
+                         color=colour, label=f"{label} ({counts.sum():,})", ax=axis)  # fmt: skip
+    axis.axvline(found["same_from_agreement"], color="black", ls="--", lw=1)
+    axis.set_yscale("symlog", linthresh=1)
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axis.set(xlim=(0, 1), xlabel="agreement, laid over each other", ylabel="pairs")
     return figure
 
 

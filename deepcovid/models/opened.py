@@ -61,19 +61,18 @@ class Run:
         """
         tables = {"train": self.training}
         if self.profile.class_weights == "views":
-            tables["train"] = self.training.assign(view=self.views())
+            tables["train"] = self.training.assign(view=self.views(self.training))
         if self.profile.validation_fraction:
             tables["validation"] = self.originals("validation")
         if self.profile.selection == "test_accuracy":
             tables["test"] = self.originals("test")
         return tables
 
-    def views(self) -> pd.Series:
-        """The view of each training image as a table beside the images has it, `` where none does.
+    def views(self, table: pd.DataFrame) -> pd.Series:
+        """The view of each image of a table as a table beside the images has it, `` where none does.
 
         An augmented image has that of its original.
         """
-        table = self.training
         of = table.augmented_from.where(table.augmented_from != "", table.image)
         known = audit.facts(self.manifest, audit.metadata(self.data)).set_index("image")["view"]
         return of.map(known).fillna("")

@@ -209,6 +209,7 @@ def row(bench: Bench, step: Step) -> dict:
     }  # fmt: skip
     parts = {"test": test, "external": bench.fresh}
     for end, scores in found.items():
+        result[f"cv{end}_scores"] = scores["cv"].tolist()
         result[f"cv{end}"] = intervals.auc(label[bench.train], scores["cv"])
         for name, part in parts.items():
             result[f"{name}{end}"] = intervals.auc(label[part], scores["all"][part])
@@ -228,6 +229,24 @@ def row(bench: Bench, step: Step) -> dict:
 def with_gap(table: pd.DataFrame) -> pd.DataFrame:
     """With `gap`: cross-validated AUC less the better of border and frame."""
     return table.assign(gap=table.cv - table[["cv_border", "cv_frame"]].max(axis=1))
+
+
+def with_luck(table: pd.DataFrame, label, patient) -> pd.DataFrame:
+    """With what the gaps would be for other patients: resamples of those of the training images.
+
+    `gap_low`, `gap_high`: the gap's 95% interval. `wins`: share of the resamples in which the step
+    has the widest gap of all, and would be kept. `table` has the cross-validated scores of `row`;
+    all steps and rivals share the resamples. What is added to the chosen step stays as it is.
+    """
+
+    def draws(column: str) -> np.ndarray:
+        scores = (np.asarray(of, dtype=float) for of in table[f"{column}_scores"])
+        return np.array([intervals.resample(label, one, patient)["auc"] for one in scores])
+
+    gaps = draws("cv") - np.maximum(draws("cv_border"), draws("cv_frame"))
+    low, high = np.quantile(gaps, (0.025, 0.975), axis=1)
+    wins = np.bincount(gaps.argmax(axis=0), minlength=len(table)) / gaps.shape[1]
+    return table.assign(gap_low=low, gap_high=high, wins=wins)
 
 
 def chosen(table: pd.DataFrame) -> int:
@@ -265,12 +284,16 @@ def run(opened: Run) -> pd.DataFrame:
     `_border` is of a model that sees only what lay in the outer eighth of each side, before any cut
     (of the lungs' area that is `border_lung`), `_frame` of one that is told only where the lungs lie
     in the picture. `source`: how well the score tells Non-COVID
-    images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%.
+    images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%; of `gap`,
+    and how often it `wins`, see `with_luck`.
     A stopped run goes on where it was. Without an external folder, or where the profile prepares
     nothing, there is nothing to decide: a table without rows, and no file.
     """
     if not opened.profile.external or opened.profile.preparation == ("none",):
         return pd.DataFrame(columns=list(MENDING))
-    table = with_gap(pd.DataFrame(measured(Bench(opened), opened.folder / "mending")))
+    bench = Bench(opened)
+    table = with_gap(pd.DataFrame(measured(bench, opened.folder / "mending")))
+    train = bench.of[bench.train]
+    table = with_luck(table, train.label.to_numpy(), train.patient.to_numpy())
     table["chosen"] = np.arange(len(table)) == chosen(table)
     return measure.write(table[list(MENDING)], opened.folder / "mending.csv")

@@ -174,13 +174,24 @@ def mending_table(table: pd.DataFrame) -> pd.DataFrame:
     }  # fmt: skip
     found = pd.DataFrame({
         "step": table.step, "kept": np.where(table.chosen, "kept", ""), **plain,
-        "gap": table.gap.map("{:+.3f}".format),
+        "gap": table.gap.map("{:+.3f}".format), **luck(table),
         "test": interval(table.test, table.test_low, table.test_high),
         "outside": interval(table.external, table.external_low, table.external_high),
     }).set_index("step")  # fmt: skip
-    decides = ["kept", "cross-validated", "border only", "frame only", "gap"]
+    decides = ["kept", "cross-validated", "border only", "frame only", "gap", *luck(table)]
     leads_to = ["test", "outside", *(name for name in plain if name not in decides)]
     return found[decides + leads_to]
+
+
+def luck(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The gaps' intervals and how often each step is kept, of tables that have them."""
+    if "wins" not in table:
+        return {}
+    between = [
+        "{:+.3f} to {:+.3f}".format(*ends)
+        for ends in zip(table.gap_low, table.gap_high, strict=True)
+    ]
+    return {"gap, 95% by patients": between, "kept in": table.wins.map("{:.0%}".format)}
 
 
 def mending_answer(table: pd.DataFrame) -> str:
@@ -188,10 +199,16 @@ def mending_answer(table: pd.DataFrame) -> str:
     kept, before = table[table.chosen].iloc[0], table.iloc[0]
     best = table.loc[table.external.idxmax()]
     between = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
+    sure = ""
+    if "wins" in table:
+        sure = (
+            f" The gap is {kept.gap:+.3f} ({kept.gap_low:+.3f} to {kept.gap_high:+.3f}, by patients), and "
+            f"the widest in {kept.wins:.0%} of their resamples."
+        )
     return (
         f"Of {len(table)} steps, *{kept.step}* gains most over what border and frame tell (cross-"
         f"validated {kept.cv:.3f}, border only {kept.cv_border:.3f}, which shows {kept.border_lung:.0%} "
-        f"of the lungs, frame only {kept.cv_frame:.3f}). It takes ROC AUC outside from "
+        f"of the lungs, frame only {kept.cv_frame:.3f}).{sure} It takes ROC AUC outside from "
         f"{before.external:.3f} to {kept.external:.3f} ({between}) at {kept.test:.3f} on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
         f"frame alone, without a pixel, gets {best.external_frame:.3f}."
     )

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from deepcovid.auditing import pairs, seeing
-from deepcovid.data import likeness, phantom
+from deepcovid.data import phantom
+from imageaudit import matching
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def seen(tmp_path_factory):
         picture = Image.fromarray(phantom.radiograph("Edema", i, 256).image)
         picture.save(folder / f"{i}.png")
         if i == 1:
-            likeness.doctored(picture).save(folder / "7.png")
+            matching.degrade(picture).save(folder / "7.png")
     (folder / "6.png").write_bytes((folder / "0.png").read_bytes())
     for name in "89":
         Image.fromarray(np.full((50, 50 + int(name)), 9, np.uint8)).save(folder / f"{name}.png")
@@ -30,23 +31,13 @@ def test_doubles_are_found_and_nothing_else(seen):
     _, facts, pictures = seen
     found = pairs.doubles(facts, pictures)
     assert sorted(zip(found.a, found.b, found.exact, strict=True)) == [(0, 6, True), (1, 7, False)]
-    assert found.agreement.between(likeness.SAME, 1).all()
+    assert found.agreement.between(matching.SAME, 1).all()
 
 
 def test_the_search_is_tried(seen):
     paths, facts, pictures = seen
     told = pairs.tried(paths, facts, pictures)
     assert told["tried"] == 8 and told["found"] >= 7  # a doctored picture, doctored again, is hard
-
-
-def test_the_closest_pairs_are_kept_when_there_are_too_many(monkeypatch):
-    monkeypatch.setattr(pairs, "BUDGET", 5)
-    monkeypatch.setattr(pairs, "BLOCK", 3)
-    rng = np.random.default_rng(0)
-    bits = rng.integers(0, 2**63, (20, 4), dtype=np.uint64)
-    bits[[3, 7, 11]] = bits[[13, 17, 2]]
-    found = pairs.closest(bits, np.arange(20)).tolist()
-    assert {(3, 13), (7, 17), (2, 11)} <= set(map(tuple, found)) and len(found) <= 5
 
 
 def test_patients_who_share_a_radiograph_are_one():

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from deepcovid import profiles
-from deepcovid.data import audit, likeness, manifest, phantom
+from deepcovid.data import audit, manifest, phantom
+from imageaudit import matching
 
 COUNTS = dict(zip(phantom.GROUPS, (8, 12, 6, 12), strict=True))
 
@@ -40,6 +41,6 @@ def plant():
 
     def save(source, target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        likeness.doctored(Image.open(source)).save(target, "JPEG", quality=80)
+        matching.degrade(Image.open(source)).save(target, "JPEG", quality=80)
 
     return save

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from conftest import SHARED, changed, user_error
 
-from deepcovid.data import audit, figures, images, likeness, manifest, tables
+from deepcovid.data import audit, figures, images, manifest, tables
+from imageaudit import matching
 
 REAL = SHARED / "data" / "covid-xray-5k"
 COVID = "patientid,sex,age,view,modality"
@@ -123,5 +124,5 @@ def test_the_real_dataset_leaks_a_radiograph_and_its_width_gives_it_away(monkeyp
     auc = tables.acquisition({"acquisition": audit.acquisition(of)}).auc
     assert auc["width"] > 0.9 and auc["mode"] > 0.9 and auc["age"] < 0.7
     names = ("test/covid/AR-1.jpg", "test/covid/AR-2.jpg", "train/covid/extubation-1.jpg")
-    looks = [likeness.look(images.open_radiograph(REAL / name)) for name in names]
-    assert (likeness.agreements(looks[2], looks[:2]) >= likeness.SAME).all()
+    seen = [matching.signature(images.open_radiograph(REAL / name)) for name in names]
+    assert all(matching.compare(seen[2], other) >= matching.SAME for other in seen[:2])

@@ -1,8 +1,7 @@
-import numpy as np
 from conftest import changed, user_error
 from PIL import Image
 
-from deepcovid.data import duplicates, figures, images, likeness, phantom, tables
+from deepcovid.data import duplicates, figures, images, tables
 
 
 def test_a_planted_double_is_found_within_and_across_splits_and_outside(
@@ -21,24 +20,6 @@ def test_a_planted_double_is_found_within_and_across_splits_and_outside(
     assert found["external_images_also_here"] == ["external/non/00000001_000.jpg"]
     assert tables.pair_counts({"near_duplicates": found}).iloc[:, 0].sum() == 3
     figures.near_duplicates(found)
-
-
-def test_a_mirror_image_and_another_patient_are_no_doubles():
-    pixels = [phantom.radiograph("COVID-19", seed, 160).image for seed in (5, 6)]
-    looks = [likeness.look(Image.fromarray(p)) for p in (*pixels, pixels[0][:, ::-1].copy())]
-    assert (likeness.agreements(looks[0], looks) >= likeness.SAME).tolist() == [
-        True,
-        False,
-        False,
-    ]
-
-
-def test_a_crop_is_followed_beyond_what_the_hash_sees():
-    pixels = phantom.radiograph("No Finding", 9, 256).image
-    part = Image.fromarray(pixels[12:-12, 12:-12])
-    one, other = likeness.look(Image.fromarray(pixels)), likeness.look(part)
-    assert np.bitwise_count(one.bits ^ other.bits).sum() > duplicates.SCREEN
-    assert likeness.agreements(one, [other])[0] >= likeness.SAME
 
 
 def test_an_unreadable_external_image_is_refused_by_name(own, tmp_path, audited):

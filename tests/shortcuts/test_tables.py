@@ -94,6 +94,12 @@ def test_mending_for_a_reader(tmp_path):
     shown = tables.mending_table(table)
     assert list(shown.index) == ["nothing", "coarse"] and list(shown.kept) == ["", "kept"]
     assert shown.outside["coarse"] == "0.600 (0.500 to 0.500)"
+    assert shown["gap, 95% by patients"]["coarse"] == "+0.500 to +0.500"
+    assert "the widest in 50% of their resamples" in tables.mending_answer(table)
+    old = table.drop(columns=["gap_low", "gap_high", "wins"])  # of before they were measured
+    assert "kept in" not in tables.mending_table(old) and "resamples" not in tables.mending_answer(
+        old
+    )
     assert figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
     text = tables.mending_answer(table)
     assert (
