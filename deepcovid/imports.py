@@ -79,7 +79,13 @@ def files(*names: str) -> list[Path]:
 
     `runs` and `profiles` compute nothing: what they give a step stands in its settings and files.
     """
-    return [modules()[name] for name in needed(*names) if name not in ("runs", "profiles")]
+    return [modules()[n] for n in needed(*names) if n not in ("runs", "profiles")] + engine(*names)
+
+
+def engine(*names: str) -> list[Path]:
+    """The files of `imageaudit`, where the named modules, or what these import, call it."""
+    called = any(n.startswith("imageaudit") for name in needed(*names) for n in imported(name))
+    return sorted((PACKAGE.parent / "imageaudit").rglob("*.py")) if called else []
 
 
 def room(module: str) -> str:

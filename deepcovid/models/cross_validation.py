@@ -84,7 +84,7 @@ def run(opened: Run, name: str, seed: int) -> Path | None:
         print(f"{name}, seed {seed}: no cross-validated scores, since {reason}.")
         return None
     if opened.profile.class_weights == "views":
-        table = table.assign(view=training.views(opened, table))
+        table = table.assign(view=opened.views(table))
     code = (augmentation, networks, features, fitting, training, scoring, sys.modules[__name__])
     of = ["image", "sha1", "label", "patient", *(["view"] if "view" in table else [])]
     stamp = runs.digest(

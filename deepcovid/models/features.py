@@ -102,7 +102,8 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
 def code(*names: str) -> str:
     """Stands for the code of modules of the package (`data.images`) and of all that they import."""
     needed = [name for name in imports.needed(*names) if name not in imports.ORDER[0]]
-    return code_digest(*(SimpleNamespace(__file__=imports.modules()[name]) for name in needed))
+    files = [imports.modules()[name] for name in needed] + imports.engine(*names)
+    return code_digest(*(SimpleNamespace(__file__=file) for file in files))
 
 
 def reading(size: int) -> str:

@@ -28,7 +28,7 @@ TABLES = (
     "heatmaps.json",
     "lungs.json",
 )
-ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
+ELSEWHERE = ("external.json", "external.csv", "mending.csv")  # of runs that name an external folder
 EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
 
@@ -60,7 +60,9 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
     with made_for(opened, target, "models", replace) as (target, made):
         copy(opened, made, ["metrics.csv", "operating_points.csv"])
         if path := external.result(opened):
-            shutil.copyfile(path, made / "external.json")
+            for one in (path, path.with_suffix(".csv")):
+                if one.is_file():
+                    shutil.copyfile(one, made / one.name)
         write_json(made / "run.json", found := provenance.provenance(opened))
         cards.cards(opened, found, made)
         redraw(made)

@@ -11,4 +11,5 @@ MENDING = (
     "external", "external_low", "external_high", "external_border", "external_frame",
     "with_duplicates", "source", "positives", "negatives",
 )  # fmt: skip
-EXTERNAL = ("image", "label", "patient", "sha1", "score", "duplicate")
+EXTERNAL = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
+TIDY = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "patients", "method")

@@ -19,14 +19,15 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
 from deepcovid import runs
-from deepcovid.data import images
+from deepcovid.data import external, images
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, lungs, preparation
 from deepcovid.models.opened import Run
 from deepcovid.models.preparation import Preparation
+from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import external, looks, measure
+from deepcovid.shortcuts import looks, measure
 from deepcovid.shortcuts.columns import MENDING
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import Look
@@ -67,9 +68,8 @@ class Bench:
     def __init__(self, opened: Run):
         here = measure.collection(opened.manifest, opened.data)
         folder = Path(opened.profile.external)
-        there = external.table(folder)
-        there["duplicate"] = external.known_from(opened, there)
-        there["path"] = [folder / image for image in there.image]
+        there = unseen(external.table(folder), opened.everything(), opened.signatures)
+        there = there.rename(columns={"reason": "duplicate"}).drop(columns=["twin", "source"])
         self.of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
         self.of["duplicate"] = self.of.duplicate.fillna("")
         self.train, self.test = (self.of.folder == part for part in ("train", "test"))
@@ -110,18 +110,26 @@ class Bench:
         """Where the lungs lie in each picture as the step leaves it: box and area, (n, 5)."""
         if step.preparation in self.framed:
             return self.framed[step.preparation]
-        rows, prepare = [], self.prepare(step)
-        for path in tqdm(self.of.path, desc=f"lungs: {step.does}", unit="image"):
-            if path not in self.found or "lungs" in step.preparation:
-                picture = images.open_radiograph(path)
-            if path not in self.found:
-                self.found[path] = lungs.find(self.segmenter, picture)
-            lung = self.found[path]
-            if "lungs" in step.preparation:  # the other steps move nothing
-                lung = lungs.find(self.segmenter, prepare(picture, path))
-            rows.append([*lungs.box(lung), lung.mean()])
-        self.framed[step.preparation] = np.array(rows)
+        prepare = self.prepare(step)
+        self.framed[step.preparation] = framing(self.of.path, self.segmenter, prepare, self.found)
         return self.framed[step.preparation]
+
+
+def framing(paths, segmenter, prepare: Preparation | None, found: dict) -> np.ndarray:
+    """Where the lungs lie in each picture as `prepare` leaves it: box and area, (n, 5).
+
+    `found` has the lungs of pictures before that, and gets those that it lacks.
+    """
+    rows, cut = [], prepare is not None and "lungs" in prepare.steps
+    for path in tqdm(paths, desc="where the lungs lie", unit="image"):
+        if path not in found or cut:
+            picture = images.open_radiograph(path)
+        if path not in found:
+            found[path] = lungs.find(segmenter, picture)
+        # the other steps move nothing
+        lung = lungs.find(segmenter, prepare(picture, path)) if cut else found[path]
+        rows.append([*lungs.box(lung), lung.mean()])
+    return np.array(rows)
 
 
 def border_lung(bench: Bench) -> float:

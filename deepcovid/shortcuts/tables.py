@@ -127,7 +127,10 @@ def read_external(folder: Path) -> dict:
 
 
 def external_table(found: dict) -> pd.DataFrame:
-    """An `external.json`: each AUC and share with its interval, a row for each model.
+    """An `external.json`: a row for each model; 95% intervals resample patients.
+
+    Sensitivity and specificity at the frozen threshold come first: an AUC compares the classes,
+    and with them their sources where these coincide.
 
     Where the classes are not known: how many images are called COVID-19.
     """
@@ -136,14 +139,11 @@ def external_table(found: dict) -> pd.DataFrame:
         if "auc" not in one:
             said = one["called"]
             return {f"called {name}": f"{count:,}" for name, count in said.items()}
-        patients = one["by_patient"]["auc"]
+        names = {"sensitivity": "sensitivity outside", "specificity": "specificity outside",
+                 "auc": "AUC outside"}  # fmt: skip
         return {
-            "AUC outside": format_ci_from_row(one, "auc"),
-            "by patient": f"{patients[0]:.3f} to {patients[1]:.3f}",
-            "with duplicates": format_ci_from_row(one["with_duplicates"], "auc"),
-            "sensitivity outside": format_ci_from_row(one, "sensitivity"),
-            "specificity outside": format_ci_from_row(one, "specificity"),
-        }
+            name: format_ci(one[key], *one["by_patient"][key]) for key, name in names.items()
+        } | {"with duplicates": format_ci_from_row(one["with_duplicates"], "auc")}
 
     rows = {
         f"{one['model']}, seed {one['seed']}": {
@@ -157,20 +157,20 @@ def external_table(found: dict) -> pd.DataFrame:
 
 
 def external_answer(found: dict) -> str:
-    """What a run's external folder says of its first model, in a sentence."""
-    counts = found["images"]
-    said = format_ci_from_row(found, "auc")
-    chance = (
-        "chance lies within that interval, so that no other threshold is known to help"
-        if found["auc_low"] <= 0.5 <= found["auc_high"]
-        else "chance lies outside that interval"
-    )
+    """What a run's external folder says of its first model, in sentences."""
+    counts, by = found["images"], found["by_patient"]
+    said = {key: format_ci(found[key], *by[key]) for key in ("sensitivity", "specificity", "auc")}
+    chance = "contains" if by["auc"][0] <= 0.5 <= by["auc"][1] else "does not contain"
+    beside = ["class and source coincide there, so that it measures both"] * found.get(
+        "class_and_source_coincide", False
+    ) + [f"{name} reaches {format_ci(*of)}" for name, of in found.get("probes", {}).items()]
     return (
-        f"{found['model']} scores ROC AUC {found['internal_auc']:.3f} on test and {said} outside "
-        f"({counts['COVID-19']:,} COVID-19, {counts['Non-COVID']:,} Non-COVID; "
-        f"{found['duplicates_dropped']} duplicates dropped, {found['with_duplicates']['auc']:.3f} with "
-        f"them): {chance}. At the frozen threshold sensitivity is {found['sensitivity']:.2f} and "
-        f"specificity {found['specificity']:.2f}."
+        f"At its frozen threshold {found['model']} has a sensitivity of {said['sensitivity']} on "
+        f"{counts['COVID-19']:,} external COVID-19 images and a specificity of "
+        f"{said['specificity']} on {counts['Non-COVID']:,} Non-COVID images (95%, patients "
+        f"resampled; {found['duplicates_dropped']} duplicates dropped). ROC AUC is "
+        f"{said['auc']}, an interval that {chance} chance, against {found['internal_auc']:.3f} on "
+        f"test{': ' * bool(beside)}{'; '.join(beside)}."
     )
 
 

@@ -74,10 +74,6 @@ def bench(honest, tmp_path):
         for i in range(6):
             draw(tmp_path / "elsewhere" / name / f"{name}-{i}.png", 7000 + i + 100 * bright, bright)
     run = Run(changed(honest.profile, external=str(tmp_path / "elsewhere")))
-    (run.folder / "audit.json").write_text(
-        '{"near_duplicates": {"external_images_with_a_name_from_here": [],'
-        ' "external_images_also_here": []}}'
-    )
     return right_data.Bench(run, collection.of(run))
 
 

@@ -31,7 +31,7 @@ def found():
         "model": "squeezenet", "seed": 0, "threshold": 0.4, "internal_auc": 0.9,
         "images": {"Non-COVID": 8, "COVID-19": 6}, "duplicates_dropped": 1,
         "with_duplicates": numbers | {"auc": 0.65},
-        "by_patient": {"auc": [0.4, 0.75]},
+        "by_patient": {"auc": [0.4, 0.75], "sensitivity": [0.7, 0.9], "specificity": [0.2, 0.4]},
         "histograms": {f"{name}, {where}": [6, 0, 0, 2] for name in ("COVID-19", "Non-COVID")
                        for where in ("test", "external")},
     }  # fmt: skip
@@ -68,11 +68,16 @@ def test_external_scores_for_a_reader(found, tmp_path):
     (tmp_path / "external.json").write_text(json.dumps(found))
     assert tables.read_external(tmp_path) == found
     row = tables.external_table(found).loc["squeezenet, seed 0"]
-    assert row["AUC outside"] == "0.600 (0.500 to 0.700)" and row["by patient"] == "0.400 to 0.750"
+    assert row["AUC outside"] == "0.600 (0.400 to 0.750)"
+    assert row["sensitivity outside"] == "0.800 (0.700 to 0.900)"
     assert row["images"] == "6 COVID-19, 8 Non-COVID" and row["duplicates dropped"] == 1
     assert "1 duplicates dropped" in tables.external_answer(found)
-    for low, said in ((0.5, "chance lies within"), (0.55, "chance lies outside")):
-        assert said in tables.external_answer(found | {"auc_low": low})
+    for low, said in ((0.4, "that contains chance"), (0.55, "does not contain chance")):
+        by = found["by_patient"] | {"auc": [low, 0.75]}
+        assert said in tables.external_answer(found | {"by_patient": by})
+    more = {"class_and_source_coincide": True, "probes": {"border alone": [0.7, 0.6, 0.8]}}
+    said = "it measures both; border alone reaches 0.700 (0.600 to 0.800)."
+    assert tables.external_answer(found | more).endswith(said)
     figure = figures.collections(found)
     drawn = [area.get_paths()[0].vertices for area in figure.axes[0].collections]
     assert (
