@@ -108,7 +108,8 @@ rule augmentation:
 rule training:
     message: "03_training: {wildcards.model}, seed {wildcards.seed}"
     # no figures: a changed plot must not train anew
-    input: code("models.training", "models.scoring"), "manifest.csv", "training.csv", ipynb=ipynb("03_training")
+    input:
+        code("models.training", "models.scoring", "models.cross_validation"), "manifest.csv", "training.csv", ipynb=ipynb("03_training")
     params:
         settings("weights", *RECIPE), masks=lungs(), weights=at("weights", profile.weights),
         shown=at("results/", *sorted(RESULTS.glob("paper/*/*/history.csv"))),
@@ -123,10 +124,10 @@ rule training:
 rule evaluation:
     message: "04_evaluation: the models beside the paper"
     input:
-        code("metrics.run", "metrics.published", "heatmaps.tables", "report.play"), SCORES,
+        code("metrics.run", "metrics.published", "heatmaps.tables", "report.play"), SCORES, "audit.json",
         published=ROOT / "deepcovid" / "metrics" / "published.csv", ipynb=ipynb("04_evaluation"),
-    params: settings("threshold", "models", "seeds"), shown=shown("paper", "control")
-    output: "metrics.csv"
+    params: settings("threshold", "models", "seeds"), shown=shown("paper", "control", "released", "released_squeezenet")
+    output: "metrics.csv", "operating_points.csv"
     log: "notebooks/04_evaluation.ipynb"
     benchmark: "benchmarks/04_evaluation.tsv"
     shell: ONCE

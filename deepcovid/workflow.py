@@ -165,10 +165,9 @@ def look(profile: Profile) -> list[str]:
 
     Raises UserError that says what is missing or cannot be read.
     """
-    from deepcovid.data import manifest
+    from deepcovid.data import external, manifest
     from deepcovid.fair_test import collection
     from deepcovid.models import networks
-    from deepcovid.shortcuts import external
 
     if profile.data != "phantom":
         manifest.refuse_unreadable(profile.data_folder)

@@ -29,6 +29,7 @@ MADE = [
     "training.csv",
     "squeezenet/seed0/scores.csv",
     "metrics.csv",
+    "operating_points.csv",
     "heatmaps.done",
     "failure.done",
     "shortcuts.csv",

@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import ImageOps
 
 from deepcovid.data import manifest, records
+from deepcovid.runs import UserError, read_table
 from imageaudit import images
 from imageaudit.matching import (
     SAME,
@@ -27,19 +28,61 @@ AGREEMENTS = np.linspace(0, 1, 41)  # edges of the histograms
 
 
 def external_images(folder: Path) -> pd.DataFrame:
-    """The images of a `covid|non` folder: image (relative to it), label, patient.
+    """The images of a `covid|non` folder: image (relative to it), label, patient, view, source.
 
-    ChestX-ray8 numbers its patients in file names; of others each image counts as a patient.
+    What `metadata.csv` there says of an image, found by its path or name; without it the view is
+    unknown, and patient and source only where ChestX-ray8's or CheXpert's names tell.
     """
+    known = external_metadata(folder)
     rows = []
     for name, label in manifest.CLASSES.items():
         inside = manifest.named(folder, name)
         for path in images.find(inside) if inside else []:
-            number = CHESTXRAY14.search(path.name)
             image = path.relative_to(folder).as_posix()
-            patient = number[1] if number else image
-            rows.append({"image": image, "label": label, "patient": f"external {patient}"})
-    return pd.DataFrame(rows, columns=["image", "label", "patient"])
+            of = known.get(records.listed_as(image, known), {})
+            rows.append({
+                "image": image, "label": label, "patient": patient_of(folder, image, of.get("patient")),
+                "view": of.get("view", ""), "source": of.get("source") or source_of(path.name),
+            })  # fmt: skip
+    return pd.DataFrame(rows, columns=["image", "label", "patient", "view", "source"])
+
+
+def external_metadata(folder: Path) -> dict[str, dict]:
+    """The rows of the `metadata.csv` in an external folder by image; empty without one."""
+    path = folder / "metadata.csv"
+    if not path.is_file():
+        return {}
+    table = read_table(path, dtype=str, keep_default_na=False).apply(lambda c: c.str.strip())
+    if "image" not in table or table.image.duplicated().any():
+        raise UserError(f"{path} needs a column image that names each image once.")
+    return table.set_index("image").to_dict("index")
+
+
+def patient_of(folder: Path, image: str, listed: str | None = None) -> str:
+    """Of whom an external image is, in the words of a run's manifest, so that the two compare.
+
+    ChestX-ray8 and CheXpert number their patients in file names. Where nothing is known the image
+    counts as a patient of its own.
+    """
+    name = image.rpartition("/")[2]
+    if number := CHESTXRAY14.search(name):
+        return f"ChestX-ray8 {number[1]}"
+    if chexpert := records.CHEXPERT.match(name):
+        return f"CheXpert {chexpert['patient']}"
+    if listed:
+        return f"listed {listed}"
+    number = records.dicom_patient(folder / image)
+    return f"DICOM {number}" if number else f"by path {image}"
+
+
+def source_of(name: str) -> str:
+    return (
+        "ChestX-ray8"
+        if CHESTXRAY14.search(name)
+        else "CheXpert"
+        if records.CHEXPERT.match(name)
+        else ""
+    )
 
 
 def signatures_of(paths: list[Path]) -> list[Signature]:

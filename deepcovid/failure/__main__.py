@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
-from deepcovid.failure import ablation, auc_search, design, drift
+from deepcovid.failure import ablation, auc_search, design, drift, effects
 from deepcovid.models.opened import Run
 
 
@@ -49,7 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         profile = profiles.load(args.profile, args.overrides, Path.cwd())
         profile = replace(profile, name="ablation")  # a folder of its own
         if args.step == "collect":
-            print(ablation.write(ablation.collect(profile.folder / "cells"), args.out))
+            table = ablation.collect(profile.folder / "cells")
+            print(ablation.write(table, args.out))
+            told = args.out.with_name(f"{args.out.stem}_effects.csv")
+            print(ablation.write(effects.published(table), told))
             return 0
         run = prepared(profile, anew=args.step == "prepare")
         if args.step == "search":

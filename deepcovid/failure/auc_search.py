@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torchvision.transforms import v2
 
-from deepcovid.data import audit, augmentation, duplicates
+from deepcovid.data import augmentation, external
 from deepcovid.failure.ablation import followed
 from deepcovid.failure.arithmetic import verdict
 from deepcovid.failure.bench import Bench
@@ -15,7 +15,7 @@ from deepcovid.failure.design import FAILED, recipe
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.opened import Run
-from deepcovid.profiles import Profile
+from deepcovid.models.seen import unseen
 
 # how test images might have been read otherwise than training images: RGB pixels 0 to 1 to input
 READINGS = {
@@ -125,15 +125,10 @@ def readings(bench: Bench, heads: dict, subset: pd.DataFrame) -> list[dict]:
     return rows
 
 
-def strangers(profile: Profile) -> pd.DataFrame:
-    """The images of the external folder that are not in the run's data: image, label, patient.
-
-    Left out are those that the audit saw in both, and those whose names are in both.
-    """
-    seen = audit.run(profile)["near_duplicates"]
-    table = duplicates.external_images(Path(profile.external))
-    known = seen["external_images_also_here"] + seen["external_images_with_a_name_from_here"]
-    return table[~("external/" + table.image).isin(known)]
+def strangers(run: Run) -> pd.DataFrame:
+    """The images of the external folder that are not in the run's data; see `data.external.table`."""
+    found = unseen(external.table(Path(run.profile.external)), run.everything(), run.signatures)
+    return found[found.reason == ""]
 
 
 def elsewhere(
@@ -143,10 +138,8 @@ def elsewhere(
 
     There are none where the collection has no images of its own of both classes.
     """
-    table, folder = strangers(bench.run.profile), Path(bench.run.profile.external)
-    far = {
-        label: [folder / image for image in table.image[table.label == label]] for label in (1, 0)
-    }
+    table = strangers(bench.run)
+    far = {label: table.path[table.label == label].tolist() for label in (1, 0)}
     if not all(far.values()):
         return []
     far[0] = [far[0][i] for i in random.permutation(len(far[0]))[:negatives]]

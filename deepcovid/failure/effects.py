@@ -1,15 +1,17 @@
 """What a table of the ablation says: effects of its factors, means over seeds, single changes."""
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
-from statsmodels.formula.api import ols
-from statsmodels.stats.anova import anova_lm
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES
-from deepcovid.failure.design import FACTORS, FAILED, LEVELS
+from deepcovid.failure.design import CELL, FACTORS, FAILED, LEVELS
+
+DRAWS = 9999  # random swaps of levels within pairs, where not all can be tried
+EFFECTS = ("change", "trainings", "pairs", "effect", "least", "most", "rises", "falls", "p", "holm",
+           "share")  # fmt: skip
 
 
 def at(table: pd.DataFrame, **fixed) -> pd.DataFrame:
@@ -19,53 +21,100 @@ def at(table: pd.DataFrame, **fixed) -> pd.DataFrame:
     return table
 
 
-def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") -> pd.DataFrame:
-    """Main effects and two-way interactions of two-level factors on an outcome, largest first.
+def pairs(table: pd.DataFrame, factor: str, levels, outcome: str = "sensitivity") -> pd.DataFrame:
+    """The trainings that differ in one factor only, a row per pair: outcome at each of two levels.
 
-    `effect`: for a factor, the mean outcome at its second level less that at its first (levels as
-    in `LEVELS`), whatever the others; for a pair, half of how much the one's effect changes with
-    the other. 95% intervals by least squares, the residual being the spread over seeds and what
-    higher interactions leave. `share` of the outcome's variance, which adds up over a balanced
-    table (what is missing to 1 is the residual). An outcome that never changes has effects of 0; an
-    empty table has no rows.
+    The index holds what the two share, the seed among it. A training without a partner is left out.
     """
-    if table.empty:
-        return pd.DataFrame(columns=["change", "effect", "low", "high", "p", "share"])
-    factors = [f for f in factors if table[f].nunique() > 1]
-    coded = pd.DataFrame({"outcome": table[outcome].to_numpy(dtype=float)})
-    change = {}
-    for factor in factors:
-        known = LEVELS.get(factor, {})
-        levels = [v for v in known if v in set(table[factor])] or sorted(table[factor].unique())
-        if len(levels) != 2 or set(table[factor]) - set(levels):
-            raise runs.UserError(f"Effects need two levels; {factor} has {', '.join(levels)}.")
-        coded[factor] = np.where(table[factor] == levels[1], 1.0, -1.0)
-        change[factor] = f"{levels[0]} -> {levels[1]}"
-    if not factors:
+    shared = [name for name in (*CELL, "after", "selection") if name in table and name != factor]
+    wide = table.pivot(index=shared, columns=factor, values=outcome).reindex(columns=list(levels))
+    return wide.dropna()
+
+
+def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") -> pd.DataFrame:
+    """What each change of a factor does to an outcome, over matched pairs, largest change first.
+
+    A row for each level of a factor beside its first in `LEVELS`, the failed recipe's. `effect`:
+    mean over the `pairs` of the outcome there less that at the first level; `least`, `most`: the
+    same by seed; `rises`, `falls`: pairs in which the outcome is higher, or lower. `p`: two-sided,
+    by swapping the levels within pairs, which share their seed: no distribution is assumed, so that
+    outcomes may be bounded and heap at zero. It speaks of these seeds; by swapping whole seeds three
+    of them could not give a p below 0.25, hence `least` and `most`. Exact where pairs are few (2**pairs <= DRAWS), else by
+    DRAWS random swaps and never below 1 / (DRAWS + 1). `holm`: p after Holm's correction for all
+    rows. `share` of the outcome's variance between the factor's levels, in `trainings` trainings.
+    An empty table has no rows.
+    """
+    varied = [factor for factor in factors if table[factor].nunique() > 1]
+    if len(table) and not varied:
         raise runs.UserError("Effects need two levels of a factor; no factor varies.")
-    if coded.outcome.nunique() == 1:  # least squares would explain the noise of its own rounding
-        terms = pd.Index([*factors, *map(" x ".join, combinations(factors, 2))], name="term")
-        none = {"effect": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "share": 0.0}
-        return pd.DataFrame({"change": [change.get(term, "") for term in terms]} | none, terms)
-    fit = ols(f"outcome ~ ({' + '.join(factors)}) ** 2", coded).fit()
-    squares = anova_lm(fit).sum_sq
-    interval = fit.conf_int()
     rows = []
-    for term in fit.params.index.drop("Intercept"):
-        names = term.split(":")
-        rows.append(
-            {
-                "term": " x ".join(names),
-                "change": change[term] if len(names) == 1 else "",
-                "effect": 2 * fit.params[term],
-                "low": 2 * interval.loc[term, 0],
-                "high": 2 * interval.loc[term, 1],
-                "p": fit.pvalues[term],
-                "share": squares[term] / squares.sum(),
-            }
-        )
-    found = pd.DataFrame(rows).set_index("term")
-    return found.loc[found.effect.abs().sort_values(ascending=False, kind="stable").index]
+    for factor in varied:
+        first, *others = [v for v in LEVELS[factor] if v in set(table[factor])]
+        rows += [
+            {"term": factor, "change": f"{first} -> {level}", "trainings": len(table),
+             "share": share(table, factor, outcome)}
+            | change(pairs(table, factor, (first, level), outcome))
+            for level in others
+        ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["term", *EFFECTS]).set_index("term")
+    if len(found):
+        found["holm"] = multipletests(found.p, method="holm")[1]
+    return found.iloc[np.argsort(-found.effect.abs(), kind="stable")]
+
+
+def change(matched: pd.DataFrame) -> dict[str, float]:
+    """What `effects` says of the pairs of two levels (`pairs`)."""
+    first, second = matched.to_numpy(dtype=float).T
+    difference = pd.Series(second - first, index=matched.index.get_level_values("seed"))
+    by_seed = difference.groupby(level=0).mean()
+    test = stats.permutation_test(
+        (second, first), lambda a, b, axis: np.abs(np.mean(a - b, axis=axis)), vectorized=True,
+        permutation_type="samples", alternative="greater", n_resamples=DRAWS,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return {
+        "pairs": len(matched), "effect": difference.mean(), "least": by_seed.min(),
+        "most": by_seed.max(), "rises": int((difference > 0).sum()),
+        "falls": int((difference < 0).sum()), "p": test.pvalue,
+    }  # fmt: skip
+
+
+def share(table: pd.DataFrame, factor: str, outcome: str) -> float:
+    """Share of an outcome's variance that lies between a factor's levels; 0 where it never changes."""
+    values = table[outcome].astype(float)
+    means = values.groupby(table[factor]).transform("mean")
+    whole = ((values - values.mean()) ** 2).sum()
+    return float(((means - values.mean()) ** 2).sum() / whole) if values.nunique() > 1 else 0.0
+
+
+def factorials(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The balanced trainings of each network of an ablation, after the failed recipe's epochs."""
+    asked = {"weights": "pretrained", "epochs": FAILED["epochs"], "selection": "last"}
+    table = at(table, **asked, after=FAILED["epochs"])
+    some = {"resnet50": {"crop": "none", "batch_norm": "eval"}}  # what the plan crosses of it
+    parts = {name: at(part, **some.get(name, {})) for name, part in table.groupby("backbone")}
+    return {name: whole_replicates(part) for name, part in parts.items() if len(part)}
+
+
+def published(table: pd.DataFrame) -> pd.DataFrame:
+    """`effects` of each network's factorial on sensitivity and AUC, as `ablation_effects.csv` has it.
+
+    `among`: all trainings, or those that keep three of the failed recipe's settings, where only
+    batch norm is asked for.
+    """
+    rows = []
+    for backbone, part in factorials(table).items():
+        kept = {name: FAILED[name] for name in ("optimiser", "classes", "positives")}
+        among = {"all": (part, FACTORS)}
+        if part.batch_norm.nunique() > 1:
+            among[", ".join(kept.values())] = at(part, **kept), ("batch_norm",)
+        for outcome in ("sensitivity", "auc"):
+            for name, (some, factors) in among.items():
+                about = {"backbone": backbone, "among": name, "outcome": outcome}
+                rows.append(effects(some, factors, outcome).reset_index().assign(**about))
+    if not rows:
+        return pd.DataFrame(columns=["backbone", "among", "outcome", "term", *EFFECTS])
+    return pd.concat(rows)[["backbone", "among", "outcome", "term", *EFFECTS]]
 
 
 def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.DataFrame:

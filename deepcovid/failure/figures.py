@@ -80,12 +80,12 @@ def attempts(tables: dict[str, pd.DataFrame], reported: dict | None = None) -> F
 
 
 def ablation(replicates: pd.DataFrame, effects: pd.DataFrame, outcome="sensitivity") -> Figure:
-    """Left: the outcome of each cell, mean over its seeds. Right: how much each factor changes it.
+    """Left: the outcome of each cell, mean over its seeds. Right: what each change does to it.
 
     `replicates` is of `effects.replicates` by two or more factors; the first half of them gives the
     rows of the grid, and a cell that was not trained stays empty. `effects` is of `effects.effects`.
     """
-    means = replicates[outcome]["mean"]
+    means, trainings = replicates[outcome]["mean"], replicates["trainings", ""].sum()
     names = means.index.names
     grid = means.unstack(list(names[(len(names) + 1) // 2 :]), sort=False)
     lines = max(2, grid.index.nlevels)  # of a row's name
@@ -98,23 +98,25 @@ def ablation(replicates: pd.DataFrame, effects: pd.DataFrame, outcome="sensitivi
         yticklabels=["\n".join(np.atleast_1d(c)) for c in grid.index],
     )  # fmt: skip
     left.tick_params(labelsize=8, labelrotation=0)
-    left.set(xlabel="", ylabel="", title=f"{outcome} at 0.5: each cell's mean")
-    place, points = np.arange(len(effects)), 100 * effects[["effect", "low", "high"]]
-    main = (effects.change != "").to_numpy()
-    for rows, colour in ((main, COVID), (~main, GREY)):
-        intervals(right, points[rows], "effect", "low", "high", y=place[rows], color=colour)
-    for y, high, share in zip(place, points.high, effects.share, strict=True):
+    left.set(
+        xlabel="",
+        ylabel="",
+        title=f"{outcome} at 0.5: each cell's mean ({trainings:.0f} trainings)",
+    )
+    place, points = np.arange(len(effects)), 100 * effects[["effect", "least", "most"]]
+    intervals(right, points, "effect", "least", "most", y=place)
+    for y, most, row in zip(place, points.most, effects.itertuples(), strict=True):
         right.annotate(
-            f"explains {share:.0%}", (high, y), (6, 0), textcoords="offset points", va="center",
-            fontsize=8,
+            f"up in {row.rises}, down in {row.falls}", (most, y), (6, 0), va="center", fontsize=8,
+            textcoords="offset points",
         )  # fmt: skip
-    told = [f"{term}\n({row.change})" if row.change else term for term, row in effects.iterrows()]
+    told = [f"{row.Index}, {row.pairs} pairs\n({row.change})" for row in effects.itertuples()]
     right.set_yticks(place, told, fontsize=8)
     right.axvline(0, color="black", lw=0.8)
     right.invert_yaxis()
-    right.set_xlim(right=1.35 * points.high.clip(0).max() + 8)
-    right.set_xlabel(f"change of {outcome}, percentage points (95% interval)")
-    right.set_title("effect of each factor, and of pairs (grey)")
+    right.set_xlim(right=1.6 * points.most.clip(0).max() + 8)
+    right.set_xlabel(f"change of {outcome}, points: mean of pairs\n(line: lowest and highest seed)")
+    right.set_title("each change, pairs alike in all else")
     return figure
 
 

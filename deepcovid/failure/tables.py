@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES, REPORTED, verdict
-from deepcovid.failure.design import CELL, FAILED
+from deepcovid.failure.design import CELL, EARLY, FAILED
 from deepcovid.failure.effects import at
 from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.metrics.tables import scores_of, tables_of
@@ -79,8 +79,8 @@ def not_there(what: str) -> str:
 def searched(search: pd.DataFrame, first: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
     """Candidates for the reported AUC, a row each: mean over seeds, lowest and highest.
 
-    `search` is of `auc_search` (empty where it was not run), `first` the ablation's rows after one
-    epoch, `real` the `metrics.csv` of real runs whose epoch was selected by accuracy on test.
+    `search` is of `auc_search` (empty where it was not run), whose trainings see whole images with
+    batch norm as pretrained; `first` the ablation's rows after one epoch, of random crops, `real` the `metrics.csv` of real runs whose epoch was selected by accuracy on test.
     """
     real = real.dropna(subset="auc")
     tables = [
@@ -90,7 +90,9 @@ def searched(search: pd.DataFrame, first: pd.DataFrame, real: pd.DataFrame) -> p
     tables += [(f"first epoch, crops ({name})", part) for name, part in first.groupby("backbone")]
     if len(search):
         groups = search.groupby(["candidate", "backbone"], sort=False)
-        tables += [(f"{candidate} ({name})", part) for (candidate, name), part in groups]
+        tables += [
+            (f"{candidate} ({name}, whole images)", part) for (candidate, name), part in groups
+        ]
     rows = {}
     for name, part in tables:
         spread = (part.auc.mean(), part.auc.min(), part.auc.max())
@@ -121,13 +123,65 @@ def by_change(part: pd.DataFrame) -> str:
     )
 
 
+def p_value(p: float) -> str:
+    """A p value for a reader: never 0.000, which no test can give."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def effects_table(table: pd.DataFrame, outcome: str = "sensitivity") -> pd.DataFrame:
+    """`effects.effects` for a reader: each change over its matched pairs of trainings."""
+    scale, digits = (100, 1) if outcome == "sensitivity" else (1, 3)
+    ends = scale * table[["effect", "least", "most"]].astype(float)
+    unit = " points" if outcome == "sensitivity" else ""
+    return pd.DataFrame({
+        "change": table.change,
+        f"{outcome}, mean of pairs (lowest to highest seed)": [
+            f"{e:+.{digits}f}{unit} ({least:+.{digits}f} to {most:+.{digits}f})"
+            for e, least, most in ends.to_numpy()
+        ],
+        "rises in": [f"{n} of {of} pairs" for n, of in zip(table.rises, table.pairs, strict=True)],
+        "falls in": table.falls, "p": table.p.map(p_value),
+        "p, Holm": table.holm.map(p_value), "share of the variance": table.share.map("{:.0%}".format),
+        "trainings": table.trainings,
+    })  # fmt: skip
+
+
 def main_effects(table: pd.DataFrame) -> str:
-    """The main effects of `effects.effects` on sensitivity, in words."""
-    return "; ".join(
-        f"{factor} ({row.change}) {100 * row.effect:+.0f} points "
-        f"({100 * row.low:.0f} to {100 * row.high:.0f}), {row['share']:.0%} of the variance"
-        for factor, row in table[table.change != ""].iterrows()
+    """`effects.effects` on sensitivity, in words."""
+    if table.empty:
+        return "not trained"
+    return f"of {table.trainings.iloc[0]} trainings, " + "; ".join(
+        f"{factor} ({row.change}) {100 * row.effect:+.0f} points by {row.pairs} matched pairs "
+        f"({100 * row.least:+.0f} to {100 * row.most:+.0f} by seed; p {p_value(row.holm)}, Holm)"
+        for factor, row in table.iterrows()
     )
+
+
+def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd.DataFrame:
+    """The two explanations of the reported AUC that the failed recipe itself offers, side by side.
+
+    `table` is of the ablation, one network. Either the *first* epoch was kept, since accuracy ties
+    in all, or the *last* of 150 was measured. A row each: the trainings, their AUCs, and how many
+    reach the `target` or lie within `window` of it. `other`: the mean AUC that the other epoch has
+    in the same trainings. It would tell the two apart, since the AUC rises in between.
+    """
+    failed = at(table, **FAILED | {"epochs": 150}, selection="last")
+    first, last = (at(failed, after=epoch).auc for epoch in (1, 150))
+    early = at(table, **FAILED | {"epochs": EARLY}, after=1, selection="last").auc
+    told = {
+        "the first epoch was kept": (early, last),
+        "the last of 150 was measured": (last, first),
+    }
+    rows = {
+        name: {
+            "trainings": len(each), "mean AUC": each.mean(), "lowest": each.min(),
+            "highest": each.max(), f"at least {target}": int((each >= target).sum()),
+            f"within {window}": int(((each - target).abs() <= window).sum()),
+            "other epoch, mean AUC": other.mean(), "of trainings": len(other),
+        }
+        for name, (each, other) in told.items() if len(each) and len(other)
+    }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def answer(verdicts, effects, mended, first, histories, null: float) -> str:

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from deepcovid.data import manifest
 from deepcovid.fair_test import drawn
+from deepcovid.models import seen
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, read_table, shown
 from deepcovid.shortcuts import measure
@@ -77,8 +78,7 @@ def inner(opened: Run) -> pd.DataFrame:
 def of(opened: Run) -> pd.DataFrame:
     """All images of the collection, those in the run's data among them, with their `group`.
 
-    `group` numbers what belongs together: images that share a patient or a case. `trained` says
-    whether an image's group has an image in the run's training or validation split.
+    `group` numbers what belongs together: images that share a patient or a case, and twins.
     """
     folder = opened.profile.collection
     if folder is None:
@@ -87,17 +87,27 @@ def of(opened: Run) -> pd.DataFrame:
         folder = drawn.collection(opened.folder)
     table = pd.concat([inner(opened), outer(Path(folder))], ignore_index=True)
     table = table[~table.sha1.duplicated()].reset_index(drop=True)
-    table["group"] = groups(table)
-    seen = table.group[table.part.isin(["train", "validation"])]
-    return table.assign(trained=table.group.isin(seen))
+    return table.assign(group=groups(table, seen.twins(table, opened.signatures)))
 
 
-def groups(table: pd.DataFrame) -> np.ndarray:
+def with_trained(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """With `trained`: is an image, or one of its group, known to a model of the run? See `unseen`."""
+    models = [(name, seed) for name in opened.profile.models for seed in opened.profile.seeds]
+    known = pd.concat([opened.seen(*model) for model in models]).drop_duplicates("image")
+    found = seen.unseen(table, known, opened.signatures)
+    return table.assign(trained=table.group.isin(table.group[found.reason != ""]))
+
+
+def groups(table: pd.DataFrame, twins: pd.DataFrame) -> np.ndarray:
     """A number for each image; images of one patient or one case, directly or not, share it.
 
-    An image of which neither is known is a group of its own.
+    So do `twins`, pairs of rows (`one`, `other`, by position). An image of which nothing is known
+    is a group of its own.
     """
     rows, columns, names = [], [], {}
+    for i, (one, other) in enumerate(zip(twins.one, twins.other, strict=True)):
+        rows += [one, other]
+        columns += [names.setdefault(("twins", i), len(names))] * 2
     for i, (patient, case) in enumerate(zip(table.patient, table.case, strict=True)):
         for kind, name in (("patient", patient), ("case", case)):
             if name:

@@ -1,5 +1,6 @@
 """A drawn collection with both classes, its sites, and the severity of its lesions."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid.data import phantom
+from deepcovid.models.features import code
 from deepcovid.runs import digest, done, mark_done, replacing
 
 COUNTS = {("test", "covid"): 60, ("test", "non"): 90}  # images
@@ -21,11 +23,15 @@ def collection(folder: Path) -> Path:
     Its patients are not those of the run's own data. `severity.csv` there grades the lesions.
     """
     root = folder / "collection"
-    found, stamp = root / "test", digest([str(COUNTS), SITES, GRADES, SLIP])
+    found, stamp = (
+        root / "test",
+        digest([str(COUNTS), SITES, GRADES, SLIP, code("fair_test.drawn")]),
+    )
     if done(found / "metadata.csv", stamp):
         return found
-    if not root.is_dir():
-        phantom.write(root, seed=1, counts=COUNTS, size=160)
+    if root.is_dir():  # drawn by other code or of other numbers
+        shutil.rmtree(root)
+    phantom.write(root, seed=1, counts=COUNTS, size=160)
     rows, grades = [], []
     for i, path in enumerate(sorted(found.glob("*/*.png"))):
         finding, _, patient = path.stem.partition("-phantom")

@@ -114,7 +114,7 @@ def severity(table: pd.DataFrame) -> Figure:
         for row in table.itertuples()
     ]
     figure, axis = new(size=(6.0, 1.0 + 0.3 * len(table)))
-    points(axis, table, "rho", "low", "high", names=names, values="{:.2f}")
+    points(axis, table, "rho", "low", "high", names=names, values="{:.3f}")
     axis.axvline(0, **REFERENCE)
     first = table.iloc[0]
     axis.set(
@@ -142,24 +142,24 @@ def graded(table: pd.DataFrame) -> Figure:
 
 
 def battery(table: pd.DataFrame) -> Figure:
-    """AUC within the collection by what is seen and asked; the best network of each, by weights."""
+    """AUC within the collection by what is seen and asked; the mean over networks, by weights."""
     table = table[table.recipe == "regression"]
-    best = table.groupby(["seen", "weights_kind", "question"], sort=False).auc.max().unstack()
-    columns = [EVERYTHING, *(name for name in best.columns if name != EVERYTHING)]
-    seen = [name for name in best.index.get_level_values(0).unique() if name not in BLIND]
-    order = [*seen, *(name for name in BLIND if name in best.index.get_level_values(0))]
-    best = best.reindex(order, level=0)[columns]
-    figure, axis = new(size=(2.6 + 1.25 * len(columns), 1.4 + 0.28 * len(best)))
+    mean = table.groupby(["seen", "weights_kind", "question"], sort=False).auc.mean().unstack()
+    columns = [EVERYTHING, *(name for name in mean.columns if name != EVERYTHING)]
+    seen = [name for name in mean.index.get_level_values(0).unique() if name not in BLIND]
+    order = [*seen, *(name for name in BLIND if name in mean.index.get_level_values(0))]
+    mean = mean.reindex(order, level=0)[columns]
+    figure, axis = new(size=(2.6 + 1.25 * len(columns), 1.4 + 0.28 * len(mean)))
     names = [
-        f"{seen}" + (f" ({weights})" if weights != "none" else "") for seen, weights in best.index
+        f"{seen}" + (f" ({weights})" if weights != "none" else "") for seen, weights in mean.index
     ]
-    sns.heatmap(best.to_numpy(), annot=True, fmt=".2f", vmin=0.3, vmax=1, cmap="vlag", center=0.5, ax=axis,
+    sns.heatmap(mean.to_numpy(), annot=True, fmt=".2f", vmin=0.3, vmax=1, cmap="vlag", center=0.5, ax=axis,
                 cbar_kws={"label": "ROC AUC"}, linewidths=0.5)  # fmt: skip
     counts = table.drop_duplicates("question").set_index("question")
     told = [f"{name}\n({counts.positives[name]} + {counts.negatives[name]})" for name in columns]
     axis.set_xticks(np.arange(len(columns)) + 0.5, told, rotation=20, ha="right")
-    axis.set_yticks(np.arange(len(best)) + 0.5, names, rotation=0)
-    blind = sum(seen not in BLIND for seen, _ in best.index)
+    axis.set_yticks(np.arange(len(mean)) + 0.5, names, rotation=0)
+    blind = sum(seen not in BLIND for seen, _ in mean.index)
     axis.axhline(blind, color="black", lw=1.5)
     return figure
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from deepcovid.data import folders, manifest
 from deepcovid.fair_test import collection
 from deepcovid.heatmaps.masks import MASKS
+from deepcovid.models import seen
 from deepcovid.models.opened import Run
 
 FOLDS = 4  # one of which is held out
@@ -35,16 +36,18 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
     """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
 
     With `others`, the run's own Non-COVID training images are in `train/non/release`. `patients.csv`
-    tells which images belong together; masks that lie beside the run's images go with them. Raises
-    UserError where `target` is there already.
+    tells which images belong together, what they were called (`original`) and whose they are
+    (`recorded`), so that twins elsewhere are known; masks that lie beside the run's images go with
+    them. Raises UserError where `target` is there already.
     """
     table = collection.of(opened)
     table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
+    table["recorded"] = seen.known_only(table.patient)
     table["patient"] = "case " + table.group.astype(str)
     if others:
         own = opened.originals("train")
         own = own[own.label == 0].assign(folder="train/non/release")
-        own["path"] = opened.paths(own.image)
+        own["path"], own["recorded"] = opened.paths(own.image), own.patient
         table = pd.concat([table, own], ignore_index=True)
     with folders.made_whole(target) as room:
         named = [f"{row.folder}/{i:04}-{row.path.name}" for i, row in enumerate(table.itertuples())]
@@ -56,7 +59,9 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
                     mask = opened.data / beside / path.relative_to(opened.data).with_suffix(".png")
                     if mask.is_file():
                         copy(mask, (room / beside / name).with_suffix(".png"))
-        rows = pd.DataFrame({"image": named, "patient": table.patient})
+        original = [path.name for path in table.path]
+        rows = pd.DataFrame({"image": named, "patient": table.patient, "original": original,
+                             "recorded": table.recorded})  # fmt: skip
         rows.to_csv(room / "patients.csv", index=False)
     return target
 

@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import runs
+from deepcovid.data import external
 from deepcovid.fair_test import within
 from deepcovid.metrics import intervals
-from deepcovid.models import lungs
+from deepcovid.models import lungs, seen
 from deepcovid.models.features import extract
 from deepcovid.models.opened import Run
-from deepcovid.shortcuts import external, mending
+from deepcovid.shortcuts import mending
 from deepcovid.shortcuts.eyes import Pooled
 from deepcovid.shortcuts.measure import regression, write
 from imageaudit import images
@@ -48,8 +49,9 @@ def candidates(models) -> list[Candidate]:
 class Bench:
     """All images that candidates are trained on or judged by, and what networks make of them.
 
-    `of` has a row per image: collection, CheXpert's training images, and the external folder's
-    without those that are in the run's data too. `source` names which.
+    `of` has a row per image: collection, CheXpert's training images without twins of the
+    collection's, and the external folder's without twins of any of these, or of the run's data.
+    `source` names which.
     """
 
     def __init__(self, opened: Run, table: pd.DataFrame):
@@ -58,15 +60,19 @@ class Bench:
         other = other[other.label == 0]
         other = other.assign(path=opened.paths(other.image), source="other",
                              group="other " + other.patient, site="", part="train")  # fmt: skip
+        collected = table.assign(name=[path.name for path in table.path], augmented_from="")
+        other = seen.unseen(other, collected, opened.signatures)
+        other = other[other.reason == ""]
         here = table.assign(source="collection", group="collection " + table.group.astype(str))
         parts = [here, other]
         if opened.profile.external:
-            folder = Path(opened.profile.external)
-            there = external.table(folder)
-            there["duplicate"] = external.known_from(opened, there)
-            there = there[there.duplicate == ""]
-            parts.append(there.assign(path=[folder / i for i in there.image], source="external",
-                                      group="external " + there.patient, site="", part=""))  # fmt: skip
+            trained_on = pd.concat([collected, opened.everything()]).drop_duplicates("sha1")
+            there = seen.unseen(
+                external.table(Path(opened.profile.external)), trained_on, opened.signatures
+            )
+            there = there[there.reason == ""]
+            parts.append(there.assign(source="external", group="external " + there.patient, site="",
+                                      part=""))  # fmt: skip
         columns = ["image", "path", "sha1", "label", "source", "group", "site", "part"]
         self.of = pd.concat([part[columns] for part in parts], ignore_index=True)
         self.inside = (self.of.source == "collection").to_numpy()
@@ -210,8 +216,8 @@ def chosen(table: pd.DataFrame) -> int:
 
 def measured(bench: Bench, folder: Path) -> Iterator[dict]:
     """A row per candidate, kept in `folder` as they come, and not computed twice."""
-    given = bench.of.drop(columns="path").astype(str).to_numpy().tolist()
-    stamp = runs.digest([given, bench.opened.profile.weights, bench.opened.profile.image_size])
+    segmented = bench.prepare(("lungs",)).variant  # the candidates' own preparations need it
+    stamp = runs.digest([segmented, bench.opened.depends(bench.of, "fair_test.right_data")])
     for candidate in candidates(bench.opened.profile.models):
         path = folder / f"{runs.digest([repr(candidate), stamp])}.json"
         if not path.exists():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from deepcovid.fair_test import swap, within
+from deepcovid.fair_test import collection, swap, within
 from deepcovid.models import networks
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, read_table, shown
@@ -20,6 +20,7 @@ from deepcovid.shortcuts.measure import regression, write
 
 SUMS = {"senior": "S-Global", "junior": "J-Global"}
 LEAST = 10  # images that a correlation needs
+RESAMPLES = 2000
 
 
 def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
@@ -50,23 +51,30 @@ def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     return table[table.label == 1].join(sums, on="place", how="inner").drop(columns="place")
 
 
-def correlation(score, severity, group, resamples: int = 2000, seed: int = 0) -> dict[str, float]:
+def correlation(score, severity, group, rival=None, seed: int = 0) -> dict[str, float]:
     """Spearman's correlation, -1 to 1, with a 95% interval by resampling groups of images.
 
     A constant score has no order: its correlation counts as 0. Fewer than LEAST images: NaN.
+    `gain`: how much higher it is than that of a `rival`'s score, in the same resamples.
     """
-    score, severity = np.asarray(score, float), np.asarray(severity, float)
+    scores = np.array([score] if rival is None else [score, rival], dtype=float)
+    severity = np.asarray(severity, float)
     names, number = np.unique(np.asarray(group), return_inverse=True)
-    found = {"images": len(score), "groups": len(names)}
-    if len(score) < LEAST:
-        return {"rho": np.nan, "low": np.nan, "high": np.nan, **found}
+    counts = {"images": len(severity), "groups": len(names)}
+    if len(severity) < LEAST:
+        return {"rho": np.nan, "low": np.nan, "high": np.nan, **counts}
     rows = [np.flatnonzero(number == i) for i in range(len(names))]
     random, drawn = np.random.default_rng(seed), []
-    for _ in range(resamples):
+    for _ in range(RESAMPLES):
         some = np.concatenate([rows[i] for i in random.integers(len(names), size=len(names))])
-        drawn.append(rho(score[some], severity[some]))
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"rho": rho(score, severity), "low": float(low), "high": float(high), **found}
+        drawn.append([rho(each[some], severity[some]) for each in scores])
+    value, drawn = [rho(each, severity) for each in scores], np.array(drawn)
+    low, high = np.quantile(drawn[:, 0], (0.025, 0.975))
+    found = {"rho": value[0], "low": float(low), "high": float(high), **counts}
+    if rival is not None:
+        low, high = np.quantile(drawn[:, 0] - drawn[:, 1], (0.025, 0.975))
+        found |= {"gain": value[0] - value[1], "gain_low": float(low), "gain_high": float(high)}
+    return found
 
 
 def rho(a: np.ndarray, b: np.ndarray) -> float:
@@ -95,19 +103,24 @@ def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    Only images of cases that were not trained on. The junior radiologist's sums stand beside, as
-    what a second reader reaches; at the end what cannot know the disease.
+    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand beside. The junior
+    radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
+    images and still score all of them alike. Border and untrained networks are what a score reaches
+    that cannot know the disease. A score is evidence that the disease is seen where it follows the
+    grades better than the same network untrained does: `gain`, with its interval above 0.
     """
+    table = collection.with_trained(opened, table)
     known = graded(opened, table)
     fresh = known[~known.trained]
-    readers = [("junior radiologist", None, fresh.junior)]
+    blind = dict(floors(opened, fresh))
+    readers = [("junior radiologist", None, fresh.junior, None)]
     for name in opened.profile.models:
         for seed in opened.profile.seeds:
             scores = swap.scored(opened, table, name, seed).set_index("image").score
-            readers.append((name, seed, scores[fresh.image]))
-    readers += [(title, None, score) for title, score in floors(opened, fresh)]
+            readers.append((name, seed, scores[fresh.image], blind[f"untrained: {name}"]))
+    readers += [(title, None, score, None) for title, score in blind.items()]
     rows = [
-        {"reader": name, "seed": seed} | correlation(score, fresh.senior, fresh.group)
-        for name, seed, score in readers
+        {"reader": name, "seed": seed} | correlation(score, fresh.senior, fresh.group, rival)
+        for name, seed, score, rival in readers
     ]
     return write(pd.DataFrame(rows), opened.folder / "fair_test" / "severity.csv")

@@ -4,7 +4,7 @@ import pandas as pd
 
 from deepcovid.fair_test import collection, right_data, severity, swap, within
 from deepcovid.models.opened import Run
-from deepcovid.runs import code_digest, digest, done, mark_done
+from deepcovid.runs import done, mark_done
 
 
 def run(opened: Run) -> dict[str, pd.DataFrame]:
@@ -18,8 +18,7 @@ def run(opened: Run) -> dict[str, pd.DataFrame]:
     found = {"swap": swap.run(opened, table)}
     if opened.profile.severity:
         found["severity"] = severity.run(opened, table)
-    given = table.drop(columns="path").astype(str).to_numpy().tolist()
-    stamp = digest([given, opened.profile.settings(), code_digest(within)])
+    stamp = opened.depends(table, "fair_test.within")
     if not done(folder / "within.csv", stamp):
         within.run(opened, table)
         mark_done(folder / "within.csv", stamp)

@@ -5,9 +5,10 @@ Nothing here is read by training, or by the choice of a threshold.
 
 import pandas as pd
 
+from deepcovid.fair_test import collection
 from deepcovid.fair_test.sets import judged, swapped
 from deepcovid.metrics import evaluation
-from deepcovid.models import networks, scoring
+from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run
 from deepcovid.runs import digest, done, mark_done, read_json, replacing
 from deepcovid.shortcuts.measure import write
@@ -16,12 +17,12 @@ SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained
 
 
 def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFrame:
-    """`table` (of `collection.of`) with P(COVID-19) by a trained model; kept on disk."""
+    """`table` (of `collection.with_trained`) with P(COVID-19) by a trained model; kept on disk."""
     target = opened.folder / "fair_test" / name / f"seed{seed}" / "collection.csv"
     model, size = opened.model(name, seed), opened.profile.image_size
     prepare = opened.preparation
     given = table[["image", "sha1", "group", "trained"]].astype(str).to_numpy().tolist()
-    settings = [size, prepare.variant if prepare else ""]
+    settings = [size, prepare.variant if prepare else "", features.code("fair_test.swap")]
     stamp = digest([networks.state_digest(model), given, settings])
     if not done(target, stamp):
         score = scoring.score(model, list(table.path), size, prepare)
@@ -34,7 +35,7 @@ def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFra
 
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`."""
-    rows = []
+    rows, table = [], collection.with_trained(opened, table)
     for name in opened.profile.models:
         for seed in opened.profile.seeds:
             inside = opened.scores(name, seed)

@@ -54,11 +54,11 @@ def out_of_fold(label, group, fitted: Callable, repeats: int = REPEATS) -> np.nd
 def judged(label, score: np.ndarray, group) -> dict[str, float]:
     """AUC of out-of-fold scores (repeats, n), the mean over repeats, with a 95% interval.
 
-    The interval resamples groups, of the scores' mean over repeats. `auc_least`, `auc_most`: of the
-    repeats, which differ in their folds alone.
+    The interval resamples groups, each resample's AUC being the mean over repeats as well.
+    `auc_least`, `auc_most`: of the repeats, which differ in their folds alone.
     """
     each = [intervals.auc(label, row) for row in score]
-    low, high = intervals.bootstrap(label, score.mean(0), group)["auc"]
+    low, high = intervals.bootstrap(label, score, group)["auc"]
     return {
         "auc": float(np.mean(each)), "case_low": low, "case_high": high,
         "auc_least": min(each), "auc_most": max(each),

@@ -134,43 +134,44 @@ def perturbation(curves: dict) -> Figure:
 
 
 def contained(found: dict, group: str = "test") -> Figure:
-    """How much of what was marked the maps contain: the paper's claim beside its rivals.
+    """How much of what was marked the maps contain, over all cuts, beside their rivals.
 
-    Left: within what stands out in a map, with 95% intervals by patients. Right: over all
-    thresholds, the lung field taken as a map beside. `found` is a `heatmaps.json` whose `group` of
-    images has lesions.
+    Left: share of the marks within more and more of the image, mean over images with 95% intervals
+    by patients; the lung field taken as a map beside. Right: the mean of each curve, from which the
+    verdict on the paper's claim is. `found` is a `heatmaps.json` whose `group` of images has lesions.
     """
     table = claim.gains(found, group)
-    table[["mean", "low", "high"]] = table.contained.tolist()
-    names, place = [f"{row.model}, {row.method}" for row in table.itertuples()], range(len(table))
-    figure, (left, right) = new(
-        2, size=(4.9, 2.2 + 0.28 * len(table)), width_ratios=(1.2, 1), dpi=DPI
-    )
-    intervals(left, table, "mean", "low", "high", names=names, zorder=3, label="the map")
-    for column, marker, colour, name in (
-        ("as_lungs", "s", NON_COVID, "as much of the lung field"),
-        ("as_other", "D", GREY, "as much of another patient's map"),
-        ("highlighted", "|", GREY, "as much of the image, anywhere"),
-    ):
-        left.plot(table[column], place, marker, color=colour, mfc="none", ms=6, label=name)
-    left.axvline(claim.MOST, **REFERENCE)
-    left.set(xlim=(-0.02, 1.02), title="the paper's claim: right of the dotted line, most of it",
-             xlabel="share of what was marked that is highlighted\n"
-             f"({table.images.max()} images of {table.patients.max()} patients)")  # fmt: skip
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
-    lines = pd.concat(
-        pd.DataFrame({"share": 100 * claim.SHARES, "within": of["values"],
-                      "map": of["model"] or of["method"], "method": of["method"]})
-        for of in found["lesions"]["curves"]
-        if of["group"] == group and claim.OTHER not in of["method"]
-    )  # fmt: skip
-    lines["method"] = lines.method.str.partition(" ")[0].replace("lung", claim.LUNGS)
+    table[["mean", "low", "high"]] = table.captured.tolist()
+    figure, (left, right) = new(2, size=(4.9, 2.6 + 0.28 * len(table)), dpi=DPI)
     colours = COLOURS | {claim.LUNGS: GREY}
-    sns.lineplot(lines, x="share", y="within", hue="map", style="method", palette=colours, ax=right)
-    right.axline((0, 0), (100, 1), **REFERENCE)
-    right.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image that is highlighted",
-              ylabel="share of what was marked", title="over all thresholds (dotted: anywhere)")  # fmt: skip
-    right.legend(fontsize=7, loc="lower right")
+    for of in found["lesions"]["curves"]:
+        if of["group"] == group and claim.OTHER not in of["method"]:
+            name, share = ", ".join(filter(None, (of["model"], of["method"]))), 100 * claim.SHARES
+            colour = colours[of["model"] or of["method"]]
+            style = "-" if of["method"].startswith(("occlusion", claim.LUNGS)) else "--"
+            left.plot(share, of["values"], style, color=colour, lw=1.2, label=name)
+            if "low" in of:
+                left.fill_between(share, of["low"], of["high"], color=colour, alpha=0.1, lw=0)
+    left.axline((0, 0), (100, 1), **REFERENCE)
+    left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image that is highlighted",
+             ylabel="share of what was marked", title="over all cuts (dotted: by chance)")  # fmt: skip
+    left.legend(fontsize=7, loc="lower right")
+    names, place = (
+        [f"{row.model}, {row.method}\n{row.verdict}" for row in table.itertuples()],
+        range(len(table)),
+    )
+    intervals(right, table, "mean", "low", "high", names=names, zorder=3, label="the map")
+    for column, marker, colour, name in (
+        ("lungs", "s", NON_COVID, "as much of the lung field"),
+        ("other", "D", GREY, "as much of another patient's map"),
+    ):
+        right.plot(table[column], place, marker, color=colour, mfc="none", ms=6, label=name)
+    right.axvline(0.5, **REFERENCE)
+    right.set(xlim=(0.3, 1.02), title="mean over all cuts",
+              xlabel="share of what was marked\n"
+              f"({table.images.max()} images of {table.patients.max()} patients)")  # fmt: skip
+    right.tick_params(axis="y", labelsize=8)
+    right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3)
     return figure
 
 

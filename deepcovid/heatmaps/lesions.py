@@ -73,14 +73,9 @@ class Group:
         score, rows = dict(zip(which, given, strict=True)), []
         for method, heat in made.items():
             for i, mask in self.lesions.items():
-                row = dict.fromkeys(("as_lungs", "as_other", "turned", "turned_area"))
+                row = dict.fromkeys(("turned", "turned_area"))
                 row |= {"method": method, "image": i, **claim.scores(heat[i], mask)}
                 if claim.OTHER not in method:
-                    rivals = {"as_other": made[method + claim.OTHER][i]}
-                    if i in self.lungs:
-                        rivals["as_lungs"] = self.lungs[i].astype(float)
-                    for key, rival in rivals.items():
-                        row[key] = claim.as_much(rival, mask, row["highlighted"])
                     row |= claim.turned(heat[i], mask, score[i])
                 rows.append(row)
         return rows
@@ -93,10 +88,11 @@ class Group:
             if i in self.lungs
         ]
 
-    def curve(self, heat) -> list[float] | None:
-        """Mean of `claim.curve` over the images with lesions of which there is a map."""
-        found = [claim.curve(heat[i], mask) for i, mask in self.lesions.items() if i in heat]
-        return np.mean(found, axis=0).tolist() if found else None
+    def curve(self, heat) -> dict[str, list[float]] | None:
+        """`claim.mean_curve` over the images with lesions of which there is a map."""
+        which = [i for i in self.lesions if i in heat]
+        found = [claim.curve(heat[i], self.lesions[i]) for i in which]
+        return claim.mean_curve(found, self.patient[which]) if found else None
 
     def followed(self, made: dict[str, np.ndarray]) -> list[dict]:
         """How each map follows the grades of each image's zones, a row each."""
@@ -145,7 +141,7 @@ def judge(opened: Run, models: dict, test: pd.DataFrame) -> dict:
             about = {"group": name, "model": of}
             rows += [about | row for row in contained]
             zone_rows += [about | row for row in followed]
-            curves += [about | {"method": m, "values": v} for m, v in lines.items() if v]
+            curves += [about | {"method": m, **v} for m, v in lines.items() if v]
     side = windows(opened.profile.image_size)[0]
     chance = {
         name: by_chance(*coarse([*group.lesions.values()], side), score=claim.scores)

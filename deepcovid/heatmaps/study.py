@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 
 from deepcovid import runs
-from deepcovid.heatmaps import agreement, faithfulness, lesions, maps, masks, summary
+from deepcovid.heatmaps import agreement, calibration, faithfulness, lesions, maps, masks, summary
 from deepcovid.heatmaps.kept import code, maps_of, read, windows
 from deepcovid.models import networks
 from deepcovid.models.opened import Run
@@ -34,6 +34,7 @@ def run(opened: Run) -> dict:
         "weights": networks.find_weights(opened.profile.weights, name)[1].label(),
         **judge(opened, models[name], name, table),
         "lesions": lesions.judge(opened, models, table),
+        "calibration": calibration.calibrate(opened.folder / "heatmaps"),
     }
     runs.write_json(path, agreement.rounded(found))
     runs.mark_done(path, stamp)

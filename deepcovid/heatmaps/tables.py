@@ -141,9 +141,12 @@ def said_of_fills(found: dict) -> list[str]:
 # --- what radiologists marked ---
 
 SPOKEN = {
-    "holds": "**most of it: the claim holds**",
-    "does not hold": "**not most of it: the claim does not hold**",
-    "open": "**perhaps most of it: with so few images the claim stays open**",
+    "holds": "more than as much of the lung field: **the claim holds**",
+    "does not hold": "less than as much of the lung field: **the claim does not hold**",
+    "open": "not known to be more or less than as much of the lung field: **the claim stays open**",
+    claim.FAILED: "**not judged**: the method did not find what it should on phantoms",
+    claim.UNKNOWN: "**not judged**: the method was not tried on phantoms",
+    claim.NO_LUNGS: "**not judged**: no masks of the lungs to compare with",
 }
 NO_LESIONS = "There are no maps of images with masks of lesions: the claim cannot be tested here."
 
@@ -158,33 +161,34 @@ def lesion_table(found: dict, group: str = "test") -> pd.DataFrame:
     each = claim.numbers(found)
     table = wide(each[each.group == group], ("model", "method"))
     names = {"highlighted": "image highlighted", "contained": "marked area contained",
-             "captured": "area under its curve", "pointing": "peak in the marks",
+             "captured": "contained, over all cuts", "pointing": "peak in the marks",
              "mass": "share of the map in them", "iou": "IoU at their area",
              "average_precision": "average precision"}  # fmt: skip
     return table.rename(columns=names)
 
 
 def claims(found: dict, group: str = "test") -> pd.DataFrame:
-    """The paper's claim by model and method, with the verdict, as notebook 04 lists its claims.
+    """The paper's claim by model and method, with the verdict.
 
-    `ours` is the share of the marked area that is highlighted, with its interval by patients.
+    `ours`: over all cuts, the mean share of the marks that the map contains in as much of the image,
+    and its gain over the lung field, each with its 95% interval by patients.
     """
     each = claim.gains(found, group)
-    table = pd.DataFrame(each.contained.tolist(), columns=["ours", "low", "high"])
-    about = {"claim": "heatmaps contain most of the infected area", "model": each.model,
-             "method": each.method, "published": "most"}  # fmt: skip
-    return table.assign(verdict=each.verdict)[["ours", "low", "high", "verdict"]].assign(**about)[
-        [*about, "ours", "low", "high", "verdict"]
-    ]
+    return pd.DataFrame({
+        "claim": "heatmaps contain most of the infected area", "model": each.model,
+        "method": each.method, "published": "most", "ours": each.captured.map(format_ci),
+        "lung field": each.lungs.map("{:.2f}".format), "gain over it": each.over_lungs.map(format_ci),
+        "images": each.images, "patients": each.patients, "verdict": each.verdict,
+    })  # fmt: skip
 
 
 def claims_told(found: dict) -> str:
     """For how many models and methods the claim on heatmaps holds, in words."""
     if not has_lesions(found):
         return "not tested yet, for want of committed lesion scores."
-    said = claims(found).verdict.replace("open", "stays open").value_counts()
-    told = ", ".join(f"{verdict} for {n}" for verdict, n in said.items())
-    return f"of {said.sum()} pairs of a network and a method it {told}."
+    said = claims(found).verdict.replace({"open": "stays open", claim.FAILED: "is not judged"})
+    counts = ", ".join(f"{verdict} for {n}" for verdict, n in said.value_counts().items())
+    return f"of {len(said)} pairs of a network and a method it {counts}."
 
 
 def text_rule(found: dict, group: str = "test") -> pd.DataFrame:
@@ -221,7 +225,7 @@ def lesion_answer(found: dict, group: str = "test") -> str:
     ]
     lines.append(
         "- To contain half of what was marked, this share of the image has to be highlighted: "
-        f"{', '.join(needed)}; {claim.MOST:.0%} anywhere."
+        f"{', '.join(needed)}; {claim.MOST:.0%} by chance."
     )
     for row in text_rule(found, group).to_dict("records"):
         lines.append(
@@ -245,14 +249,23 @@ def lesion_answer(found: dict, group: str = "test") -> str:
 def said_of_claim(row: dict) -> str:
     """A row of `claim.gains` as a sentence."""
     rivals = {"lungs": "as much of the lung field", "other": "as much of another patient's map"}
-    than = [
-        f"{verdict(*row[f'over_{key}'][1:])} {rival} ({row[f'as_{key}']:.0%})"
+    beside = [
+        f"{rival} {row[key]:.0%}, {points(row[f'over_{key}'])}"
         for key, rival in rivals.items()
-        if np.isfinite(row[f"as_{key}"])
+        if np.isfinite(row[key])
     ]
-    share, low, high = row["contained"]
+    share, low, high = row["captured"]
+    half, half_low, half_high = row["contained"]
     return (
-        f"- {row['model']}, {row['method']}: the highlighted {row['highlighted']:.0%} of the image "
-        f"contain {share:.0%} ({low:.0%} to {high:.0%}) of what was marked on {row['images']} "
-        f"images: {SPOKEN[row['verdict']]}. That is {', and '.join(than)}."
+        f"- {row['model']}, {row['method']}: averaged over all cuts the map contains {share:.0%} "
+        f"({low:.0%} to {high:.0%}) of what was marked on {row['images']} images of "
+        f"{row['patients']} patients ({'; '.join(beside)}): {SPOKEN[row['verdict']]}. Cut at half of its "
+        f"maximum it highlights {row['highlighted']:.0%} of the image and contains {half:.0%} "
+        f"({half_low:.0%} to {half_high:.0%})."
     )
+
+
+def points(difference: Sequence[float]) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    value, low, high = (100 * v for v in difference)
+    return f"{value:+.0f} points, {low:+.0f} to {high:+.0f}"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     average_precision_score,
@@ -11,6 +12,8 @@ from sklearn.metrics import (
     precision_recall_curve,
     roc_curve,
 )
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from deepcovid.metrics.intervals import (
     INTERVALS,
@@ -19,6 +22,7 @@ from deepcovid.metrics.intervals import (
     auc,
     auc_interval,
     bootstrap,
+    patient_interval,
     predict_positive,
     proportion_interval,
     validate_scores,
@@ -48,17 +52,30 @@ COLUMNS = (
     "fn",
     "fp",
     "tn",
+    "validation_positive",
+    "validation_patients",
+    "cv_threshold",
+    "cv_positive",
+    "cv_patients",
+    "cv_sensitivity",
+    "cv_sensitivity_low",
+    "cv_sensitivity_high",
+    "cv_specificity",
+    "cv_specificity_low",
+    "cv_specificity_high",
+    "doubles",
+    "auc_without_doubles",
 )
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """A table image, split, label, score and, where it is known, patient.
+def read_scores(path: Path, also: tuple[str, ...] = ("split",)) -> pd.DataFrame:
+    """A table image, label, score, those in `also` and, where it is known, patient.
 
     UserError names the file and what is wrong.
     """
     text = {"image": str, "patient": str, "split": str}
     table = read_table(path, dtype=text, keep_default_na=False)
-    missing = {"image", "split", "label", "score"} - set(table)
+    missing = {"image", "label", "score", *also} - set(table)
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
     for column in ("label", "score"):
@@ -158,7 +175,7 @@ def summary(scores: pd.DataFrame, rule: float | str) -> dict:
 
 
 def details(scores: pd.DataFrame, rule: float | str) -> dict:
-    """What `metrics.json` holds: `summary`, resampled intervals, numbers of patients, calibration.
+    """`summary`, resampled intervals, numbers of patients, calibration: most of `metrics.json`.
 
     Where `scores` has a column `patient`, `by_patient` has the intervals that resample patients;
     else `by_image` those that resample images.
@@ -180,7 +197,8 @@ def details(scores: pd.DataFrame, rule: float | str) -> dict:
     if patient is not None:
         row["positive_patients"] = int(positives.patient.nunique())
         row["patients"] = int(patient.nunique())
-    return row | {"calibration": calibration(test.label, test.score)[1]}
+    found = calibration(test.label, test.score)[1] | recalibration(test.label, test.score, patient)
+    return row | {"calibration": found}
 
 
 def sweep(label, score, thresholds=THRESHOLDS) -> pd.DataFrame:
@@ -199,29 +217,6 @@ def sweep(label, score, thresholds=THRESHOLDS) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("threshold")
 
 
-def optimism(scores: pd.DataFrame) -> pd.DataFrame:
-    """What thresholds chosen on validation give on test, beside those chosen on test itself."""
-    parts = {split: scores[scores.split == split] for split in ("validation", "test")}
-    test = parts["test"]
-    rows = []
-    for rule in ("youden", "sensitivity_98"):
-        for split, part in parts.items():
-            if part.empty:
-                continue
-            threshold = choose_threshold(part.label, part.score, rule)
-            counts = confusion(test.label, test.score, threshold)
-            rows.append(
-                {
-                    "rule": rule,
-                    "chosen on": split,
-                    "threshold": threshold,
-                    "sensitivity": counts["tp"] / (counts["tp"] + counts["fn"]),
-                    "specificity": counts["tn"] / (counts["tn"] + counts["fp"]),
-                }
-            )
-    return pd.DataFrame(rows).set_index(["rule", "chosen on"])
-
-
 def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, float]]:
     """Reliability in equal-width bins of the score, Brier score, expected calibration error.
 
@@ -236,3 +231,34 @@ def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, f
     table = pd.DataFrame({"score": predicted, "covid": observed, "images": images[images > 0]})
     error = float(np.average(np.abs(observed - predicted), weights=table.images))
     return table, {"brier": float(brier_score_loss(label, score)), "calibration_error": error}
+
+
+def recalibration(label, score, patient=None) -> dict[str, float]:
+    """Calibration slope, calibration-in-the-large and Brier score, with 95% intervals by patient.
+
+    The slope is that of a logistic regression on the logit of the score: 1 where scores are
+    calibrated, below 1 where they are too extreme. The intercept is that of the same regression with
+    the slope held at 1: 0 where they are calibrated, below 0 where they are too high. Their intervals
+    are Wald's with errors clustered by patient, Brier's resamples patients; without `patient` an image
+    counts as one. Scores are cut to 1e-6 from 0 and 1, whose logits are infinite. Where scores
+    separate the classes no regression is finite, and slope and intercept are None.
+    """
+    label, score = validate_scores(label, score)
+    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    keys = ("brier", "brier_low", "brier_high")
+    row = dict(zip(keys, patient_interval((score - label) ** 2, patient), strict=True))
+    x = logit(score.clip(1e-6, 1 - 1e-6))
+    separated = score[label == 1].min() >= score[label == 0].max()
+    clusters = {
+        "cov_type": "cluster",
+        "cov_kwds": {"groups": np.unique(patient, return_inverse=True)[1]},
+    }
+    with_slope = {"exog": np.column_stack([x, np.ones(len(x))])}
+    only_intercept = {"exog": np.ones(len(x)), "offset": x}
+    for name, design in (("slope", with_slope), ("intercept", only_intercept)):
+        values = [None] * 3
+        if not separated and np.ptp(x) > 0:
+            found = GLM(label, family=Binomial(), **design).fit(**clusters)
+            values = map(float, (found.params[0], *found.conf_int()[0]))
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+    return row

@@ -169,7 +169,7 @@ def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str
 
 
 def beside_the_paper(comparison: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """Published numbers (diamonds) and ours, by claim: dots with 95% intervals, crosses the seeds.
+    """Published numbers (diamonds) and ours, by claim: dots with intervals, crosses the seeds.
 
     `comparison` is of `published.compare`, `table` a `metrics.csv`. An interval without a lower end
     leaves the plot at the left.

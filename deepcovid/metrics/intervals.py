@@ -1,6 +1,9 @@
 """How sure a number is: the AUC, shares and means with their intervals, and DeLong's test."""
 
+from functools import lru_cache
+
 import numpy as np
+from scipy.special import expit, logit
 from scipy.stats import binom, norm, rankdata
 from statsmodels.stats.proportion import proportion_confint
 
@@ -66,13 +69,8 @@ def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
     above, below = placements(label, score)
     if min(len(above), len(below)) < 2:
         return float("nan"), float("nan")
-    value = above.mean()
     error = np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
-    if error == 0:
-        return float(value), float(value)
-    half = norm.ppf((1 + level) / 2) * error / (value * (1 - value))
-    logit = np.log(value / (1 - value))
-    return tuple(float(1 / (1 + np.exp(-x))) for x in (logit - half, logit + half))
+    return logit_interval(above.mean(), error, level)[1:]
 
 
 def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
@@ -83,33 +81,86 @@ def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple
     return float(low), float(high)
 
 
-def delong_test(label, score, other) -> dict[str, float]:
-    """DeLong's paired test of two models on the same images (DeLong et al. 1988).
+def sensitivity_lower_bound(found: int, n: int, level: float = 0.95) -> float:
+    """One-sided lower bound (Clopper-Pearson) of a sensitivity, where `found` of `n` were found.
 
+    Also what a threshold at the score of rank `found` of `n` positives guarantees for others from
+    the same source, whatever the scores' distribution. 8 of 8 guarantee 0.05 ** (1 / 8) = 69%.
+    """
+    return float(proportion_confint(found, n, alpha=2 * (1 - level), method="beta")[0])
+
+
+def mean_placements(label, scores) -> tuple[np.ndarray, np.ndarray]:
+    """`placements`, their mean over trainings: scores (n,) of one, or (k, n) of several."""
+    found = [placements(label, one) for one in np.atleast_2d(scores)]
+    return tuple(np.mean(part, axis=0) for part in zip(*found, strict=True))
+
+
+def clustered_error(label, above, below, patient=None) -> float:
+    """Standard error of a mean of placements, images of one patient together (Obuchowski 1997).
+
+    Without `patient` each image is one, and it is DeLong's. Also of differences of placements.
+    """
+    label = np.asarray(label)
+    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    names, group = np.unique(patient, return_inverse=True)
+    sums, variance = [], 0.0
+    for value, part in ((1, above), (0, below)):
+        own = group[label == value]
+        sums.append(np.bincount(own, part - part.mean(), len(names)) / len(part))
+        clusters = len(np.unique(own))
+        if clusters < 2:
+            raise UserError("The error of an AUC needs two patients of each class at least.")
+        variance += clusters / (clusters - 1) * np.sum(sums[-1] ** 2)
+    # patients with images of both classes
+    variance += 2 * len(names) / (len(names) - 1) * np.sum(sums[0] * sums[1])
+    return float(np.sqrt(max(variance, 0)))
+
+
+def seed_variance(label, scores) -> float:
+    """Variance of the mean AUC of k trainings that comes from their seeds; 0 for a single one."""
+    each = [auc(label, one) for one in np.atleast_2d(scores)]
+    return float(np.var(each, ddof=1) / len(each)) if len(each) > 1 else 0.0
+
+
+def mean_auc_interval(label, scores, patient=None, level: float = 0.95) -> tuple[float, ...]:
+    """Mean AUC of trainings (k, n), and its interval by patient and over seeds, on the logit scale."""
+    above, below = mean_placements(label, scores)
+    error = clustered_error(label, above, below, patient)
+    return logit_interval(above.mean(), np.hypot(error, seed_variance(label, scores) ** 0.5), level)
+
+
+def logit_interval(value: float, error: float, level: float = 0.95) -> tuple[float, float, float]:
+    """A share or AUC and its interval, symmetric on the logit scale; a point where the error is 0."""
+    if error == 0:
+        return (float(value),) * 3
+    half = norm.ppf((1 + level) / 2) * error / (value * (1 - value))
+    return float(value), *(float(expit(logit(value) + x)) for x in (-half, half))
+
+
+def delong_test(label, score, other, patient=None) -> dict[str, float]:
+    """Paired test of two models on the same images, by DeLong et al. (1988).
+
+    Each of one training (n,) or of several (k, n), whose mean AUC is compared; the seeds' variance
+    is part of the error. With `patient`, images of one patient count together (Obuchowski 1997).
     `difference` is the AUC of `score` less that of `other`, with its 95% interval; `p` two-sided.
     Where the two rank alike, the difference is 0 and p is 1.
     """
-    first, second = placements(label, score), placements(label, other)
+    first, second = mean_placements(label, score), mean_placements(label, other)
     if min(map(len, first)) < 2:
         raise UserError("DeLong's test needs at least two images of each class.")
-    difference = float(first[0].mean() - second[0].mean())
-    error = np.sqrt(sum((a - b).var(ddof=1) / len(a) for a, b in zip(first, second, strict=True)))
-    if error == 0:
-        return {
-            "difference": difference,
-            "low": difference,
-            "high": difference,
-            "z": 0.0,
-            "p": 1.0 if difference == 0 else 0.0,
-        }
-    z = difference / error
+    above, below = (a - b for a, b in zip(first, second, strict=True))
+    seeds = seed_variance(label, score) + seed_variance(label, other)
+    difference = float(above.mean())
+    error = np.hypot(clustered_error(label, above, below, patient), np.sqrt(seeds))
+    z = difference / error if error else 0.0
     half = norm.ppf(0.975) * error
     return {
         "difference": difference,
         "low": float(difference - half),
         "high": float(difference + half),
         "z": float(z),
-        "p": float(2 * norm.sf(abs(z))),
+        "p": float(2 * norm.sf(abs(z))) if error else float(difference == 0),
     }
 
 
@@ -122,30 +173,37 @@ def standard_error(value: float, positives: int = 100, negatives: int = 3000) ->
     return float(np.sqrt(variance))
 
 
+@lru_cache(maxsize=4)
+def patient_draws(patients: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each of so many patients is drawn, (resamples, patients)."""
+    share = np.full(patients, 1 / patients)
+    return np.random.default_rng(seed).multinomial(patients, share, resamples)
+
+
 def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> list[float]:
     """Mean of values over images, and its 95% interval by resampling patients."""
     values = np.asarray(values, dtype=float)
     names, group = np.unique(np.asarray(patient), return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), resamples
-    )
+    draws = patient_draws(len(names), resamples, seed)
     sums = np.bincount(group, values, len(names))
     means = draws @ sums / (draws @ np.bincount(group))
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
 
 
-def bootstrap(
+def resample(
     label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """95% percentile intervals by resampling patients, all images of a patient together.
+) -> dict[str, np.ndarray]:
+    """The auc, and sensitivity and specificity at `threshold`, of resamples by patient: (resamples,).
 
-    Images of one patient resemble each other, so intervals that resample images are too narrow.
-    Each class is resampled by itself, as its number of patients was given. Without `patient` each
-    image counts as one. Gives intervals of auc, and of sensitivity and specificity at `threshold`.
-    All resamples are computed at once, from the pairs of patients of which one scores higher:
-    scipy.stats.bootstrap knows neither clusters nor weights.
+    All images of a patient stay together: they resemble each other, so intervals that resample
+    images are too narrow. Each class is resampled by itself, as its number of patients was given.
+    Without `patient` each image counts as one. Scores (repeats, n) give the mean over the repeats
+    of each quantity. Equal labels, patients and seeds give the same resamples, so that two models'
+    draws are paired. All are computed at once, from the pairs of patients of which one scores
+    higher: scipy.stats.bootstrap knows neither clusters nor weights.
     """
     label, score = validate_scores(label, score)
+    score = np.atleast_2d(score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     random = np.random.default_rng(seed)
     groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
@@ -156,20 +214,24 @@ def bootstrap(
         groups.append(group)
         drawn.append(draws.astype(float))
         size.append(drawn[-1] @ np.bincount(group))
-        hit.append(
-            drawn[-1] @ np.bincount(group, predict_positive(score[own], threshold)) / size[-1]
-        )
+        hits = np.bincount(group, predict_positive(score[:, own], threshold).mean(0))
+        hit.append(drawn[-1] @ hits / size[-1])
     # each pair of images counts 1 where the positive is above, and half where they are beside
     above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
-    negative = score[label == 0]
-    for i, one in zip(groups[1], score[label == 1], strict=True):
-        won = (one > negative) + 0.5 * (one == negative)
-        above[i] += np.bincount(groups[0], won, above.shape[1])
-    found = {
+    negative = score[:, label == 0]
+    for i, one in zip(groups[1], score[:, label == 1].T, strict=True):
+        won = (one[:, None] > negative) + 0.5 * (one[:, None] == negative)
+        above[i] += np.bincount(groups[0], won.mean(0), above.shape[1])
+    return {
         "auc": np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1]),
         "sensitivity": hit[1],
         "specificity": 1 - hit[0],
     }
+
+
+def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> dict[str, tuple]:
+    """95% percentile intervals of what `resample` gives, by name: (low, high)."""
+    found = resample(label, score, patient, threshold, **draws)
     return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
 
 

@@ -5,6 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.metrics import evaluation
+from deepcovid.metrics.intervals import auc
+from deepcovid.metrics.operating_points import (
+    CROSS_VALIDATED,
+    VALIDATION,
+    operating_points,
+)
 from deepcovid.runs import read_json, replacing, write_json
 
 
@@ -14,9 +20,11 @@ def evaluate(
     """Evaluate the `scores.csv` of models and seeds in a run's folder; give the scores.
 
     `threshold` is a number or a rule, see `evaluation.choose_threshold`. Scores without the column
-    `patient` are evaluated by image.
+    `patient` are evaluated by image. Where a model has a `cv_scores.csv`, the rule is followed there
+    as well; all operating points are in `operating_points.csv`.
     """
-    tables, rows = {}, []
+    tables, rows, points = {}, [], []
+    doubles = train_test_doubles(folder)
     for model in models:
         for seed in seeds:
             place = folder / model / f"seed{seed}"
@@ -24,9 +32,59 @@ def evaluate(
             weights = read_json(place / "training.json")["weights"]
             row = {"model": model, "seed": seed, "weights": weights["file"] or weights["kind"]}
             row |= evaluation.details(table, threshold)
+            found = operating_points(table, read_cv_scores(place))
+            row |= chosen(found, threshold) | without_doubles(table, doubles)
             write_json(place / "metrics.json", row)
+            points.append(found.assign(model=model, seed=seed))
             tables[model, seed] = table
             rows.append(row)
-    with replacing(folder / "metrics.csv") as partial:
-        pd.DataFrame(rows, columns=list(evaluation.COLUMNS)).to_csv(partial, index=False)
+    points = pd.concat(points)
+    points.insert(0, "model", points.pop("model"))
+    points.insert(1, "seed", points.pop("seed"))
+    metrics = pd.DataFrame(rows).reindex(columns=list(evaluation.COLUMNS))
+    for name, found in (("operating_points.csv", points), ("metrics.csv", metrics)):
+        with replacing(folder / name) as partial:
+            found.to_csv(partial, index=False)
     return tables
+
+
+def read_cv_scores(place: Path) -> pd.DataFrame | None:
+    """A model's cross-validated scores of the training patients; None where there are none."""
+    path = place / "cv_scores.csv"
+    return evaluation.read_scores(path, also=("patient", "fold")) if path.is_file() else None
+
+
+def chosen(points: pd.DataFrame, rule: float | str) -> dict:
+    """How many COVID-19 images chose the run's threshold, and the rule's cross-validated point."""
+    found = points[points.rule == rule].drop_duplicates("chosen_on")  # first Wilson's intervals
+    found = found.rename(columns={"n_positive": "positive", "n_patients": "patients"})
+    found = found.set_index("chosen_on").to_dict("index")
+    shares = (
+        f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")
+    )
+    row = {}
+    for name in ("positive", "patients"):
+        row[f"validation_{name}"] = found.get(VALIDATION, {}).get(name)
+    for name in ("threshold", "positive", "patients", *shares):
+        row[f"cv_{name}"] = found.get(CROSS_VALIDATED, {}).get(name)
+    return row
+
+
+def train_test_doubles(folder: Path) -> set[str]:
+    """The test images of which a run's audit found the same picture among the training images."""
+    path = folder / "audit.json"
+    audit = read_json(path) if path.is_file() else {}
+    pairs = audit.get("near_duplicates", {}).get("pairs", [])
+    return {
+        pair[side] for pair in pairs for side in "ab"
+        if pair["where"] == "test and train" and pair[side].startswith("test/")
+    }  # fmt: skip
+
+
+def without_doubles(scores: pd.DataFrame, doubles: set[str]) -> dict:
+    """The AUC on test without the images that are doubles of training images, and their number."""
+    test = scores[scores.split == "test"]
+    kept = test[~test.image.isin(doubles)]
+    if len(kept) == len(test):
+        return {"doubles": 0}
+    return {"doubles": len(test) - len(kept), "auc_without_doubles": auc(kept.label, kept.score)}

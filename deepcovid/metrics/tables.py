@@ -3,11 +3,12 @@
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from deepcovid.metrics.evaluation import n_hits_for_sensitivity, read_scores
-from deepcovid.metrics.intervals import delong_test, format_ci, format_ci_from_row
-from deepcovid.metrics.published import VERDICTS
+from deepcovid.metrics.intervals import auc, delong_test, format_ci
 from deepcovid.plots import name_of
 from deepcovid.runs import RESULTS, UserError, read_json
 
@@ -24,19 +25,35 @@ def absent(*names: str) -> str:
     return f"Not here: {lacking}. `results/README.md` says how it is made." if lacking else ""
 
 
-def delong_table(tables: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
-    """DeLong's test of every pair of models and seeds, from their scores of the same images."""
-    rows = {}
-    for (a, first), (b, second) in combinations(tables.items(), 2):
-        both = first.merge(second, on=["image", "label"], validate="one_to_one")
-        if len(both) < max(len(first), len(second)):
+def auc_differences(tables: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+    """Differences of the models' mean AUCs over seeds, a row per pair of models, with their tests.
+
+    `tables` are scores of the same images by (model, seed). Intervals and `p` (DeLong's test) count
+    images of a patient together where patients are known, and the seeds' variance; `p_holm` is
+    corrected for the number of pairs. `least` and `most` are over all pairs of single seeds.
+    """
+    by_model, first = {}, next(iter(tables.values()))
+    for key, table in tables.items():
+        both = first[["image", "label"]].merge(table, on=["image", "label"], validate="one_to_one")
+        if not len(both) == len(first) == len(table):
             raise UserError(
-                f"{name_of(*a, tables)} and {name_of(*b, tables)} were not scored on the same images."
+                f"{name_of(*key, tables)} was not scored on the same images as the others."
             )
-        rows[f"{name_of(*a, tables)} - {name_of(*b, tables)}"] = delong_test(
-            both.label, both.score_x, both.score_y
-        )
-    return pd.DataFrame(rows).T
+        by_model.setdefault(key[0], []).append(both.score)
+    rows = {}
+    for one, other in combinations(by_model, 2):
+        scores = np.array(by_model[one]), np.array(by_model[other])
+        aucs = [[auc(first.label, each) for each in part] for part in scores]
+        single = np.subtract.outer(*aucs)
+        rows[f"{one} - {other}"] = {
+            **delong_test(first.label, *scores, first.get("patient")),
+            "seeds": f"{len(scores[0])} and {len(scores[1])}",
+            "least": single.min(), "most": single.max(),
+        }  # fmt: skip
+    found = pd.DataFrame(rows).T
+    if len(found):
+        found.insert(5, "p_holm", multipletests(found.p.astype(float), method="holm")[1])
+    return found
 
 
 def with_intervals(row: dict, *names: str) -> dict:
@@ -109,44 +126,6 @@ def intervals(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(cells).T.rename_axis(["model", "seed", "quantity"])
 
 
-def answer(rows: list[dict]) -> str:
-    """What models reach on the test images, as a list in Markdown, from their `metrics.json`."""
-    images = sum(rows[0][key] for key in ("tp", "fn", "fp", "tn"))
-    patients = f" of {rows[0]['patients']:,} patients" if "patients" in rows[0] else ""
-    keys = [(row["model"], row["seed"]) for row in rows]
-    lines = [
-        f"On {images:,} test images{patients}, {rows[0]['tp'] + rows[0]['fn']:,} of them COVID-19, "
-        "with 95% intervals:\n"
-    ]
-    for key, row in zip(keys, rows, strict=True):
-        lines.append(
-            f"- **{name_of(*key, keys)}**: ROC AUC {format_ci_from_row(row, 'auc')}; at its threshold, "
-            f"{row['threshold']:.3g}, sensitivity {format_ci_from_row(row, 'sensitivity')} "
-            f"and specificity {format_ci_from_row(row, 'specificity')}."
-        )
-    return "\n".join(lines)
-
-
-def claims_told(comparison: pd.DataFrame) -> str:
-    """How many published claims have which verdict, from `published.compare`."""
-    said = list(comparison.verdict.str.split(":").str[0])
-    counts = [f"**{said.count(verdict)} {verdict}**" for verdict in VERDICTS if verdict in said]
-    return f"of {len(comparison)} published claims " + ", ".join(counts)
-
-
-def control_told(folder: Path) -> str:
-    """The best of the untrained backbones in a published folder, as a sentence; `` without one."""
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        return ""
-    best = pd.read_csv(path).sort_values("auc", na_position="first").iloc[-1]
-    return (
-        f"An untrained {best.model} with a fitted last layer reaches ROC AUC "
-        f"{format_ci_from_row(best, 'auc')} on the same images, so a high score on them is "
-        "little evidence of learning the disease."
-    )
-
-
 def across_seeds(folder: Path) -> pd.DataFrame:
     """Mean and range over the seeds of each model's main numbers, from `metrics.csv`."""
     names = [
@@ -158,3 +137,42 @@ def across_seeds(folder: Path) -> pd.DataFrame:
     ]
     table = pd.read_csv(folder / "metrics.csv").dropna(subset="auc")
     return table.groupby("model", sort=False)[names].agg(["mean", "min", "max"])
+
+
+def calibration(rows: list[dict]) -> pd.DataFrame:
+    """Brier score, calibration slope and intercept of each model, from their `metrics.json`."""
+    names = {"brier": 4, "slope": 2, "intercept": 2}
+    cells = {}
+    for row in rows:
+        found = row["calibration"]
+        cells[row["model"], row["seed"]] = {
+            name: format_ci(*(found[f"{name}{end}"] for end in ("", "_low", "_high")), digits)
+            if found.get(f"{name}_low") is not None else "-"
+            for name, digits in names.items()
+        }  # fmt: skip
+    return pd.DataFrame(cells).T.rename_axis(["model", "seed"])
+
+
+def operating_points_table(path: Path, rule: str = "sensitivity_98") -> pd.DataFrame:
+    """`operating_points.csv` for a reader: a row per model and choice of threshold, over its seeds.
+
+    Sensitivity and specificity on test: mean and range over seeds; beside them the least and the
+    greatest end of the seeds' 95% intervals by patients.
+    """
+    points = pd.read_csv(path)
+    points = points[(points.rule == rule) & (points.interval == "bootstrap, patients")]
+    rows = {}
+    for key, part in points.groupby(["model", "chosen_on"], sort=False):
+        first = part.iloc[0]
+        rows[key] = {
+            "COVID-19 images": first.n_positive, "their patients": first.n_patients,
+            "guaranteed, by image": f"{first.guaranteed_by_image:.0%}",
+            "by patient": f"{first.guaranteed_by_patient:.0%}",
+            "seeds": len(part),
+        }  # fmt: skip
+        for name in ("sensitivity", "specificity"):
+            values = part[name]
+            rows[key][name] = format_ci(values.mean(), values.min(), values.max())
+            low, high = part[f"{name}_low"].min(), part[f"{name}_high"].max()
+            rows[key][f"{name}, 95% by patients"] = f"{low:.3f} to {high:.3f}"
+    return pd.DataFrame(rows).T.rename_axis(["model", "threshold chosen on"])

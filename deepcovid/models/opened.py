@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 
 from deepcovid import profiles, runs
-from deepcovid.data import augmentation, manifest
+from deepcovid.data import audit, augmentation, manifest
 from deepcovid.metrics import evaluation
-from deepcovid.models import features, networks, preparation, weights
+from deepcovid.models import features, networks, preparation, seen, weights
 from deepcovid.profiles import RECIPE, Profile
 from deepcovid.runs import ROOT, UserError
 
@@ -55,13 +55,27 @@ class Run:
 
     @cached_property
     def phases(self) -> dict[str, pd.DataFrame]:
-        """The rows each phase of a training uses: augmented images for it, originals for all else."""
+        """The rows each phase of a training uses: augmented images for it, originals for all else.
+
+        With the `view` of each training image where the recipe weighs views.
+        """
         tables = {"train": self.training}
+        if self.profile.class_weights == "views":
+            tables["train"] = self.training.assign(view=self.views(self.training))
         if self.profile.validation_fraction:
             tables["validation"] = self.originals("validation")
         if self.profile.selection == "test_accuracy":
             tables["test"] = self.originals("test")
         return tables
+
+    def views(self, table: pd.DataFrame) -> pd.Series:
+        """The view of each image of a table as a table beside the images has it, `` where none does.
+
+        An augmented image has that of its original.
+        """
+        of = table.augmented_from.where(table.augmented_from != "", table.image)
+        known = audit.facts(self.manifest, audit.metadata(self.data)).set_index("image")["view"]
+        return of.map(known).fillna("")
 
     def paths(self, images) -> list[Path]:
         """The files of images that a manifest or training table names."""
@@ -92,8 +106,9 @@ class Run:
 
     def made_from(self, model: networks.Classifier) -> dict:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""
-        prepare = self.preparation
-        return {
+        prepare, train = self.preparation, self.phases["train"]
+        views = {"views": runs.digest(list(train["view"]))} if "view" in train else {}
+        return views | {
             "recipe": {key: getattr(self.profile, key) for key in RECIPE},
             "images": {
                 phase: runs.digest([list(table.sha1), list(table.label)])
@@ -125,6 +140,51 @@ class Run:
             )
         networks.trained_part(self.profile, model).load_state_dict(weights.load_state(path))
         return features.to_device(model, self.device).eval()
+
+    def seen(self, name: str, seed: int) -> pd.DataFrame:
+        """What a trained model was trained on, validated on or chosen by, as its training wrote it.
+
+        A row per image and phase, with `seen.COLUMNS` and `path`. Raises UserError where there is
+        no such record, or another one than `training.json` names.
+        """
+        folder = self.model_folder(name, seed)
+        path, note = folder / seen.FILE, folder / "training.json"
+        known = runs.read_json(note).get("seen") if note.is_file() else None
+        if not path.is_file() or known != runs.file_digest(path):
+            raise UserError(f"{path} is not there, or not whole: run notebook 03_training again.")
+        table = runs.read_table(path, dtype=str, keep_default_na=False)
+        return table.assign(path=self.paths(table.image))
+
+    def everything(self) -> pd.DataFrame:
+        """All images of the run's data, those of its test split too, as `seen` has them.
+
+        What is in none of them is external.
+        """
+        parts = {part: self.inventory[self.inventory.split == part] for part in manifest.SPLITS}
+        table = seen.of_phases(parts, self.data)
+        return table.assign(path=self.paths(table.image))
+
+    @property
+    def signatures(self) -> Path:
+        """Where it is kept by what radiographs are recognised, for all runs."""
+        return self.features / "signatures"
+
+    def depends(self, images: pd.DataFrame, *modules: str) -> str:
+        """Stands for all that a result hangs on which `modules` compute of `images`, and for these.
+
+        Settings, all that is known of the images (`sha1` is their content), first weights, the
+        preparation with its segmenter, and the code of the modules and of all that they import.
+        """
+        settings = {k: v for k, v in self.profile.settings().items() if k != "name"}
+        networks_of = [
+            networks.state_digest(self.build(name, self.profile.seeds[0])[0])
+            for name in self.profile.models
+        ]
+        prepare, known = self.preparation, images.drop(columns="path").astype(str)
+        return runs.digest([
+            settings, known.to_numpy().tolist(), networks_of, prepare.variant if prepare else "",
+            features.code(*modules),
+        ])  # fmt: skip
 
     def scores(self, name: str, seed: int) -> pd.DataFrame:
         """P(COVID-19) of each original image, as `scores.csv` has it."""

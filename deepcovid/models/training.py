@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 
 from deepcovid import runs
-from deepcovid.data import audit, augmentation
-from deepcovid.models import features, fitting, networks
+from deepcovid.data import augmentation
+from deepcovid.models import features, fitting, networks, seen
 from deepcovid.models.features import ImageSet, extract, to_device
 from deepcovid.models.fitting import Inputs, fit
 from deepcovid.models.networks import Classifier, backbone_is_fixed
@@ -53,19 +53,9 @@ def gather(
     return inputs
 
 
-def views(run: Run) -> pd.Series:
-    """The view of each training image as a table beside the images has it, `` where none does.
-
-    An augmented image has that of its original.
-    """
-    table = run.training
-    of = table.augmented_from.where(table.augmented_from != "", table.image)
-    known = audit.facts(run.manifest, audit.metadata(run.data)).set_index("image")["view"]
-    return of.map(known).fillna("")
-
-
 def run(opened: Run, name: str, seed: int) -> Path:
-    """Train one model unless that was done: `history.csv`, `checkpoint.pt`, `training.json`.
+    """Train one model unless that was done: `history.csv`, `checkpoint.pt`, `seen.csv`,
+    `training.json`.
 
     A checkpoint made from the same recipe, images, first weights and code is kept; a training
     that was stopped goes on. Returns the model's folder.
@@ -75,9 +65,6 @@ def run(opened: Run, name: str, seed: int) -> Path:
     tables = opened.phases
     code = runs.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
     given = opened.made_from(model) | {"code": code}
-    if opened.profile.class_weights == "views":
-        tables = tables | {"train": tables["train"].assign(view=views(opened))}
-        given["views"] = runs.digest(list(tables["train"]["view"]))
     stamp = runs.digest(given)
     if runs.done(folder / "checkpoint.pt", stamp):
         return folder
@@ -94,6 +81,7 @@ def run(opened: Run, name: str, seed: int) -> Path:
     (folder / "checkpoint.pt.made-from").unlink(missing_ok=True)
     fitting.write_history(history, folder / "history.csv")
     fitting.save_tensors(folder / "checkpoint.pt", state)
+    record = seen.write(seen.of_phases(tables, opened.data), folder / seen.FILE)
     runs.write_json(
         folder / "training.json",
         {
@@ -107,6 +95,7 @@ def run(opened: Run, name: str, seed: int) -> Path:
                 "inputs": round(ready - started, 1),
                 "training": round(time.monotonic() - ready, 1),
             },
+            "seen": runs.file_digest(record),  # of the table beside it: all images that it saw
             "made_from": given,
         },
     )

@@ -117,13 +117,7 @@ def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:
 
 def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:
     """The factorial of each network, as in notebook 06."""
-    asked = {"weights": "pretrained", "epochs": 24, "after": 24, "selection": "last"}
-    for backbone, part in effects.at(pd.read_csv(path), **asked).groupby("backbone"):
-        if backbone == "resnet50":
-            part = effects.at(part, crop="none", batch_norm="eval")
-        if len(part):
-            part = effects.whole_replicates(part)
-            found = effects.effects(part[part.optimiser != "SGD, constant"])
-            by = [factor for factor in FACTORS if part[factor].nunique() > 1]
-            cells = effects.replicates(part, by)
-            yield f"ablation_{backbone}", failure_figures.ablation(cells, found)
+    for backbone, part in effects.factorials(pd.read_csv(path)).items():
+        by = [factor for factor in FACTORS if part[factor].nunique() > 1]
+        cells = effects.replicates(part, by)
+        yield f"ablation_{backbone}", failure_figures.ablation(cells, effects.effects(part))

@@ -19,9 +19,17 @@ from deepcovid.report.drawn import redraw
 from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
 from deepcovid.shortcuts import external
 
-TABLES = ("metrics.csv", "run.json", "audit.json", "shortcuts.csv", "heatmaps.json", "lungs.json")
-ELSEWHERE = ("external.json", "mending.csv")  # of runs that name an external folder
-EACH = ("metrics.json", "training.json", "history.csv")  # of each model and seed
+TABLES = (
+    "metrics.csv",
+    "operating_points.csv",
+    "run.json",
+    "audit.json",
+    "shortcuts.csv",
+    "heatmaps.json",
+    "lungs.json",
+)
+ELSEWHERE = ("external.json", "external.csv", "mending.csv")  # of runs that name an external folder
+EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
 
 def publish(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
@@ -50,9 +58,11 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
         for seed in opened.profile.seeds:
             opened.model(model, seed)
     with made_for(opened, target, "models", replace) as (target, made):
-        copy(opened, made, ["metrics.csv"])
+        copy(opened, made, ["metrics.csv", "operating_points.csv"])
         if path := external.result(opened):
-            shutil.copyfile(path, made / "external.json")
+            for one in (path, path.with_suffix(".csv")):
+                if one.is_file():
+                    shutil.copyfile(one, made / one.name)
         write_json(made / "run.json", found := provenance.provenance(opened))
         cards.cards(opened, found, made)
         redraw(made)
@@ -178,15 +188,15 @@ def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
 def write_claims(target: Path) -> None:
     """Write beside `heatmaps.json` what follows from it for the paper's claim on heatmaps.
 
-    `claims.csv`: how much of what radiologists marked is highlighted, and the verdict; `zones.csv`:
+    `claims.csv`: how much of what radiologists marked the maps contain, and the verdict; `zones.csv`:
     rank correlations of six zones with their severity.
     """
     path = target / "heatmaps.json"
     if not path.is_file() or not heatmap_tables.has_lesions(found := read_json(path)):
         return
-    gains = claim.gains(found).drop(columns=["over_lungs", "over_other"])
-    ends = ["contained", "contained_low", "contained_high"]
-    gains[ends] = gains.pop("contained").tolist()
+    gains = claim.gains(found)
+    for name in ("captured", "over_lungs", "over_other", "contained"):
+        gains[[name, f"{name}_low", f"{name}_high"]] = gains.pop(name).tolist()
     for name, table in {"claims": gains, "zones": claim.zone_numbers(found)}.items():
         table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
 

@@ -1,5 +1,6 @@
 """Can the alarm be trusted? It is held against phantoms whose truth is known."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ from scipy.stats import norm
 
 from deepcovid.data import manifest, phantom
 from deepcovid.metrics import intervals
+from deepcovid.models.features import code
 from deepcovid.models.opened import Run
+from deepcovid.runs import done, mark_done
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import GRID, looks
@@ -24,18 +27,22 @@ def calibrate(
 
     A row per dataset and BLIND measurement, with the columns of `alarms`; `planted` is `nothing`
     or the shortcut that all COVID-19 phantoms bear. The network is untrained. Phantoms of `size`
-    pixels are drawn into the run's `planted/`, once.
+    pixels are drawn into the run's `planted/`, once for the same code.
     """
     eyes = Eyes(Run(replace(opened.profile, weights="random", image_size=size)))
     seen = [look for look in looks(np.empty((0, GRID, GRID))) if look.seen in BLIND]
     cases = [("nothing", seed) for seed in range(honest)]
     cases += [(shortcut, seed) for shortcut in phantom.SHORTCUTS for seed in range(planted)]
     images, tables = "-".join(str(counts[group]) for group in phantom.GROUPS), {}
+    drawn_by = code("data.phantom")
     for name, seed in cases:
         folder = opened.folder / "planted" / f"{name}-{seed}-{images}-{size}"
-        if not folder.is_dir():
+        if not done(folder / "train", drawn_by):
+            if folder.is_dir():
+                shutil.rmtree(folder)
             shortcut = None if name == "nothing" else name
             phantom.write(folder, seed + 100, counts, size, shortcut)
+            mark_done(folder / "train", drawn_by)
         of = collection(manifest.make(folder, 0), folder)
         tables[name, seed] = alarms(measured(of, eyes, seen, opened.folder / "shortcuts"))
     return pd.concat(tables, names=["planted", "seed"]).reset_index()

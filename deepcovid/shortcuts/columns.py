@@ -6,9 +6,10 @@ SHORTCUTS = (
 )  # fmt: skip
 MENDING = (
     "step", "preparation", "copies", "matched",
-    "cv", "cv_border", "border_lung", "cv_frame", "gap", "chosen",
+    "cv", "cv_border", "border_lung", "cv_frame", "gap", "gap_low", "gap_high", "wins", "chosen",
     "test", "test_low", "test_high", "test_border", "test_frame",
     "external", "external_low", "external_high", "external_border", "external_frame",
     "with_duplicates", "source", "positives", "negatives",
 )  # fmt: skip
-EXTERNAL = ("image", "label", "patient", "sha1", "score", "duplicate")
+EXTERNAL = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
+TIDY = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "patients", "method")

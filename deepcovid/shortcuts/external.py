@@ -3,96 +3,52 @@
 Nothing here is read by training or by the choice of a threshold.
 """
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import audit, duplicates, manifest
+from deepcovid.data import audit, manifest
+from deepcovid.data import external as data_external
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import features, networks, scoring
+from deepcovid.models import features, lungs, networks, scoring
 from deepcovid.models.opened import Run
+from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
-from deepcovid.shortcuts.columns import EXTERNAL
-from imageaudit import images
-from imageaudit.matching import same_radiograph
+from deepcovid.shortcuts import measure, mending
+from deepcovid.shortcuts.columns import EXTERNAL, TIDY
+from deepcovid.shortcuts.eyes import Eyes
+from deepcovid.shortcuts.looks import FRAME, Look
 
 BINS = 20  # of a score's histogram
 
 
-def table(folder: Path) -> pd.DataFrame:
-    """The images of a `covid|non` folder: image (relative to it), label, patient, sha1.
+def laid_beside(opened: Run, found: pd.DataFrame, known: dict) -> Iterator[tuple]:
+    """Each model and seed, and `found` with `duplicate`, why an image is no external one for it,
+    and `twin`; see `unseen`. Beside all that the model saw, and the run's other images.
 
-    Raises UserError when a class is missing or empty, and one for all images that cannot be read.
+    `known` remembers what was found, since most models of a run saw the same.
     """
-    if not folder.is_dir():
-        raise UserError(f"There is no external folder {folder}: -p external FOLDER.")
-    found = duplicates.external_images(folder)
-    empty = [name for name, label in manifest.CLASSES.items() if label not in set(found.label)]
-    if empty:
-        raise UserError(
-            f"No images in {', '.join(empty)} of {folder}. An external folder holds covid and non."
-        )
-    return readable(found, folder)
+    for name, seed in models_of(opened):
+        saw = pd.concat([opened.seen(name, seed), opened.everything()]).drop_duplicates("image")
+        key = digest([list(saw.image), list(saw.sha1)])
+        if key not in known:
+            known[key] = unseen(found, saw, opened.signatures).rename(
+                columns={"reason": "duplicate"}
+            )
+        yield name, seed, known[key]
 
 
-def unlabelled(folder: Path) -> pd.DataFrame:
-    """The images of a folder without classes, as `table`; their label is not known (<NA>)."""
-    found = [path.relative_to(folder).as_posix() for path in images.find(folder)]
-    if not found:
-        raise UserError(f"There are no images in {folder}.")
-    label = pd.array([pd.NA] * len(found), "Int64")
-    of = pd.DataFrame({"image": found, "label": label})
-    return readable(of.assign(patient="external " + of.image), folder)
-
-
-def readable(found: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """With `sha1`; one UserError for all images that cannot be read."""
-    paths = [folder / image for image in found.image]
-    if refused := images.check(paths):
-        raise UserError(
-            f"{len(refused)} of {len(paths)} images in {folder} cannot be read; replace or remove "
-            "them:\n  " + "\n  ".join(refused)
-        )
-    return found.assign(sha1=[images.facts(path)["sha1"] for path in paths])
-
-
-def known_from(opened: Run, found: pd.DataFrame) -> pd.Series:
-    """Is each external image in the training or test data too: `bytes`, `picture`, `name` or ``?
-
-    `picture`: the audit saw the same radiograph in both; `name`: only the file names agree, which
-    catches radiographs that were cropped beyond recognition.
-    """
-    seen = read_json(opened.folder / "audit.json")["near_duplicates"]
-    name = "external/" + found.image
-    named = name.isin(seen["external_images_with_a_name_from_here"])
-    return reasons(opened, found, named, name.isin(seen["external_images_also_here"]))
-
-
-def reasons(opened: Run, found: pd.DataFrame, named, pictured) -> pd.Series:
-    reason = pd.Series("", index=found.index)
-    reason[named], reason[pictured] = "name", "picture"
-    reason[found.sha1.isin(opened.manifest.sha1)] = "bytes"
-    return reason
-
-
-def compared(opened: Run, found: pd.DataFrame, folder: Path) -> pd.Series:
-    """`known_from` for images that no audit saw: they are laid beside all of the run's."""
-    here = opened.originals()
-    judged = duplicates.signatures_of([folder / image for image in found.image])
-    same = same_radiograph(judged, duplicates.signatures_of(opened.paths(here.image)))["query"]
-    name, ours = (table.image.str.split("/").str[-1] for table in (found, here))
-    return reasons(opened, found, name.isin(ours), found.index.isin(same))
-
-
-def score(opened: Run, name: str, seed: int, found: pd.DataFrame, folder: Path, target: Path):
+def score(opened: Run, name: str, seed: int, found: pd.DataFrame, target: Path) -> pd.DataFrame:
     """`found` with P(COVID-19) of each image by a trained model; kept as `target`, a CSV file."""
     model, prepare, size = opened.model(name, seed), opened.preparation, opened.profile.image_size
     settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
-    made_from = digest([networks.state_digest(model), found.to_dict("list"), *settings])
+    given = found.drop(columns="path").to_dict("list")
+    made_from = digest([networks.state_digest(model), given, *settings])
     if not done(target, made_from):
-        paths = [folder / image for image in found.image]
-        found = found.assign(score=scoring.score(model, paths, size, prepare))
+        found = found.assign(score=scoring.score(model, list(found.path), size, prepare))
         with replacing(target) as partial:
             found.to_csv(partial, columns=list(EXTERNAL), index=False, float_format="%.7g")
         mark_done(target, made_from)
@@ -127,7 +83,7 @@ def row(opened: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
     inside = opened.scores(name, seed)
     threshold = evaluation.summary(inside, opened.profile.threshold)["threshold"]
     inside = inside[inside.split == "test"]
-    fresh, known = outside[outside.duplicate == ""], outside.duplicate[outside.duplicate != ""]
+    fresh, known = fresh_of(outside), outside.duplicate[outside.duplicate != ""]
     weights = read_json(opened.model_folder(name, seed) / "training.json")["weights"]
     about = {
         "model": name, "seed": seed, "weights": weights["file"] or weights["kind"],
@@ -140,33 +96,116 @@ def row(opened: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
         return about | {"images": {"not stated": len(fresh)}, "called": said}
     if fresh.label.nunique() < 2:
         raise UserError("All images of one class of the external folder are in the data as well.")
-    counts = fresh.label.value_counts().sort_index()
+    by_class = fresh.groupby("label")
     return about | judged(fresh, threshold) | {
-        "images": {manifest.LABEL_NAMES[label]: int(n) for label, n in counts.items()},
+        "images": {manifest.LABEL_NAMES[label]: len(part) for label, part in by_class},
+        "patients": {manifest.LABEL_NAMES[label]: part.patient.nunique() for label, part in by_class},
+        "class_and_source_coincide": coincide(fresh),
         "with_duplicates": judged(outside, threshold), "histograms": histograms(inside, fresh),
     }  # fmt: skip
 
 
+def fresh_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """The images that may judge."""
+    return scores[scores.duplicate == ""]
+
+
+def coincide(table: pd.DataFrame) -> bool:
+    """Is no source known to have images of both classes? An AUC then measures the source as well."""
+    known = (table.source != "").any()
+    return bool(not known or table.groupby("source").label.nunique().max() == 1)
+
+
+def quantities(fresh: pd.DataFrame, threshold: float) -> Iterator[dict]:
+    """Sensitivity and specificity in each source of a class, then the AUC: rows of `external.csv`."""
+    for label, quantity in ((1, "sensitivity"), (0, "specificity")):
+        part = fresh[fresh.label == label]
+        hit = intervals.predict_positive(part.score, threshold) == (label == 1)
+        for source in part.source.unique():
+            here = part.source == source
+            value, low, high, method = share(hit[here], part.patient[here])
+            yield {"set": f"{manifest.LABEL_NAMES[label]}, {source or 'source not stated'}",
+                   "quantity": quantity, "value": value, "low": low, "high": high, "method": method,
+                   "images": int(here.sum()), "patients": part.patient[here].nunique()}  # fmt: skip
+    yield auc_row(fresh, fresh.score)
+
+
+def share(hit: pd.Series, patient: pd.Series) -> tuple[float, float, float, str]:
+    """A share of images with its 95% interval by patients, and how that was made.
+
+    Where all images agree, resampling has nothing to vary: Wilson's, each patient counted once.
+    """
+    if hit.nunique() > 1:
+        return *intervals.patient_interval(hit, patient), "patients resampled"
+    n = patient.nunique()
+    ends = intervals.proportion_interval(n * int(hit.iloc[0]), n)
+    return float(hit.iloc[0]), *ends, "Wilson, patients"
+
+
+def auc_row(fresh: pd.DataFrame, score) -> dict:
+    """An AUC over both classes with its interval by patients, as a row of `external.csv`."""
+    low, high = intervals.bootstrap(fresh.label, score, fresh.patient)["auc"]
+    both = "both classes" + coincide(fresh) * ", each from a source of its own"
+    return {"set": both, "quantity": "auc", "value": intervals.auc(fresh.label, score), "low": low,
+            "high": high, "method": "patients resampled", "images": len(fresh),
+            "patients": fresh.patient.nunique()}  # fmt: skip
+
+
+def probes(opened: Run, fresh: pd.DataFrame) -> Iterator[dict]:
+    """What border alone and framing alone reach: regressions fitted on the run's training images.
+
+    The border is the outer eighth of each side, before any cut, then prepared as the run prepares
+    its pictures; the framing is where the lungs lie in them, asked where lung masks are at hand.
+    """
+    train = opened.originals("train")
+    train = train.assign(path=opened.paths(train.image))
+    of = pd.concat([train, fresh])[["path", "sha1", "label"]]
+    eyes, prepare = Eyes(opened), opened.preparation
+    change = partial(mending.changed, prepare=prepare, border=True, copy=0)
+    variant = f"{prepare.variant if prepare else 'as it is'} border {mending.SIDE} {features.code('shortcuts.mending')}"
+    blind = {
+        "border alone": ("network", eyes.values(of, Look("border", FRAME, None, change, variant)))
+    }
+    try:
+        segmenter = lungs.load(lungs.run(opened.folder, opened.data))
+        blind["framing alone"] = "table", mending.framing(of.path, segmenter, prepare, {})
+    except UserError:  # without masks nobody finds lungs
+        pass
+    for name, (kind, values) in blind.items():
+        fitted = measure.regression(kind).fit(values[: len(train)], train.label)
+        score = fitted.predict_proba(values[len(train) :])[:, 1]
+        yield {"model": name, "seed": ""} | auc_row(fresh, score)
+
+
 def run(opened: Run) -> dict:
-    """Judge each model of a run on its external folder; written to `external.json`.
+    """Judge each model of a run on its external folder; written to `external.json` and `.csv`.
 
     The first model and seed stand at the top, all of them under `models`. External images that
     are also in the training or test data are left out; `with_duplicates` has them in.
     """
-    folder = Path(opened.profile.external)
-    found = table(folder)
-    found["duplicate"] = known_from(opened, found)
-    return each(opened, found, folder, opened.folder)
+    return each(opened, data_external.table(Path(opened.profile.external)), opened.folder)
 
 
-def each(opened: Run, found: pd.DataFrame, folder: Path, target: Path) -> dict:
-    """Judge each model of a run on images of `folder`; scores and `external.json` below `target`."""
-    rows = []
-    for name, seed in models_of(opened):
+def each(opened: Run, found: pd.DataFrame, target: Path) -> dict:
+    """Judge each model of a run on external images; all that is written lies below `target`.
+
+    `external.csv` has a row for each model, seed, set of images and quantity, sensitivity and
+    specificity at the frozen threshold first, then the AUC and what the probes reach.
+    """
+    rows, tidy = [], []
+    for name, seed, beside in laid_beside(opened, found, {}):
         place = target / opened.model_folder(name, seed).relative_to(opened.folder)
-        scored = score(opened, name, seed, found, folder, place / "external.csv")
+        scored = score(opened, name, seed, beside, place / "external.csv")
         rows.append(row(opened, name, seed, scored))
-    result = audit.plain(rows[0] | {"models": rows})
+        if "auc" in rows[-1]:
+            words = {"model": name, "seed": seed}
+            tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
+    result = rows[0] | {"models": rows}
+    if tidy:
+        blind = list(probes(opened, beside[beside.duplicate == ""]))
+        result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
+        measure.write(pd.DataFrame(tidy + blind)[list(TIDY)], target / "external.csv")
+    result = audit.plain(result)
     write_json(target / "external.json", result)
     return result
 
@@ -191,10 +230,7 @@ def outside(opened: Run, folder: Path) -> Path:
             f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
             f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
         )
-    classes = folder.is_dir() and any(manifest.named(folder, name) for name in manifest.CLASSES)
-    found = table(folder) if classes else unlabelled(folder)
-    found["duplicate"] = compared(opened, found, folder)
-    each(opened, found, folder, target := place(opened, folder))
+    each(opened, data_external.any_folder(folder), target := place(opened, folder))
     return target
 
 

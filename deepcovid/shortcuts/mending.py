@@ -19,13 +19,15 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
 from deepcovid import runs
+from deepcovid.data import external
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, lungs, preparation
 from deepcovid.models.opened import Run
 from deepcovid.models.preparation import Preparation
+from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import external, looks, measure
+from deepcovid.shortcuts import looks, measure
 from deepcovid.shortcuts.columns import MENDING
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import Look
@@ -67,9 +69,8 @@ class Bench:
     def __init__(self, opened: Run):
         here = measure.collection(opened.manifest, opened.data)
         folder = Path(opened.profile.external)
-        there = external.table(folder)
-        there["duplicate"] = external.known_from(opened, there)
-        there["path"] = [folder / image for image in there.image]
+        there = unseen(external.table(folder), opened.everything(), opened.signatures)
+        there = there.rename(columns={"reason": "duplicate"}).drop(columns=["twin", "source"])
         self.of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
         self.of["duplicate"] = self.of.duplicate.fillna("")
         self.train, self.test = (self.of.folder == part for part in ("train", "test"))
@@ -110,18 +111,26 @@ class Bench:
         """Where the lungs lie in each picture as the step leaves it: box and area, (n, 5)."""
         if step.preparation in self.framed:
             return self.framed[step.preparation]
-        rows, prepare = [], self.prepare(step)
-        for path in tqdm(self.of.path, desc=f"lungs: {step.does}", unit="image"):
-            if path not in self.found or "lungs" in step.preparation:
-                picture = images.open_radiograph(path)
-            if path not in self.found:
-                self.found[path] = lungs.find(self.segmenter, picture)
-            lung = self.found[path]
-            if "lungs" in step.preparation:  # the other steps move nothing
-                lung = lungs.find(self.segmenter, prepare(picture, path))
-            rows.append([*lungs.box(lung), lung.mean()])
-        self.framed[step.preparation] = np.array(rows)
+        prepare = self.prepare(step)
+        self.framed[step.preparation] = framing(self.of.path, self.segmenter, prepare, self.found)
         return self.framed[step.preparation]
+
+
+def framing(paths, segmenter, prepare: Preparation | None, found: dict) -> np.ndarray:
+    """Where the lungs lie in each picture as `prepare` leaves it: box and area, (n, 5).
+
+    `found` has the lungs of pictures before that, and gets those that it lacks.
+    """
+    rows, cut = [], prepare is not None and "lungs" in prepare.steps
+    for path in tqdm(paths, desc="where the lungs lie", unit="image"):
+        if path not in found or cut:
+            picture = images.open_radiograph(path)
+        if path not in found:
+            found[path] = lungs.find(segmenter, picture)
+        # the other steps move nothing
+        lung = lungs.find(segmenter, prepare(picture, path)) if cut else found[path]
+        rows.append([*lungs.box(lung), lung.mean()])
+    return np.array(rows)
 
 
 def border_lung(bench: Bench) -> float:
@@ -201,6 +210,7 @@ def row(bench: Bench, step: Step) -> dict:
     }  # fmt: skip
     parts = {"test": test, "external": bench.fresh}
     for end, scores in found.items():
+        result[f"cv{end}_scores"] = scores["cv"].tolist()
         result[f"cv{end}"] = intervals.auc(label[bench.train], scores["cv"])
         for name, part in parts.items():
             result[f"{name}{end}"] = intervals.auc(label[part], scores["all"][part])
@@ -220,6 +230,24 @@ def row(bench: Bench, step: Step) -> dict:
 def with_gap(table: pd.DataFrame) -> pd.DataFrame:
     """With `gap`: cross-validated AUC less the better of border and frame."""
     return table.assign(gap=table.cv - table[["cv_border", "cv_frame"]].max(axis=1))
+
+
+def with_luck(table: pd.DataFrame, label, patient) -> pd.DataFrame:
+    """With what the gaps would be for other patients: resamples of those of the training images.
+
+    `gap_low`, `gap_high`: the gap's 95% interval. `wins`: share of the resamples in which the step
+    has the widest gap of all, and would be kept. `table` has the cross-validated scores of `row`;
+    all steps and rivals share the resamples. What is added to the chosen step stays as it is.
+    """
+
+    def draws(column: str) -> np.ndarray:
+        scores = (np.asarray(of, dtype=float) for of in table[f"{column}_scores"])
+        return np.array([intervals.resample(label, one, patient)["auc"] for one in scores])
+
+    gaps = draws("cv") - np.maximum(draws("cv_border"), draws("cv_frame"))
+    low, high = np.quantile(gaps, (0.025, 0.975), axis=1)
+    wins = np.bincount(gaps.argmax(axis=0), minlength=len(table)) / gaps.shape[1]
+    return table.assign(gap_low=low, gap_high=high, wins=wins)
 
 
 def chosen(table: pd.DataFrame) -> int:
@@ -257,12 +285,16 @@ def run(opened: Run) -> pd.DataFrame:
     `_border` is of a model that sees only what lay in the outer eighth of each side, before any cut
     (of the lungs' area that is `border_lung`), `_frame` of one that is told only where the lungs lie
     in the picture. `source`: how well the score tells Non-COVID
-    images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%.
+    images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%; of `gap`,
+    and how often it `wins`, see `with_luck`.
     A stopped run goes on where it was. Without an external folder, or where the profile prepares
     nothing, there is nothing to decide: a table without rows, and no file.
     """
     if not opened.profile.external or opened.profile.preparation == ("none",):
         return pd.DataFrame(columns=list(MENDING))
-    table = with_gap(pd.DataFrame(measured(Bench(opened), opened.folder / "mending")))
+    bench = Bench(opened)
+    table = with_gap(pd.DataFrame(measured(bench, opened.folder / "mending")))
+    train = bench.of[bench.train]
+    table = with_luck(table, train.label.to_numpy(), train.patient.to_numpy())
     table["chosen"] = np.arange(len(table)) == chosen(table)
     return measure.write(table[list(MENDING)], opened.folder / "mending.csv")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.intervals import format_ci, format_ci_from_row, proportion_interval
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
@@ -51,13 +51,33 @@ def read_alarms(path: Path) -> pd.DataFrame:
 
 
 def calibration_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Of `calibrate`: what was planted, the AUC of each measurement, datasets, those with alarm."""
+    """Of `calibrate`: what was planted, the AUC of each measurement, and how often it is raised.
+
+    Beside the datasets with an alarm stands the exact 95% interval of their share.
+    """
     keys = ["planted", "seed"]
     each = found.pivot_table(index=keys, columns="seen", values="auc", sort=False)
     each["alarms"] = found.groupby(keys, sort=False).alarm.any()
     groups = each.groupby("planted", sort=False)
     table = groups[list(BLIND)].mean().add_prefix("mean AUC, ").round(3)
-    return table.assign(datasets=groups.size(), alarms=groups.alarms.sum())
+    counts = [*zip(groups.alarms.sum().astype(int), groups.size(), strict=True)]
+    return table.assign(datasets=groups.size(), alarms=[count_with_ci(*one) for one in counts])
+
+
+def count_with_ci(count: int, n: int) -> str:
+    """So many of n, with the share's exact (Clopper-Pearson) 95% interval, as text."""
+    low, high = proportion_interval(count, n, "clopper_pearson")
+    return f"{count} of {n:,} ({low:.1%} to {high:.1%})"
+
+
+def levels_table(levels: pd.DataFrame) -> pd.DataFrame:
+    """`calibration.levels` for a reader: how many honest datasets raise an alarm, with intervals."""
+    columns = ["alarms", "counting images"]
+    shown = {
+        name: [count_with_ci(round(share * n), n) for share, n in zip(levels[name], levels.datasets, strict=True)]
+        for name in columns
+    }  # fmt: skip
+    return levels[["images per patient"]].assign(**shown).set_index("images per patient")
 
 
 def told_of(table: pd.DataFrame, kind: str, seen: str) -> str:
@@ -107,7 +127,10 @@ def read_external(folder: Path) -> dict:
 
 
 def external_table(found: dict) -> pd.DataFrame:
-    """An `external.json`: each AUC and share with its interval, a row for each model.
+    """An `external.json`: a row for each model; 95% intervals resample patients.
+
+    Sensitivity and specificity at the frozen threshold come first: an AUC compares the classes,
+    and with them their sources where these coincide.
 
     Where the classes are not known: how many images are called COVID-19.
     """
@@ -116,14 +139,11 @@ def external_table(found: dict) -> pd.DataFrame:
         if "auc" not in one:
             said = one["called"]
             return {f"called {name}": f"{count:,}" for name, count in said.items()}
-        patients = one["by_patient"]["auc"]
+        names = {"sensitivity": "sensitivity outside", "specificity": "specificity outside",
+                 "auc": "AUC outside"}  # fmt: skip
         return {
-            "AUC outside": format_ci_from_row(one, "auc"),
-            "by patient": f"{patients[0]:.3f} to {patients[1]:.3f}",
-            "with duplicates": format_ci_from_row(one["with_duplicates"], "auc"),
-            "sensitivity outside": format_ci_from_row(one, "sensitivity"),
-            "specificity outside": format_ci_from_row(one, "specificity"),
-        }
+            name: format_ci(one[key], *one["by_patient"][key]) for key, name in names.items()
+        } | {"with duplicates": format_ci_from_row(one["with_duplicates"], "auc")}
 
     rows = {
         f"{one['model']}, seed {one['seed']}": {
@@ -137,20 +157,20 @@ def external_table(found: dict) -> pd.DataFrame:
 
 
 def external_answer(found: dict) -> str:
-    """What a run's external folder says of its first model, in a sentence."""
-    counts = found["images"]
-    said = format_ci_from_row(found, "auc")
-    chance = (
-        "chance lies within that interval, so that no other threshold is known to help"
-        if found["auc_low"] <= 0.5 <= found["auc_high"]
-        else "chance lies outside that interval"
-    )
+    """What a run's external folder says of its first model, in sentences."""
+    counts, by = found["images"], found["by_patient"]
+    said = {key: format_ci(found[key], *by[key]) for key in ("sensitivity", "specificity", "auc")}
+    chance = "contains" if by["auc"][0] <= 0.5 <= by["auc"][1] else "does not contain"
+    beside = ["class and source coincide there, so that it measures both"] * found.get(
+        "class_and_source_coincide", False
+    ) + [f"{name} reaches {format_ci(*of)}" for name, of in found.get("probes", {}).items()]
     return (
-        f"{found['model']} scores ROC AUC {found['internal_auc']:.3f} on test and {said} outside "
-        f"({counts['COVID-19']:,} COVID-19, {counts['Non-COVID']:,} Non-COVID; "
-        f"{found['duplicates_dropped']} duplicates dropped, {found['with_duplicates']['auc']:.3f} with "
-        f"them): {chance}. At the frozen threshold sensitivity is {found['sensitivity']:.2f} and "
-        f"specificity {found['specificity']:.2f}."
+        f"At its frozen threshold {found['model']} has a sensitivity of {said['sensitivity']} on "
+        f"{counts['COVID-19']:,} external COVID-19 images and a specificity of "
+        f"{said['specificity']} on {counts['Non-COVID']:,} Non-COVID images (95%, patients "
+        f"resampled; {found['duplicates_dropped']} duplicates dropped). ROC AUC is "
+        f"{said['auc']}, an interval that {chance} chance, against {found['internal_auc']:.3f} on "
+        f"test{': ' * bool(beside)}{'; '.join(beside)}."
     )
 
 
@@ -174,13 +194,24 @@ def mending_table(table: pd.DataFrame) -> pd.DataFrame:
     }  # fmt: skip
     found = pd.DataFrame({
         "step": table.step, "kept": np.where(table.chosen, "kept", ""), **plain,
-        "gap": table.gap.map("{:+.3f}".format),
+        "gap": table.gap.map("{:+.3f}".format), **luck(table),
         "test": interval(table.test, table.test_low, table.test_high),
         "outside": interval(table.external, table.external_low, table.external_high),
     }).set_index("step")  # fmt: skip
-    decides = ["kept", "cross-validated", "border only", "frame only", "gap"]
+    decides = ["kept", "cross-validated", "border only", "frame only", "gap", *luck(table)]
     leads_to = ["test", "outside", *(name for name in plain if name not in decides)]
     return found[decides + leads_to]
+
+
+def luck(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The gaps' intervals and how often each step is kept, of tables that have them."""
+    if "wins" not in table:
+        return {}
+    between = [
+        "{:+.3f} to {:+.3f}".format(*ends)
+        for ends in zip(table.gap_low, table.gap_high, strict=True)
+    ]
+    return {"gap, 95% by patients": between, "kept in": table.wins.map("{:.0%}".format)}
 
 
 def mending_answer(table: pd.DataFrame) -> str:
@@ -188,10 +219,16 @@ def mending_answer(table: pd.DataFrame) -> str:
     kept, before = table[table.chosen].iloc[0], table.iloc[0]
     best = table.loc[table.external.idxmax()]
     between = f"{kept.external_low:.3f} to {kept.external_high:.3f}"
+    sure = ""
+    if "wins" in table:
+        sure = (
+            f" The gap is {kept.gap:+.3f} ({kept.gap_low:+.3f} to {kept.gap_high:+.3f}, by patients), and "
+            f"the widest in {kept.wins:.0%} of their resamples."
+        )
     return (
         f"Of {len(table)} steps, *{kept.step}* gains most over what border and frame tell (cross-"
         f"validated {kept.cv:.3f}, border only {kept.cv_border:.3f}, which shows {kept.border_lung:.0%} "
-        f"of the lungs, frame only {kept.cv_frame:.3f}). It takes ROC AUC outside from "
+        f"of the lungs, frame only {kept.cv_frame:.3f}).{sure} It takes ROC AUC outside from "
         f"{before.external:.3f} to {kept.external:.3f} ({between}) at {kept.test:.3f} on test. The best outside would have been *{best.step}* with {best.external:.3f}, where the "
         f"frame alone, without a pixel, gets {best.external_frame:.3f}."
     )

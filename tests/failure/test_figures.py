@@ -8,19 +8,21 @@ from deepcovid.plots import NON_COVID
 
 def effects_table():
     return pd.DataFrame(
-        {"change": ["a -> b", ""], "effect": [0.3, -0.1], "low": [0.2, -0.2], "high": [0.4, 0.0],
-         "share": [0.7, 0.1]},
-        index=["crop", "crop x classes"],
+        {"change": "a -> b", "pairs": 72, "effect": [0.3, -0.1], "least": [0.2, -0.2],
+         "most": [0.4, 0.0], "rises": [70, 0], "falls": [2, 9]},
+        index=["crop", "classes"],
     )  # fmt: skip
 
 
 def test_the_ablations_grid_says_each_cells_mean_and_leaves_the_missing_empty():
     index = pd.MultiIndex.from_product([["SGD", "Adam"], ["random", "none"]], names=["o", "crop"])
-    found = pd.DataFrame({("sensitivity", "mean"): [0.01, 0.44, 0.43]}, index=index[:3])
+    found = pd.DataFrame({("sensitivity", "mean"): [0.01, 0.44, 0.43], ("trainings", ""): 3},
+                         index=index[:3])  # fmt: skip
     left, right = figures.ablation(found, effects_table()).axes
     assert [t.get_text() for t in left.texts] == ["1%", "44%", "43%"]
-    assert "explains 70%" in {t.get_text() for t in right.texts}
-    assert [t.get_text() for t in right.get_yticklabels()] == ["crop\n(a -> b)", "crop x classes"]
+    assert "(9 trainings)" in left.get_title()
+    assert "up in 70, down in 2" in {t.get_text() for t in right.texts}
+    assert right.get_yticklabels()[0].get_text() == "crop, 72 pairs\n(a -> b)"
 
 
 def test_attempts_show_counts_auc_and_both_classes():

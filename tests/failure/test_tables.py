@@ -111,13 +111,33 @@ def test_kept_crops_stand_beside_new_ones_after_the_same_epochs_and_images(publi
     assert tables.fresh_or_pooled(both, {"failed": published / "none"}).empty
 
 
+def test_no_p_is_shown_as_nothing():
+    assert [tables.p_value(p) for p in (0.0001, 0.001, 0.3124)] == ["< 0.001", "0.001", "0.312"]
+
+
+def test_both_explanations_of_the_reported_auc_say_what_the_other_epoch_would_have():
+    rows = [
+        design.cell("resnet18", seed, epochs=epochs)
+        | {"after": after, "selection": "last", "auc": auc + 0.1 * seed}
+        for seed in (0, 1)
+        for epochs, after, auc in ((4, 1, 0.61), (150, 1, 0.5), (150, 150, 0.8))
+    ]
+    found = tables.explanations(pd.DataFrame(rows), 0.7).T
+    assert found["the first epoch was kept"]["other epoch, mean AUC"] == pytest.approx(0.85)
+    assert found["the last of 150 was measured"]["other epoch, mean AUC"] == pytest.approx(0.55)
+    assert found.loc["at least 0.7"].tolist() == [1, 2]
+    assert found.loc["within 0.02"].tolist() == [1, 0]
+    assert tables.explanations(pd.DataFrame(rows[:1]), 0.7).empty
+
+
 def test_the_answer_names_the_epoch_that_accuracy_selects():
     tied = pd.DataFrame({"epoch": [1, 2, 3], "accuracy": 0.97, "auc": [0.7, 0.8, 0.9]})
     rising = tied.assign(accuracy=[0.97, 0.97, 0.98])
     verdicts = pd.DataFrame({"tp": [0, 27]})
     effects = pd.DataFrame(
-        {"change": "a -> b", "effect": 0.3, "low": 0.2, "high": 0.4, "share": 0.5}, index=["crop"]
-    )
+        {"change": "a -> b", "trainings": 144, "pairs": 72, "effect": 0.3, "least": 0.2,
+         "most": 0.4, "holm": 0.0006}, index=["crop"]
+    )  # fmt: skip
     mended = pd.DataFrame(
         {"sensitivity": [0.01, 0.7, 0.6], "specificity": [1.0, 0.9, 1.0]},
         index=["the failed recipe", "crop: none", "optimiser: Adam"],
@@ -128,6 +148,10 @@ def test_the_answer_names_the_epoch_that_accuracy_selects():
         verdicts, {"net": effects}, {"squeezenet": mended}, first, histories, 0.9677
     )
     assert "seed 0 epoch 1, AUC 0.700; seed 1 epoch 3, AUC 0.900" in text
-    assert "1 of 2 seeds within 0.02" in text and "crop (a -> b) +30 points (20 to 40)" in text
+    assert (
+        "1 of 2 seeds within 0.02" in text
+        and "of 144 trainings, crop (a -> b) +30 points by 72" in text
+    )
+    assert "(+20 to +40 by seed; p < 0.001, Holm)" in text
     assert "1% -> 70% of COVID-19 images found by *crop: none*, at a specificity of 90.0%" in text
     assert runs.NOTICE in text

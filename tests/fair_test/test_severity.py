@@ -37,11 +37,13 @@ def test_a_score_about_the_disease_rises_with_it_and_not_with_a_marker(
     honest, tmp_path, monkeypatch, lesion
 ):
     run = grown(honest, tmp_path, lesion)
-    monkeypatch.setattr(severity, "floors", lambda *_: [])  # two more networks, tested by the demo
+    # two more networks, tested by the demo
+    monkeypatch.setattr(severity, "floors", lambda _, fresh: [("untrained: resnet18", fresh.label)])
     row = severity.run(run, collection.of(run)).set_index("reader").loc["resnet18"]
     assert row.images == len(GRADES)
     if lesion:
         assert row.rho > 0.7 and row.low > 0.4
+        assert row.gain == row.rho and row.gain_low == row.low  # what scores all alike has none
     else:
         assert abs(row.rho) < 0.6 and row.low < 0.3
 
@@ -55,6 +57,18 @@ def test_the_interval_resamples_groups():
     assert twice["rho"] == pytest.approx(once["rho"])
     assert twice["low"] == pytest.approx(once["low"], abs=0.06)
     assert (twice["images"], twice["groups"]) == (60, 30)
+
+
+def test_a_score_is_held_against_a_rival_in_the_same_resamples(monkeypatch):
+    monkeypatch.setattr(severity, "RESAMPLES", 100)
+    random = np.random.default_rng(0)
+    grade = np.tile(np.arange(15), 4)
+    score = grade + random.normal(0, 2, 60)
+    found = severity.correlation(score, grade, np.arange(60), rival=random.random(60))
+    assert found["gain_low"] > 0 and found["rho"] > 0.8
+    twin = severity.correlation(score, grade, np.arange(60), rival=2 * score)
+    assert twin["gain"] == twin["gain_low"] == twin["gain_high"] == 0  # paired: no luck in between
+    assert (twin["low"], twin["high"]) == (found["low"], found["high"])
 
 
 def test_a_constant_score_has_no_order_and_few_images_no_correlation():

@@ -54,9 +54,11 @@ def test_the_numbers_of_a_test_set_are_those_counted_by_hand():
 def test_what_belongs_together_is_one_group():
     """a and b share a patient, b and c a case: one group. d is known by nothing: its own."""
     table = pd.DataFrame({"patient": ["p", "p", "q", "", ""], "case": ["", "x", "x", "", "y"]})
-    found = collection.groups(table)
+    found = collection.groups(table, pd.DataFrame({"one": [], "other": []}, dtype=int))
     assert found[0] == found[1] == found[2]
     assert len({found[0], found[3], found[4]}) == 3
+    twins = collection.groups(table, pd.DataFrame({"one": [0], "other": [4]}))
+    assert twins[0] == twins[4] != twins[3]
 
 
 def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
@@ -78,7 +80,7 @@ def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
 
 @pytest.mark.slow
 def test_scores_are_kept_until_the_model_changes(honest, monkeypatch):
-    table = collection.of(honest)
+    table = collection.with_trained(honest, collection.of(honest))
     first = swap.scored(honest, table, "resnet18", 0)
     monkeypatch.setattr(swap.scoring, "predict", None)  # scoring again would fail
     assert swap.scored(honest, table, "resnet18", 0).equals(first)

@@ -21,6 +21,18 @@ def test_a_feature_that_names_the_case_is_worth_nothing():
     assert found["groups"] == 30 and found["case_low"] <= found["auc_most"]
 
 
+def test_the_interval_is_of_the_mean_over_repeats_and_not_of_the_averaged_scores():
+    """Each repeat errs on other images: averaged they rank all, and none of them does."""
+    label, group = np.tile([0, 1], 40), np.arange(80)
+    score = np.tile(label * 0.5 + 0.25, (4, 1))
+    for repeat in range(4):
+        wrong = slice(20 * repeat, 20 * repeat + 20)
+        score[repeat, wrong] = 1 - score[repeat, wrong]
+    found = within.judged(label, score, group)
+    assert found["auc"] == pytest.approx(0.75) == found["auc_least"]
+    assert found["case_low"] == pytest.approx(0.75) == found["case_high"]  # each image errs once
+
+
 def test_every_image_is_judged_once_in_each_repeat():
     label, group = np.tile([0, 1], 20), np.repeat(np.arange(20), 2)
     seen = np.zeros((2, 40), int)
@@ -62,10 +74,6 @@ def bench(honest, tmp_path):
         for i in range(6):
             draw(tmp_path / "elsewhere" / name / f"{name}-{i}.png", 7000 + i + 100 * bright, bright)
     run = Run(changed(honest.profile, external=str(tmp_path / "elsewhere")))
-    (run.folder / "audit.json").write_text(
-        '{"near_duplicates": {"external_images_with_a_name_from_here": [],'
-        ' "external_images_also_here": []}}'
-    )
     return right_data.Bench(run, collection.of(run))
 
 
@@ -115,6 +123,31 @@ def test_the_choice_is_the_worst_of_three_and_asks_no_other_hospital():
     assert right_data.chosen(table) == 1
     assert right_data.chosen(table.assign(external=[1, 0, 1])) == 1
     assert right_data.chosen(table.assign(site=np.nan)) == 0
+
+
+def test_the_answer_gives_mean_and_range_and_no_best_network():
+    row = {"question": EVERYTHING, "recipe": "regression", "weights_kind": "pretrained",
+           "positives": 330, "negatives": 84, "groups": 255}  # fmt: skip
+    rows = [
+        row | {"seen": seen, "model": model, "auc": auc, "case_low": auc - 0.08, "case_high": auc + 0.08}
+        for seen, model, auc in (("whole picture", "a", 0.70), ("whole picture", "b", 0.76),
+                                 ("outer 5% of each side", "a", 0.55))
+    ]  # fmt: skip
+    text = tables.within_answer(pd.DataFrame(rows))
+    assert "2 pretrained networks reach a mean of 0.730 (0.700 to 0.760)" in text
+    assert "330 + 84 images of 255 cases; intervals from 0.620 to 0.840" in text
+    assert "in 0 of 1 measurements: the fair question shows no shortcut" in text
+
+
+def test_a_site_is_shown_with_its_interval_and_images():
+    table = pd.DataFrame([{
+        "site": "x", "seen": "whole picture", "model": "m", "weights_kind": "pretrained",
+        "auc": 0.592, "case_low": 0.398, "case_high": 0.745, "positives": 35, "negatives": 51,
+        "fitted_on": 144,
+    }])  # fmt: skip
+    shown = tables.sites(table).iloc[0]
+    assert shown["ROC AUC (95%, by case)"] == "0.592 (0.398 to 0.745)"
+    assert shown["COVID-19 + others"] == "35 + 51"
 
 
 def test_the_answer_says_what_the_tables_say():

@@ -35,17 +35,6 @@ def test_half_of_the_largest_value_is_highlighted(mask):
     assert found["contained"] == 0.25 and found["highlighted"] == 11 / 400
 
 
-def test_the_lung_field_gets_as_much_area_as_the_map(mask):
-    lung = np.zeros((20, 20), bool)
-    lung[2:12, 2:18] = True  # 160 pixels, all of the mask among them
-    heat = np.zeros((20, 20))
-    heat[4:8, 4:8] = 1  # 16 pixels in the mask
-    found = claim.scores(heat, mask)
-    assert found["contained"] == 0.4
-    assert claim.as_much(lung.astype(float), mask, found["highlighted"]) == pytest.approx(16 / 160)
-    assert claim.as_much(heat, mask, 1) == 1
-
-
 def test_the_rule_of_the_text_counts_where_covering_turns_the_call(mask):
     heat = np.zeros((20, 20))
     heat[4:8, 4:8], heat[0, :4] = 0.5, 0.3
@@ -61,30 +50,59 @@ def test_a_curve_starts_at_nothing_and_ends_at_all(mask):
     assert claim.needed(claim.curve(np.ones((20, 20)), mask)) == pytest.approx(0.5)
 
 
+def test_a_mean_curve_has_its_interval_by_patients(mask):
+    """Two images of one patient are no two patients: with one patient alone there is no width."""
+    curves = [claim.curve(heat, mask) for heat in (mask * 1.0, np.ones((20, 20)))]
+    of = claim.mean_curve(curves, ["a", "b"])
+    assert of["values"] == pytest.approx(np.mean(curves, axis=0))
+    assert of["low"] == pytest.approx(curves[1]) and of["high"] == pytest.approx(curves[0])
+    alone = claim.mean_curve(curves, ["a", "a"])
+    assert alone["low"] == alone["high"] == pytest.approx(of["values"])
+
+
 @pytest.mark.parametrize(
-    ("interval", "said"),
-    [((0.51, 0.9), "holds"), ((0.1, 0.49), "does not hold"), ((0.4, 0.6), "open")],
-)
-def test_the_verdict_goes_by_the_interval(interval, said):
-    assert claim.verdict(*interval) == said
+    ("passed", "interval", "said"),
+    [(True, (0.01, 0.2), "holds"), (True, (-0.2, -0.01), "does not hold"),
+     (True, (-0.1, 0.1), "open"), (True, (np.nan, np.nan), claim.NO_LUNGS),
+     (False, (0.01, 0.2), claim.FAILED), (None, (0.01, 0.2), claim.UNKNOWN)],
+)  # fmt: skip
+def test_the_verdict_goes_by_the_interval_and_only_for_a_calibrated_method(passed, interval, said):
+    assert claim.verdict(passed, *interval) == said
 
 
-def made_up(contained, as_lungs, other):
+def test_a_method_is_calibrated_where_it_finds_each_thing_that_was_taught():
+    def network(taught, occlusion, grad_cam):
+        peaks = {claim.RANDOM: [0.05, 0.0, 0.1], "occlusion": [occlusion], "Grad-CAM": [grad_cam]}
+        return {"agreement": {taught: {method: {"pointing": v} for method, v in peaks.items()}}}
+
+    found = {
+        "calibration": {
+            "lesion": network("lesion", 0.7, 0.4),
+            "marker": network("marker", 1.0, 0.1),
+        }
+    }
+    assert claim.calibrated(found) == {"occlusion": True, "Grad-CAM": False}
+    assert claim.calibrated({}) == {}
+
+
+def made_up(captured, lungs, other, calibrated=True):
     """A `heatmaps.json` of one model on images of four patients, two images each."""
     n, rows = 8, []
     for i in range(n):
         base = {key: 0.5 for key in claim.TOLD} | {"group": "test", "model": "resnet18", "image": i}
         rows += [
-            base | {"method": "occlusion 9 px", "contained": contained + 0.01 * i,
-                    "as_lungs": as_lungs, "as_other": other, "turned": 0.0 if i else None,
-                    "turned_area": 0.0 if i else None},
-            base | {"method": "occlusion 9 px, another patient's", "contained": other},
-            base | {"model": "", "method": claim.LUNGS, "contained": 0.95},
+            base | {"method": "occlusion 9 px", "captured": captured + 0.01 * i,
+                    "turned": 0.0 if i else None, "turned_area": 0.0 if i else None},
+            base | {"method": "occlusion 9 px, another patient's", "captured": other},
+            base | {"model": "", "method": claim.LUNGS, "captured": lungs},
         ]  # fmt: skip
     keys = dict.fromkeys(key for row in rows for key in row)
     curve = {"group": "test", "model": "resnet18", "method": "occlusion 9 px",
              "values": list(claim.SHARES)}  # fmt: skip
+    peaks = {claim.RANDOM: {"pointing": [0.1, 0.0, 0.2]},
+             "occlusion": {"pointing": [1.0 if calibrated else 0.1, 0.0, 1.0]}}  # fmt: skip
     return {
+        "calibration": {"marker": {"agreement": {"marker": peaks}}},
         "lesions": {
             "images": {"test": {"image": ["x"] * n, "patient": [i // 2 for i in range(n)]}},
             "rows": {key: [row.get(key) for row in rows] for key in keys},
@@ -95,32 +113,42 @@ def made_up(contained, as_lungs, other):
             },
             "random_maps": {"test": {key: [0.1, 0.05, 0.2] for key in claim.TOLD}},
             "curves": [curve, curve | {"model": "", "method": claim.LUNGS}],
-        }
+        },
     }  # fmt: skip
 
 
 def test_the_answer_follows_the_numbers_both_ways():
-    good = made_up(contained=0.8, as_lungs=0.3, other=0.4)
+    good = made_up(captured=0.8, lungs=0.6, other=0.5)
     assert tables.claims(good).verdict.tolist() == ["holds"]
     row = claim.gains(good).iloc[0]
     assert row.over_lungs[1] > 0 and row.over_other[1] > 0 and row.patients == 4
     said = tables.lesion_answer(good)
-    assert "the claim holds" in said and "more than as much of the lung field (30%)" in said
-    bad = made_up(contained=0.1, as_lungs=0.3, other=0.4)
+    assert "the claim holds" in said and "as much of the lung field 60%, +24 points" in said
+    bad = made_up(captured=0.4, lungs=0.6, other=0.5)
     assert tables.claims(bad).verdict.tolist() == ["does not hold"]
     said = tables.lesion_answer(bad)
-    assert "does not hold" in said and "less than as much of another patient's map (40%)" in said
+    assert "does not hold" in said and "as much of another patient's map 50%, -6 points" in said
     assert "0 of 7 images that are called COVID-19" in said
     assert "second radiologist 0.75" in said
 
 
+def test_a_method_that_failed_its_calibration_gets_no_verdict():
+    """Grad-CAM found the marker on none of 16 phantoms and carried three of six verdicts."""
+    found = made_up(captured=0.8, lungs=0.6, other=0.5, calibrated=False)
+    assert tables.claims(found).verdict.tolist() == [claim.FAILED]
+    said = tables.lesion_answer(found)
+    assert "**not judged**" in said and "the claim holds" not in said
+    assert tables.claims_told(found).endswith("it is not judged for 1.")
+
+
 def test_tables_and_figures_show_every_model_and_rival():
-    found = made_up(contained=0.8, as_lungs=0.3, other=0.4)
+    found = made_up(captured=0.8, lungs=0.6, other=0.5)
     table = tables.lesion_table(found)
     assert len(table) == 4 and table.notna().all(axis=None)
     assert len(tables.zone_table(found)) == 2
-    left, _ = figures.contained(found).axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["resnet18, occlusion 9 px"]
+    left, right = figures.contained(found).axes
+    assert len(left.lines) == 3  # the map, the lung field, chance
+    assert right.get_yticklabels()[0].get_text() == "resnet18, occlusion 9 px\nholds"
     assert len(figures.followed(claim.zone_numbers(found)).axes) == 1
 
 

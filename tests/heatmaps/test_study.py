@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from deepcovid import imports, runs
-from deepcovid.heatmaps import lesions, maps, masks, study, summary, tables
+from deepcovid.heatmaps import claim, lesions, maps, masks, study, summary, tables
 
 
 @pytest.mark.slow
@@ -23,8 +23,11 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantom
     assert list(table.loc["lesion"].index)[-1] == "random maps" and table.notna().all(axis=None)
     assert (summary.lungs(found).images == 8).all() and "lung" in tables.answer(found)
     assert len(tables.randomised_table(found)) == 2
+    assert claim.calibrated(found)["occlusion"]
+    curve = found["lesions"]["curves"][0]
+    assert len(curve["low"]) == len(curve["values"]) == len(claim.SHARES)
     assert tables.has_lesions(found) and tables.has_lesions(found, "train")
-    assert "squeezenet, Grad-CAM: the highlighted" in tables.lesion_answer(found)
+    assert "squeezenet, Grad-CAM: averaged over all cuts" in tables.lesion_answer(found)
 
     inputs, shown, outlined = study.examples(phantoms, 2)
     table = masks.chosen(phantoms)

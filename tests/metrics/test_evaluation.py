@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import user_error
+from scipy.special import expit
 from sklearn.metrics import (
     average_precision_score,
     brier_score_loss,
@@ -69,10 +70,6 @@ def test_the_threshold_comes_from_validation_not_from_test():
         }
     )
     assert evaluation.summary(table, "sensitivity_98")["threshold"] == 0.6
-    shown = evaluation.optimism(table)
-    assert shown.threshold["sensitivity_98", "validation"] == 0.6
-    assert shown.specificity["sensitivity_98", "validation"] == 0.5
-    assert shown.specificity["sensitivity_98", "test"] == 1
 
 
 def test_calibration(overlapping):
@@ -84,6 +81,39 @@ def test_calibration(overlapping):
     assert perfect["calibration_error"] == pytest.approx(0)
     _, wrong = evaluation.calibration([0, 1, 0, 1], [0.95, 0.05, 0.95, 0.05])
     assert wrong["calibration_error"] == pytest.approx(0.95)
+
+
+def test_recalibration_finds_the_slope_and_intercept_that_scores_were_moved_by():
+    random = np.random.default_rng(1)
+    x = random.normal(-1, 2, 4000)
+    label = (random.uniform(size=len(x)) < expit(x)).astype(int)
+    patient = np.arange(len(x)) // 2
+    calibrated = evaluation.recalibration(label, expit(x), patient)
+    assert calibrated["slope"] == pytest.approx(1, abs=0.1)
+    assert calibrated["intercept"] == pytest.approx(0, abs=0.1)
+    moved = evaluation.recalibration(label, expit(2 * x), patient)
+    assert moved["slope"] == pytest.approx(calibrated["slope"] / 2, abs=1e-3)
+    assert moved["slope_low"] < 0.5 < moved["slope_high"]
+    assert evaluation.recalibration(label, expit(x + 1))["intercept"] == pytest.approx(
+        calibrated["intercept"] - 1, abs=1e-6
+    )
+    assert calibrated["brier"] == pytest.approx(brier_score_loss(label, expit(x)))
+
+
+def test_repeated_images_of_a_patient_widen_the_intervals_of_calibration(overlapping):
+    label, score = overlapping(30, 60)
+    four = np.repeat(label, 4), np.repeat(score, 4)
+    by_image = evaluation.recalibration(*four)
+    by_patient = evaluation.recalibration(*four, np.repeat(np.arange(90), 4))
+    for name in ("brier", "slope", "intercept"):
+        assert by_patient[name] == pytest.approx(by_image[name])
+        width = [row[f"{name}_high"] - row[f"{name}_low"] for row in (by_patient, by_image)]
+        assert width[0] > 1.6 * width[1], name
+
+
+def test_scores_that_separate_the_classes_have_no_slope():
+    found = evaluation.recalibration([0, 0, 1, 1], [0.1, 0.2, 0.8, 1.0])
+    assert found["slope"] is None and found["intercept_low"] is None and found["brier"] < 0.03
 
 
 def test_the_sweep_holds_its_points_and_three_intervals(overlapping):

@@ -130,12 +130,56 @@ def test_bootstrap_is_that_of_images_weighted_by_their_patients_draws(overlappin
         assert interval == pytest.approx(np.quantile(values[key], (0.025, 0.975)), abs=1e-12), key
 
 
+def test_scores_in_repeats_give_the_mean_of_each_repeats_resamples(overlapping):
+    label, score = overlapping(12, 30, digits=1)
+    patient, scores = np.arange(42) // 3, np.array([score, np.roll(score, 5)])
+    one, other = (intervals.resample(label, each, patient, resamples=20) for each in scores)
+    for name, values in intervals.resample(label, scores, patient, resamples=20).items():
+        np.testing.assert_allclose(values, (one[name] + other[name]) / 2)
+
+
 def test_repeated_images_of_a_patient_widen_the_interval(overlapping):
     label, score = overlapping(20, 60)
     repeated = np.repeat(label, 4), np.repeat(score, 4)
     by_image = evaluation.bootstrap(*repeated)["auc"]
     by_patient = evaluation.bootstrap(*repeated, np.repeat(np.arange(80), 4))["auc"]
     assert by_patient[1] - by_patient[0] > 1.6 * (by_image[1] - by_image[0])
+
+
+def test_the_clustered_error_of_an_auc_is_that_of_resampled_patients(overlapping):
+    label, score = overlapping(40, 80, digits=1)
+    patient = np.r_[np.arange(40) // 2, 100 + np.arange(80) // 4]
+    _, low, high = intervals.mean_auc_interval(label, score, patient)
+    assert (low, high) == pytest.approx(intervals.bootstrap(label, score, patient)["auc"], abs=0.02)
+    assert intervals.mean_auc_interval(label, score)[1:] == intervals.auc_interval(label, score)
+
+
+def test_patients_with_images_of_both_classes_widen_or_narrow_by_their_covariance():
+    # two patients; in each, a high positive goes with a low negative: their placements vary together
+    label, patient = np.array([1, 1, 0, 0]), np.array([0, 1, 0, 1])
+    above, below = np.array([1.0, 0.5]), np.array([1.0, 0.5])
+    # sums over patients (0.25, -0.25) / 2 for both classes: 2 (2 x 0.125 squared) x (1 + 1 + 2)
+    expected = np.sqrt(2 * 2 * 0.125**2 * 4)
+    assert intervals.clustered_error(label, above, below, patient) == pytest.approx(expected)
+
+
+def test_seeds_that_differ_widen_a_comparison_and_several_are_averaged(overlapping):
+    label, first = overlapping(40, 80)
+    random = np.random.default_rng(0)
+    noisy = np.clip(first + random.normal(0, 0.4, (3, len(first))), 0, 1)
+    found = intervals.delong_test(label, first, noisy)
+    each = [intervals.auc(label, one) for one in noisy]
+    assert found["difference"] == pytest.approx(intervals.auc(label, first) - np.mean(each))
+    error = (found["high"] - found["low"]) / (2 * norm.ppf(0.975))
+    above, below = (a - b for a, b in zip(
+        intervals.placements(label, first), intervals.mean_placements(label, noisy), strict=True))  # fmt: skip
+    alone = intervals.clustered_error(label, above, below)
+    assert error == pytest.approx(np.hypot(alone, np.std(each, ddof=1) / np.sqrt(3)))
+
+
+def test_one_patient_of_a_class_has_no_error():
+    with user_error("two patients of each class"):
+        intervals.mean_auc_interval([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.9], [0, 1, 2, 2])
 
 
 @pytest.mark.parametrize(("odds", "positives", "negatives"), [(3, 8, 60), (9, 60, 8), (30, 40, 40)])

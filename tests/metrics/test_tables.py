@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid.metrics import published, run, tables
+from deepcovid.metrics import run, tables
+from deepcovid.metrics.intervals import auc
 from deepcovid.runs import write_json
 
 
@@ -44,19 +45,27 @@ def test_seeds_are_in_the_order_of_their_numbers(folder):
     assert [row["seed"] for row in tables.summaries(folder, [("squeezenet", 10)])] == [10]
 
 
-def test_delong_compares_every_pair_of_models_and_seeds(folder):
+def test_models_are_compared_over_their_seeds_in_one_row_each(folder):
     scores = tables.scores_of(folder)
-    same = {key: scores["squeezenet", 2].assign(score=lambda t, k=k: t.score ** (k + 1))
-            for k, key in enumerate([("a", 0), ("a", 1), ("b", 0)])}  # fmt: skip
-    found = tables.delong_table(same)
-    assert list(found.index) == [
-        "a, seed 0 - a, seed 1",
-        "a, seed 0 - b, seed 0",
-        "a, seed 1 - b, seed 0",
-    ]
-    assert (found.difference == 0).all() and (found.p == 1).all()
-    with user_error("resnet18, seed 2 and squeezenet, seed 10 were not scored on the same images"):
-        tables.delong_table(scores)
+    one = scores["squeezenet", 2]
+    made = {("a", 0): one, ("a", 1): one.assign(score=one.score**2),
+            ("b", 0): one.sample(frac=1, random_state=0),
+            ("c", 0): one.assign(score=0.9 * one.label + 0.1 * one.score)}  # fmt: skip
+    found = tables.auc_differences(made)
+    assert list(found.index) == ["a - b", "a - c", "b - c"]
+    assert (
+        found.difference["a - b"] == 0
+        and found.p["a - b"] == 1
+        and found.seeds["a - b"] == "2 and 1"
+    )
+    assert (
+        found.difference["a - c"] == pytest.approx(found.least["a - c"])
+        and found.p_holm["a - c"] < 0.05
+    )
+    assert (found.p_holm >= found.p).all()
+    assert tables.auc_differences({("a", 0): one}).empty
+    with user_error("seed 10 was not scored on the same images"):
+        tables.auc_differences(scores)
 
 
 def test_intervals_say_whether_patients_or_images_were_resampled(folder):
@@ -68,19 +77,6 @@ def test_intervals_say_whether_patients_or_images_were_resampled(folder):
     assert list(tables.intervals(old).columns) == ["value", "by image", "by image, resampled"]
 
 
-def test_the_answer_is_about_this_run(folder):
-    rows = tables.summaries(folder)
-    told = tables.answer(rows)
-    assert "102 test images of 51 patients, 22 of them COVID-19" in told
-    for row in rows:
-        assert (
-            f"**squeezenet, seed {row['seed']}**: ROC AUC {row['auc']:.3f} ({row['auc_low']:.3f}"
-            in told
-        )
-        assert f"sensitivity {row['sensitivity']:.3f}" in told
-    assert f"{rows[0]['specificity']:.3f}" in told
-
-
 def test_the_metrics_table_says_which_rank_stands_for_98_percent(folder):
     shown = tables.metrics_table(folder / "metrics.csv")
     assert shown["specificity at 98% sensitivity"][0].endswith("(22 of 22 found)")
@@ -90,12 +86,34 @@ def test_the_metrics_table_says_which_rank_stands_for_98_percent(folder):
     assert list(tables.metrics_table(path).iloc[-1])[2:] == ["not run"] + [""] * 6
 
 
-def test_every_claim_is_counted_with_its_verdict():
-    row = {"model": "squeezenet", "seed": 0, "weights": "x.pth"}
-    row |= {"auc": 0.992, "auc_low": 0.985, "auc_high": 0.997}
-    for end, value in (("", 0.95), ("_low", 0), ("_high", 0.99)):
-        row[f"specificity_at_98_sensitivity{end}"] = value
-    told = tables.claims_told(published.compare([row]))
-    assert told == (
-        "of 8 published claims **1 reproduced**, **1 not contradicted**, **6 not testable here**"
-    )
+def test_both_operating_points_and_the_doubles_are_in_the_metrics(folder):
+    place = folder / "squeezenet" / "seed2"
+    scores = pd.read_csv(place / "scores.csv")
+    validation = scores.assign(split="validation", image="v" + scores.image)
+    pd.concat([scores, validation]).to_csv(place / "scores.csv", index=False)
+    cv = scores.assign(image="t" + scores.image, fold=0, score=scores.score / 2)
+    cv.drop(columns="split").to_csv(place / "cv_scores.csv", index=False)
+    twin = {"a": "train/covid/1.png", "b": "0.png", "where": "test and train"}
+    doubles = [twin | {"b": f"test/{scores.image[0]}"}, twin | {"where": "test"}]
+    scores = pd.read_csv(place / "scores.csv")
+    scores.image = scores.split.str.cat(scores.image, "/")
+    scores.to_csv(place / "scores.csv", index=False)
+    write_json(folder / "audit.json", {"near_duplicates": {"pairs": doubles}})
+    run.evaluate(folder, ["squeezenet"], [2], "sensitivity_98")
+    row = pd.read_csv(folder / "metrics.csv").iloc[0]
+    assert row.cv_threshold == row.threshold / 2 and row.cv_specificity < row.specificity
+    assert row.cv_positive == row.validation_positive == 22
+    assert row.cv_patients == row.validation_patients == 11
+    test = scores[scores.split == "test"].iloc[1:]
+    assert row.doubles == 1 and row.auc_without_doubles == auc(test.label, test.score)
+    points = pd.read_csv(folder / "operating_points.csv")
+    assert set(points.model) == {"squeezenet"} and points.chosen_on.nunique() == 3
+    assert len(tables.operating_points_table(folder / "operating_points.csv")) == 3
+
+
+def test_calibration_has_a_row_per_training_and_a_dash_where_it_is_not_known(folder):
+    rows = tables.summaries(folder)
+    rows[1]["calibration"] = {"brier": 0.1}
+    found = tables.calibration(rows)
+    assert found.brier.iloc[0].startswith(f"{rows[0]['calibration']['brier']:.4f} (")
+    assert (found.iloc[1] == "-").all()

@@ -309,7 +309,7 @@ def test_the_view_of_a_training_image_is_that_of_the_table_beside_it(run):
     rows = [[image.rpartition("/")[2], "p1", "", "", "PA", "X-ray"] for image in ours[:1]]
     table = pd.DataFrame(rows, columns=["name", "patientid", "sex", "age", "view", "modality"])
     table.to_csv(run.data / "covid-metadata.csv", index=False)
-    found = training.views(run)
+    found = run.views(run.training)
     copies = run.training.augmented_from == ours.iloc[0]
     assert (
         copies.sum() == 2 and (found[copies | (run.training.image == ours.iloc[0])] == "PA").all()
@@ -320,6 +320,9 @@ def test_the_view_of_a_training_image_is_that_of_the_table_beside_it(run):
     assert training.run(run, "squeezenet", 0) and path.stat().st_mtime_ns == made
     assert scoring.run(run, "squeezenet", 0).is_file()
     table.assign(view="AP").to_csv(run.data / "covid-metadata.csv", index=False)
+    run = Run(run.profile)
+    with user_error("other views"):
+        run.model("squeezenet", 0)
     assert training.run(run, "squeezenet", 0) and path.stat().st_mtime_ns > made
 
 

@@ -7,6 +7,7 @@ from conftest import changed, draw, user_error
 from PIL import Image
 
 from deepcovid.data import audit, duplicates
+from deepcovid.data import external as data_external
 from deepcovid.metrics import tables as metrics_tables
 from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
@@ -49,6 +50,12 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
     table = pd.read_csv(outside.model_folder("squeezenet", 0) / "external.csv")
     assert table.patient.nunique() == 10 and table.score.between(0, 1).all()
     assert list(table.columns) == list(external.EXTERNAL)
+    tidy = pd.read_csv(outside.folder / "external.csv")
+    assert tidy.quantity.tolist() == ["sensitivity", "specificity", "auc", "auc"]
+    assert tidy.model.tolist() == ["squeezenet"] * 3 + ["border alone"]  # no masks, no framing
+    assert tidy.images.tolist() == [6, 6, 12, 12] and tidy.patients.tolist() == [6, 3, 9, 9]
+    assert tidy.value[1] == found["specificity"] and tidy["set"][1] == "Non-COVID, ChestX-ray8"
+    assert found["class_and_source_coincide"] and "source of its own" in tidy["set"][2]
 
 
 def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
@@ -110,7 +117,8 @@ def test_scores_hang_on_preparation_and_code(outside, monkeypatch):
     monkeypatch.setattr(type(outside), "model", lambda *_: model)
     external.run(outside)
     assert stamp.read_text() in known
-    prepare = type("Prepare", (), {"__call__": lambda _, picture, path: picture})
+    same = {"__call__": lambda _, picture, path: picture, "framed": lambda _, mask, path: mask}
+    prepare = type("Prepare", (), same)
     for variant in ("coarse, 96 pixels", "coarse, 64 pixels"):
         outside.preparation = prepare()
         outside.preparation.variant = variant
@@ -124,18 +132,18 @@ def test_scores_hang_on_preparation_and_code(outside, monkeypatch):
 
 def test_users_mistakes_are_named(outside, tmp_path):
     with user_error("no external folder"):
-        external.table(tmp_path / "nowhere")
+        data_external.table(tmp_path / "nowhere")
     folder = tmp_path / "half"
     Image.new("L", (40, 40)).save(
         (folder / "covid").mkdir(parents=True) or folder / "covid" / "a.png"
     )
     with user_error("No images in non"):
-        external.table(folder)
+        data_external.table(folder)
     (folder / "non").mkdir()
     for name in ("b.png", "c.jpg"):
         (folder / "non" / name).write_text("no picture")
     with user_error("(?s)2 of 3 images.*b.png.*c.jpg"):
-        external.table(folder)
+        data_external.table(folder)
 
 
 def test_an_external_folder_of_known_images_only_is_refused(run, tmp_path):
@@ -185,6 +193,40 @@ def test_the_first_image_of_a_folder_may_be_a_known_one_and_names_are_those_of_f
     reason = dict(zip(table.image, table.duplicate, strict=True))
     assert table.image[0] == "non/0.jpg" and reason["non/0.jpg"] == "picture"
     assert reason[named.relative_to(folder).as_posix()] == "name"
+
+
+def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
+    for name in ("covid/a.png", "covid/b.png", "non/00001234_005.png", "non/c.png"):
+        draw(tmp_path / name, 1)
+    rows = [["covid/a.png", "p1", "AP", "Hannover"], ["non/c.png", "p1", "", "Hannover"]]
+    table = pd.DataFrame(rows, columns=["image", "patient", "view", "source"])
+    table.to_csv(tmp_path / "metadata.csv", index=False)
+    found = duplicates.external_images(tmp_path).set_index("image")
+    assert found.patient.to_dict() == {
+        "covid/a.png": "listed p1", "covid/b.png": "by path covid/b.png",
+        "non/00001234_005.png": "ChestX-ray8 00001234", "non/c.png": "listed p1",
+    }  # fmt: skip
+    assert found.source.tolist() == ["ChestX-ray8", "Hannover", "Hannover", ""]
+    assert found.loc["covid/a.png", "view"] == "AP" and not external.coincide(found)
+    assert external.coincide(found[found.patient != "listed p1"])
+    table.assign(image="covid/a.png").to_csv(tmp_path / "metadata.csv", index=False)
+    with user_error("names each image once"):
+        duplicates.external_images(tmp_path)
+
+
+def test_each_source_is_judged_by_itself_and_by_patients():
+    """By hand: of ten images of one source's two patients six are found; of the other's all."""
+    of = pd.DataFrame({
+        "label": [1] * 14 + [0] * 4, "score": [0.9] * 6 + [0.1] * 4 + [0.9] * 4 + [0.1] * 4,
+        "patient": list("aaaaaabbbb") + list("cdef") + list("ghij"),
+        "source": ["one"] * 10 + ["two"] * 4 + ["three"] * 4,
+    })  # fmt: skip
+    rows = pd.DataFrame(external.quantities(of, 0.5)).set_index("set")
+    one, two = rows.loc["COVID-19, one"], rows.loc["COVID-19, two"]
+    assert (one.value, one.low, one.high) == (0.6, 0, 1)  # by images 0.31 to 0.83
+    assert (one.images, one.patients) == (10, 2)
+    assert two.value == 1 and two.low == pytest.approx(0.51, abs=0.01) and "Wilson" in two.method
+    assert rows.loc["Non-COVID, three"].value == 1 and rows.quantity.iloc[-1] == "auc"
 
 
 def test_scores_are_counted_in_equal_bins():

@@ -56,6 +56,9 @@ def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
     assert rows.loc["nothing", "cv_border"] > 0.95 > 0.8 > rows.loc["equalised", "cv_border"]
     assert rows.gap["equalised"] > rows.gap["nothing"] and not rows.chosen["nothing"]
     assert rows.chosen.sum() == 1 and len(table) == len(STEPS) + 1
+    assert (
+        rows.wins.sum() == pytest.approx(1) and rows.gap.between(rows.gap_low, rows.gap_high).all()
+    )
     # outside no image is tinted: what hung on the tint is lost there
     assert rows.test["nothing"] > rows.external["nothing"]
     assert table[["cv", "test", "external", "source"]].stack().between(0, 1).all()
@@ -89,6 +92,28 @@ def test_the_widest_gap_is_kept_whatever_happens_elsewhere():
     })  # fmt: skip
     assert mending.chosen(table) == 2
     np.testing.assert_allclose(mending.with_gap(table).gap, [0.01, 0.20, 0.25])
+
+
+def test_a_step_that_wins_by_one_patient_wins_about_as_often_as_others():
+    """Two steps are the same but for one patient; a third is far behind and never wins."""
+    random = np.random.default_rng(0)
+    patient = np.arange(80)
+    label = patient % 2
+    good = np.clip(0.3 * label + 0.7 * random.random(80), 0, 1)
+    better = good.copy()
+    better[1], better[0] = 1, 0.9
+    even = np.full(80, 0.5)
+    steps = [good, better, even]
+    table = pd.DataFrame({
+        "cv_scores": [list(s) for s in steps], "cv_border_scores": [list(even)] * 3,
+        "cv_frame_scores": [list(even)] * 3,
+    })  # fmt: skip
+    found = mending.with_luck(table, label, patient)
+    assert found.wins.sum() == pytest.approx(1) and found.wins[2] == 0
+    assert (found.wins[:2] > 0.1).all()
+    low, high = intervals.bootstrap(label, good, patient)["auc"]
+    assert (found.gap_low[0], found.gap_high[0]) == pytest.approx((low - 0.5, high - 0.5))
+    assert (found.gap_low[2], found.gap_high[2]) == (0, 0)
 
 
 def test_matched_weights_give_both_classes_the_same_views():

@@ -31,7 +31,7 @@ def found():
         "model": "squeezenet", "seed": 0, "threshold": 0.4, "internal_auc": 0.9,
         "images": {"Non-COVID": 8, "COVID-19": 6}, "duplicates_dropped": 1,
         "with_duplicates": numbers | {"auc": 0.65},
-        "by_patient": {"auc": [0.4, 0.75]},
+        "by_patient": {"auc": [0.4, 0.75], "sensitivity": [0.7, 0.9], "specificity": [0.2, 0.4]},
         "histograms": {f"{name}, {where}": [6, 0, 0, 2] for name in ("COVID-19", "Non-COVID")
                        for where in ("test", "external")},
     }  # fmt: skip
@@ -56,7 +56,7 @@ def test_shortcuts_for_a_reader(real):
 def test_the_answer_counts_what_was_found(real, calibrated):
     _, found, _ = calibrated
     table = tables.calibration_table(found)
-    assert table.loc["nothing", "datasets"] == 2 and table.loc["marker", "alarms"] == 1
+    assert table.datasets["nothing"] == 2 and table.alarms["marker"] == "1 of 1 (2.5% to 100.0%)"
     text = tables.shortcuts_answer("demo", real, found)
     assert "4 of 4 planted" in text and "0 of 2 phantom datasets" in text
     assert "by the outer 5% of each side" in tables.real_answer(real)
@@ -68,17 +68,30 @@ def test_external_scores_for_a_reader(found, tmp_path):
     (tmp_path / "external.json").write_text(json.dumps(found))
     assert tables.read_external(tmp_path) == found
     row = tables.external_table(found).loc["squeezenet, seed 0"]
-    assert row["AUC outside"] == "0.600 (0.500 to 0.700)" and row["by patient"] == "0.400 to 0.750"
+    assert row["AUC outside"] == "0.600 (0.400 to 0.750)"
+    assert row["sensitivity outside"] == "0.800 (0.700 to 0.900)"
     assert row["images"] == "6 COVID-19, 8 Non-COVID" and row["duplicates dropped"] == 1
     assert "1 duplicates dropped" in tables.external_answer(found)
-    for low, said in ((0.5, "chance lies within"), (0.55, "chance lies outside")):
-        assert said in tables.external_answer(found | {"auc_low": low})
+    for low, said in ((0.4, "that contains chance"), (0.55, "does not contain chance")):
+        by = found["by_patient"] | {"auc": [low, 0.75]}
+        assert said in tables.external_answer(found | {"by_patient": by})
+    more = {"class_and_source_coincide": True, "probes": {"border alone": [0.7, 0.6, 0.8]}}
+    said = "it measures both; border alone reaches 0.700 (0.600 to 0.800)."
+    assert tables.external_answer(found | more).endswith(said)
     figure = figures.collections(found)
     drawn = [area.get_paths()[0].vertices for area in figure.axes[0].collections]
     assert (
         drawn[0][:, 1].max() == pytest.approx(75)
         and figure.axes[1].get_title() == "external images"
     )
+
+
+def test_shares_of_alarms_have_their_intervals():
+    """0 of 20 says less than 5%: up to 17% of the datasets might raise one."""
+    assert tables.count_with_ci(0, 20) == "0 of 20 (0.0% to 16.8%)"
+    levels = pd.DataFrame({"images per patient": [2], "datasets": 1000, "alarms": 0.066,
+                           "counting images": 0.141})  # fmt: skip
+    assert tables.levels_table(levels).alarms[2] == "66 of 1,000 (5.1% to 8.3%)"
 
 
 def test_mending_for_a_reader(tmp_path):
@@ -89,6 +102,12 @@ def test_mending_for_a_reader(tmp_path):
     shown = tables.mending_table(table)
     assert list(shown.index) == ["nothing", "coarse"] and list(shown.kept) == ["", "kept"]
     assert shown.outside["coarse"] == "0.600 (0.500 to 0.500)"
+    assert shown["gap, 95% by patients"]["coarse"] == "+0.500 to +0.500"
+    assert "the widest in 50% of their resamples" in tables.mending_answer(table)
+    old = table.drop(columns=["gap_low", "gap_high", "wins"])  # of before they were measured
+    assert "kept in" not in tables.mending_table(old) and "resamples" not in tables.mending_answer(
+        old
+    )
     assert figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
     text = tables.mending_answer(table)
     assert (
