@@ -85,71 +85,30 @@ def of_folder(source: Path, options: Options) -> Dataset:
 
 def of_table(source: Path, options: Options) -> Dataset:
     where = escape_control_chars(source)
-    given, notes, header = read_table(source)
-    notes = list(notes)
-    for name in options.join:
-        given, note = join(given, read_table(Path(name).expanduser()).rows, name)
-        notes.append(note)
-    for column in options.ignore:
-        if column not in given:
-            raise UserError(
-                f"There is no column {column!r} to ignore.{did_you_mean(column, given)}"
-            )
-    try:
-        label, told, label_column = labels.labels_of(
-            given.drop(columns=[*options.ignore]), options.label, where
-        )
-    except UserError as error:
-        if header:
-            raise
-        first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
-        raise UserError(f"{error} The table has no header; its first row is {first}.") from None
-    notes += told
+    given, label, label_column, notes = labelled(source, options)
     folder = Path(options.images).expanduser() if options.images else source.parent
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
     column = path_column(given, options.path, among, where, label_column)
-    image = given[column].str.replace("\\", "/").map(escape_control_chars)
-    table = pd.DataFrame({"image": image, "label": label, "path": given[column]})
-    patient = role(given, "patient", options.patient)
-    split = role(given, "split", options.split)
+    table = pd.DataFrame({"label": label, "path": given[column].str.replace("\\", "/")})
+    table.insert(0, "image", table.path.map(escape_control_chars))
+    patient, split = (role(given, name, getattr(options, name)) for name in ("patient", "split"))
     if patient:
-        table["patient"] = [
-            v and f"{patient} {number_text(v)}"
-            for v in given[patient].mask(is_blank(given[patient]), "")
-        ]
+        named = given[patient].mask(is_blank(given[patient]), "")
+        table["patient"] = [name and f"{patient} {number_text(name)}" for name in named]
         notes.append(f"Patients are those of the column {patient!r}.")
     if split:
-        table["split"] = splits_of(given[split], split, where, bool(options.split))
-    used = {column, label_column, patient, split}
-    own = [c for c in given if c not in used and c not in options.ignore]
-    table = pd.concat([table, given[own].add_prefix(OWN)], axis=1)
-    if (blank := table.label == "").any():
-        notes.append(f"{int(blank.sum())} rows have no label, left out.")
-        table = table[~blank]
-    if options.classes:
-        refuse_unknown(options.classes, list(table.label.unique()))
-        table, others = table[table.label.isin(options.classes)], ~table.label.isin(options.classes)
-        notes.append(f"{int(others.sum())} rows of other classes, left out.")
+        table["split"] = splits_of(given[split], where)
+    used = {column, label_column, patient, split, *options.ignore}
+    table = pd.concat([table, given[[c for c in given if c not in used]].add_prefix(OWN)], axis=1)
+    table = wanted(table, options.classes, notes)
     labels.refuse_unclear(table.label, label_column)
-    table, told = one_row_per_image(table, where)
-    notes += told
-    names = list(table.image)
-    table["path"] = locate.locate(list(table.path.str.replace("\\", "/")), among)
-    missing = tuple(table.image[table.path.isna()])
-    if len(missing) == len(table):
-        raise UserError(
-            f"None of the {len(missing)} files that {where} names is there; the first is "
-            f"{names[0][:300]}. They are looked for in {escape_control_chars(folder)}: --images "
-            "FOLDER says where else."
-        )
-    table = table[table.path.notna()].reset_index(drop=True)
-    if unnamed := len(among.paths) - table.path.nunique():
-        notes.append(f"{unnamed} images of the folder stand in no row, left out.")
+    table = one_row_per_image(table, where, notes)
+    table, missing = located(table, among, where, notes)
     if not patient:
-        table["patient"], told = patients_of(table.image, options.patient)
-        notes.append(told)
+        table["patient"], note = patients_of(table.image, options.patient)
+        notes.append(note)
     if not split:
         found = [split_in(name.split("/")[:-1]) for name in table.image]
         table["split"] = found if all(found) and len(set(found)) > 1 else ""
@@ -161,6 +120,58 @@ def of_table(source: Path, options: Options) -> Dataset:
         0, f"Images are those of the column {column!r}, classes those of {label_column!r}."
     )
     return finished(source.resolve().stem, table[order], tuple(columns), missing, notes)
+
+
+def labelled(source: Path, options: Options):
+    """The table with those that are joined, the label of each row, its column, and notes."""
+    given, notes, header = read_table(source)
+    notes = list(notes)
+    for name in options.join:
+        given, note = join(given, read_table(Path(name).expanduser()).rows, name)
+        notes.append(note)
+    for column in options.ignore:
+        if column not in given:
+            raise UserError(
+                f"There is no column {column!r} to ignore.{did_you_mean(column, given)}"
+            )
+    rest = given.drop(columns=[*options.ignore])
+    try:
+        label, more, column = labels.labels_of(rest, options.label, escape_control_chars(source))
+    except UserError as error:
+        if header:
+            raise
+        first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
+        raise UserError(f"{error} The table has no header; its first row is {first}.") from None
+    return given, label, column, [*notes, *more]
+
+
+def wanted(table: pd.DataFrame, classes: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
+    """The rows that have a label, of the classes that count."""
+    if (blank := table.label == "").any():
+        notes.append(f"{int(blank.sum())} rows have no label, left out.")
+        table = table[~blank]
+    if classes:
+        refuse_unknown(classes, list(table.label.unique()))
+        others = ~table.label.isin(classes)
+        notes.append(f"{int(others.sum())} rows of other classes, left out.")
+        table = table[~others]
+    return table
+
+
+def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[str]):
+    """The rows whose file is there, with its path; the names of the others."""
+    table = table.assign(path=locate.locate(list(table.path), among))
+    missing = tuple(table.image[table.path.isna()])
+    if len(missing) == len(table):
+        first = missing[0][:300] if missing else ""
+        raise UserError(
+            f"None of the {len(missing)} files that {where} names is there; the first is {first}. They "
+            f"are looked for in {escape_control_chars(among.folder)}: --images FOLDER says where else."
+        )
+    table = table[table.path.notna()].reset_index(drop=True)
+    if unnamed := len(among.paths) - table.path.nunique():
+        notes.append(f"{unnamed} images of the folder stand in no row, left out.")
+    return table, missing
 
 
 def finished(name: str, table, columns, missing, notes: list[str]) -> Dataset:
@@ -242,20 +253,20 @@ def matched(pattern: re.Pattern, name: str) -> str:
     return next((group for group in found.groups() if group), found[0])
 
 
-def splits_of(values: pd.Series, name: str, where: str, asked: bool) -> list[str]:
+def splits_of(values: pd.Series, where: str) -> list[str]:
     wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
     if wrong:
         raise UserError(f"{where}: a split is train, validation or test, not {wrong[0]!r}.")
     return [SPLIT_OF.get(value.lower(), "train") for value in values]
 
 
-def one_row_per_image(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
+def one_row_per_image(table: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
     """Rows of one image become one; columns that differ among them are left out.
 
     Raises UserError where they give one image two labels, splits or patients.
     """
     if not table.image.duplicated().any():
-        return table.reset_index(drop=True), []
+        return table.reset_index(drop=True)
     groups = table.groupby("image", sort=False)
     differ = groups.nunique()
     for name in ("label", "split", "patient"):
@@ -267,4 +278,5 @@ def one_row_per_image(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, li
     if left_out:
         names = ", ".join(c.removeprefix(OWN) for c in left_out)
         note += f" Columns with several values for an image, left out: {names}."
-    return groups.first().reset_index().drop(columns=left_out), [note]
+    notes.append(note)
+    return groups.first().reset_index().drop(columns=left_out)

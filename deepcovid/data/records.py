@@ -123,7 +123,9 @@ def original_of(image: str, originals: set[str]) -> str:
 def dicom_patient(path: Path) -> str:
     """A pseudonym of a DICOM file's PatientID; `` without one, and for other files."""
     with path.open("rb") as file:
-        return pseudonym(images.dicom_header(file)) if images.is_dicom(file) else ""
+        named = images.begins_like_dicom(file.read(132))
+        file.seek(0)
+        return pseudonym(images.dicom_header(file)) if named else ""
 
 
 def describe(folder: Path, image: str, original: str, tables: dict[str, dict]) -> dict[str, str]:

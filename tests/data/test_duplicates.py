@@ -56,5 +56,5 @@ def test_only_names_of_chestxray8_tell_an_external_patient(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     table = duplicates.external_images(tmp_path).set_index("image")
-    assert table.patient["NON/00001280_005.png"] == "external 00001280"
+    assert table.patient["NON/00001280_005.png"] == "ChestX-ray8 00001280"
     assert table.patient.nunique() == 5 and (table.label == 0).all()

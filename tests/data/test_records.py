@@ -142,7 +142,7 @@ def test_findings_go_by_their_columns_names_however_they_are_written(own):
     ],
 )
 def test_a_bad_table_is_refused_before_any_image_is_read(own, monkeypatch, content, reason):
-    monkeypatch.setattr(records.dicom, "is_dicom", pytest.fail)
+    monkeypatch.setattr(records, "dicom_patient", pytest.fail)
     (own / "chexpert-metadata.csv").write_bytes(content)
     write(own, "patients.csv", "picture,patient", "x.png,1")
     with user_error(f"chexpert-metadata.csv {reason}(.|\n)*patients.csv lacks the columns name"):

@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from pictures import GREY, RAMP, close, read, write_dicom
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 
 from imageaudit import images
@@ -218,3 +219,40 @@ def test_a_picture_in_colour_is_read_with_8_bits_and_refused_with_more(tmp_path)
     deep = write_dicom(tmp_path / "d.dcm", colour.astype(np.uint16), "RGB", 16, **tags)
     with pytest.raises(UserError, match="DICOM pictures of kind RGB, 16 bit, are not supported"):
         images.open_radiograph(deep)
+
+
+ODD = 16 * GREY.astype(np.uint16)  # to be shown by the range of its values
+
+
+def test_a_file_without_preamble_or_the_tag_of_its_encoding_is_read_and_found(tmp_path):
+    data = write_dicom(tmp_path / "a.dcm", ODD).read_bytes()
+    bare = pydicom.dcmread(tmp_path / "a.dcm")
+    bare.file_meta = FileMetaDataset()
+    bare.save_as(tmp_path / "bare", implicit_vr=True, little_endian=True)
+    (tmp_path / "no preamble").write_bytes(data[132:])
+    for name in ("bare", "no preamble"):
+        assert close(read(tmp_path / name), GREY)
+    assert {path.name for path in images.find(tmp_path)} == {"a.dcm", "bare", "no preamble"}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"WindowCenter": 2000, "WindowWidth": 0.5},
+        {"WindowCenter": None, "WindowWidth": 400},
+        {"WindowWidth": 400},
+        {"RescaleSlope": None, "RescaleIntercept": None},
+    ],
+)
+def test_a_window_or_slope_that_says_nothing_leaves_the_range_of_values(tmp_path, tags):
+    path = write_dicom(tmp_path / "x.dcm", ODD, **tags)
+    assert close(read(path), GREY)
+    with path.open("rb") as file:
+        assert images.dicom_shown_by(images.dicom_header(file)) == "range of values"
+
+
+def test_a_window_with_decimal_commas_is_a_window(tmp_path):
+    path = write_dicom(tmp_path / "x.dcm", ODD, WindowCenter="2047.5", WindowWidth="400.5")
+    wanted = read(path)
+    path.write_bytes(path.read_bytes().replace(b"2047.5", b"2047,5").replace(b"400.5", b"400,5"))
+    assert close(read(path), wanted) and not close(wanted, GREY)

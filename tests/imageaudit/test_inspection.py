@@ -58,3 +58,14 @@ def test_what_was_seen_is_kept_and_a_changed_file_is_seen_anew(tmp_path, monkeyp
 @pytest.mark.parametrize("value", ["", "Anonymous", "^", "REMOVED", "0000"])
 def test_emptied_tags_name_nobody(value):
     assert patients.is_emptied(value)
+
+
+@pytest.mark.parametrize("value", ["ANONYMOUS", "0000", "REMOVED", "none", ""])
+def test_a_patient_id_that_names_nobody_is_no_patient(tmp_path, value):
+    path = write_dicom(tmp_path / "x", 16 * GREY.astype(np.uint16), PatientID=value)
+    assert inspection.inspect_image(path)[0]["patient"] == ""
+
+
+def test_a_pseudonym_is_a_patient(tmp_path):
+    path = write_dicom(tmp_path / "x", 16 * GREY.astype(np.uint16), PatientID="Anon-0042")
+    assert inspection.inspect_image(path)[0]["patient"] != ""
