@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 # each imports only those before it; those in one row know nothing of each other
 ORDER = (
-    ("runs", "profiles", "plots", "imports", "papermill", "repair"),
+    ("errors", "io", "runs", "profiles", "plots", "imports", "papermill", "repair"),
     ("metrics",),
     ("data",),
     ("models",),
@@ -21,6 +21,7 @@ ORDER = (
     ("workflow",),
     ("__main__",),
 )
+INERT = ("errors", "io", "runs", "profiles")
 
 
 @cache
@@ -68,9 +69,9 @@ def needed(*names: str) -> list[str]:
 def files(*names: str) -> list[Path]:
     """The files whose code a step depends on that calls the named modules.
 
-    `runs` and `profiles` compute nothing: what they give a step stands in its settings and files.
+    Some compute nothing: what they give a step stands in its settings and files.
     """
-    return [modules()[name] for name in needed(*names) if name not in ("runs", "profiles")]
+    return [modules()[name] for name in needed(*names) if name not in INERT]
 
 
 def room(module: str) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps.summary import agreement_table, calibration_numbers, lungs, own
+from deepcovid.io import told
 from deepcovid.metrics import intervals
 
 

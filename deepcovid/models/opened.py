@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from deepcovid import profiles, runs
+from deepcovid import io, profiles
 from deepcovid.data import augmentation, manifest
 from deepcovid.metrics import evaluation
 from deepcovid.models import features, networks, preparation, weights
@@ -96,7 +96,7 @@ class Run:
         return {
             "recipe": {key: getattr(self.profile, key) for key in RECIPE},
             "images": {
-                phase: runs.digest([list(table.sha1), list(table.label)])
+                phase: io.digest([list(table.sha1), list(table.label)])
                 for phase, table in self.phases.items()
             },
             "reading": features.reading(self.profile.image_size),
@@ -114,9 +114,9 @@ class Run:
         if not path.is_file():
             raise UserError(f"{path} is not there yet: run notebook 03_training first.")
         model, _ = self.build(name, seed)
-        known = runs.read_json(note)["made_from"] if note.is_file() else {}
+        known = io.read_json(note)["made_from"] if note.is_file() else {}
         other = differences(known, self.made_from(model))
-        if not runs.done(path, runs.digest(known)):
+        if not io.is_fresh(path, io.digest(known)):
             other = ["it is not whole"]
         if other:
             raise UserError(
