@@ -299,6 +299,8 @@ def main(words: list[str] | None = None) -> int:
         if args.runs:
             runs.RUNS = Path(args.runs).absolute()
             os.environ["DEEPCOVID_RUNS"] = str(runs.RUNS)  # for the processes that do the work
+        if not os.access(Path.home(), os.W_OK):  # in a container: caches and Jupyter need a place
+            os.environ["HOME"] = str(runs.RUNS / ".home")
         from deepcovid import profiles
 
         args.overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())

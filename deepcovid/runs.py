@@ -1,104 +1,35 @@
-"""A run's folder: where its files are, how they are written, what they were made from."""
+"""Where runs and results lie, what their files are like now, and what they were computed with."""
 
-import ast
-import difflib
-import hashlib
-import json
 import os
 import platform
 import subprocess
-import tempfile
 import tomllib
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+
+from deepcovid.errors import UserError, did_you_mean, escape_control_chars  # noqa: F401
+from deepcovid.io import (  # noqa: F401
+    atomic_write,
+    code_digest,
+    digest,
+    file_digest,
+    is_fresh,
+    read_json,
+    read_table,
+    write_csv,
+    write_json,
+    write_stamp,
+    write_text,
+)  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
 NOTICE = "Research software, not for clinical use."
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-
-
-class UserError(Exception):
-    """A mistake the user can mend: the message names the thing and says what to do."""
-
-
-def near_miss(word, among) -> str:
-    """` Did you mean x?` where one of `among` looks like `word`, else nothing."""
-    found = difflib.get_close_matches(str(word).lower(), among, 1)
-    return f" Did you mean {found[0]}?" if found else ""
-
-
-def shown(text) -> str:
-    """What a message may show of a file's name or content: line ends and terminal codes escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-
-
-@contextmanager
-def replacing(path: Path):
-    """Yield a temporary path beside `path`, which it replaces only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write `text` so that a reader sees the old file or the new one, never a half."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-    return path
-
-
-def write_json(path: Path, data) -> Path:
-    return write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path):
-    """What a JSON file holds; UserError where it holds none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # also wrong encodings
-        raise UserError(
-            f"{path} is no whole JSON file ({shown(error)}): remove it, and run what made it again."
-        ) from None
-
-
-def read_table(path: Path, **how):
-    """A CSV file as pandas' table, `how` as `pandas.read_csv` takes it; UserError where it is none."""
-    import pandas as pd  # the command line asks for help without it
-
-    try:
-        return pd.read_csv(path, **how)
-    except UnicodeDecodeError:
-        reason = "it is not in UTF-8"
-    except (ValueError, OSError, OverflowError) as error:
-        reason = shown(" ".join(str(error).split()))
-    raise UserError(f"{path} cannot be read as a table: {reason}.")
-
-
-def digest(data) -> str:
-    """Sixteen hex digits that stand for JSON-able `data`."""
-    text = json.dumps(data, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def code_digest(*modules) -> str:
-    """Stands for the code of `modules`; comments and layout do not count."""
-    return digest([ast.dump(ast.parse(Path(m.__file__).read_text("utf-8"))) for m in modules])
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+# earlier names
+near_miss, shown = did_you_mean, escape_control_chars
+replacing, done, mark_done = atomic_write, is_fresh, write_stamp
 
 
 def state(*places: Path | str) -> str:
@@ -136,16 +67,6 @@ def state(*places: Path | str) -> str:
             of = place.stat()
             found.append([place.name, of.st_size, of.st_mtime_ns, of.st_ctime_ns])
     return digest(found)
-
-
-def done(path: Path, made_from: str) -> bool:
-    """Is `path` there, and was it made from what `made_from` stands for?"""
-    stamp = path.with_name(path.name + ".made-from")
-    return path.exists() and stamp.exists() and stamp.read_text() == made_from
-
-
-def mark_done(path: Path, made_from: str) -> None:
-    write_text(path.with_name(path.name + ".made-from"), made_from)
 
 
 def git_revision() -> str:

@@ -9,8 +9,9 @@ import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
 from deepcovid.data import images, phantom, records
+from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, read_table, replacing, shown
+from deepcovid.runs import UserError, shown
 
 COLUMNS = (
     "image",
@@ -212,9 +213,7 @@ def write(table: pd.DataFrame, path: Path) -> Path:
     found = problems(table)
     if found:
         raise UserError(f"Not a sound manifest, {path} is not written:\n  " + "\n  ".join(found))
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
-    return path
+    return write_csv(path, table)
 
 
 def run(profile: Profile) -> pd.DataFrame:

@@ -11,12 +11,13 @@ import pandas as pd
 from deepcovid.data import verify
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import tables as heatmap_tables
+from deepcovid.io import read_json, write_csv, write_json
 from deepcovid.models import weights
 from deepcovid.models.opened import Run
 from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
 from deepcovid.report.drawn import redraw
-from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
+from deepcovid.runs import RESULTS, UserError
 from deepcovid.shortcuts import external
 
 TABLES = (
@@ -87,7 +88,7 @@ def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = F
             part = f"{model}/seed{profile.seeds[0]}"
             scores = opened.scores(model, profile.seeds[0])
             (made / part).mkdir(parents=True)
-            scores[scores.split == "test"].to_csv(made / part / "scores.csv", index=False)
+            write_csv(made / part / "scores.csv", scores[scores.split == "test"])
             for path in (source / part / "collection.csv", opened.folder / part / "metrics.json"):
                 shutil.copyfile(path, made / part / path.name)
         redraw(made)
@@ -177,8 +178,7 @@ def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
             names += [f"{model}/seed{seed}/{name}" for name in EACH]
             table = opened.scores(model, seed)
             part = target / model / f"seed{seed}" / "scores.csv"
-            part.parent.mkdir(parents=True, exist_ok=True)
-            table[table.split != "train"].to_csv(part, index=False, lineterminator="\n")
+            write_csv(part, table[table.split != "train"])
     for name in names:
         if (opened.folder / name).is_file():
             shutil.copyfile(opened.folder / name, target / name)
@@ -198,7 +198,7 @@ def write_claims(target: Path) -> None:
     for name in ("captured", "over_lungs", "over_other", "contained"):
         gains[[name, f"{name}_low", f"{name}_high"]] = gains.pop(name).tolist()
     for name, table in {"claims": gains, "zones": claim.zone_numbers(found)}.items():
-        table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        write_csv(target / f"{name}.csv", table, float_format="%.6g")
 
 
 def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
@@ -211,5 +211,4 @@ def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
     rows = pd.DataFrame({"model": lacking, "weights": [f"not run: {reason}" for reason in why]})
     whole = dict.fromkeys(("seed", "tp", "fn", "fp", "tn"), "Int64")  # else gaps make them 0.0
     table = pd.concat([table.astype(whole), rows]) if lacking else table
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False)
+    write_csv(path, table)
