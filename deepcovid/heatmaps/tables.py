@@ -176,8 +176,8 @@ def claims(found: dict, group: str = "test") -> pd.DataFrame:
     each = claim.gains(found, group)
     return pd.DataFrame({
         "claim": "heatmaps contain most of the infected area", "model": each.model,
-        "method": each.method, "published": "most", "ours": each.captured.map(told),
-        "lung field": each.lungs.map("{:.2f}".format), "gain over it": each.over_lungs.map(told),
+        "method": each.method, "published": "most", "ours": each.captured.map(format_ci),
+        "lung field": each.lungs.map("{:.2f}".format), "gain over it": each.over_lungs.map(format_ci),
         "images": each.images, "patients": each.patients, "verdict": each.verdict,
     })  # fmt: skip
 

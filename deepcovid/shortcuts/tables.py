@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.intervals import format_ci, format_ci_from_row, proportion_interval
 from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
@@ -51,13 +51,33 @@ def read_alarms(path: Path) -> pd.DataFrame:
 
 
 def calibration_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Of `calibrate`: what was planted, the AUC of each measurement, datasets, those with alarm."""
+    """Of `calibrate`: what was planted, the AUC of each measurement, and how often it is raised.
+
+    Beside the datasets with an alarm stands the exact 95% interval of their share.
+    """
     keys = ["planted", "seed"]
     each = found.pivot_table(index=keys, columns="seen", values="auc", sort=False)
     each["alarms"] = found.groupby(keys, sort=False).alarm.any()
     groups = each.groupby("planted", sort=False)
     table = groups[list(BLIND)].mean().add_prefix("mean AUC, ").round(3)
-    return table.assign(datasets=groups.size(), alarms=groups.alarms.sum())
+    counts = [*zip(groups.alarms.sum().astype(int), groups.size(), strict=True)]
+    return table.assign(datasets=groups.size(), alarms=[count_with_ci(*one) for one in counts])
+
+
+def count_with_ci(count: int, n: int) -> str:
+    """So many of n, with the share's exact (Clopper-Pearson) 95% interval, as text."""
+    low, high = proportion_interval(count, n, "clopper_pearson")
+    return f"{count} of {n:,} ({low:.1%} to {high:.1%})"
+
+
+def levels_table(levels: pd.DataFrame) -> pd.DataFrame:
+    """`calibration.levels` for a reader: how many honest datasets raise an alarm, with intervals."""
+    columns = ["alarms", "counting images"]
+    shown = {
+        name: [count_with_ci(round(share * n), n) for share, n in zip(levels[name], levels.datasets, strict=True)]
+        for name in columns
+    }  # fmt: skip
+    return levels[["images per patient"]].assign(**shown).set_index("images per patient")
 
 
 def told_of(table: pd.DataFrame, kind: str, seen: str) -> str:

@@ -56,7 +56,7 @@ def test_shortcuts_for_a_reader(real):
 def test_the_answer_counts_what_was_found(real, calibrated):
     _, found, _ = calibrated
     table = tables.calibration_table(found)
-    assert table.loc["nothing", "datasets"] == 2 and table.loc["marker", "alarms"] == 1
+    assert table.datasets["nothing"] == 2 and table.alarms["marker"] == "1 of 1 (2.5% to 100.0%)"
     text = tables.shortcuts_answer("demo", real, found)
     assert "4 of 4 planted" in text and "0 of 2 phantom datasets" in text
     assert "by the outer 5% of each side" in tables.real_answer(real)
@@ -84,6 +84,14 @@ def test_external_scores_for_a_reader(found, tmp_path):
         drawn[0][:, 1].max() == pytest.approx(75)
         and figure.axes[1].get_title() == "external images"
     )
+
+
+def test_shares_of_alarms_have_their_intervals():
+    """0 of 20 says less than 5%: up to 17% of the datasets might raise one."""
+    assert tables.count_with_ci(0, 20) == "0 of 20 (0.0% to 16.8%)"
+    levels = pd.DataFrame({"images per patient": [2], "datasets": 1000, "alarms": 0.066,
+                           "counting images": 0.141})  # fmt: skip
+    assert tables.levels_table(levels).alarms[2] == "66 of 1,000 (5.1% to 8.3%)"
 
 
 def test_mending_for_a_reader(tmp_path):
