@@ -103,8 +103,8 @@ def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand beside. The junior
-    radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
+    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand
+    beside. The junior radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
     images and still score all of them alike. Border and untrained networks are what a score reaches
     that cannot know the disease. A score is evidence that the disease is seen where it follows the
     grades better than the same network untrained does: `gain`, with its interval above 0.
