@@ -211,7 +211,7 @@ rule fair_test:
                  "collection", "severity"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
         external=at("external images", profile.external or ""), masks=lungs(),
-        shown=shown("fair_test", "paper"),
+        shown=shown("paper"),
     priority: 1  # the longest: first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240

@@ -45,6 +45,7 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
     refuse_unfinished(opened)
     with made_for(opened, target, "", replace) as (target, made):
         copy(opened, made, tables(opened.profile))
+        copy_fair_test(opened, made / "fair_test")
         write_claims(made)
         redraw(made)
     return target
@@ -71,28 +72,28 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
 
 
 def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
-    """Copy the tables of notebook 08 to `results/fair_test/<profile>/`, or another target.
+    """Copy the tables of notebook 08 to `results/<profile>/fair_test/`, or another target.
 
-    With the first seed's scores of the test images and of the collection, from which the plots
-    are drawn. Needs the trained models and notebook 08 only, not the whole run; see `publish`.
+    Needs the trained models and notebook 08 only, not the whole run; see `publish`.
     """
-    source, profile = opened.folder / "fair_test", opened.profile
-    if not (source / "swap.csv").is_file():
-        raise UserError(f"{source} holds no fair test yet: run notebook 08_fair_test first.")
     with made_for(opened, target, "fair_test", replace) as (target, made):
-        made.mkdir()
-        for path in source.glob("*.csv"):
-            shutil.copyfile(path, made / path.name)
+        if not copy_fair_test(opened, made):
+            raise UserError(f"{opened.folder} holds no fair test yet: run notebook 08_fair_test.")
         write_json(made / "run.json", provenance.provenance(opened))
-        for model in profile.models:
-            part = f"{model}/seed{profile.seeds[0]}"
-            scores = opened.scores(model, profile.seeds[0])
-            (made / part).mkdir(parents=True)
-            write_csv(made / part / "scores.csv", scores[scores.split == "test"])
-            for path in (source / part / "collection.csv", opened.folder / part / "metrics.json"):
-                shutil.copyfile(path, made / part / path.name)
         redraw(made)
     return target
+
+
+def copy_fair_test(opened: Run, made: Path) -> bool:
+    """Copy notebook 08's tables, and the first seed's scores of the collection, if they are there."""
+    source, seed = opened.folder / "fair_test", opened.profile.seeds[0]
+    if not opened.profile.collection or not (source / "swap.csv").is_file():
+        return False
+    for path in [*source.glob("*.csv"), *source.glob(f"*/seed{seed}/collection.csv")]:
+        copied = made / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
+    return True
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def made_for(
     """
     name = opened.profile.name
     if target is None:
-        target = RESULTS / ("fair_test" if only == "fair_test" else "") / name
+        target = RESULTS / name / ("fair_test" if only == "fair_test" else "")
         refuse_other_data(opened)
     refuse_present(target, f"publish {name}" + f" --only {only}" * bool(only), replace)
     with made_whole(target) as made:
