@@ -161,24 +161,27 @@ def state_of(profile: Profile, weights: list[str]) -> str:
 
 
 def look(profile: Profile) -> list[str]:
-    """Read every image and build every model once; give the files of weights.
+    """Read or draw every image and build every model once; give the files of weights.
 
     Raises UserError that says what is missing or cannot be read.
     """
-    from deepcovid.data import external, manifest
+    from deepcovid.data import external, manifest, miniature
     from deepcovid.fair_test import collection
     from deepcovid.models import networks
 
-    if profile.data != "phantom":
+    if profile.drawn:  # before any step is asked what it depends on
+        with alone(profile):
+            miniature.run(profile)
+    else:
         manifest.refuse_unreadable(profile.data_folder)
         if profile.augment_positives == "release":
             manifest.refuse_without_copies(profile.data_folder)
     if profile.external:
         external.table(Path(profile.external))
-    if profile.collection not in (None, "phantom"):
+    if profile.collection:
         folder = Path(profile.collection)
         manifest.refuse_unreadable(folder, {"": collection.outer(folder).path})
-    if profile.severity not in (None, "phantom") and not Path(profile.severity).is_file():
+    if profile.severity and not Path(profile.severity).is_file():
         raise UserError(f"There is no file {profile.severity}: -p severity FILE, or none.")
     for name in profile.models:
         networks.build(name, profile.weights)
