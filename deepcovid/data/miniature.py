@@ -18,10 +18,8 @@ from deepcovid.data import phantom
 from deepcovid.data.folders import made_whole
 from deepcovid.profiles import PHANTOMS, Profile
 
-SIZE = 96  # pixels a side, before they are cropped
-COUNTS = dict(
-    zip(phantom.GROUPS + phantom.BESIDE, (40, 320, 30, 120, 30, 45, 24, 36), strict=True)
-)
+SIZE = 112  # pixels a side, before they are cropped
+COUNTS = dict(zip(phantom.GROUPS + phantom.BESIDE, (30, 200, 24, 80, 24, 36, 18, 24), strict=True))
 MASKED = 6  # images of each split and class that have masks: few, as in reality
 SITES = ("site a", "site b", "site c")  # of publication
 GRADES = (0.01, 0.25, 0.5)  # share of a zone that is lesion, from which it is graded 1, 2, 3
@@ -84,7 +82,9 @@ def run(profile: Profile) -> None:
         draw(folder, PHANTOMS[profile.data])
 
 
-def _draw_one(folder: Path, group: tuple[str, str], case: tuple, honest: bool, masked: bool) -> dict:
+def _draw_one(
+    folder: Path, group: tuple[str, str], case: tuple, honest: bool, masked: bool
+) -> dict:
     """Draw and save one image, with masks if it is `masked`; all that the tables tell of it."""
     (name, finding, own, view), (part, label) = case, group
     rng, place = np.random.default_rng((own, view)), part
@@ -95,7 +95,9 @@ def _draw_one(folder: Path, group: tuple[str, str], case: tuple, honest: bool, m
         taken = "publications" if home else "archive"
     else:
         part = ""
-    picture, lesion, lungs = acquired(phantom.radiograph(finding, own, SIZE, None, view), taken, rng)
+    picture, lesion, lungs = acquired(
+        phantom.radiograph(finding, own, SIZE, None, view), taken, rng
+    )
     image = f"{part}{label}/{name}"
     phantom.save(picture, folder / place / f"{image}.jpg", quality=PLACES[taken].quality)
     if place == "data" and masked:
