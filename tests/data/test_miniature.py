@@ -6,12 +6,11 @@ import pytest
 from PIL import Image
 
 from deepcovid import profiles, workflow
-from deepcovid.data import manifest, miniature, phantom
+from deepcovid.data import external, manifest, miniature, phantom
 from deepcovid.fair_test import collection, severity
 from deepcovid.heatmaps import zones
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, state
-from deepcovid.shortcuts import external
 
 FEW = dict.fromkeys(phantom.GROUPS + phantom.BESIDE, 8)
 draw = miniature.draw
