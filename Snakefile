@@ -57,8 +57,7 @@ def beside(what, *names):
 
 def images():
     """Stands for the images and the tables about them, without the masks that lie beside them."""
-    there = (path for path in sorted(profile.data_folder.glob("*")) if profile.data != "phantom")
-    return at("images or their tables", *(path for path in there
+    return at("images or their tables", *(path for path in sorted(profile.data_folder.glob("*"))
               if not path.name.endswith("-masks") and path.name != "brixia.csv"))
 
 

@@ -33,6 +33,10 @@ def run(
     check_inputs(profile)
     folder, end = profile.folder, (profile.folder / made).resolve()
     with run_lock(profile):
+        if profile.drawn:  # before any step is asked what it depends on
+            from deepcovid.data import miniature
+
+            miniature.run(profile)
         for told in repair.tidy(folder, folder.parent / "features"):
             print(told, flush=True)
         profiles.keep(name)
@@ -77,17 +81,18 @@ def check_inputs(profile: Profile) -> None:
 
     Images are not opened: notebook 01 does that. Raises UserError.
     """
-    if profile.data != "phantom":
-        from deepcovid.data import manifest
+    if profile.drawn:
+        return
+    from deepcovid.data import manifest
 
-        manifest.class_folders(profile.data_folder)
-        if profile.augment_positives == "release":
-            manifest.refuse_without_copies(profile.data_folder)
+    manifest.class_folders(profile.data_folder)
+    if profile.augment_positives == "release":
+        manifest.refuse_without_copies(profile.data_folder)
     for key in PATHS:
         path = getattr(profile, key)
         if path not in (None, *WORDS) and not Path(path).exists():
             raise UserError(f"There is no {path}: -p {key} PATH.")
-    if profile.collection not in (None, "phantom"):
+    if profile.collection:
         path = Path(profile.collection, "metadata.csv")
         if not path.is_file():
             raise UserError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
-from deepcovid.data import images, phantom, records
+from deepcovid.data import images, miniature, records
 from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, shown
@@ -217,9 +217,8 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 
 def run(profile: Profile) -> pd.DataFrame:
-    """Write `manifest.csv` of a run; the phantom's images are drawn first if need be."""
-    if profile.data == "phantom" and not profile.data_folder.is_dir():
-        phantom.write(profile.data_folder, seed=0, size=160)
+    """Write `manifest.csv` of a run; a miniature is drawn first if need be."""
+    miniature.run(profile)
     table = make(profile.data_folder, profile.validation_fraction)
     write(table, profile.folder / "manifest.csv")
     return table

@@ -29,8 +29,7 @@ def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     The severity file names images by their place below its own folder. Where several files could
     be meant the path decides, so nothing is matched by a name alone.
     """
-    drawn_one = opened.profile.severity == "phantom"
-    path = opened.folder / "collection/test/severity.csv" if drawn_one else opened.profile.severity
+    path = opened.profile.severity
     if path is None:
         raise UserError("This run names no table of severities: -p severity FILE.")
     path = Path(path)

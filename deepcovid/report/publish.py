@@ -157,7 +157,7 @@ def told(value) -> str:
 
 
 def refuse_other_data(opened: Run) -> None:
-    if opened.profile.data == "phantom" or not verify.verify(opened.data).sound:
+    if opened.profile.drawn or not verify.verify(opened.data).sound:
         raise UserError(
             f"results/ holds findings on COVID-Xray-5k, and {opened.data} is not that release "
             f"(./run_all.sh verify -p data {opened.data}). To publish your own run elsewhere: "
