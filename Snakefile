@@ -2,8 +2,10 @@
 # --directory runs/NAME, so file names below are relative to the run's folder.
 import importlib
 import json
+import os
 import shlex
 import sys
+from pathlib import Path
 
 from deepcovid import imports, profiles
 from deepcovid.models import gpus
@@ -20,12 +22,11 @@ given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.item
 given = shlex.quote(given)
 
 # A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
-# Checkpoints and executed notebooks are no outputs: those of a failed job would be deleted.
 # Where a machine has several GPUs, each job sees one of them.
 ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
-PAPERMILL = ONE_GPU + ("{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
+PAPERMILL = ONE_GPU + ("{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
              '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
-             "2> {log}.txt || {{ tail -n 30 {log}.txt >&2; exit 1; }}; rm -f {log}.txt")
+             "2> {log}.txt && rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
     "SEEDS", "seeds: '{wildcards.seed}'")
 ONCE = PAPERMILL.replace("MODELS", "models: '{models}'").replace("SEEDS", "seeds: '{seeds}'")
@@ -56,8 +57,7 @@ def beside(what, *names):
 
 def images():
     """Stands for the images and the tables about them, without the masks that lie beside them."""
-    there = (path for path in sorted(profile.data_folder.glob("*")) if profile.data != "phantom")
-    return at("images or their tables", *(path for path in there
+    return at("images or their tables", *(path for path in sorted(profile.data_folder.glob("*"))
               if not path.name.endswith("-masks") and path.name != "brixia.csv"))
 
 
@@ -71,15 +71,24 @@ def shown(*names):
     return at("results/", *(RESULTS / name for name in names))
 
 
+def kept(output, *others):
+    """`output`, once it is forgotten where one of the others that its step made is gone.
+
+    These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
+    checkpoint that is trained but not yet scored, or a notebook with its error.
+    """
+    if not all(map(os.path.isfile, others)):
+        Path(output).unlink(missing_ok=True)
+    return output
+
+
 # `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
 localrules: pages
 
 
-SCORES = expand("{model}/seed{seed}/scores.csv", model=profile.models, seed=profile.seeds)
-
-
-rule all:
-    input: "index.html", "run.json", "manifest.csv", "training.csv", "metrics.csv", SCORES
+PLACES = expand("{model}/seed{seed}", model=profile.models, seed=profile.seeds)
+SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoint.pt", "training.json", "history.csv")))
+          for place in PLACES]
 
 
 rule dataset:
@@ -127,7 +136,9 @@ rule evaluation:
         code("metrics.run", "metrics.published", "heatmaps.tables", "report.play"), SCORES, "audit.json",
         published=ROOT / "deepcovid" / "metrics" / "published.csv", ipynb=ipynb("04_evaluation"),
     params: settings("threshold", "models", "seeds"), shown=shown("paper", "control", "released", "released_squeezenet")
-    output: "metrics.csv", "operating_points.csv"
+    output:
+        "metrics.csv", "operating_points.csv", expand("{place}/metrics.json", place=PLACES),
+        expand("figures/{plot}.svg", plot=("roc", "precision_recall", "scores", "confusion", "calibration")),
     log: "notebooks/04_evaluation.ipynb"
     benchmark: "benchmarks/04_evaluation.tsv"
     shell: ONCE
@@ -147,7 +158,7 @@ rule heatmaps:
     priority: 1  # the longest: first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
-    output: touch("heatmaps.done")
+    output: kept("figures/perturbation.svg", "heatmaps.json")
     log: "notebooks/05_heatmaps.ipynb"
     benchmark: "benchmarks/05_heatmaps.tsv"
     shell: "OMP_NUM_THREADS={threads} " + ONCE
@@ -163,7 +174,7 @@ rule failure:
         shown=shown("failed", "released", "released_squeezenet", "ablation.csv", "auc_search.csv",
                     "drift.csv"),
     resources: mem_mb=12000, runtime=120
-    output: touch("failure.done")
+    output: touch(kept("failure.done", "notebooks/06_failed_reproduction.ipynb"))
     log: "notebooks/06_failed_reproduction.ipynb"
     benchmark: "benchmarks/06_failed_reproduction.tsv"
     shell: "OMP_NUM_THREADS=1 " + ONCE
@@ -181,7 +192,9 @@ rule shortcuts:
                     "shortcut_alarms.csv", "shortcut_levels.csv"),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
-    output: "shortcuts.csv", *(["external.json"] if profile.external else [])
+    output:
+        kept("shortcuts.csv", "notebooks/07_shortcuts.ipynb"), "figures/shortcuts.svg",
+        *(["external.json"] if profile.external else []),
     log: "notebooks/07_shortcuts.ipynb"
     benchmark: "benchmarks/07_shortcuts.tsv"
     shell: "OMP_NUM_THREADS={threads} " + ONCE
@@ -197,11 +210,11 @@ rule fair_test:
                  "collection", "severity"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
         external=at("external images", profile.external or ""), masks=lungs(),
-        shown=shown("fair_test", "paper"),
+        shown=shown("paper"),
     priority: 1  # the longest: first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
-    output: touch("fair_test.done")
+    output: touch(kept("fair_test.done", "notebooks/08_fair_test.ipynb", *["fair_test/swap.csv"] * bool(profile.collection)))
     log: "notebooks/08_fair_test.ipynb"
     benchmark: "benchmarks/08_fair_test.tsv"
     shell: "OMP_NUM_THREADS={threads} " + ONCE
@@ -213,7 +226,7 @@ rule overview:
         code(*(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
         ipynb=ipynb("00_overview"),
     params: shown=shown("")
-    output: touch("overview.done")
+    output: touch(kept("overview.done", "notebooks/00_overview.ipynb"))
     log: "notebooks/00_overview.ipynb"
     shell: ONCE
 
@@ -221,12 +234,21 @@ rule overview:
 rule pages:
     message: "index.html: the notebooks as pages"
     input:
-        code("report.site"), "overview.done", "heatmaps.done", "failure.done", "fair_test.done",
+        code("report.site"), "overview.done", "figures/perturbation.svg", "failure.done", "fair_test.done",
         "shortcuts.csv", "metrics.csv",
     params: settings("external"), shown=shown(""), docs=at("docs/", ROOT / "docs")
     output: "index.html", "run.json"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report.site").pages(profile)
+
+
+rule all:
+    default_target: True
+    # every output by itself: one that is gone is made again only where it is asked for
+    input:
+        rules.dataset.output, rules.augmentation.output, SCORES, rules.evaluation.output,
+        rules.heatmaps.output, rules.failure.output, rules.shortcuts.output, rules.fair_test.output,
+        rules.overview.output, rules.pages.output,
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table

@@ -3,8 +3,10 @@
 # all, or that of .venv beside this file (or of DEEPCOVID_VENV), which is made and filled with the
 # pinned ones. `--bare`: any Python that is new enough; nothing is installed.
 set -euo pipefail
+unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 cd "$here"
+export PIP_USER=0 # a user's setting that an environment cannot have
 venv=${DEEPCOVID_VENV:-$here/.venv}
 PATH=${PATH//"$venv/bin:"/} # an environment cannot make itself anew
 

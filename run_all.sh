@@ -2,6 +2,7 @@
 # Runs the study; `./run_all.sh --help` explains it.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
+unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 # the code beside this file, whatever environment is active and whatever lies in the caller's folder

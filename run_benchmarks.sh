@@ -2,6 +2,7 @@
 # Measures what the study costs; `./run_benchmarks.sh --help` explains it.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
+unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 

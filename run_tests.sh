@@ -6,6 +6,7 @@
 #   ./run_tests.sh -k NAME   only what pytest is told, with --fast or without; on the demo that is there
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
+unset CDPATH # else `cd` prints where it went
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 PATH="$(dirname "$(./install.sh)"):$PATH"

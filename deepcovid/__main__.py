@@ -245,7 +245,7 @@ def add_run_commands(add, work: Parser) -> None:
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE")
     argument("--replace", action="store_true", help="replace what is there")
     argument("--only", choices=["models", "fair_test"],
-             help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/fair_test")  # fmt: skip
+             help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/PROFILE/fair_test")  # fmt: skip
     add(redraw)
     add(notebooks)("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)")
     add(site)("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site")
@@ -296,6 +296,8 @@ def main(words: list[str] | None = None) -> int:
         if args.runs:
             runs.RUNS = Path(args.runs).absolute()
             os.environ["DEEPCOVID_RUNS"] = str(runs.RUNS)  # for the processes that do the work
+        if not os.access(Path.home(), os.W_OK):  # in a container: caches and Jupyter need a place
+            os.environ["HOME"] = str(runs.RUNS / ".home")
         from deepcovid import profiles
 
         args.overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())

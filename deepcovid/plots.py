@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
-from deepcovid.runs import replacing
+from deepcovid.io import atomic_write
 
 # Okabe and Ito's colours, which readers with a colour vision deficiency tell apart
 COVID, NON_COVID, GREY = "#D55E00", "#0072B2", "#666666"
@@ -110,7 +110,7 @@ def intervals(axis, table, x: str, low: str, high: str, y=None, names=None, valu
 def save(figure: Figure, path: Path) -> Figure:
     """Write a plot as SVG or PNG by its suffix, and give it back to be shown."""
     undated = {"Date": None} if path.suffix == ".svg" else {}
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, metadata=undated)
     return figure
 

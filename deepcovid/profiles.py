@@ -15,8 +15,10 @@ PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
 # a relative path is taken from where it was written
 PATHS = ("data", "external", "collection", "severity", "weights")
-WORDS = ("phantom", "imagenet", "random", "none")  # that stand in the place of a path
-DRAWN = ("collection", "severity")  # that are drawn where the data is
+PHANTOMS = {"phantom": False, "phantom-honest": True}  # drawn data, and whether it is honest
+WORDS = (*PHANTOMS, "imagenet", "random", "none")  # that stand in the place of a path
+# what is drawn beside drawn data, and where: see `data.miniature`
+BESIDE = {"external": "external", "collection": "collection", "severity": "severity.csv"}
 KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
 OTHERS = ("ablation", "features")  # folders in runs/ that are no profile's
 
@@ -89,8 +91,13 @@ class Profile:
 
     @property
     def data_folder(self) -> Path:
-        """Where the images are; the phantom's are drawn into the run itself."""
-        return self.folder / "phantom" if self.data == "phantom" else Path(self.data)
+        """Where the images are; drawn ones lie in the run itself."""
+        return self.folder / self.data / "data" if self.drawn else Path(self.data)
+
+    @property
+    def drawn(self) -> bool:
+        """Are the images phantoms that the run draws?"""
+        return self.data in PHANTOMS
 
     def model_folder(self, model: str, seed: int) -> Path:
         return self.folder / model / f"seed{seed}"
@@ -213,8 +220,10 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
     given |= {key: (value, "-p") for key, value in own.items()}
     values = {key: value for key, (value, _) in given.items()}
     called = path.parent.name if path == RUNS / name / KEPT else path.stem
-    if values.get("data") != "phantom":  # drawn images beside others would say nothing
-        values |= dict.fromkeys(key for key in DRAWN if values.get(key) == "phantom")
+    drawn = RUNS / called / values["data"] if str(values.get("data")) in PHANTOMS else None
+    for key, within in BESIDE.items():
+        if values.get(key) == "phantom":  # drawn images beside others would say nothing
+            values[key] = str(drawn / within) if drawn else None
     if missing := [key for key in SETTINGS if key not in values]:
         raise UserError(f"{path.name} does not set {', '.join(missing)}; 'like: paper' does.")
     try:

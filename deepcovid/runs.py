@@ -1,6 +1,5 @@
-"""A run's folder: where its files are, how they are written, what they were made from."""
+"""Where runs and results lie, what their files are like now, and what they were computed with."""
 
-import ast
 import os
 import platform
 import subprocess
@@ -8,40 +7,29 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-from imageaudit import NOTICE  # noqa: F401
-from imageaudit.errors import UserError, did_you_mean, escape_control_chars
-from imageaudit.io import (  # noqa: F401
+from deepcovid.io import (  # noqa: F401
     atomic_write,
+    code_digest,
     digest,
     file_digest,
+    is_fresh,
     read_json,
+    read_table,
+    write_csv,
     write_json,
+    write_stamp,
     write_text,
-)
+)  # fmt: skip
+from imageaudit import NOTICE  # noqa: F401
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
-near_miss, shown, replacing = did_you_mean, escape_control_chars, atomic_write
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-
-
-def read_table(path: Path, **how):
-    """A CSV file as pandas' table, `how` as `pandas.read_csv` takes it; UserError where it is none."""
-    import pandas as pd  # the command line asks for help without it
-
-    try:
-        return pd.read_csv(path, **how)
-    except UnicodeDecodeError:
-        reason = "it is not in UTF-8"
-    except (ValueError, OSError, OverflowError) as error:
-        reason = shown(" ".join(str(error).split()))
-    raise UserError(f"{path} cannot be read as a table: {reason}.")
-
-
-def code_digest(*modules) -> str:
-    """Stands for the code of `modules`; comments and layout do not count."""
-    return digest([ast.dump(ast.parse(Path(m.__file__).read_text("utf-8"))) for m in modules])
+# earlier names
+near_miss, shown = did_you_mean, escape_control_chars
+replacing, done, mark_done = atomic_write, is_fresh, write_stamp
 
 
 def state(*places: Path | str) -> str:
@@ -79,16 +67,6 @@ def state(*places: Path | str) -> str:
             of = place.stat()
             found.append([place.name, of.st_size, of.st_mtime_ns, of.st_ctime_ns])
     return digest(found)
-
-
-def done(path: Path, made_from: str) -> bool:
-    """Is `path` there, and was it made from what `made_from` stands for?"""
-    stamp = path.with_name(path.name + ".made-from")
-    return path.exists() and stamp.exists() and stamp.read_text() == made_from
-
-
-def mark_done(path: Path, made_from: str) -> None:
-    write_text(path.with_name(path.name + ".made-from"), made_from)
 
 
 def git_revision() -> str:

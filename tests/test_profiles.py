@@ -137,8 +137,8 @@ def test_what_is_chosen_on_validation_needs_a_validation_split():
 
 
 def test_a_drawn_collection_goes_with_drawn_images_only(tmp_path):
-    assert profiles.load("demo").collection == profiles.load("demo").severity == "phantom"
+    assert profiles.load("demo").collection.endswith("phantom/collection")
     own = profiles.load("demo", {"data": str(tmp_path)})
-    assert own.collection is None and own.severity is None
+    assert own.external is own.collection is own.severity is None
     given = profiles.load("demo", {"data": str(tmp_path), "collection": str(tmp_path / "c")})
     assert given.collection == str(tmp_path / "c")

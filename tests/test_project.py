@@ -1,7 +1,6 @@
 """The conventions that hold the project together."""
 
 import ast
-import io
 import re
 import shlex
 import subprocess
@@ -59,15 +58,6 @@ def test_a_module_is_one_idea_that_fits_in_the_head(module):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno < 60, f"{module}.{node.name} fits on no screen"
-
-
-def test_the_architecture_that_is_drawn_and_told_is_that_of_the_imports():
-    """`python -m deepcovid.imports` makes both anew."""
-    drawn = io.BytesIO()
-    imports.draw().savefig(drawn, format="svg", metadata={"Date": None})
-    assert (ROOT / "docs" / "architecture.svg").read_bytes() == drawn.getvalue()
-    told = (ROOT / "docs" / "architecture.md").read_text()
-    assert told.endswith("## The modules\n" + imports.told())
 
 
 def test_conda_users_get_what_pip_users_get():

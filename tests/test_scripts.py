@@ -70,6 +70,16 @@ def test_a_clone_in_a_folder_with_a_space_is_installed_once(checkout, tmp_path):
     assert (again.stdout, again.stderr, notes) == (done.stdout, "", "")
 
 
+def test_a_users_settings_of_cd_and_pip_do_not_matter(checkout, tmp_path):
+    (tmp_path / "bin" / "python3").write_text(PYTHON.replace("$*", "$* PIP_USER=$PIP_USER"))
+    done, notes = start(
+        "bash", "deepcovid/install.sh", cwd=checkout.parent, path=[tmp_path / "bin"],
+        CDPATH=f".:{checkout.parent}", PIP_USER="1",
+    )  # fmt: skip
+    assert done.stdout == f"{checkout}/.venv/bin/python\n", done.stderr
+    assert "PIP_USER=0" in notes and "PIP_USER=1" not in notes
+
+
 def test_changed_requirements_are_installed_also_while_the_environment_is_active(
     checkout, tmp_path
 ):

@@ -1,4 +1,4 @@
-"""What changed runs again, with all that hangs on it and nothing else, and the run says why.
+"""What changed runs again, with all that depends on it and nothing else, and the run says why.
 
 Snakemake plans on a copy of the project whose outputs are marked as made: nothing is computed.
 """
@@ -17,28 +17,17 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
-from deepcovid import imports, workflow
+from deepcovid import imports
 from deepcovid.data import phantom
 from deepcovid.runs import ROOT, state
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
-MADE = [
-    "manifest.csv",
-    "audit.json",
-    "training.csv",
-    "squeezenet/seed0/scores.csv",
-    "metrics.csv",
-    "operating_points.csv",
-    "heatmaps.done",
-    "failure.done",
-    "shortcuts.csv",
-    "external.json",
-    "fair_test.done",
-    "overview.done",
-    "index.html",
-    "run.json",
-]
+# what a run makes beside the outputs of its rules
+BESIDE = [f"squeezenet/seed0/{name}" for name in ("checkpoint.pt", "training.json", "history.csv")]
+BESIDE += ["heatmaps.json", "fair_test/swap.csv"]
+BESIDE += [f"notebooks/{name}.ipynb" for name in
+           ("00_overview", "06_failed_reproduction", "07_shortcuts", "08_fair_test")]  # fmt: skip
 SCORED = {"evaluation", "heatmaps", "failure", "shortcuts", "fair_test", "pages"}
 TRAINED = SCORED | {"training"}
 ALL = TRAINED | {"dataset", "augmentation"}
@@ -80,9 +69,7 @@ class Project:
             "models": "squeezenet", "epochs": 2,
         }  # fmt: skip
         self.folder = room / "runs" / "demo"
-        for name in MADE:
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / name).touch()
+        self.folder.mkdir(parents=True)
         self.planner = subprocess.Popen(
             [sys.executable, "-c", PLANNER, room / "told"], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True, cwd=room,
@@ -99,17 +86,24 @@ class Project:
         assert self.planner.stdout.readline() == "planned\n"
         return (self.room / "told").read_text()
 
+    def made(self) -> None:
+        """Every file that a whole run makes is there."""
+        outputs = [line.split("\t")[0] for line in self.snakemake("--summary").splitlines()
+                   if line.count("\t") > 3 and not line.startswith("output_file")]  # fmt: skip
+        for name in (*outputs, *BESIDE):
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).touch()
+
     def done(self) -> None:
+        self.made()
         assert "steps (100%) done" in self.snakemake("--touch", "--forceall")
 
     def planned(self, **settings) -> tuple[set[str], str]:
-        """The rules that would run, and what a user is told of why."""
+        """The rules that would run, and all that Snakemake says of it."""
         text = self.snakemake("--dry-run", **settings)
         rules = re.findall(r"^Job \d+: (\w+(?:\.html)?):", text, re.MULTILINE)
-        lines = filter(None, map(workflow.PROGRESS.match, text.splitlines()))
-        told = [workflow.progress(**line.groupdict()) for line in lines]
         assert rules or "Nothing to be done" in text, text
-        return {STEPS[rule] for rule in rules}, "\n".join(filter(None, told))
+        return {STEPS[rule] for rule in rules}, text
 
 
 STEPS = {
@@ -150,21 +144,21 @@ def mask(project, kind) -> Path:
 
 
 CHANGES = {
-    "an image added": (added, ALL, "other images or their tables"),
-    "an image removed": (lambda p: image(p).unlink(), ALL, "other images or their tables"),
-    "an image replaced": (lambda p: replaced(image(p)), ALL, "other images or their tables"),
-    "a table": (lambda p: replaced(p.room / "data" / "patients.csv"), ALL, "other images or their"),
-    "an image elsewhere": (lambda p: replaced(image(p, "other")), ALL, "other external images"),
+    "an image added": (added, ALL, "images or their tables"),
+    "an image removed": (lambda p: image(p).unlink(), ALL, "images or their tables"),
+    "an image replaced": (lambda p: replaced(image(p)), ALL, "images or their tables"),
+    "a table": (lambda p: replaced(p.room / "data" / "patients.csv"), ALL, "images or their"),
+    "an image elsewhere": (lambda p: replaced(image(p, "other")), ALL, "external images"),
     "a fair image": (lambda p: replaced(image(p, "rest")), {"fair_test", "pages"}, "collection"),
     "a lung mask": (lambda p: replaced(mask(p, "lung-masks")), {"heatmaps", "shortcuts", "pages"},
-                    "other lung masks"),
+                    "lung masks"),
     "a lesion mask": (lambda p: replaced(mask(p, "lesion-masks")), {"heatmaps", "pages"},
-                      "other lung or lesion masks"),
+                      "lung or lesion masks"),
     "a table of severities": (lambda p: replaced(p.room / "brixia.csv"),
-                              {"heatmaps", "fair_test", "pages"}, "other severities"),
-    "weights": (lambda p: replaced(p.room / "weights.pth"), TRAINED, "other weights"),
+                              {"heatmaps", "fair_test", "pages"}, "severities"),
+    "weights": (lambda p: replaced(p.room / "weights.pth"), TRAINED, "weights"),
     "a result": (lambda p: (p.root / "results" / "drift.csv").write_text("x"),
-                 {"failure", "overview", "pages"}, "other results/"),
+                 {"failure", "overview", "pages"}, "results/"),
 }  # fmt: skip
 
 
@@ -192,7 +186,7 @@ def test_changed_code_runs_the_steps_that_call_it(project):
         path.write_text(path.read_text() + "\nADDED = 1\n")
         found, said = project.planned()
         assert CODE[name] <= found, (name, found)
-        assert f"changed: {path.name}" in said, said
+        assert f"Updated input files: {path}" in said, said
         module = name.removesuffix(".py").replace("/", ".")
         if "dataset" in found:
             assert module in imports.needed(
@@ -206,16 +200,31 @@ def test_changed_code_runs_the_steps_that_call_it(project):
 
 def test_changed_settings_run_what_hangs_on_them(project):
     for settings, rules, told in (
-        ({"epochs": 3}, TRAINED, "epochs was 2, is 3"),
-        ({"threshold": 0.5}, {"evaluation", "shortcuts", "fair_test", "pages"}, "is 0.5"),
-        ({"validation_fraction": 0.3}, ALL, "validation_fraction was 0.2, is 0.3"),
+        ({"epochs": 3}, TRAINED, "'epochs': 3"),
+        ({"threshold": 0.5}, {"evaluation", "shortcuts", "fair_test", "pages"}, "'threshold': 0.5"),
+        ({"validation_fraction": 0.3}, ALL, "'validation_fraction': 0.3"),
         ({"device": "cpu"}, set(), "Nothing to be done"),
-        ({"preparation": "lungs"}, ALL - {"dataset", "failure"}, "preparation was"),
+        ({"preparation": "lungs"}, ALL - {"dataset", "failure"}, "'preparation': ('lungs',)"),
     ):
         found, said = project.planned(**settings)
         if rules >= TRAINED - {"failure"}:
             rules = rules | {"failure"}
         assert found == rules and told in said, (settings, found, said)
+
+
+GONE = {
+    "squeezenet/seed0/checkpoint.pt": "training",
+    "squeezenet/seed0/metrics.json": "evaluation",
+    "heatmaps.json": "heatmaps",
+    "notebooks/06_failed_reproduction.ipynb": "failure",
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name):
+    (project.folder / name).unlink()
+    assert GONE[name] in project.planned()[0]
+    project.done()
 
 
 def test_notebooks_show_no_result_that_their_step_does_not_know_of():

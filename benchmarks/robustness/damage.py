@@ -23,7 +23,7 @@ import torch
 import yaml
 
 from benchmarks.robustness import figures
-from deepcovid import profiles, repair, runs, workflow
+from deepcovid import profiles, runs, workflow
 from deepcovid.data import archive, manifest, phantom, records
 from deepcovid.fair_test import collection
 from deepcovid.fair_test import severity as severities
@@ -83,6 +83,7 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
             file.write(path, path.relative_to(data.parent))
     notebook = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
     settings = {"like": "demo", "epochs": 3, "models": ["resnet18"], "data": "phantom"}
+    (room / "notebooks").mkdir()
     rest = phantom.write(room / "rest" / "x", 1, dict.fromkeys(phantom.GROUPS, 2), 32) / "train"
     there = sorted(path.name for path in rest.rglob("*.png"))
     beside = pd.DataFrame({"name": there, "finding": "x", "patientid": "7"})
@@ -105,18 +106,9 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
         "note.json": (json.dumps({"made_from": {"a": [1, "x"]}}).encode(), room / "x.json", runs.read_json),
         "state.pth": (state.getvalue(), room / "x.pth", weights.load_state),
         "checkpoint.pt": (wrapped.getvalue(), room / "x.pt", weights.load_state),
-        "notebook.ipynb": (notebook.encode(), room / "x.ipynb", told_of),
+        "notebook.ipynb": (notebook.encode(), room / "notebooks" / "x.ipynb", told_of),
         "archive.zip": (packed.getvalue(), room / "x.zip", lambda path: unpacked(path, room / "new")),
-        "kept.npy": (arrays(), room / "x.npy", repair.whole),
     }  # fmt: skip
-
-
-def arrays() -> bytes:
-    import numpy as np
-
-    out = io.BytesIO()
-    np.save(out, np.arange(64.0))
-    return out.getvalue()
 
 
 def scores(path: Path):
@@ -126,8 +118,8 @@ def scores(path: Path):
 
 
 def told_of(path: Path):
-    (path.parent / "log").write_text("the log")
-    return workflow.reasons([path], path.parent / "log")
+    path.with_name(f"{path.name}.txt").write_text("the log")
+    return workflow.failures(path.parent.parent)
 
 
 def unpacked(path: Path, target: Path):

@@ -94,7 +94,9 @@ def survive(command: list[str] | dict, room: Path, wanted: int, rng: random.Rand
             delay = rng.uniform(0, whole) if kills < wanted else None
             went_on += bool([*room.glob("killed/demo/*/seed*/resume.pt")])
             ended = one(command, room / "killed", room / "log", delay)
-            found = re.findall(r"^Mended: (.*)\.$", (room / "log").read_text(), re.MULTILINE)
+            found = re.findall(
+                r"^((?:Ended|Removed) .*)\.$", (room / "log").read_text(), re.MULTILINE
+            )
             mended.update(re.sub(r"\S*/\S*|\d+(, \d+)*", "...", line) for line in found)
             if not ended:
                 kills += 1

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from deepcovid import imports, runs
+from deepcovid import imports, io
 from deepcovid.data import manifest, records, sources
 from deepcovid.data.duplicates import external_images, near_duplicates, released_augmentation
 from deepcovid.data.records import metadata
@@ -238,13 +238,13 @@ def run(profile: Profile) -> dict:
     outside = [external / image for image in external_images(external).image] if external else []
     if refused := images.check(outside):
         raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
-    stamp = runs.digest([
-        [runs.file_digest(path) for path in (LIST, *imports.files("data.audit"))], table.to_csv(),
+    stamp = io.digest([
+        [io.file_digest(path) for path in (LIST, *imports.files("data.audit"))], table.to_csv(),
         {name: rows.to_csv() for name, rows in tables.items()},
-        [[str(path.relative_to(external)), runs.file_digest(path)] for path in outside],
+        [[str(path.relative_to(external)), io.file_digest(path)] for path in outside],
     ])  # fmt: skip
-    if runs.done(path, stamp):
-        return runs.read_json(path)
+    if io.is_fresh(path, stamp):
+        return io.read_json(path)
     doubles = near_duplicates(of, data, external)
     audit = {
         "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
@@ -256,8 +256,8 @@ def run(profile: Profile) -> dict:
         "near_duplicates": doubles,
     }  # fmt: skip
     audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
-    runs.write_json(path, plain(audit))
-    runs.mark_done(path, stamp)
+    io.write_json(path, plain(audit))
+    io.write_stamp(path, stamp)
     return plain(audit)
 
 

@@ -7,8 +7,8 @@ import torch
 from torchvision.transforms import v2
 
 from deepcovid.data import manifest
+from deepcovid.io import atomic_write, digest, write_csv
 from deepcovid.profiles import Profile
-from deepcovid.runs import digest, replacing
 from imageaudit import images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision documents
@@ -88,7 +88,7 @@ def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed
         picture = images.open_radiograph(folder / row["image"])
         for k in range(1, per_original):
             path = out / f"{row['image'].split('/', 2)[2]}-copy{k}.png"
-            with replacing(path) as partial:
+            with atomic_write(path) as partial:
                 seeded(DISTORT, seed, row["sha1"], k)(picture).save(partial, compress_level=1)
             rows.append(
                 row
@@ -114,8 +114,7 @@ def run(profile: Profile) -> pd.DataFrame:
         out = profile.folder / "augmented"
         made = copies(table, profile.data_folder, out, profile.augment_positives)
     training = pd.concat([train, made], ignore_index=True)
-    with replacing(profile.folder / "training.csv") as partial:
-        training.to_csv(partial, index=False, lineterminator="\n")
+    write_csv(profile.folder / "training.csv", training)
     return training
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
-from deepcovid.data import phantom, records
+from deepcovid.data import miniature, records
+from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, read_table, replacing, shown
+from deepcovid.runs import UserError, shown
 from imageaudit import images
 
 COLUMNS = (
@@ -213,15 +214,12 @@ def write(table: pd.DataFrame, path: Path) -> Path:
     found = problems(table)
     if found:
         raise UserError(f"Not a sound manifest, {path} is not written:\n  " + "\n  ".join(found))
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
-    return path
+    return write_csv(path, table)
 
 
 def run(profile: Profile) -> pd.DataFrame:
-    """Write `manifest.csv` of a run; the phantom's images are drawn first if need be."""
-    if profile.data == "phantom" and not profile.data_folder.is_dir():
-        phantom.write(profile.data_folder, seed=0, size=160)
+    """Write `manifest.csv` of a run; a miniature is drawn first if need be."""
+    miniature.run(profile)
     table = make(profile.data_folder, profile.validation_fraction)
     write(table, profile.folder / "manifest.csv")
     return table

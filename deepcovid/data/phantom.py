@@ -25,7 +25,7 @@ from deepcovid.runs import UserError
 
 SHORTCUTS = ("marker", "border", "tint", "brightness")
 GROUPS = tuple(itertools.product(SPLITS, CLASSES))
-DEMO_COUNTS = dict(zip(GROUPS, (80, 240, 60, 200), strict=True))
+BESIDE = tuple(itertools.product(("collection", "external"), CLASSES))  # groups of no split
 VISIBLE = 0.015  # the least change of thickness, about a grey level, that counts as lesion
 
 
@@ -60,7 +60,7 @@ def radiograph(
     change[np.abs(change) < VISIBLE] = 0
     thickness = np.maximum(b.solid + b.vessels - b.air + change, 0)
     grey = _film(thickness, np.random.default_rng((seed, 4, view)))
-    return Phantom(_planted(grey, shortcut), change != 0, b.lungs, finding)
+    return Phantom(planted(grey, shortcut), change != 0, b.lungs, finding)
 
 
 def _check(what: str, given, allowed) -> None:
@@ -83,7 +83,8 @@ def _film(thickness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def _planted(grey: np.ndarray, shortcut: str | None) -> np.ndarray:
+def planted(grey: np.ndarray, shortcut: str | None) -> np.ndarray:
+    """A grey picture with a shortcut, see `radiograph`; it may be changed in place."""
     size = len(grey)
     if shortcut == "marker":
         letter = [
@@ -102,27 +103,29 @@ def _planted(grey: np.ndarray, shortcut: str | None) -> np.ndarray:
     return grey
 
 
-def _cases(seed: int, group: tuple[str, str]) -> Iterator[tuple[str, str, int, int]]:
-    """File name, finding, seed and view of image after image of a split and class, without end."""
-    index, number = GROUPS.index(group), 0
-    non_covid = [name for name in FINDINGS if name != "COVID-19"]
+def cases(seed: int, group: tuple[str, str]) -> Iterator[tuple[str, str, int, int]]:
+    """Name, finding, seed and view of image after image of a group, without end.
+
+    A group is of GROUPS or BESIDE; no two share a patient, who can be read from the name.
+    """
+    groups, number = GROUPS + BESIDE, 0
+    index, non_covid = groups.index(group), [name for name in FINDINGS if name != "COVID-19"]
     while True:
         rng = np.random.default_rng((seed, index, number))
-        own = int(rng.integers(2**32))
-        patient = f"phantom{4 * number + index:05d}"  # so that no two groups share a patient
+        own, who = int(rng.integers(2**32)), f"phantom{len(groups) * number + index:05d}"
         if group[1] == "covid":
             for view in range(1 + (rng.random() < 0.12)):
-                yield f"covid-{patient}-{view + 1}.png", "COVID-19", own, view
+                yield f"covid-{who}-{view + 1}", "COVID-19", own, view
         else:
             finding = rng.choice(non_covid, p=[FINDINGS[name][1] for name in non_covid])
-            yield f"{finding}-{patient}-study1.png", str(finding), own, 0
+            yield f"{finding}-{who}-study1", str(finding), own, 0
         number += 1
 
 
 def write(
     folder: Path,
     seed: int,
-    counts: dict[tuple[str, str], int] = DEMO_COUNTS,
+    counts: dict[tuple[str, str], int],
     size: int = 256,
     shortcut: str | None = None,
     shortcut_in: str = "covid",
@@ -138,17 +141,19 @@ def write(
     Raises UserError where there is already something in `folder`, and for unknown words.
     """
     _check("shortcut", shortcut, (None, *SHORTCUTS))
-    _check("class", shortcut_in, ("covid", "non"))
+    _check("class", shortcut_in, CLASSES)
     for group in counts:
         _check("split and class", group, GROUPS)
     with made_whole(folder) as partial:
         for group, count in counts.items():
-            kinds = [partial.joinpath(k, *group) for k in ("", "lesion-masks", "lung-masks")]
-            for kind in kinds:
-                kind.mkdir(parents=True)
-            planted = shortcut if group[1] == shortcut_in else None
-            for name, finding, own, view in itertools.islice(_cases(seed, group), count):
-                drawn = radiograph(finding, own, size, planted, view)
-                for kind, pixels in zip(kinds, drawn[:3], strict=True):
-                    Image.fromarray(pixels).save(kind / name, compress_level=1)
+            bears = shortcut if group[1] == shortcut_in else None
+            for name, finding, own, view in itertools.islice(cases(seed, group), count):
+                drawn = radiograph(finding, own, size, bears, view)
+                for kind, pixels in zip(("", "lesion-masks", "lung-masks"), drawn[:3], strict=True):
+                    save(Image.fromarray(pixels), partial.joinpath(kind, *group, f"{name}.png"))
     return folder
+
+
+def save(picture: Image.Image, path: Path, **how) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, **how)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from filelock import Timeout
 
-from deepcovid import runs
+from deepcovid import io, runs
 from deepcovid.failure.arithmetic import MEASURES, verdict
 from deepcovid.failure.bench import VIEWS, Bench, lock
 from deepcovid.failure.design import CELL, EPOCHS, recipe
@@ -94,7 +94,7 @@ def each(paths: dict[Path, dict], train, wait: bool) -> list[Path]:
         try:
             with lock(path).acquire(timeout=-1 if wait else 0):
                 if not path.exists():
-                    runs.write_json(path, train(cell))
+                    io.write_json(path, train(cell))
         except Timeout:
             busy.append(path)
     return busy
@@ -116,12 +116,12 @@ def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
 
 def scores(run: Run, cells: dict[str, dict], views: int = 2) -> dict[str, pd.DataFrame]:
     """Test labels and last-epoch scores of named cells, trained first where they are not yet."""
-    made = [runs.read_json(path) for path in ablate(run, list(cells.values()), views)]
+    made = [io.read_json(path) for path in ablate(run, list(cells.values()), views)]
     tables = {
-        runs.digest(data["cell"]): pd.DataFrame({k: data[k] for k in ("label", "score")})
+        io.digest(data["cell"]): pd.DataFrame({k: data[k] for k in ("label", "score")})
         for data in made
     }
-    return {name: tables[runs.digest(cell)] for name, cell in cells.items()}
+    return {name: tables[io.digest(cell)] for name, cell in cells.items()}
 
 
 def collect(folder: Path) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def collect(folder: Path) -> pd.DataFrame:
     Raises UserError where there are none, or such as do not belong together.
     """
     paths = sorted(path for path in folder.glob("*.json") if path.name[0] != ".")  # a killed one's
-    made = {path.stem: runs.read_json(path) for path in paths}
+    made = {path.stem: io.read_json(path) for path in paths}
     if not made:
         raise runs.UserError(f"There is no finished cell of an ablation in {folder}.")
     images = pd.Series({name: found.get("images", "not recorded") for name, found in made.items()})
@@ -158,6 +158,4 @@ def collect(folder: Path) -> pd.DataFrame:
 
 def write(table: pd.DataFrame, path: Path) -> Path:
     """Write a table of the ablation or of the search as CSV."""
-    with runs.replacing(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    return path
+    return io.write_csv(path, table, float_format="%.6g")

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from filelock import FileLock
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.data.augmentation import to_input
 from deepcovid.failure.design import LEVELS
 from deepcovid.models import features, fitting, networks
@@ -58,7 +58,7 @@ class Bench:
         self.backbone, origin = self.fresh()
         self.origin = origin.label()
         self.train, self.test = run.training, run.originals("test")
-        self.images = runs.digest([[list(t.sha1), list(t.label)] for t in (self.train, self.test)])
+        self.images = io.digest([[list(t.sha1), list(t.label)] for t in (self.train, self.test)])
         self.identity = {
             "backbone": networks.state_digest(self.backbone),
             "images": self.images,
@@ -91,7 +91,7 @@ class Bench:
     def digest(self, cell: dict) -> str:
         """Stands for all that a cell's outcome depends on: settings, images, first weights."""
         meant = {factor: levels[cell[factor]] for factor, levels in LEVELS.items()}
-        return runs.digest([cell, meant, self.identity, self.kept(cell)])
+        return io.digest([cell, meant, self.identity, self.kept(cell)])
 
     def labels(self, table: pd.DataFrame) -> torch.Tensor:
         return torch.tensor(table.label.to_numpy(), device=self.device)
@@ -141,7 +141,7 @@ class Bench:
 
     def path(self, *key) -> Path:
         """Where what is seen of the images is kept; several runs may share it."""
-        return self.run.features / "views" / runs.digest([self.identity, *key])
+        return self.run.features / "views" / io.digest([self.identity, *key])
 
     def files(self, table: pd.DataFrame, crop: str, seed: int) -> features.ImageSet:
         """The images of a table as they are in the manifest; UserError where they changed since."""
@@ -164,7 +164,7 @@ class Bench:
         backbone = networks.folded(self.backbone)
         groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
         stream = files.batches(groups, self.device, view)
-        with runs.replacing(path) as partial:
+        with io.atomic_write(path) as partial:
             target = None
             for group, batch in zip(groups, stream, strict=True):
                 values = networks.see(backbone, batch, self.half).float().cpu().numpy()

@@ -13,7 +13,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from deepcovid.data import manifest
-from deepcovid.fair_test import drawn
 from deepcovid.models import seen
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError, read_table, shown
@@ -83,8 +82,6 @@ def of(opened: Run) -> pd.DataFrame:
     folder = opened.profile.collection
     if folder is None:
         raise UserError("This run names no collection: -p collection FOLDER; see docs/data.md.")
-    if folder == "phantom":
-        folder = drawn.collection(opened.folder)
     table = pd.concat([inner(opened), outer(Path(folder))], ignore_index=True)
     table = table[~table.sha1.duplicated()].reset_index(drop=True)
     return table.assign(group=groups(table, seen.twins(table, opened.signatures)))

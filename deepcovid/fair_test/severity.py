@@ -29,8 +29,7 @@ def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     The severity file names images by their place below its own folder. Where several files could
     be meant the path decides, so nothing is matched by a name alone.
     """
-    drawn_one = opened.profile.severity == "phantom"
-    path = opened.folder / "collection/test/severity.csv" if drawn_one else opened.profile.severity
+    path = opened.profile.severity
     if path is None:
         raise UserError("This run names no table of severities: -p severity FILE.")
     path = Path(path)
@@ -103,8 +102,8 @@ def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand beside. The junior
-    radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
+    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand
+    beside. The junior radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
     images and still score all of them alike. Border and untrained networks are what a score reaches
     that cannot know the disease. A score is evidence that the disease is seen where it follows the
     grades better than the same network untrained does: `gain`, with its interval above 0.

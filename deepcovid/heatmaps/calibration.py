@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import nn
 
-from deepcovid import profiles, runs
+from deepcovid import io, profiles
 from deepcovid.data import augmentation, phantom
 from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance, rounded
 from deepcovid.heatmaps.kept import code
@@ -101,15 +101,15 @@ def calibrate(folder: Path, n: int = 16) -> dict:
     with the masks of lesion and marker, mean and 95% interval, beside random maps.
     """
     path = folder / "calibration.json"
-    stamp = runs.digest([n, code("heatmaps.calibration")])
-    if runs.done(path, stamp):
-        return runs.read_json(path)
+    stamp = io.digest([n, code("heatmaps.calibration")])
+    if io.is_fresh(path, stamp):
+        return io.read_json(path)
     found, kept = {}, {}
     for name, shortcut in NETWORKS.items():
         found[name], arrays = judge(name, shortcut, n)
         kept |= arrays
-    with runs.replacing(folder / "calibration.npz") as partial, partial.open("wb") as file:
+    with io.atomic_write(folder / "calibration.npz") as partial, partial.open("wb") as file:
         np.savez_compressed(file, **kept)
-    runs.write_json(path, rounded(found))
-    runs.mark_done(path, stamp)
-    return runs.read_json(path)
+    io.write_json(path, rounded(found))
+    io.write_stamp(path, stamp)
+    return io.read_json(path)

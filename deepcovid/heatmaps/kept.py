@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.heatmaps.maps import grad_cam, occlusion
 from deepcovid.heatmaps.maps import read as read_pictures
 from deepcovid.models import networks
@@ -42,12 +42,12 @@ def maps_of(
     found, inputs = {}, None
     for method, make in made.items():
         path = opened.folder / "heatmaps" / name / f"{split}-{method.replace(' ', '-')}.npy"
-        stamp = runs.digest([method, *about])
-        if not runs.done(path, stamp):
+        stamp = io.digest([method, *about])
+        if not io.is_fresh(path, stamp):
             inputs = read(opened, table) if inputs is None else inputs
             more = {} if make is grad_cam else {"label": f"{name}, {split}, {method}"}
-            with runs.replacing(path) as part, part.open("wb") as file:
+            with io.atomic_write(path) as part, part.open("wb") as file:
                 np.save(file, make(model, inputs, **more))
-            runs.mark_done(path, stamp)
+            io.write_stamp(path, stamp)
         found[method] = np.load(path)
     return found

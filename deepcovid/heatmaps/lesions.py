@@ -28,7 +28,7 @@ def severity_of(opened: Run) -> Path | None:
     """The table of Brixia scores: the profile's, else `brixia.csv` beside or above the images."""
     named = getattr(opened.profile, "severity", None)
     places = [opened.data / "brixia.csv", opened.data.resolve().parent / "brixia.csv"]
-    if named and named != "phantom":
+    if named:
         places = [Path(named)]
     return next((path for path in places if path.is_file()), None)
 

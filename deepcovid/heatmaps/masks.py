@@ -11,7 +11,6 @@ from deepcovid.runs import UserError, file_digest
 from imageaudit import images
 
 MASKS = ("lesion", "lung")  # folders `lesion-masks` and `lung-masks` beside the images
-FEW = 6  # images of a phantom's split that maps are made of
 
 
 def path_of(run: Run, kind: str, image: str) -> Path:
@@ -54,22 +53,15 @@ def digests(run: Run, names) -> list[str | None]:
 
 
 def with_mask(run: Run, test: bool, kinds=MASKS) -> pd.DataFrame:
-    """The COVID-19 originals of the test images, or of all others, that have a mask of a kind.
-
-    Of a phantom only the first `FEW`.
-    """
+    """The COVID-19 originals of the test images, or of all others, that have a mask of a kind."""
     table = run.originals()
     table = table[((table.split == "test") == test) & (table.label == 1)]
     masked = [any(path_of(run, kind, image).is_file() for kind in kinds) for image in table.image]
-    return few(run, table[masked])
+    return table[masked].reset_index(drop=True)
 
 
 def chosen(run: Run) -> pd.DataFrame:
     """The COVID-19 test images that have a mask; all, where none has one."""
     table = with_mask(run, test=True)
     every = run.originals("test")
-    return table if len(table) else few(run, every[every.label == 1])
-
-
-def few(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    return (table.head(FEW) if run.profile.data == "phantom" else table).reset_index(drop=True)
+    return table if len(table) else every[every.label == 1].reset_index(drop=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepcovid import runs
+from deepcovid import io, runs
 from deepcovid.heatmaps import agreement, calibration, faithfulness, lesions, maps, masks, summary
 from deepcovid.heatmaps.kept import code, maps_of, read, windows
 from deepcovid.models import networks
@@ -24,8 +24,8 @@ def run(opened: Run) -> dict:
     models = {each: opened.model(each, seed) for each in opened.profile.models}
     table, path = masks.chosen(opened), opened.folder / "heatmaps.json"
     stamp = made_from(opened, models, table)
-    if runs.done(path, stamp):
-        return runs.read_json(path)
+    if io.is_fresh(path, stamp):
+        return io.read_json(path)
     found = {
         "notice": runs.NOTICE,
         "model": name,
@@ -36,9 +36,9 @@ def run(opened: Run) -> dict:
         "lesions": lesions.judge(opened, models, table),
         "calibration": calibration.calibrate(opened.folder / "heatmaps"),
     }
-    runs.write_json(path, agreement.rounded(found))
-    runs.mark_done(path, stamp)
-    return runs.read_json(path)
+    io.write_json(path, agreement.rounded(found))
+    io.write_stamp(path, stamp)
+    return io.read_json(path)
 
 
 def made_from(opened: Run, models: dict, table: pd.DataFrame) -> str:
@@ -47,11 +47,11 @@ def made_from(opened: Run, models: dict, table: pd.DataFrame) -> str:
     about = [
         code("heatmaps.study"),
         opened.profile.image_size,
-        runs.file_digest(graded) if graded else None,
+        io.file_digest(graded) if graded else None,
     ]
     about += [networks.state_digest(model) for model in models.values()]
     about += [[*each.sha1, *each.patient, *masks.digests(opened, each.image)] for each in tables]
-    return runs.digest(about + ([opened.preparation.variant] if opened.preparation else []))
+    return io.digest(about + ([opened.preparation.variant] if opened.preparation else []))
 
 
 def judge(opened: Run, model, name: str, table: pd.DataFrame) -> dict:

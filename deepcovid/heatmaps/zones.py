@@ -8,10 +8,9 @@ F of the left. Radiologists part them at the aortic arch and a pulmonary vein (B
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage, stats
 
-from deepcovid.runs import UserError
+from deepcovid.io import read_table
 
 ZONES = "ABCDEF"
 READERS = {"senior": "S", "junior": "J"}
@@ -74,11 +73,9 @@ def graded(path: Path) -> dict[Path, dict[str, np.ndarray]]:
     Columns: `image`, a path from the table's folder, and `S-A` to `S-F` by the senior, `J-A` to
     `J-F` by the junior radiologist.
     """
-    table = pd.read_csv(path)
     columns = {reader: [f"{key}-{zone}" for zone in ZONES] for reader, key in READERS.items()}
     needed = ["image", *(name for names in columns.values() for name in names)]
-    if missing := set(needed) - set(table):
-        raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
+    table = read_table(path, needed)
     return {
         (path.parent / row["image"]).resolve(): {
             reader: np.array([row[column] for column in names], float)

@@ -27,7 +27,7 @@ from deepcovid.metrics.intervals import (
     proportion_interval,
     validate_scores,
 )
-from deepcovid.runs import UserError, read_table, shown
+from deepcovid.runs import UserError, read_json, read_table, shown
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 COLUMNS = (
@@ -89,6 +89,25 @@ def read_scores(path: Path, also: tuple[str, ...] = ("split",)) -> pd.DataFrame:
         if rows.any():
             raise UserError(f"{path}: {shown(table.image[rows].iloc[0])} has or is {problem}.")
     return table
+
+
+def of_seeds(folder: Path, name: str) -> dict[tuple[str, int], Path]:
+    """The files called `name` of all models in a folder by (model, seed), in their order."""
+    found = {}
+    for path in folder.glob(f"*/seed*/{name}"):
+        found[path.parts[-3], int(path.parts[-2].removeprefix("seed"))] = path
+    return dict(sorted(found.items()))
+
+
+def scores_of(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
+    """All scores in a run's or a published folder, by (model, seed)."""
+    return {key: read_scores(path) for key, path in of_seeds(folder, "scores.csv").items()}
+
+
+def summaries(folder: Path, keys=None) -> list[dict]:
+    """The contents of `metrics.json` in a run's or a published folder: all, or of (model, seed)s."""
+    found = of_seeds(folder, "metrics.json")
+    return [read_json(found[key]) for key in keys or found]
 
 
 def roc(label, score):

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import logit
 from scipy.stats import norm
 
-from deepcovid.metrics import tables
+from deepcovid.metrics.evaluation import scores_of, summaries
 from deepcovid.metrics.intervals import (
     TARGET,
     auc,
@@ -117,7 +117,7 @@ def resampled_specificity(
 def scores_on_test(folder: Path) -> dict[str, list[tuple[int, pd.DataFrame]]]:
     """The test scores of each model in a folder, by its seeds, images in the same order."""
     found = {}
-    for (model, seed), table in tables.scores_of(folder).items():
+    for (model, seed), table in scores_of(folder).items():
         table = table[table.split == "test"].sort_values("image", ignore_index=True)
         found.setdefault(model, []).append((seed, table))
     return found
@@ -169,17 +169,17 @@ def compare(folder: Path) -> pd.DataFrame:
     threshold was put. `not testable here`: the model was not run, or not with ImageNet weights.
     """
     found, rows = scores_on_test(folder), []
-    summaries = {}
-    for row in tables.summaries(folder):
+    first = {}
+    for row in summaries(folder):
         if row["weights"] != "random":
-            summaries.setdefault(row["model"], row)
+            first.setdefault(row["model"], row)
     claims = published()
     for claim in claims[(claims.images == FINAL) & claims.metric.isin(RULES)].to_dict("records"):
         row = {"model": claim["model"], "published": claim["value"], "verdict": "not testable here"}
-        if claim["model"] in summaries and claim["metric"] == "auc":
+        if claim["model"] in first and claim["metric"] == "auc":
             row |= judge_auc(claim["model"], [table for _, table in found[claim["model"]]])
-        elif claim["model"] in summaries:
-            row |= judge_specificity(claim, summaries[claim["model"]], found[claim["model"]][0][1])
+        elif claim["model"] in first:
+            row |= judge_specificity(claim, first[claim["model"]], found[claim["model"]][0][1])
         rows.append({"claim": claim["metric"]} | row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -7,7 +7,12 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from deepcovid.metrics.evaluation import n_hits_for_sensitivity, read_scores
+from deepcovid.metrics.evaluation import (  # noqa: F401  (notebooks read them here)
+    n_hits_for_sensitivity,
+    of_seeds,
+    scores_of,
+    summaries,
+)
 from deepcovid.metrics.intervals import auc, delong_test, format_ci
 from deepcovid.plots import name_of
 from deepcovid.runs import RESULTS, UserError, read_json
@@ -83,28 +88,9 @@ def metrics_table(path: Path) -> pd.DataFrame:
     return shown.astype(object).where(shown.notna(), "")
 
 
-def of_seeds(folder: Path, name: str) -> dict[tuple[str, int], Path]:
-    """The files called `name` of all models in a folder by (model, seed), in their order."""
-    found = {}
-    for path in folder.glob(f"*/seed*/{name}"):
-        found[path.parts[-3], int(path.parts[-2].removeprefix("seed"))] = path
-    return dict(sorted(found.items()))
-
-
-def scores_of(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
-    """All scores in a run's or a published folder, by (model, seed)."""
-    return {key: read_scores(path) for key, path in of_seeds(folder, "scores.csv").items()}
-
-
 def tables_of(folder: Path, name: str) -> dict[tuple[str, int], pd.DataFrame]:
     """The tables called `name` of all models in a folder, by (model, seed)."""
     return {key: pd.read_csv(path) for key, path in of_seeds(folder, name).items()}
-
-
-def summaries(folder: Path, keys=None) -> list[dict]:
-    """The contents of `metrics.json` in a run's or a published folder: all, or of (model, seed)s."""
-    found = of_seeds(folder, "metrics.json")
-    return [read_json(found[key]) for key in keys or found]
 
 
 def intervals(rows: list[dict]) -> pd.DataFrame:

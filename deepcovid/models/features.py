@@ -22,8 +22,9 @@ from tqdm.auto import tqdm
 
 from deepcovid import imports
 from deepcovid.data.augmentation import floats, seeded, steps, to_input
+from deepcovid.io import atomic_write, code_digest, digest
 from deepcovid.models import networks
-from deepcovid.runs import RUNS, UserError, code_digest, digest, replacing
+from deepcovid.runs import RUNS, UserError
 from imageaudit import images
 
 Change = Callable[[Image.Image, Path], Image.Image]  # of a picture before it becomes an input
@@ -208,5 +209,5 @@ def ahead(stream: Iterator) -> Iterator:
 
 
 def save(values: np.ndarray, path: Path) -> None:
-    with replacing(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, values)

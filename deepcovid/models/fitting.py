@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.metrics.intervals import predict_positive
 from deepcovid.models.features import ImageSet
 from deepcovid.models.networks import Classifier, folded, has_batch_norm, trained_part
@@ -274,10 +274,9 @@ def fit(
 
 
 def save_tensors(path: Path, state: dict) -> None:
-    with runs.replacing(path) as partial:
+    with io.atomic_write(path) as partial:
         torch.save(state, partial)
 
 
 def write_history(history, path: Path) -> None:
-    with runs.replacing(path) as partial:
-        pd.DataFrame(history, columns=HISTORY).to_csv(partial, index=False)
+    io.write_csv(path, pd.DataFrame(history, columns=HISTORY))

@@ -18,18 +18,19 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from deepcovid.data import manifest
-from deepcovid.models.features import reading
-from deepcovid.models.weights import load_state
-from deepcovid.runs import (
-    UserError,
+from deepcovid.io import (
+    atomic_write,
     code_digest,
     digest,
-    done,
     file_digest,
-    mark_done,
-    replacing,
+    is_fresh,
+    write_csv,
     write_json,
+    write_stamp,
 )
+from deepcovid.models.features import reading
+from deepcovid.models.weights import load_state
+from deepcovid.runs import UserError
 from imageaudit import images
 
 SIZE = 96  # pixels a side of what the network sees, and of its masks
@@ -190,7 +191,7 @@ def run(folder: Path, data: Path) -> Path:
     target = folder / "lungs.pt"
     table = manifest.read(folder / "manifest.csv")
     stamp = made_from(table, data)
-    if done(target, stamp):
+    if is_fresh(target, stamp):
         return target
     pictures, masks = pairs(table[table.split == "train"], data)
     network = fit(pictures, masks)
@@ -202,12 +203,11 @@ def run(folder: Path, data: Path) -> Path:
         pass
     found = survey(network, table, data)
     result |= {"pictures": len(found), "without_lungs": int((found.lung < LEAST).sum())}
-    with replacing(folder / "lungs.csv") as partial:
-        found.to_csv(partial, index=False, float_format="%.4f", lineterminator="\n")
+    write_csv(folder / "lungs.csv", found, float_format="%.4f")
     write_json(folder / "lungs.json", result)
-    with replacing(target) as partial:
+    with atomic_write(target) as partial:
         torch.save(network.state_dict(), partial)
-    mark_done(target, stamp)
+    write_stamp(target, stamp)
     return target
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from deepcovid import profiles, runs
+from deepcovid import io, profiles
 from deepcovid.data import audit, augmentation, manifest
 from deepcovid.metrics import evaluation
 from deepcovid.models import features, networks, preparation, seen, weights
@@ -107,11 +107,11 @@ class Run:
     def made_from(self, model: networks.Classifier) -> dict:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""
         prepare, train = self.preparation, self.phases["train"]
-        views = {"views": runs.digest(list(train["view"]))} if "view" in train else {}
+        views = {"views": io.digest(list(train["view"]))} if "view" in train else {}
         return views | {
             "recipe": {key: getattr(self.profile, key) for key in RECIPE},
             "images": {
-                phase: runs.digest([list(table.sha1), list(table.label)])
+                phase: io.digest([list(table.sha1), list(table.label)])
                 for phase, table in self.phases.items()
             },
             "reading": features.reading(self.profile.image_size),
@@ -129,9 +129,9 @@ class Run:
         if not path.is_file():
             raise UserError(f"{path} is not there yet: run notebook 03_training first.")
         model, _ = self.build(name, seed)
-        known = runs.read_json(note)["made_from"] if note.is_file() else {}
+        known = io.read_json(note)["made_from"] if note.is_file() else {}
         other = differences(known, self.made_from(model))
-        if not runs.done(path, runs.digest(known)):
+        if not io.is_fresh(path, io.digest(known)):
             other = ["it is not whole"]
         if other:
             raise UserError(
@@ -149,10 +149,10 @@ class Run:
         """
         folder = self.model_folder(name, seed)
         path, note = folder / seen.FILE, folder / "training.json"
-        known = runs.read_json(note).get("seen") if note.is_file() else None
-        if not path.is_file() or known != runs.file_digest(path):
+        known = io.read_json(note).get("seen") if note.is_file() else None
+        if not path.is_file() or known != io.file_digest(path):
             raise UserError(f"{path} is not there, or not whole: run notebook 03_training again.")
-        table = runs.read_table(path, dtype=str, keep_default_na=False)
+        table = io.read_table(path, dtype=str, keep_default_na=False)
         return table.assign(path=self.paths(table.image))
 
     def everything(self) -> pd.DataFrame:
@@ -181,7 +181,7 @@ class Run:
             for name in self.profile.models
         ]
         prepare, known = self.preparation, images.drop(columns="path").astype(str)
-        return runs.digest([
+        return io.digest([
             settings, known.to_numpy().tolist(), networks_of, prepare.variant if prepare else "",
             features.code(*modules),
         ])  # fmt: skip

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from deepcovid.io import write_csv
 from deepcovid.models.features import Change, ImageSet
 from deepcovid.models.fitting import Inputs, predict
 from deepcovid.models.networks import Classifier
 from deepcovid.models.opened import Run
 from deepcovid.models.training import gather
-from deepcovid.runs import replacing
 
 PART = 1024  # images whose features are in memory at a time; those of SqueezeNet take 0.3 GB
 COLUMNS = ["image", "split", "label", "score", "patient"]
@@ -51,8 +51,4 @@ def run(opened: Run, name: str, seed: int) -> Path:
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
-    with replacing(path) as partial:
-        table.to_csv(
-            partial, columns=COLUMNS, index=False, float_format="%.7g", lineterminator="\n"
-        )
-    return path
+    return write_csv(path, table, columns=COLUMNS, float_format="%.7g")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.data import augmentation
 from deepcovid.models import features, fitting, networks, seen
 from deepcovid.models.features import ImageSet, extract, to_device
@@ -63,15 +63,15 @@ def run(opened: Run, name: str, seed: int) -> Path:
     folder = opened.model_folder(name, seed)
     model, origin = opened.build(name, seed)
     tables = opened.phases
-    code = runs.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
+    code = io.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
     given = opened.made_from(model) | {"code": code}
-    stamp = runs.digest(given)
-    if runs.done(folder / "checkpoint.pt", stamp):
+    stamp = io.digest(given)
+    if io.is_fresh(folder / "checkpoint.pt", stamp):
         return folder
-    if not runs.done(folder / "resume.pt", stamp):
+    if not io.is_fresh(folder / "resume.pt", stamp):
         for file in ("resume.pt", "resume.csv"):
             (folder / file).unlink(missing_ok=True)
-        runs.mark_done(folder / "resume.pt", stamp)
+        io.write_stamp(folder / "resume.pt", stamp)
     started = time.monotonic()
     to_device(model, opened.device)
     inputs = gather(opened, model, tables, seed)
@@ -82,7 +82,7 @@ def run(opened: Run, name: str, seed: int) -> Path:
     fitting.write_history(history, folder / "history.csv")
     fitting.save_tensors(folder / "checkpoint.pt", state)
     record = seen.write(seen.of_phases(tables, opened.data), folder / seen.FILE)
-    runs.write_json(
+    io.write_json(
         folder / "training.json",
         {
             "model": name,
@@ -95,11 +95,11 @@ def run(opened: Run, name: str, seed: int) -> Path:
                 "inputs": round(ready - started, 1),
                 "training": round(time.monotonic() - ready, 1),
             },
-            "seen": runs.file_digest(record),  # of the table beside it: all images that it saw
+            "seen": io.file_digest(record),  # of the table beside it: all images that it saw
             "made_from": given,
         },
     )
-    runs.mark_done(folder / "checkpoint.pt", stamp)
+    io.write_stamp(folder / "checkpoint.pt", stamp)
     for leftover in folder.glob("resume.*"):
         leftover.unlink()
     return folder

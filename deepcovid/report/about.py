@@ -25,7 +25,7 @@ def about(opened: Run, made: dict) -> str:
     """The page in Markdown, its tables in HTML; `made` is the run's `run.json`."""
     profile = opened.profile
     parts = [f"# Run <code>{html.escape(profile.name)}</code>", f"**{NOTICE}**"]
-    if profile.data == "phantom":
+    if profile.drawn:
         parts.append(DRAWN)
     parts += [
         "## On the test images",

@@ -104,8 +104,10 @@ def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
 
 def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:
     found, outside = fair_tables.read(path.parent), fair_tables.scores(path.parent)
-    inside = scores_of(path.parent)
-    sets = {key: swapped(inside[key], outside[key]) for key in outside}
+    inside = scores_of(path.parents[1])  # of the run
+    sets = {key: swapped(inside[key], outside[key]) for key in outside if key in inside}
+    if not sets:
+        return
     (model, seed), first = next(iter(sets.items()))
     yield "swap", fair_figures.swapped(found["swap"], first, f"{model}, seed {seed}")
     yield "curves", fair_figures.curves({f"{m}, seed {s}": of for (m, s), of in sets.items()})

@@ -38,7 +38,7 @@ def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
     if (paper / "shortcuts.csv").is_file():
         yield "finding_3", meaning(pd.read_csv(paper / "shortcuts.csv"))
     if (paper / "external.json").is_file():
-        swap = fair.read(results / "fair_test" / "paper").get("swap")
+        swap = fair.read(paper / "fair_test").get("swap")
         yield "finding_4", elsewhere(read_json(paper / "external.json"), swap)
 
 

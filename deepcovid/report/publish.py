@@ -11,12 +11,13 @@ import pandas as pd
 from deepcovid.data import verify
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import tables as heatmap_tables
+from deepcovid.io import read_json, write_csv, write_json
 from deepcovid.models import weights
 from deepcovid.models.opened import Run
 from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
 from deepcovid.report.drawn import redraw
-from deepcovid.runs import RESULTS, UserError, read_json, replacing, write_json
+from deepcovid.runs import RESULTS, UserError
 from deepcovid.shortcuts import external
 
 TABLES = (
@@ -44,6 +45,7 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
     refuse_unfinished(opened)
     with made_for(opened, target, "", replace) as (target, made):
         copy(opened, made, tables(opened.profile))
+        copy_fair_test(opened, made / "fair_test")
         write_claims(made)
         redraw(made)
     return target
@@ -70,28 +72,28 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
 
 
 def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
-    """Copy the tables of notebook 08 to `results/fair_test/<profile>/`, or another target.
+    """Copy the tables of notebook 08 to `results/<profile>/fair_test/`, or another target.
 
-    With the first seed's scores of the test images and of the collection, from which the plots
-    are drawn. Needs the trained models and notebook 08 only, not the whole run; see `publish`.
+    Needs the trained models and notebook 08 only, not the whole run; see `publish`.
     """
-    source, profile = opened.folder / "fair_test", opened.profile
-    if not (source / "swap.csv").is_file():
-        raise UserError(f"{source} holds no fair test yet: run notebook 08_fair_test first.")
     with made_for(opened, target, "fair_test", replace) as (target, made):
-        made.mkdir()
-        for path in source.glob("*.csv"):
-            shutil.copyfile(path, made / path.name)
+        if not copy_fair_test(opened, made):
+            raise UserError(f"{opened.folder} holds no fair test yet: run notebook 08_fair_test.")
         write_json(made / "run.json", provenance.provenance(opened))
-        for model in profile.models:
-            part = f"{model}/seed{profile.seeds[0]}"
-            scores = opened.scores(model, profile.seeds[0])
-            (made / part).mkdir(parents=True)
-            scores[scores.split == "test"].to_csv(made / part / "scores.csv", index=False)
-            for path in (source / part / "collection.csv", opened.folder / part / "metrics.json"):
-                shutil.copyfile(path, made / part / path.name)
         redraw(made)
     return target
+
+
+def copy_fair_test(opened: Run, made: Path) -> bool:
+    """Copy notebook 08's tables, and the first seed's scores of the collection, if they are there."""
+    source, seed = opened.folder / "fair_test", opened.profile.seeds[0]
+    if not opened.profile.collection or not (source / "swap.csv").is_file():
+        return False
+    for path in [*source.glob("*.csv"), *source.glob(f"*/seed{seed}/collection.csv")]:
+        copied = made / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
+    return True
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def made_for(
     """
     name = opened.profile.name
     if target is None:
-        target = RESULTS / ("fair_test" if only == "fair_test" else "") / name
+        target = RESULTS / name / ("fair_test" if only == "fair_test" else "")
         refuse_other_data(opened)
     refuse_present(target, f"publish {name}" + f" --only {only}" * bool(only), replace)
     with made_whole(target) as made:
@@ -155,7 +157,7 @@ def told(value) -> str:
 
 
 def refuse_other_data(opened: Run) -> None:
-    if opened.profile.data == "phantom" or not verify.verify(opened.data).sound:
+    if opened.profile.drawn or not verify.verify(opened.data).sound:
         raise UserError(
             f"results/ holds findings on COVID-Xray-5k, and {opened.data} is not that release "
             f"(./run_all.sh verify -p data {opened.data}). To publish your own run elsewhere: "
@@ -177,8 +179,7 @@ def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
             names += [f"{model}/seed{seed}/{name}" for name in EACH]
             table = opened.scores(model, seed)
             part = target / model / f"seed{seed}" / "scores.csv"
-            part.parent.mkdir(parents=True, exist_ok=True)
-            table[table.split != "train"].to_csv(part, index=False, lineterminator="\n")
+            write_csv(part, table[table.split != "train"])
     for name in names:
         if (opened.folder / name).is_file():
             shutil.copyfile(opened.folder / name, target / name)
@@ -198,7 +199,7 @@ def write_claims(target: Path) -> None:
     for name in ("captured", "over_lungs", "over_other", "contained"):
         gains[[name, f"{name}_low", f"{name}_high"]] = gains.pop(name).tolist()
     for name, table in {"claims": gains, "zones": claim.zone_numbers(found)}.items():
-        table.to_csv(target / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        write_csv(target / f"{name}.csv", table, float_format="%.6g")
 
 
 def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
@@ -211,5 +212,4 @@ def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
     rows = pd.DataFrame({"model": lacking, "weights": [f"not run: {reason}" for reason in why]})
     whole = dict.fromkeys(("seed", "tp", "fn", "fp", "tn"), "Int64")  # else gaps make them 0.0
     table = pd.concat([table.astype(whole), rows]) if lacking else table
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False)
+    write_csv(path, table)

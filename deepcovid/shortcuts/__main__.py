@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         opened = Run.open("demo", {"models": "squeezenet"})
-        found = calibration.calibrate(opened, args.honest, args.planted)
+        found = calibration.calibrate(opened, args.honest, args.planted, calibration.COUNTS)
     except runs.UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.data import audit, manifest
 from deepcovid.metrics import intervals
 from deepcovid.models import features
@@ -195,14 +195,14 @@ def measured(of: pd.DataFrame, by: Eyes, seen: list[Look], folder: Path) -> pd.D
     """
     features.check_unchanged(of.path, of.sha1)
     given = of.drop(columns="path").astype(str).to_numpy().tolist()
-    stamp = runs.digest([features.code("shortcuts.measure"), given, by.stamp()])
+    stamp = io.digest([features.code("shortcuts.measure"), given, by.stamp()])
     rows = []
     for words, measure in [*of_metadata(of), *of_pictures(of, by, seen)]:
         words = {"told": "COVID-19", "seen_share": None} | words
-        path = folder / f"{runs.digest([words, stamp])}.json"
+        path = folder / f"{io.digest([words, stamp])}.json"
         if not path.exists():
-            runs.write_json(path, words | measure())
-        rows.append(runs.read_json(path))
+            io.write_json(path, words | measure())
+        rows.append(io.read_json(path))
     return pd.DataFrame(rows, columns=list(SHORTCUTS))
 
 
@@ -220,8 +220,7 @@ def run(opened: Run) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    with runs.replacing(path) as partial_file:
-        table.to_csv(partial_file, index=False, lineterminator="\n")
+    io.write_csv(path, table)
     return table
 
 

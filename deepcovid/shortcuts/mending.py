@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.data import external
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import intervals
@@ -102,7 +102,7 @@ class Bench:
         if prepare or done:
             change = partial(changed, prepare=prepare, border=border, copy=copy)
             prepared = prepare.variant if prepare else "as it is"
-            code = runs.code_digest(sys.modules[__name__], looks)
+            code = io.code_digest(sys.modules[__name__], looks)
             variant = " ".join([prepared, *done, str(MOVED), code])
         look = Look("mending", ", ".join([step.does, *done]), None, change, variant)
         return self.eyes.values(self.of[self.train] if copy else self.of, look)
@@ -261,13 +261,13 @@ def chosen(table: pd.DataFrame) -> int:
 
 def measured(bench: Bench, folder: Path) -> Iterator[dict]:
     """A row of each step, then of what is added to the chosen one; kept in `folder` as they come."""
-    stamp, rows = runs.digest(bench.stamp()), []
+    stamp, rows = io.digest(bench.stamp()), []
 
     def kept(step: Step) -> dict:
-        path = folder / f"{runs.digest([repr(step), stamp])}.json"
+        path = folder / f"{io.digest([repr(step), stamp])}.json"
         if not path.exists():
-            runs.write_json(path, row(bench, step))
-        rows.append(runs.read_json(path))
+            io.write_json(path, row(bench, step))
+        rows.append(io.read_json(path))
         return rows[-1]
 
     for step in LADDER:

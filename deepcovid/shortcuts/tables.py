@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepcovid.io import read_json, read_table
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row, proportion_interval
-from deepcovid.runs import UserError, read_json
 from deepcovid.shortcuts.alarm import BLIND, alarms
 from deepcovid.shortcuts.columns import MENDING, SHORTCUTS
 
@@ -23,11 +23,7 @@ def read_shortcuts(path: Path) -> pd.DataFrame:
     """A `shortcuts.csv`; without rows where there is no such file. UserError if it lacks columns."""
     if not path.is_file():
         return pd.DataFrame(columns=list(SHORTCUTS))
-    table = pd.read_csv(path)
-    missing = [name for name in SHORTCUTS if name not in table]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}: run notebook 07 again.")
-    return table
+    return read_table(path, SHORTCUTS)
 
 
 def shortcut_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from conftest import SHARED, draw, user_error
 
-from deepcovid import profiles
 from deepcovid.data import audit, manifest
 
 
@@ -45,15 +44,6 @@ def test_a_release_with_its_own_copies_is_known_by_them(data, tmp_path):
     some = next(iter(sorted(covid.iterdir())))
     some.rename(covid / "covid_original_a.jpg_01234567-89ab-cdef-0123-456789abcdef.jpg")
     manifest.refuse_without_copies(own)
-
-
-def test_the_phantom_is_drawn_where_there_is_none(monkeypatch, tmp_path):
-    monkeypatch.setattr(profiles, "RUNS", tmp_path)
-    made = []
-    monkeypatch.setattr(manifest.phantom, "write", lambda folder, **_: made.append(folder))
-    with user_error("There is no data folder"):
-        manifest.run(profiles.load("demo"))
-    assert made == [profiles.load("demo").data_folder]
 
 
 def test_the_releases_copies_follow_their_original(data, tmp_path):

@@ -74,7 +74,10 @@ def test_where_there_are_several_each_step_of_a_run_goes_to_one(tmp_path):
     command += ["--runs", tmp_path, "--snakemake=--dry-run --printshellcmds"]
     for names, one in (("0,1", True), ("0", False)):
         given = {gpus.VISIBLE: names, "PYTHONPATH": str(ROOT)}
-        subprocess.run(command, env=os.environ | given, check=True, capture_output=True)
-        shown = (tmp_path / "demo" / "snakemake.log").read_text()
-        trained = [line for line in shown.splitlines() if "papermill" in line and "03_" in line]
+        done = subprocess.run(
+            command, env=os.environ | given, check=True, capture_output=True, text=True
+        )
+        trained = [
+            line for line in done.stdout.splitlines() if "papermill" in line and "03_" in line
+        ]
         assert trained and all(("-m deepcovid.models.gpus" in line) == one for line in trained)

@@ -1,0 +1,55 @@
+"""Files are written whole or not at all; tables, JSON, and digests of what a result was made from."""
+
+import ast
+from pathlib import Path
+
+from imageaudit.errors import UserError, escape_control_chars
+from imageaudit.io import (  # noqa: F401
+    atomic_write,
+    digest,
+    file_digest,
+    read_json,
+    write_json,
+    write_text,
+)
+
+
+def write_csv(path: Path, table, **how) -> Path:
+    """Write a pandas table without its index, `how` as `to_csv` takes it."""
+    with atomic_write(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n", **how)
+    return path
+
+
+def read_table(path: Path, required=(), **how):
+    """A CSV file as pandas' table, `how` as `pandas.read_csv` takes it.
+
+    UserError where it is none, or lacks one of the `required` columns.
+    """
+    import pandas as pd  # the command line asks for help without it
+
+    try:
+        table = pd.read_csv(path, **how)
+    except UnicodeDecodeError:
+        raise UserError(f"{path} cannot be read as a table: it is not in UTF-8.") from None
+    except (ValueError, OSError, OverflowError) as error:
+        reason = escape_control_chars(" ".join(str(error).split()))
+        raise UserError(f"{path} cannot be read as a table: {reason}.") from None
+    if missing := [name for name in required if name not in table]:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
+    return table
+
+
+def code_digest(*modules) -> str:
+    """Stands for the code of `modules`; comments and layout do not count."""
+    return digest([ast.dump(ast.parse(Path(m.__file__).read_text("utf-8"))) for m in modules])
+
+
+def is_fresh(path: Path, made_from: str) -> bool:
+    """Is `path` there, and was it made from what `made_from` stands for?"""
+    stamp = path.with_name(path.name + ".made-from")
+    return path.exists() and stamp.exists() and stamp.read_text() == made_from
+
+
+def write_stamp(path: Path, made_from: str) -> None:
+    write_text(path.with_name(path.name + ".made-from"), made_from)

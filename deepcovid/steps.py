@@ -1,0 +1,123 @@
+"""What makes each file of a run: a function a file, which takes the opened run.
+
+A step writes its files whole or not at all, and does nothing where they are there and fresh.
+"""
+
+from collections.abc import Callable
+from fnmatch import fnmatch
+
+
+def manifest(run) -> None:
+    from deepcovid.data import manifest
+
+    manifest.run(run.profile)
+
+
+def audit(run) -> None:
+    from deepcovid.data import audit
+
+    audit.run(run.profile)
+
+
+def training(run) -> None:
+    from deepcovid.data import augmentation
+    from deepcovid.models import preparation
+
+    augmentation.run(run.profile)
+    preparation.run(run.profile)  # once, before trainings share it
+
+
+def models(run) -> None:
+    from deepcovid.models import scoring, training
+
+    for model in run.profile.models:
+        for seed in run.profile.seeds:
+            training.run(run, model, seed)
+            scoring.run(run, model, seed)
+
+
+def metrics(run) -> None:
+    from deepcovid.metrics.run import evaluate
+
+    evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
+
+
+def heatmaps(run) -> None:
+    from deepcovid.heatmaps import study
+
+    study.run(run)
+
+
+def shortcuts(run) -> None:
+    from deepcovid.shortcuts import measure
+
+    measure.run(run)
+
+
+def external(run) -> None:
+    from deepcovid.shortcuts import external
+
+    external.run(run)
+
+
+def mending(run) -> None:
+    from deepcovid.shortcuts import mending
+
+    mending.run(run)
+
+
+def fair_test(run) -> None:
+    from deepcovid.fair_test import study
+
+    study.run(run)
+
+
+MAKES: dict[str, Callable] = {
+    "manifest.csv": manifest,
+    "audit.json": audit,
+    "training.csv": training,
+    "*/seed*/history.csv": models,
+    "*/seed*/scores.csv": models,
+    "*/seed*/metrics.json": metrics,
+    "metrics.csv": metrics,
+    "heatmaps.json": heatmaps,
+    "shortcuts.csv": shortcuts,
+    "external.json": external,
+    "mending.csv": mending,
+    "fair_test/*": fair_test,
+}
+
+
+def maker(file: str) -> Callable | None:
+    """What makes `file`, a path in a run's folder; None where no step does."""
+    return next((make for pattern, make in MAKES.items() if fnmatch(file, pattern)), None)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make files of a run: `python -m deepcovid.steps demo/paper metrics.csv shortcuts.csv`."""
+    import argparse
+    import json
+    import sys
+
+    from deepcovid.models.opened import Run
+    from deepcovid.runs import UserError
+
+    parser = argparse.ArgumentParser(prog="python -m deepcovid.steps", description=main.__doc__)
+    parser.add_argument("run", help="STUDY/RUN")
+    parser.add_argument("files", nargs="+", help="paths in the run's folder")
+    parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
+    args = parser.parse_args(arguments)
+    try:
+        run = Run.open(args.run, args.overrides)
+        for file in args.files:
+            if (make := maker(file)) is None:
+                raise UserError(f"No step makes {file}. There are: {', '.join(MAKES)}.")
+            make(run)
+    except UserError as error:
+        print(f"deepcovid: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

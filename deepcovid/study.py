@@ -1,0 +1,108 @@
+"""A study: a folder of runs, from which notebooks read.
+
+`results/` is the published study, of COVID-Xray-5k: tables and plots, without images. `runs/NAME/` is
+what `./run_all.sh NAME` makes, its images at hand: its own run is called `paper` here, whatever its
+recipe. A file there that is missing is made by its step (`steps.MAKES`); what is there and fresh is
+read. Nothing here loads torch until something has to be made.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from deepcovid import runs, steps
+from deepcovid.io import read_json, read_table
+from deepcovid.runs import RESULTS, ROOT, UserError
+
+OWN = "paper"  # what a study's own run is called
+
+
+class Missing:
+    """Stands for a file that a study does not have: empty, and a notebook shows why."""
+
+    def __init__(self, file: str):
+        self.file = file
+
+    def __len__(self) -> int:
+        return 0
+
+    def _repr_markdown_(self) -> str:
+        return (
+            f"*This study has no `{self.file}`.* `results/README.md` has the command that makes it."
+        )
+
+
+class Study:
+    """The study that a notebook's parameter names: `results`, `runs/demo`, or a folder's path.
+
+    `overrides` are settings of its runs, as `-p` gives them.
+    """
+
+    def __init__(self, folder: str = "results", overrides: dict | None = None):
+        self.folder, self.overrides = place(folder), overrides or {}
+        self.published = self.folder == RESULTS
+
+    def run(self, name: str = OWN):
+        """The study's own run, opened, whose images are at hand; UserError where there is none."""
+        from deepcovid.models.opened import Run
+
+        if self.published or name != OWN:
+            raise UserError(f"{self.folder} has no images of a run {name}: name another study.")
+        return Run.open(self.folder.name, self.overrides)
+
+    def place(self, run: str) -> Path:
+        """The folder of a run, which may not be there."""
+        return self.folder if run == OWN and not self.published else self.folder / run
+
+    def path(self, file: str) -> Path | Missing:
+        """`RUN/FILE` of this study, or a file of its own, made first where images are at hand."""
+        run, _, inner = file.partition("/")
+        if not self.published and run == OWN and (make := steps.maker(inner)):
+            make(self.run())
+        path = self.place(run) / inner if inner else self.folder / file
+        return path if path.is_file() else Missing(file)
+
+    def table(self, file: str, **how) -> pd.DataFrame | Missing:
+        """A CSV file as a table, `how` as `pandas.read_csv` takes it."""
+        return path if isinstance(path := self.path(file), Missing) else read_table(path, **how)
+
+    def json(self, file: str) -> dict | Missing:
+        """What a JSON file holds."""
+        return path if isinstance(path := self.path(file), Missing) else read_json(path)
+
+    def each(self, run: str, name: str) -> dict[tuple[str, int], Path]:
+        """The files called `name` of a run's models, by model and seed, made first if need be."""
+        self.path(f"{run}/*/seed*/{name}")
+        paths = self.place(run).glob(f"*/seed*/{name}")
+        found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
+        if not self.published and run == OWN:
+            chosen = self.run().profile
+            found = {
+                k: p for k, p in found.items() if k[0] in chosen.models and k[1] in chosen.seeds
+            }
+        return dict(sorted(found.items()))
+
+    def tables(self, run: str, name: str) -> dict[tuple[str, int], pd.DataFrame]:
+        """`each`, read as tables: `history.csv`, `scores.csv`."""
+        return {key: read_table(path) for key, path in self.each(run, name).items()}
+
+    def save(self, figure, name: str):
+        """The figure; in a study with images it is kept too, as `figures/NAME`."""
+        from deepcovid.plots import save
+
+        if figure is not None and not self.published:
+            save(figure, self.folder / "figures" / name)
+        return figure
+
+
+def place(folder: str) -> Path:
+    """The folder of a study; UserError where there is none."""
+    path = Path(folder)
+    if path.parts[:1] == ("runs",):
+        path = runs.RUNS.joinpath(*path.parts[1:])
+    path = path if path.is_absolute() else ROOT / path
+    if not path.is_dir():
+        raise UserError(
+            f"There is no study {folder}: `results`, or `runs/demo` after ./run_all.sh."
+        )
+    return path
