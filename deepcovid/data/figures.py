@@ -75,33 +75,27 @@ def shares(rows: list[dict]) -> Figure:
 
 
 def near_duplicates(found: dict) -> Figure:
-    """How alike radiographs are: by hash to the nearest of another patient, and how well likely
-    pairs agree when laid over each other. Dashed: the thresholds. `found` is an audit's section.
-    """
-    figure, axes = new(2, size=(3.6, 3.7))
+    """How well the details of likely pairs agree, laid over each other; dashed: from where they are
+    one radiograph. `found` is an audit's section."""
+    figure, axis = new(size=(7.0, 3.4))
     kinds = {
-        "nearest_other_patient": ("nearest of another patient", NON_COVID),
-        "different_non_covid_patients": ("two Non-COVID patients", NON_COVID),
+        "different_non_covid_patients": ("different Non-COVID patients", NON_COVID),
         "same_patient": ("the same patient", "#E69F00"),
-        "covid": ("a COVID-19 image among them", COVID),
-        "doctored": ("image and its altered double", "#009E73"),
+        "covid": ("at least one COVID-19 image", COVID),
+        "doctored": ("image and its degraded double", "#009E73"),
     }
-    cuts = {"bits": found["screen_bits"], "agreement": found["same_from_agreement"]}
-    for axis, (name, cut) in zip(axes, cuts.items(), strict=True):
-        for group, (label, colour) in kinds.items():
-            counts = np.array(found["histograms"].get(f"{name}_{group}", []))
-            if name == "agreement":
-                counts[:1] = 0  # the pairs that could not be laid over each other
-            if len(counts):
-                axis.stairs(counts, found["histograms"][name], color=colour, lw=1.4,
-                            label=f"{label} ({counts.sum():,})")  # fmt: skip
-        axis.axvline(cut, color="black", ls="--", lw=1)
-        axis.set_yscale("symlog", linthresh=1)
-        axis.set_ylim(bottom=0)
-        axis.legend(fontsize=SMALL, loc="lower left", bbox_to_anchor=(-0.15, 1.0))
-    bits = f"differing bits of the hash, of {found['hash_bits']}"
-    axes[0].set(xlim=(0, 160), xlabel=bits, ylabel="images")
-    axes[1].set(xlim=(0.2, 1), xlabel="agreement, laid over each other", ylabel="pairs")
+    for group, (label, colour) in kinds.items():
+        counts = np.array(found["histograms"].get(f"agreement_{group}", []))
+        if "screen_bits" in found:  # an older audit, which counts here what could not be laid over
+            counts[:1] = 0
+        if len(counts):
+            axis.stairs(counts, found["histograms"]["agreement"], color=colour, lw=1.4,
+                        label=f"{label} ({counts.sum():,})")  # fmt: skip
+    axis.axvline(found["same_from_agreement"], color="black", ls="--", lw=1)
+    axis.set_yscale("symlog", linthresh=1)
+    axis.set(xlim=(0, 1), xlabel="agreement, laid over each other", ylabel="pairs")
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=SMALL, loc="lower left", bbox_to_anchor=(-0.05, 1.0), ncols=2)
     return figure
 
 

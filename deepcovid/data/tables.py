@@ -16,7 +16,8 @@ def frame(rows: list[dict], *index: str) -> pd.DataFrame:
 
 
 def counts(audit: dict) -> pd.DataFrame:
-    """Images of each split and class, before and after augmentation, beside the paper's."""
+    """Images of each split and class, without and with augmented copies, beside the paper's where
+    images of the release are among them."""
     table = frame(audit["counts"], "split", "class")
     names = {
         "originals": "images",
@@ -24,7 +25,8 @@ def counts(audit: dict) -> pd.DataFrame:
         "images": "with augmented copies",
         "paper_images": "in the paper, with copies",
     }
-    return table[list(names)].rename(columns=names)
+    table = table[list(names)].rename(columns=names)
+    return table if audit["of_release"] else table[["images", "with augmented copies"]]
 
 
 def patients(audit: dict) -> pd.DataFrame:

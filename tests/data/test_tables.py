@@ -38,6 +38,8 @@ def test_a_dataset_of_which_little_is_known_is_shown_all_the_same(real):
     assert not tables.dataset_summary(real).index.str.startswith("AUC").any()
     real["near_duplicates"]["pairs"] = real["disagreements"] = []
     assert len(tables.pair_counts(real)) == len(tables.disagreements(real)) == 0
+    assert len(tables.counts(real).columns) == 4
+    assert len(tables.counts(real | {"of_release": 0}).columns) == 2
     real["released_augmentation"] = {"available": False}
     assert tables.released(real) == {}
 
