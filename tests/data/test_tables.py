@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from deepcovid.data import figures, tables
-from deepcovid.runs import RESULTS, read_json
+from deepcovid.io import read_json
+from deepcovid.runs import RESULTS
 
 
 @pytest.fixture
