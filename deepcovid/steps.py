@@ -76,6 +76,8 @@ MAKES: dict[str, Callable] = {
     "manifest.csv": manifest,
     "audit.json": audit,
     "training.csv": training,
+    "splits.csv": training,
+    "leaks.csv": training,
     "*/seed*/history.csv": models,
     "*/seed*/scores.csv": models,
     "*/seed*/metrics.json": metrics,

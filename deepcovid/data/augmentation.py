@@ -115,7 +115,45 @@ def run(profile: Profile) -> pd.DataFrame:
         made = copies(table, profile.data_folder, out, profile.augment_positives)
     training = pd.concat([train, made], ignore_index=True)
     write_csv(profile.folder / "training.csv", training)
+    write_csv(profile.folder / "splits.csv", splits(table, training))
+    write_csv(profile.folder / "leaks.csv", leaks(table, training))
     return training
+
+
+def splits(table: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
+    """Originals, their augmented copies and patients of each split and class, for `splits.csv`.
+
+    `table` is a manifest, `training` what is trained on in place of its training images.
+    """
+    every = pd.concat([training, table[table.split != "train"]])
+    every = every.assign(
+        copy=every.augmented_from != "", label=every.label.map(manifest.LABEL_NAMES)
+    )
+    found = every.groupby(["split", "label"]).agg(
+        originals=("copy", lambda copy: int((~copy).sum())),
+        copies=("copy", "sum"),
+        patients=("patient", "nunique"),
+    )
+    order = [name for name in manifest.SPLITS if name in found.index.levels[0]]
+    return found.loc[order].rename_axis(["split", "class"]).reset_index()
+
+
+def leaks(table: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
+    """What of a manifest's validation and test images is trained on, for `leaks.csv`: four checks.
+
+    Patients count as recorded, each once; `of` is how many there are to be checked.
+    """
+    held_out = table[table.split != "train"]
+    shared = held_out[held_out.patient.isin(training.patient)].drop_duplicates(["split", "patient"])
+    patients = held_out.groupby("split").patient.nunique()
+    copies = training.augmented_from[training.augmented_from != ""]
+    rows = [
+        ("copies of validation or test images", copies.isin(held_out.image).sum(), len(copies)),
+        ("files that are also in validation or test", training.sha1.isin(held_out.sha1).sum(), len(training)),
+        ("validation patients who are in training", (shared.split == "validation").sum(), patients.get("validation", 0)),
+        ("test patients who are in training", (shared.split == "test").sum(), patients.get("test", 0)),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["leak", "found", "of"])
 
 
 def locate(profile: Profile, image: str) -> Path:

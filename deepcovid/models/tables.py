@@ -1,14 +1,11 @@
-"""What notebook 03 tells a reader: how each training ended, and where no lungs were found."""
-
-from pathlib import Path
+"""The tables of notebook 03: the recipe, and how its trainings ended."""
 
 import pandas as pd
 
-from deepcovid.plots import name_of
-from deepcovid.runs import read_json
+Histories = dict[tuple[str, int], pd.DataFrame]
 
 
-def ends(histories: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+def ends(histories: Histories) -> pd.DataFrame:
     """The last epoch of each phase, of histories by (model, seed)."""
     rows = [
         history.groupby("phase").tail(1).assign(model=model, seed=seed)
@@ -17,31 +14,41 @@ def ends(histories: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(rows).set_index(["model", "seed", "phase"])
 
 
-def lungs(folder: Path) -> str:
-    """How many pictures of a run are used whole for want of lungs; nothing if none are looked for."""
-    path = folder / "lungs.json"
-    found = read_json(path) if path.is_file() else {}
-    if "pictures" not in found:
-        return ""
-    judged = f" (Dice {found['dice']:.3f} on test masks)" if found["dice"] is not None else ""
-    return (
-        f" Lungs{judged} were not found in **{found['without_lungs']}** of {found['pictures']} "
-        "pictures, which are used whole; `lungs.csv` names them."
-    )
+def ends_by_model(histories: Histories) -> pd.DataFrame:
+    """How the trainings of each model ended: the mean over its seeds, and the range of several."""
+    last = ends(histories).reset_index()
+    found = {
+        "seeds": last.groupby("model").seed.nunique(),
+        "epochs": last.groupby("model").epoch.max(),
+    }
+    for phase, measure, name in (
+        ("train", "loss", "training loss"), ("train", "accuracy", "training accuracy"),
+        ("validation", "loss", "validation loss"), ("validation", "accuracy", "validation accuracy"),
+        ("validation", "auc", "validation AUC"),
+    ):  # fmt: skip
+        found[name] = last[last.phase == phase].groupby("model")[measure].agg(mean_and_range)
+    return pd.DataFrame(found).loc[list(dict.fromkeys(model for model, _ in histories))]
 
 
-def losses(histories: dict[tuple[str, int], pd.DataFrame]) -> str:
-    """The training loss at the end of each training, in Markdown."""
-    loss = ends(histories).xs("train", level="phase").loss
-    return ", ".join(f"**{name_of(*key, loss.index)}** {value:.3f}" for key, value in loss.items())
+def mean_and_range(values: pd.Series) -> str:
+    """`0.011 (0.010 to 0.012)`, or the one value there is."""
+    if len(values) == 1:
+        return f"{values.iloc[0]:.3f}"
+    return f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
 
 
-def answer(histories: dict[tuple[str, int], pd.DataFrame], folder: Path, real=()) -> str:
-    """The end of each training, in Markdown; `folder` is the run's, `real` holds the histories of
-    the committed run, where they are there."""
-    there = f"**■ Real radiographs.** Training loss at the end: {losses(real)}.\n\n" if real else ""
-    return (
-        f"{there}**▶ This run.** Training loss at the end: {losses(histories)}.{lungs(folder)}\n\n"
-        "Whether that is worth anything, only images of other patients can tell. Next: "
-        "`04_evaluation`."
-    )
+def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
+    """The settings that trainings have, and where their networks came from, of `training.json`s."""
+    settings = pd.DataFrame([note["made_from"]["recipe"] for note in notes.values()]).map(plain)
+    rows = {name.replace("_", " "): ", ".join(column.unique()) for name, column in settings.items()}
+    for (model, _), note in notes.items():
+        weights = note["weights"]
+        rows[f"first weights of {model}"] = weights.get("file") or weights["kind"]
+    for phase in next(iter(notes.values()))["images"]:
+        found = {f"{note['images'][phase]:,}" for note in notes.values()}
+        rows[f"{phase} images"] = ", ".join(sorted(found))
+    return pd.Series(rows).rename_axis("setting").to_frame("value")
+
+
+def plain(value) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"

@@ -29,7 +29,9 @@ def page(path: Path) -> nbformat.NotebookNode:
             section = [section, *HEADING.findall(cell.source)][-1]
             continue
         cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
-        said = caption(notebook.cells[number + 1 :]) or f"a figure of notebook {first}"
+        above = [numbered(cell.source) for cell in notebook.cells[number - 1 : number]]
+        below = caption(notebook.cells[number + 1 :])
+        said = "".join(above) or below or f"a figure of notebook {first}"
         unbroken(cell)
         cell.metadata["mystnb"] = {"image": {"alt": f"{section}: {said}"}}
     return notebook
@@ -72,10 +74,22 @@ def title(notebook) -> str:
     return next((heading[1] for heading in found if heading), "")
 
 
+def numbered(text: str) -> str:
+    """The caption `**Figure 1. ...` or `**Table 1. ...` in a text, plain; nothing where none is."""
+    _, begin, rest = (
+        text.partition("**Figure ") if "**Figure " in text else text.partition("**Table ")
+    )
+    return plain((begin + rest).partition("\n\n")[0])
+
+
 def caption(following) -> str:
     """What the next words after a cell say, up to the next heading: the caption of its figures."""
     for cell in following:
         if cell.cell_type == "markdown":
             words, *_ = re.split(r"\n\n|^---|^#", cell.source.strip(), flags=re.MULTILINE)
-            return " ".join(MARKUP.sub(r"\1", words).split())
+            return plain(words)
     return ""
+
+
+def plain(words: str) -> str:
+    return " ".join(MARKUP.sub(r"\1", words).split())

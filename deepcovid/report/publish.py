@@ -25,6 +25,8 @@ TABLES = (
     "operating_points.csv",
     "run.json",
     "audit.json",
+    "splits.csv",
+    "leaks.csv",
     "shortcuts.csv",
     "heatmaps.json",
     "lungs.json",

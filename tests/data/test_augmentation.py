@@ -136,3 +136,19 @@ def test_fine_noise_becomes_even_grey(crop):
     torch.manual_seed(3)
     shrunk = augmentation.to_input(16, crop)(Image.fromarray(noise).convert("RGB"))
     assert float(shrunk[0, 4:-4, 4:-4].std()) < 0.4
+
+
+def test_leaks_count_copies_files_and_patients_each_once():
+    table = pd.DataFrame({
+        "image": list("abcdef"), "split": ["train", "validation", "test", "test", "test", "train"],
+        "sha1": list("112345"), "patient": ["p", "q", "p", "p", "r", "s"], "label": 1,
+        "augmented_from": "",
+    })  # fmt: skip
+    training = table[table.split == "train"].assign(augmented_from=["", "c"])
+    found = augmentation.leaks(table, training)
+    assert found.found.tolist() == [1, 1, 0, 1] and found.of.tolist() == [1, 2, 1, 2]
+    clean = augmentation.leaks(table[table.split != "test"], training.assign(sha1="9"))
+    assert clean.found.sum() == 0
+    counted = augmentation.splits(table, training).set_index(["split", "class"])
+    assert counted.loc[("train", "COVID-19")].tolist() == [1, 1, 2]
+    assert counted.loc[("test", "COVID-19")].tolist() == [3, 0, 2]

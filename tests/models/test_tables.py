@@ -1,6 +1,6 @@
 import pandas as pd
+import pytest
 
-from deepcovid import runs
 from deepcovid.models import tables
 
 
@@ -13,19 +13,30 @@ def history(loss):
     )
 
 
-def test_the_answer_names_each_model_and_each_seed_where_there_are_several(tmp_path):
-    one = {("resnet18", 0): history(1.0)}
-    assert "**resnet18** 0.500." in tables.answer(one, tmp_path)
-    both = tables.answer(one | {("resnet18", 4): history(3.0)}, tmp_path)
-    assert "**resnet18, seed 0** 0.500, **resnet18, seed 4** 1.500." in both
-    assert "lungs" not in both.lower()
-    assert list(tables.ends(one).epoch) == [2, 2]
+def test_a_model_ends_at_the_mean_and_range_of_its_seeds():
+    histories = {("squeezenet", 0): history(1.0), ("resnet18", 0): history(1.0),
+                 ("resnet18", 4): history(3.0)}  # fmt: skip
+    table = tables.ends_by_model(histories)
+    assert table.index.tolist() == ["squeezenet", "resnet18"]
+    assert table["training loss"].tolist() == ["0.500", "1.000 (0.500 to 1.500)"]
+    assert table.seeds.tolist() == [1, 2] and table.epochs.tolist() == [2, 2]
 
 
-def test_pictures_without_lungs_are_told(tmp_path):
-    told = {"masks": 71, "dice": 0.93, "pictures": 5184, "without_lungs": 7}
-    runs.write_json(tmp_path / "lungs.json", told)
-    said = tables.answer({("resnet18", 0): history(1.0)}, tmp_path)
-    assert "(Dice 0.930 on test masks) were not found in **7** of 5184 pictures" in said
-    runs.write_json(tmp_path / "lungs.json", told | {"dice": None})
-    assert "Dice" not in tables.lungs(tmp_path)
+def test_a_training_without_validation_has_none():
+    alone = history(1.0)
+    table = tables.ends_by_model({("resnet18", 0): alone[alone.phase == "train"]})
+    assert table["training loss"].tolist() == ["0.500"] and table["validation AUC"].isna().all()
+
+
+@pytest.mark.parametrize(("other", "shown"), [(224, "224"), (96, "224, 96")])
+def test_the_recipe_says_where_trainings_differ(other, shown):
+    def note(size, weights):
+        recipe = {"image_size": size, "preparation": ["none"]}
+        return {"made_from": {"recipe": recipe}, "weights": weights, "images": {"train": 2168}}
+
+    notes = {("resnet18", 0): note(224, {"kind": "file", "file": "a.pth"}),
+             ("resnet50", 0): note(other, {"kind": "random"})}  # fmt: skip
+    value = tables.recipe(notes).value
+    assert value["image size"] == shown and value["preparation"] == "none"
+    assert value["first weights of resnet18"] == "a.pth"
+    assert value["first weights of resnet50"] == "random" and value["train images"] == "2,168"

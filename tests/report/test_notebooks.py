@@ -1,6 +1,8 @@
-"""The parts of a notebook: real radiographs, known phantoms, the reader's own run."""
+"""What a notebook is made of: one that reads a study, and the older ones that tell of a run."""
 
 import ast
+import re
+from itertools import pairwise
 
 import nbformat
 import pandas as pd
@@ -12,13 +14,55 @@ from deepcovid import runs
 from deepcovid.metrics import tables
 from deepcovid.runs import ROOT
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-8]_*.ipynb"))
+STUDY = 'study = "results"\noverrides = {}'
+EVERY = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+OF_STUDY = [path for path in EVERY if 'study = \\"results\\"' in path.read_text()]
+NOTEBOOKS = [path for path in EVERY if path not in OF_STUDY and not path.stem.startswith("00")]
 REAL, KNOWN, RUN = "■ Real radiographs", "▲ Phantoms whose truth is known", "▶ This run"
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def read(path):
     return nbformat.read(path, as_version=4).cells
+
+
+@pytest.mark.parametrize("path", OF_STUDY, ids=lambda path: path.stem)
+class TestNotebookOfAStudy:
+    def test_it_is_short_and_reads_a_study_in_its_third_cell(self, path):
+        cells = read(path)
+        assert len(cells) <= 30
+        assert cells[1].source == STUDY and cells[1].metadata.tags == ["parameters"]
+        assert "from deepcovid.study import Study" in cells[2].source
+        assert "here = Study(study, overrides)" in cells[2].source
+        words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+        assert words <= 1000, "more than ten minutes of reading"
+
+    def test_its_code_is_short_and_shows_what_the_package_makes(self, path):
+        for cell in read(path)[2:]:
+            if cell.cell_type == "code":
+                assert len(cell.source.splitlines()) <= 8, cell.source
+                tree = ast.parse(cell.source)
+                kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+                assert not any(isinstance(node, kinds) for node in ast.walk(tree)), cell.source
+                assert "Markdown(" not in cell.source, "prose stands in the notebook"
+                assert not any(output.output_type == "error" for output in cell.outputs)
+
+    def test_each_figure_and_table_has_a_number_and_a_caption_above_it(self, path):
+        cells, seen = read(path), {"Figure": 0, "Table": 0}
+        for above, cell in pairwise(cells[2:]):
+            if cell.cell_type == "code":
+                assert above.cell_type == "markdown", cell.source
+                kind, number = re.search(r"\*\*(Figure|Table) (\d+)\. ", above.source).groups()
+                seen[kind] += 1
+                assert int(number) == seen[kind]
+        assert sum(seen.values()) >= 3
+
+    def test_each_section_stands_there_once_and_no_measured_number_is_typed(self, path):
+        text = "\n\n".join(cell.source for cell in read(path) if cell.cell_type == "markdown")
+        headings = re.findall(r"^#+ .*$", text, re.MULTILINE)
+        assert len(headings) == len(set(headings)) and headings[-1] == "## Answer"
+        typed = re.findall(r"\b0\.\d{3,}|\d%|\d,\d{3}", re.sub(r"doi\S* \S+|95%", "", text))
+        assert not typed, typed
 
 
 def parts(path) -> dict[str, str]:

@@ -76,3 +76,15 @@ def test_markdown_without_a_word_is_not_shown_as_an_object(tmp_path):
         cell.outputs.append(nbformat.v4.new_output("execute_result", data, execution_count=1))
     (shown,) = page(written(tmp_path / "a.ipynb", TEXT("# A"), cell)).cells[1].outputs
     assert shown.data["text/markdown"] == "Not here."
+
+
+def test_a_numbered_caption_above_tells_its_figure_and_one_below_is_anothers(tmp_path):
+    path = written(
+        tmp_path / "01_dataset.ipynb",
+        TEXT("# Name"),
+        TEXT("## Part\n\n**Figure 2. Doubles.** Left:\n`hash`.\n\nMore."),
+        CODE("show()"),
+        TEXT("**Table 1. Other.**"),
+    )
+    alt = page(path).cells[2].metadata["mystnb"]["image"]["alt"]
+    assert alt == "Part: Figure 2. Doubles. Left: hash."
