@@ -60,9 +60,8 @@ def imported(module: str) -> frozenset[str]:
 @cache
 def ours(module: str) -> frozenset[str]:
     """Those of `modules` that a module imports itself."""
-    prefix = f"{PACKAGE.name}."
-    names = {name.removeprefix(prefix) for name in imported(module)}
-    return frozenset(names & set(modules()))
+    names = {full_name(name): name for name in modules()}
+    return frozenset(names[name] for name in imported(module) if name in names)
 
 
 def needed(*names: str) -> list[str]:
