@@ -25,7 +25,7 @@ given = shlex.quote(given)
 # Where a machine has several GPUs, each job sees one of them.
 ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
 PAPERMILL = ONE_GPU + ("{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
-             '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
+             '-y "{{study: runs/{profile.name}, profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
              "2> {log}.txt && rm -f {log}.txt")
 EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
     "SEEDS", "seeds: '{wildcards.seed}'")

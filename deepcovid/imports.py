@@ -20,6 +20,8 @@ ORDER = (
     ("heatmaps", "failure", "shortcuts"),
     ("fair_test",),
     ("auditing",),
+    ("steps",),
+    ("study",),
     ("report",),
     ("workflow",),
     ("__main__",),
