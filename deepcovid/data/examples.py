@@ -34,7 +34,7 @@ def radiographs(study, n: int = 4) -> tuple[list, list[str]]:
     The published study shows the published ones; another its own training images, the first of each
     finding, COVID-19 first.
     """
-    from deepcovid.data import images
+    from imageaudit import images
 
     if study.published:
         table = hannover().head(n)
@@ -55,7 +55,7 @@ def copies(study, n: int = 3) -> tuple[list, list[str]]:
 
     Nothing where the study has no images at hand, or no copies.
     """
-    from deepcovid.data import images
+    from imageaudit import images
 
     if study.published:
         return [], []

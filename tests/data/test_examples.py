@@ -8,9 +8,10 @@ import pytest
 from conftest import user_error
 from PIL import Image
 
-from deepcovid.data import augmentation, examples, images, manifest
+from deepcovid.data import augmentation, examples, manifest
 from deepcovid.models.opened import Run
 from deepcovid.runs import ROOT
+from imageaudit import images
 
 
 def test_the_published_radiographs_are_few_small_and_of_different_patients():
