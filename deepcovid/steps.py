@@ -3,6 +3,9 @@
 A step writes its files whole or not at all, and does nothing where they are there and fresh.
 """
 
+import argparse
+import json
+import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
 
@@ -28,12 +31,13 @@ def training(run) -> None:
 
 
 def models(run) -> None:
-    from deepcovid.models import scoring, training
+    from deepcovid.models import cross_validation, scoring, training
 
     for model in run.profile.models:
         for seed in run.profile.seeds:
             training.run(run, model, seed)
             scoring.run(run, model, seed)
+            cross_validation.run(run, model, seed)
 
 
 def metrics(run) -> None:
@@ -80,11 +84,13 @@ MAKES: dict[str, Callable] = {
     "leaks.csv": training,
     "*/seed*/history.csv": models,
     "*/seed*/scores.csv": models,
+    "*/seed*/cv_scores.csv": models,
     "*/seed*/metrics.json": metrics,
     "metrics.csv": metrics,
+    "operating_points.csv": metrics,
     "heatmaps.json": heatmaps,
     "shortcuts.csv": shortcuts,
-    "external.json": external,
+    "external.*": external,
     "mending.csv": mending,
     "fair_test/*": fair_test,
 }
@@ -96,16 +102,12 @@ def maker(file: str) -> Callable | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make files of a run: `python -m deepcovid.steps demo/paper metrics.csv shortcuts.csv`."""
-    import argparse
-    import json
-    import sys
-
+    """Make files of a run: `python -m deepcovid.steps demo metrics.csv shortcuts.csv`."""
     from deepcovid.models.opened import Run
     from deepcovid.runs import UserError
 
     parser = argparse.ArgumentParser(prog="python -m deepcovid.steps", description=main.__doc__)
-    parser.add_argument("run", help="STUDY/RUN")
+    parser.add_argument("run", help="the profile of the run")
     parser.add_argument("files", nargs="+", help="paths in the run's folder")
     parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
     args = parser.parse_args(arguments)

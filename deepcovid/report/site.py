@@ -101,9 +101,6 @@ def documents(folder: Path, front: str) -> None:
 
 
 def executed(profile: Profile) -> list[Path]:
-    """The executed notebooks of a run's models and seeds, in reading order."""
-    folder = profile.folder / "notebooks"
-    wanted = {
-        f"03_training-{model}-seed{seed}" for model in profile.models for seed in profile.seeds
-    }
-    return [p for p in sorted(folder.glob("*.ipynb")) if "-seed" not in p.stem or p.stem in wanted]
+    """The executed notebooks of a run, in reading order."""
+    names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    return [path for name in names if (path := profile.folder / "notebooks" / name).is_file()]
