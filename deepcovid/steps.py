@@ -48,6 +48,12 @@ def heatmaps(run) -> None:
     study.run(run)
 
 
+def failure(run) -> None:
+    from deepcovid.failure import ablation
+
+    ablation.single_changes(run)
+
+
 def shortcuts(run) -> None:
     from deepcovid.shortcuts import measure
 
@@ -81,6 +87,7 @@ MAKES: dict[str, Callable] = {
     "*/seed*/metrics.json": metrics,
     "metrics.csv": metrics,
     "heatmaps.json": heatmaps,
+    "failure.csv": failure,
     "shortcuts.csv": shortcuts,
     "external.json": external,
     "mending.csv": mending,
