@@ -40,7 +40,7 @@ NAMES = {
     "positives": {"originals": "not augmented", "augmented": "augmented"},
     "classes": {"unweighted": "not weighted", "balanced": "class weights"},
     "crop": {"random": "random crops", "none": "whole images"},
-    "batch_norm": {"train": "batch norm in\ntrain mode", "eval": "pretrained\nbatch norm"},
+    "batch_norm": {"train": "batch norm in train mode", "eval": "pretrained batch norm"},
 }
 FACTORS = ("optimiser", "positives", "classes", "crop", "batch_norm")
 EPOCHS = (1, 2, 4, 7, 14, 24, 50, 100, 150)  # after which a training is looked at

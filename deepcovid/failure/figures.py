@@ -1,6 +1,7 @@
 """The plots of notebooks 06 and 06b, as wide as a page and with text that can be read there."""
 
 from itertools import groupby
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ def matrix(axis, counts: dict[str, int], title: str) -> None:
     cells = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]])
     share = cells / cells.sum(axis=1, keepdims=True)
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axis.axhline(0.5, color="white", lw=2)
     for (row, column), n in np.ndenumerate(cells):
         ink = "white" if share[row, column] > 0.5 else "black"
         axis.text(column, row, f"{n:,}", ha="center", va="center", color=ink, fontsize=12)
@@ -63,7 +65,7 @@ def attempts(tables: dict[str, pd.DataFrame], reported: dict | None = None) -> F
         curves.plot(*roc(table.label, table.score), color=colour, label=f"{name}: AUC {value:.3f}")
     curves.plot([0, 1], [0, 1], **REFERENCE)
     curves.set(xlabel="1 - specificity", ylabel="sensitivity", title="our ROC curves")
-    curves.legend(fontsize=9, loc="lower right", handlelength=1)
+    curves.legend(fontsize=9, loc="lower right", handlelength=1, frameon=True, edgecolor="none")
     for k, (kind, colour) in enumerate(CLASSES.items()):
         part = first.score[first.label == k]
         scores.hist(part, np.linspace(0, 1, 41), weights=np.full(len(part), 100 / len(part)),
@@ -86,15 +88,18 @@ def factorial(table: pd.DataFrame) -> Figure:
     across = by[max(len(by) - 2, 1) :]
     down = [factor for factor in by if factor not in across]
     grid = replicates(table, by)["sensitivity", "mean"].unstack(across, sort=False)
-    figure, axis = new(size=(WIDTH, 1.3 + 0.31 * len(grid)))
+    figure, axis = new(size=(WIDTH - 0.6, 1.3 + 0.31 * len(grid)))  # names stand left of it
     drawn = axis.imshow(100 * grid, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         ink = "white" if value > 0.6 else "black"
         axis.text(column, row, f"{value:.0%}", ha="center", va="center", color=ink, fontsize=10)
     for depth, factor in enumerate(reversed(down)):
         name_groups(axis, grid.index, down, factor, place=-0.03 - 0.27 * depth)
-    heads = [[NAMES[f][v] for f, v in zip(across, np.atleast_1d(c), strict=True)] for c in grid]
-    axis.set_xticks(range(len(heads)), ["\n".join(words) for words in heads], fontsize=9)
+    heads = [
+        "\n".join(fill(NAMES[f][v], 14) for f, v in zip(across, np.atleast_1d(c), strict=True))
+        for c in grid
+    ]
+    axis.set_xticks(range(len(heads)), heads, fontsize=9)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.set_yticks([])
@@ -148,6 +153,7 @@ def single_changes(table: pd.DataFrame) -> Figure:
     axis.set_yticks(place, table.index, fontsize=10)
     axis.set(xlim=(0, 138), xticks=range(0, 101, 20), ylim=(len(table) - 0.5, -0.6))
     axis.set_xlabel("COVID-19 test images found at 0.5, %", fontsize=10)
+    axis.grid(visible=False, axis="y")
     return figure
 
 
@@ -159,7 +165,7 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
     failed = select(table, **{k: v for k, v in FAILED.items() if k != "epochs"}, selection="last")
     figure, axis = new(size=(WIDTH, 3.4))
     axis.axhspan(target - window, target + window, color=COVID, alpha=0.2)
-    axis.text(1.1, target, f"reported: {target}", va="center", fontsize=9)
+    axis.text(30, target - 0.003, f"reported: {target}", va="center", fontsize=9)
     for n, (seed, part) in enumerate(select(failed, epochs=150).groupby("seed")):
         axis.plot(part.after, part.auc, "o-", ms=4, color=PALETTE[n], label=f"seed {seed}")
         axis.annotate(f"{part.auc.iloc[-1]:.3f}", (part.after.iloc[-1], part.auc.iloc[-1]), (6, 0),
@@ -187,6 +193,8 @@ def over_epochs(table: pd.DataFrame) -> Figure:
                 name = NAMES["optimiser"][optimiser] if n == 0 else None
                 axis.plot(part.after, part[column], "o-", ms=4, color=colour, label=name)
         axis.set(xscale="log", xlabel="epochs trained")
+        axis.set_xticks(ticks := [1, 2, 4, 7, 14, 24, 50, 150], [str(tick) for tick in ticks])
+        axis.minorticks_off()
     axes[0].set(ylabel="sensitivity at 0.5", ylim=(-0.03, 1))
     axes[1].set_ylabel("ROC AUC")
     one_legend(figure, axes[0], 3)
@@ -215,19 +223,20 @@ def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figu
 
 def drift(table: pd.DataFrame) -> Figure:
     """Distance of batch norm's running means from where they were pretrained, and from where they
-    are after one epoch, over the batches; `table` is `drift.csv`. A colour is a stage of layers."""
+    are after one epoch, over the batches; `table` is `drift.csv`. A colour is a stage of layers,
+    dashed where images were whole."""
     table = table.assign(stage=table.layer.str.split(".").str[0])
     means = table.groupby(["stage", "crop", "batches"])[["shift", "from_epoch_1"]].mean()
     figure, axes = new(2, size=(WIDTH / 2, 3.2), sharey=True)
     colours = dict(zip(table.stage.unique(), PALETTE, strict=False))
     for axis, column in zip(axes, ("shift", "from_epoch_1"), strict=True):
         for (stage, crop), part in means[column].groupby(level=["stage", "crop"]):
-            style = {"color": colours[stage], "ls": "-" if crop == "random" else "--"}
-            name = f"{stage}, {NAMES['crop'][crop]}"
-            axis.plot(part.index.get_level_values("batches"), part, "o", ms=3, label=name, **style)
+            line, name = ("-", stage) if crop == "random" else ("--", None)
+            axis.plot(part.index.get_level_values("batches"), part, line, color=colours[stage],
+                      marker="o", ms=3, label=name)  # fmt: skip
         axis.set_xscale("symlog")
         axis.set(xlabel="batches seen", xlim=(0, None))
     axes[0].set(title="from the pretrained statistics", ylabel="shift, in pretrained SDs")
     axes[1].set(title="from those after one epoch")
-    one_legend(figure, axes[0], 3)
+    one_legend(figure, axes[0], 5)
     return figure
