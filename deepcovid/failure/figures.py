@@ -88,7 +88,7 @@ def factorial(table: pd.DataFrame) -> Figure:
     across = by[max(len(by) - 2, 1) :]
     down = [factor for factor in by if factor not in across]
     grid = replicates(table, by)["sensitivity", "mean"].unstack(across, sort=False)
-    figure, axis = new(size=(WIDTH - 0.6, 1.3 + 0.31 * len(grid)))  # names stand left of it
+    figure, axis = new(size=(WIDTH - 0.6, 1.6 + 0.31 * len(grid)))  # names stand left of it
     drawn = axis.imshow(100 * grid, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         ink = "white" if value > 0.6 else "black"
@@ -96,7 +96,7 @@ def factorial(table: pd.DataFrame) -> Figure:
     for depth, factor in enumerate(reversed(down)):
         name_groups(axis, grid.index, down, factor, place=-0.03 - 0.27 * depth)
     heads = [
-        "\n".join(fill(NAMES[f][v], 14) for f, v in zip(across, np.atleast_1d(c), strict=True))
+        ",\n".join(fill(NAMES[f][v], 11) for f, v in zip(across, np.atleast_1d(c), strict=True))
         for c in grid
     ]
     axis.set_xticks(range(len(heads)), heads, fontsize=9)
