@@ -52,6 +52,12 @@ def heatmaps(run) -> None:
     study.run(run)
 
 
+def failure(run) -> None:
+    from deepcovid.failure import ablation
+
+    ablation.single_changes(run)
+
+
 def shortcuts(run) -> None:
     from deepcovid.shortcuts import measure
 
@@ -89,6 +95,7 @@ MAKES: dict[str, Callable] = {
     "metrics.csv": metrics,
     "operating_points.csv": metrics,
     "heatmaps.json": heatmaps,
+    "failure.csv": failure,
     "shortcuts.csv": shortcuts,
     "external.*": external,
     "mending.csv": mending,

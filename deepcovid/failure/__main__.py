@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
-from deepcovid.failure import ablation, auc_search, design, drift, effects
+from deepcovid.failure import ablation, design, effects
 from deepcovid.models.opened import Run
 
 
@@ -23,7 +23,12 @@ def part(text: str) -> tuple[int, int]:
     return k, n
 
 
-def prepared(profile: profiles.Profile, anew: bool) -> Run:
+def of_ablation(name: str, overrides: dict) -> profiles.Profile:
+    """A profile whose run lies in the ablation's own folder."""
+    return replace(profiles.load(name, overrides, Path.cwd()), name="ablation")
+
+
+def prepared(profile: profiles.Profile, anew: bool = False) -> Run:
     """The opened run; its manifest and training table are made where they are missing, or anew.
 
     Images that are no longer those of the manifest are refused where they are read.
@@ -36,18 +41,16 @@ def prepared(profile: profiles.Profile, anew: bool) -> Run:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare the images, train a part of the cells, collect all, search for the reported AUC, or
-    measure how batch norm drifts."""
+    """Prepare the images, train a part of the cells, or collect all."""
     parser = argparse.ArgumentParser(prog="python -m deepcovid.failure", description=main.__doc__)
-    parser.add_argument("step", choices=["prepare", "train", "collect", "search", "drift"])
+    parser.add_argument("step", choices=["prepare", "train", "collect"])
     parser.add_argument("--profile", default="released")
     parser.add_argument("--overrides", default="{}", type=json.loads, help="JSON")
     parser.add_argument("--part", default="1/1", type=part, help="k/n: the k-th of n parts")
     parser.add_argument("--out", type=Path, default=runs.RESULTS / "ablation.csv")
     args = parser.parse_args(arguments)
     try:
-        profile = profiles.load(args.profile, args.overrides, Path.cwd())
-        profile = replace(profile, name="ablation")  # a folder of its own
+        profile = of_ablation(args.profile, args.overrides)
         if args.step == "collect":
             table = ablation.collect(profile.folder / "cells")
             print(ablation.write(table, args.out))
@@ -55,13 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(ablation.write(effects.published(table), told))
             return 0
         run = prepared(profile, anew=args.step == "prepare")
-        if args.step == "search":
-            table = auc_search.auc_search(run, seeds=profile.seeds)
-            print(ablation.write(table, args.out.with_name("auc_search.csv")))
-        elif args.step == "drift":
-            table = drift.run(run)
-            print(ablation.write(table, args.out.with_name("drift.csv")))
-        elif args.step == "train":
+        if args.step == "train":
             cells = design.part_of(design.plan(profile.models, profile.seeds), *args.part)
             print(len(ablation.ablate(run, cells)), "cells are there")
     except runs.UserError as error:

@@ -13,6 +13,7 @@ import torch
 from filelock import Timeout
 
 from deepcovid import io, runs
+from deepcovid.failure import design
 from deepcovid.failure.arithmetic import MEASURES, verdict
 from deepcovid.failure.bench import VIEWS, Bench, lock
 from deepcovid.failure.design import CELL, EPOCHS, recipe
@@ -114,14 +115,25 @@ def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
     return found
 
 
-def scores(run: Run, cells: dict[str, dict], views: int = 2) -> dict[str, pd.DataFrame]:
-    """Test labels and last-epoch scores of named cells, trained first where they are not yet."""
-    made = [io.read_json(path) for path in ablate(run, list(cells.values()), views)]
-    tables = {
-        io.digest(data["cell"]): pd.DataFrame({k: data[k] for k in ("label", "score")})
-        for data in made
-    }
-    return {name: tables[io.digest(cell)] for name, cell in cells.items()}
+def single_changes(run: Run, views: int = 2) -> pd.DataFrame:
+    """The failed recipe, and single changes of it, on a run's own images; written to `failure.csv`.
+
+    A row per change as `effects.single_changes` has it, of one training each (`design.story`), with
+    the accuracy of answering Non-COVID to every test image. What is trained already is kept.
+    """
+    cells = design.story(run.profile, run.training)
+    made = {}
+    for path in ablate(run, list(cells.values()), views):
+        found = io.read_json(path)
+        made[io.digest(found["cell"])] = verdict(found["label"], found["score"])
+    rows = [
+        {"change": name, "backbone": cell["backbone"], "trainings": 1, **made[io.digest(cell)]}
+        for name, cell in cells.items()
+    ]
+    table = pd.DataFrame(rows)
+    table["null_accuracy"] = (table.tn + table.fp) / table[["tp", "fn", "fp", "tn"]].sum(axis=1)
+    write(table, run.folder / "failure.csv")
+    return table
 
 
 def collect(folder: Path) -> pd.DataFrame:

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import manifest
-from deepcovid.metrics import evaluation, intervals
+from deepcovid.metrics import intervals
 
 # the release, and what of it the earlier attempt had: images by split, then class
 RELEASE = {
@@ -12,7 +11,12 @@ RELEASE = {
     "training, originals": (2000, 84),
     "training, augmented": (2000, 420),
 }
-REPORTED = {"accuracy": 0.9677, "auc": 0.715}  # of the earlier attempt, by its author
+REPORTED = {  # of the earlier attempt, by its author
+    "name": "the earlier attempt",
+    "accuracy": 0.9677,
+    "auc": 0.715,
+    "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0},
+}
 MEASURES = (
     "auc",
     "sensitivity",
@@ -36,22 +40,10 @@ def null_accuracies(counts: dict[str, tuple[int, int]] = RELEASE) -> pd.DataFram
     return table.assign(accuracy=table["Non-COVID"] / table.sum(axis=1))
 
 
-def class_counts(table: pd.DataFrame, training: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """(Non-COVID, COVID-19) images of each set of a run, as `null_accuracies` takes them."""
-    base = manifest.originals(table)
-    sets = {split: base[base.split == split] for split in ("test", "validation")}
-    sets |= {"training, originals": manifest.originals(training), "training, augmented": training}
-    return {
-        name: (int((part.label == 0).sum()), int((part.label == 1).sum()))
-        for name, part in sets.items()
-        if len(part)
-    }
-
-
 def verdict(label, score) -> dict[str, float]:
     """What each of `MEASURES` says of the same scores; cut at 0.5, and where it says so at 0.2."""
     label, score = intervals.validate_scores(label, score)
-    half, fifth = (evaluation.confusion(label, score, cut) for cut in (0.5, 0.2))
+    half, fifth = (intervals.confusion(label, score, cut) for cut in (0.5, 0.2))
     positives, negatives = half["tp"] + half["fn"], half["fp"] + half["tn"]
     sensitivity, specificity = half["tp"] / positives, half["tn"] / negatives
     return {
@@ -68,25 +60,25 @@ def verdict(label, score) -> dict[str, float]:
     }
 
 
-def rate_budget(rates: np.ndarray) -> pd.DataFrame:
-    """Learning rate of each epoch, and the sum so far, in units of the constant schedule's rate.
+def rate_sums(epochs: int = 150) -> pd.DataFrame:
+    """What so many epochs are worth under each schedule, in epochs of the first one's rate.
 
-    `rates` are of `training.learning_rates`, whose first epoch always has the full rate.
+    The script multiplies its rate by 0.1 every 7 epochs; under today's PyTorch it does so one epoch
+    early, since it steps its scheduler before the first epoch (`models.fitting.learning_rates`).
     """
-    rate = rates / rates[0]
-    epoch = np.arange(1, len(rate) + 1)
-    return pd.DataFrame({"epoch": epoch, "rate": rate, "sum": rate.cumsum()})
-
-
-def rate_sums(budgets: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The sum of all rates under each schedule, and what epochs 22 onwards add to it."""
-    rows = {}
-    for schedule, budget in budgets.items():
-        total, late = budget["sum"].iloc[-1], budget.rate[budget.epoch >= 22].sum()
-        rows[schedule] = {
-            "epochs": len(budget),
-            "sum of rates": total,
-            "of it from epoch 22": late,
-            "share": late / total,
+    epoch = np.arange(epochs)
+    rates = {
+        "the script's, old PyTorch": 0.1 ** (epoch // 7),
+        "the script's, today's PyTorch": 0.1 ** ((epoch + 1) // 7),
+        "the paper's: constant": 0.1 ** (0 * epoch),
+    }
+    rows = {
+        name: {
+            "epochs": epochs,
+            "sum of the rates": rate.sum(),
+            "from epoch 22 on": rate[21:].sum(),
         }
-    return pd.DataFrame(rows).T.astype({"epochs": int})
+        for name, rate in rates.items()
+    }
+    found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("schedule")
+    return found.astype({"epochs": int})

@@ -23,6 +23,25 @@ LEVELS = {
     "batch_norm": {"train": {"batch_norm": "train"}, "eval": {"batch_norm": "eval"}},
     "weights": {"pretrained": {}, "random": {}},
 }
+# the settings and their levels for a reader
+FACTOR = {
+    "optimiser": "optimiser",
+    "positives": "COVID-19 images",
+    "classes": "loss",
+    "crop": "training images",
+    "batch_norm": "batch norm",
+}
+NAMES = {
+    "optimiser": {
+        "SGD, steps": "SGD, falling rate",
+        "SGD, constant": "SGD, constant rate",
+        "Adam": "Adam",
+    },
+    "positives": {"originals": "not augmented", "augmented": "augmented"},
+    "classes": {"unweighted": "not weighted", "balanced": "class weights"},
+    "crop": {"random": "random crops", "none": "whole images"},
+    "batch_norm": {"train": "batch norm in train mode", "eval": "pretrained batch norm"},
+}
 FACTORS = ("optimiser", "positives", "classes", "crop", "batch_norm")
 EPOCHS = (1, 2, 4, 7, 14, 24, 50, 100, 150)  # after which a training is looked at
 FAILED = {
@@ -35,6 +54,16 @@ FAILED = {
     "epochs": 24,
 }
 PAPER = {"optimiser": "Adam", "positives": "augmented", "crop": "none", "batch_norm": "eval"}
+# each single change of the failed recipe, and the paper's recipe
+CHANGES = {
+    "class weights": {"classes": "balanced"},
+    "Adam": {"optimiser": "Adam"},
+    "constant rate": {"optimiser": "SGD, constant"},
+    "augmented positives": {"positives": "augmented"},
+    "whole images": {"crop": "none"},
+    "pretrained batch norm": {"batch_norm": "eval"},
+    "the paper's recipe": PAPER,
+}
 EARLY = 4  # epochs of the short trainings that are repeated over ten seeds
 CELL = ("backbone", *FAILED, "seed")
 
@@ -111,26 +140,17 @@ def recipe(profile: Profile, cell: dict) -> Profile:
 
 
 def story(profile: Profile, training: pd.DataFrame) -> dict[str, dict]:
-    """Cells that tell the failure and its mending on a run's own images, by what they are called.
+    """The failed recipe and each of `CHANGES` for a run's own images, as cells by their names.
 
     They use the run's first model whose head is cheap. Where `training`, the run's table, holds no
     augmented positives, the cells that need them are left out.
     """
     backbone = next((m for m in profile.models if m != "squeezenet"), profile.models[0])
-    changes = {
-        "failed recipe": {},
-        "augmented positives": {"positives": "augmented"},
-        "class weights": {"classes": "balanced"},
-        "whole images": {"crop": "none"},
-        "batch norm as pretrained": {"batch_norm": "eval"},
-        "constant rate": {"optimiser": "SGD, constant"},
-        "Adam": {"optimiser": "Adam"},
-        "paper's recipe": PAPER,
-    }
+    changes = {"the failed recipe": {}, **CHANGES}
     if (training.augmented_from == "").all():
         changes = {k: v for k, v in changes.items() if v.get("positives") != "augmented"}
-        changes["paper's recipe, not augmented"] = PAPER | {"positives": "originals"}
+        changes["the paper's recipe, not augmented"] = PAPER | {"positives": "originals"}
     if backbone == "squeezenet":  # it has no batch norm
-        del changes["batch norm as pretrained"]
+        del changes["pretrained batch norm"]
     seed = profile.seeds[0]
     return {name: cell(backbone, seed, **change) for name, change in changes.items()}

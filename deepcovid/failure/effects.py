@@ -7,14 +7,14 @@ from statsmodels.stats.multitest import multipletests
 
 from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES
-from deepcovid.failure.design import CELL, FACTORS, FAILED, LEVELS
+from deepcovid.failure.design import CELL, CHANGES, FACTORS, FAILED, LEVELS
 
 DRAWS = 9999  # random swaps of levels within pairs, where not all can be tried
 EFFECTS = ("change", "trainings", "pairs", "effect", "least", "most", "rises", "falls", "p", "holm",
            "share")  # fmt: skip
 
 
-def at(table: pd.DataFrame, **fixed) -> pd.DataFrame:
+def select(table: pd.DataFrame, **fixed) -> pd.DataFrame:
     """The rows of an ablation with the given entries."""
     for name, value in fixed.items():
         table = table[table[name] == value]
@@ -90,9 +90,9 @@ def share(table: pd.DataFrame, factor: str, outcome: str) -> float:
 def factorials(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The balanced trainings of each network of an ablation, after the failed recipe's epochs."""
     asked = {"weights": "pretrained", "epochs": FAILED["epochs"], "selection": "last"}
-    table = at(table, **asked, after=FAILED["epochs"])
+    table = select(table, **asked, after=FAILED["epochs"])
     some = {"resnet50": {"crop": "none", "batch_norm": "eval"}}  # what the plan crosses of it
-    parts = {name: at(part, **some.get(name, {})) for name, part in table.groupby("backbone")}
+    parts = {name: select(part, **some.get(name, {})) for name, part in table.groupby("backbone")}
     return {name: whole_replicates(part) for name, part in parts.items() if len(part)}
 
 
@@ -107,7 +107,7 @@ def published(table: pd.DataFrame) -> pd.DataFrame:
         kept = {name: FAILED[name] for name in ("optimiser", "classes", "positives")}
         among = {"all": (part, FACTORS)}
         if part.batch_norm.nunique() > 1:
-            among[", ".join(kept.values())] = at(part, **kept), ("batch_norm",)
+            among[", ".join(kept.values())] = select(part, **kept), ("batch_norm",)
         for outcome in ("sensitivity", "auc"):
             for name, (some, factors) in among.items():
                 about = {"backbone": backbone, "among": name, "outcome": outcome}
@@ -128,28 +128,23 @@ def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.D
     )
 
 
-def mendings(table: pd.DataFrame, fixed: dict) -> pd.DataFrame:
-    """The failed recipe and each change of one setting in it, by what they come to.
+def single_changes(table: pd.DataFrame, backbone: str, **other) -> pd.DataFrame:
+    """The failed recipe after its 24 epochs, and each of `CHANGES` to it: means over a network's seeds.
 
-    `fixed` says which rows to compare (backbone, `after`, selection) and the settings of the
-    failed recipe that differ from `FAILED`. Means over trainings; `least` and `most` sensitivity.
-    What was not trained has no row.
+    `other` are settings in which the failed recipe of this network differs from `FAILED`. `least`
+    and `most`: lowest and highest sensitivity. What was not trained has no row.
     """
-    part = at(table, **{k: v for k, v in fixed.items() if k in table and k not in LEVELS})
-    base = {k: v for k, v in (FAILED | fixed).items() if k in LEVELS}
-    rows = []
-    for factor, levels in LEVELS.items():
-        for level in levels:
-            cells = at(part, **(base | {factor: level}))
-            changed = level != base[factor]
-            if cells.empty or (not changed and rows):
-                continue
-            name = f"{factor}: {level}" if changed else "the failed recipe"
-            span = {"least": cells.sensitivity.min(), "most": cells.sensitivity.max()}
-            means = cells[list(MEASURES)].mean()
-            rows.append({"change": name, "trainings": len(cells), **means, **span})
-    columns = ["change", "trainings", *MEASURES, "least", "most"]
-    return pd.DataFrame(rows, columns=columns).set_index("change")
+    base = FAILED | other
+    last = select(table, backbone=backbone, after=FAILED["epochs"], selection="last")
+    rows = {}
+    for name, change in {"the failed recipe": {}, **CHANGES}.items():
+        found = select(last, **base | change)
+        if len(found) and (name == "the failed recipe" or base | change != base):
+            span = {"least": found.sensitivity.min(), "most": found.sensitivity.max()}
+            rows[name] = {"trainings": len(found), **found[list(MEASURES)].mean(), **span}
+    columns = ["trainings", *MEASURES, "least", "most"]
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return found.astype({"trainings": int}).rename_axis("change")
 
 
 def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
@@ -188,13 +183,3 @@ def crossed(table: pd.DataFrame, factors=FACTORS) -> pd.DataFrame:
                 for v, n in cells[f].value_counts().items()}  # fmt: skip
         factor, level = min(seen, key=seen.get)
         table = table[table[factor] != level]
-
-
-def there(planned: list[dict], table: pd.DataFrame) -> pd.DataFrame:
-    """How many of the planned trainings a table of the ablation holds, by backbone and kind."""
-    names = ["backbone", "weights", "crop", "batch_norm", "epochs"]
-    cells = pd.DataFrame(planned)
-    known = table[list(cells)].drop_duplicates()
-    found = cells.merge(known.assign(there=1), how="left", on=list(cells)).fillna({"there": 0})
-    groups = found.groupby(names, sort=False)
-    return groups.agg(planned=("seed", "size"), there=("there", "sum")).astype(int)

@@ -1,126 +1,13 @@
-"""What a reader of the failure sees: tables, and the sentence of the answer."""
+"""What a reader of the failure sees: tables."""
 
 from itertools import combinations
-from pathlib import Path
 
 import pandas as pd
 
-from deepcovid import runs
-from deepcovid.failure.arithmetic import MEASURES, REPORTED, verdict
-from deepcovid.failure.design import CELL, EARLY, FAILED
-from deepcovid.failure.effects import at
-from deepcovid.metrics.intervals import format_ci_from_row
-from deepcovid.metrics.tables import scores_of, tables_of
-
-COUNTS = ("tp", "fn", "fp", "tn")
-
-
-def read_ablation(path: Path) -> pd.DataFrame:
-    """A published table of the ablation; without rows where there is no such file."""
-    columns = [*CELL, "after", "selection", *MEASURES, "views", "file", "digest"]
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=columns)
-
-
-def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """What each measure says of each table of labels and scores."""
-    rows = {name: verdict(table.label, table.score) for name, table in tables.items()}
-    found = pd.DataFrame(rows).T
-    return found.astype(dict.fromkeys(COUNTS, int))
-
-
-def real_runs(folders: dict[str, Path], seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Test scores of published runs by what they are: recipe, network, seed, epochs trained."""
-    found = {}
-    for name, folder in folders.items():
-        histories = tables_of(folder, "history.csv")
-        for (model, k), table in scores_of(folder).items():
-            if k == seed:
-                title = f"{name}: {model}, seed {k}, {histories[model, k].epoch.max()} epochs"
-                found[title] = table[table.split == "test"]
-    return found
-
-
-def attempted(folders: dict[str, Path]) -> pd.DataFrame:
-    """What published runs find in their test images, and the ROC AUC with its 95% interval.
-
-    A row per run, network and seed; runs that are not there are left out.
-    """
-    rows = {}
-    paths = {name: folder / "metrics.csv" for name, folder in folders.items()}
-    for name in (name for name, path in paths.items() if path.is_file()):
-        table = pd.read_csv(paths[name]).dropna(subset=["seed"])  # without those that were not run
-        for row in table.astype(dict.fromkeys(["seed", *COUNTS], int)).to_dict("records"):
-            rows[name, row["model"], row["seed"]] = {
-                "COVID-19 found": f"{row['tp']} of {row['tp'] + row['fn']}",
-                "false alarms": f"{row['fp']} of {row['fp'] + row['tn']}",
-                "ROC AUC": format_ci_from_row(row, "auc"),
-            }
-    found = pd.DataFrame.from_dict(rows, orient="index")
-    return found.rename_axis(["run", "model", "seed"]) if rows else found
-
-
-def coverage(there: pd.DataFrame) -> str:
-    """In words, how many of the planned trainings are there; `there` is of `effects.there`."""
-    lacking = there[there.there < there.planned]
-    told = "; ".join(
-        f"{backbone} ({weights}, crop {crop}, batch norm {norm}, {epochs} epochs) {row.there} of "
-        f"{row.planned}"
-        for (backbone, weights, crop, norm, epochs), row in lacking.iterrows()
-    )
-    return f"{there.there.sum()} of {there.planned.sum()} planned trainings are there" + (
-        f". Not complete: {told}." if told else "."
-    )
-
-
-def not_there(what: str) -> str:
-    return f"*{what}: not among the committed results yet.*"
-
-
-def searched(search: pd.DataFrame, first: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
-    """Candidates for the reported AUC, a row each: mean over seeds, lowest and highest.
-
-    `search` is of `auc_search` (empty where it was not run), whose trainings see whole images with
-    batch norm as pretrained; `first` the ablation's rows after one epoch, of random crops, `real` the `metrics.csv` of real runs whose epoch was selected by accuracy on test.
-    """
-    real = real.dropna(subset="auc")
-    tables = [
-        (f"epoch selected by accuracy, seed {int(seed)} ({name})", part)
-        for (name, seed), part in real.groupby(["model", "seed"], sort=False)
-    ]
-    tables += [(f"first epoch, crops ({name})", part) for name, part in first.groupby("backbone")]
-    if len(search):
-        groups = search.groupby(["candidate", "backbone"], sort=False)
-        tables += [
-            (f"{candidate} ({name}, whole images)", part) for (candidate, name), part in groups
-        ]
-    rows = {}
-    for name, part in tables:
-        spread = (part.auc.mean(), part.auc.min(), part.auc.max())
-        rows[name] = (*spread, part.sensitivity.max(), part.specificity.min())
-    columns = ["auc", "low", "high", "sensitivity", "specificity"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-
-def explaining(found: pd.DataFrame, target: float, window: float = 0.02) -> str:
-    """Which candidates of `searched` answer Non-COVID to all and have the reported AUC, in words."""
-    all_non = found[(found.sensitivity == 0) & (found.specificity == 1)]
-    inside = all_non[(all_non.auc - target).abs() <= window]
-    touching = all_non[(all_non.low <= target + window) & (all_non.high >= target - window)]
-    touching = touching.drop(inside.index)
-    return (
-        f"Of {len(found)} candidates {len(all_non)} answer Non-COVID to all. Of these lie in the band: "
-        f"{'; '.join(inside.index) or 'none'}. With some seeds in or on both sides of it: "
-        f"{'; '.join(touching.index) or 'none'}."
-    )
-
-
-def by_change(part: pd.DataFrame) -> str:
-    """The failed recipe and the single change that finds most, of `effects.mendings`."""
-    best = part.drop("the failed recipe").sensitivity.idxmax()
-    return (
-        f"{part.sensitivity['the failed recipe']:.0%} -> {part.sensitivity[best]:.0%} of COVID-19 "
-        f"images found by *{best}*, at a specificity of {part.specificity[best]:.1%}"
-    )
+from deepcovid.failure.arithmetic import REPORTED
+from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
+from deepcovid.failure.effects import select
+from deepcovid.metrics.intervals import format_ci, format_ci_from_row
 
 
 def p_value(p: float) -> str:
@@ -128,33 +15,25 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def effects_table(table: pd.DataFrame, outcome: str = "sensitivity") -> pd.DataFrame:
-    """`effects.effects` for a reader: each change over its matched pairs of trainings."""
-    scale, digits = (100, 1) if outcome == "sensitivity" else (1, 3)
-    ends = scale * table[["effect", "least", "most"]].astype(float)
-    unit = " points" if outcome == "sensitivity" else ""
+def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) -> pd.DataFrame:
+    """Rows of `ablation_effects.csv` for a reader: each change over its matched pairs of trainings.
+
+    Sensitivity in percentage points. `fixed` picks rows: `backbone="resnet18", among="all"`.
+    """
+    table = select(effects, outcome=outcome, **fixed)
+    scale, form = (100, "{:+.1f}") if outcome == "sensitivity" else (1, "{:+.3f}")
+    ends = (scale * table[["effect", "least", "most"]]).map(form.format)
+    levels = [
+        [NAMES[term][level] for level in change.split(" -> ")]
+        for term, change in zip(table.term, table.change, strict=True)
+    ]
+    named, unit = ("sensitivity", ", points") if outcome == "sensitivity" else ("AUC", "")
     return pd.DataFrame({
-        "change": table.change,
-        f"{outcome}, mean of pairs (lowest to highest seed)": [
-            f"{e:+.{digits}f}{unit} ({least:+.{digits}f} to {most:+.{digits}f})"
-            for e, least, most in ends.to_numpy()
-        ],
-        "rises in": [f"{n} of {of} pairs" for n, of in zip(table.rises, table.pairs, strict=True)],
-        "falls in": table.falls, "p": table.p.map(p_value),
-        "p, Holm": table.holm.map(p_value), "share of the variance": table.share.map("{:.0%}".format),
-        "trainings": table.trainings,
-    })  # fmt: skip
-
-
-def main_effects(table: pd.DataFrame) -> str:
-    """`effects.effects` on sensitivity, in words."""
-    if table.empty:
-        return "not trained"
-    return f"of {table.trainings.iloc[0]} trainings, " + "; ".join(
-        f"{factor} ({row.change}) {100 * row.effect:+.0f} points by {row.pairs} matched pairs "
-        f"({100 * row.least:+.0f} to {100 * row.most:+.0f} by seed; p {p_value(row.holm)}, Holm)"
-        for factor, row in table.iterrows()
-    )
+        "setting": table.term.map(FACTOR), "from": [a for a, _ in levels], "to": [b for _, b in levels],
+        f"change of {named}{unit} (seeds)": ends.effect + " (" + ends.least + " to " + ends.most + ")",
+        "pairs": table.pairs, "higher in": table.rises, "lower in": table.falls,
+        "p (Holm)": table.holm.map(p_value),
+    }).reset_index(drop=True)  # fmt: skip
 
 
 def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd.DataFrame:
@@ -165,91 +44,125 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
     reach the `target` or lie within `window` of it. `other`: the mean AUC that the other epoch has
     in the same trainings. It would tell the two apart, since the AUC rises in between.
     """
-    failed = at(table, **FAILED | {"epochs": 150}, selection="last")
-    first, last = (at(failed, after=epoch).auc for epoch in (1, 150))
-    early = at(table, **FAILED | {"epochs": EARLY}, after=1, selection="last").auc
-    told = {
+    if not len(table):
+        return pd.DataFrame()
+    failed = select(table, **FAILED | {"epochs": 150}, selection="last")
+    first, last = (select(failed, after=epoch).auc for epoch in (1, 150))
+    early = select(table, **FAILED | {"epochs": EARLY}, after=1, selection="last").auc
+    given = {
         "the first epoch was kept": (early, last),
         "the last of 150 was measured": (last, first),
     }
     rows = {
         name: {
-            "trainings": len(each), "mean AUC": each.mean(), "lowest": each.min(),
+            "trainings": len(each), "AUC, mean": each.mean(), "lowest": each.min(),
             "highest": each.max(), f"at least {target}": int((each >= target).sum()),
             f"within {window}": int(((each - target).abs() <= window).sum()),
-            "other epoch, mean AUC": other.mean(), "of trainings": len(other),
+            "other epoch's AUC, mean": other.mean(), "of trainings": len(other),
         }
-        for name, (each, other) in told.items() if len(each) and len(other)
+        for name, (each, other) in given.items() if len(each) and len(other)
     }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explanation")
 
 
-def answer(verdicts, effects, mended, first, histories, null: float) -> str:
-    """The study's first finding in Markdown, its numbers from the tables of notebook 06.
+def findings(failed, effects, changes, explained) -> pd.DataFrame:
+    """The answer's numbers, each with its n and file; of what a study lacks (`len` 0) no rows.
 
-    `effects` (of `effects.effects`) and `mended` (of `effects.mendings`) by network; `first` are the
-    ablation's rows after one epoch; `histories` the epochs on test of real runs by name, of which
-    accuracy selects the first highest.
+    `failed` is `metrics.csv` of the failed recipe's run, `effects` of `ablation_effects.csv`,
+    `changes` of `effects.single_changes` or `failure.csv`, `explained` of `explanations`.
     """
-    chosen = {name: table.loc[table.accuracy.idxmax()] for name, table in histories.items()}
-    kept = "; ".join(f"{k} epoch {row.epoch:.0f}, AUC {row.auc:.3f}" for k, row in chosen.items())
-    causes = "".join(f"\n\n*{model}*: {main_effects(table)}" for model, table in effects.items())
-    ten = "; ".join(
-        f"{name} {auc.mean():.3f} ({auc.min():.3f} to {auc.max():.3f}), "
-        f"{((auc - REPORTED['auc']).abs() <= 0.02).sum()} of {len(auc)} seeds within 0.02 of it"
-        for name, auc in first.groupby("backbone").auc
-    )
-    changes = "; ".join(f"{model}: {by_change(part)}" for model, part in mended.items())
-    demo = verdicts.iloc[[0, -1]]
-    return (
-        f"**■ Real radiographs.** **{null:.2%}** is the accuracy of answering Non-COVID to every test "
-        f"image. What makes the failure, by how many more COVID-19 images are found:{causes}.\n\n"
-        f"The reported AUC is {REPORTED['auc']}. While every epoch answers Non-COVID to all, "
-        f"accuracy ties and the first epoch is kept. Accuracy on test selects, of the real runs: "
-        f"{kept}. The failed recipe's first epoch has {ten}.\n\n"
-        f"The one change that brings most: {changes}.\n\n**▶ This run.** {demo.tp.iloc[0]} "
-        f"COVID-19 images are found by the failed recipe, {demo.tp.iloc[1]} by the paper's.\n\n"
-        f"{runs.NOTICE}"
-    )
+    rows = []
+    if len(failed):
+        part = failed.dropna(subset="seed").query("model == 'resnet18'")
+        rows += [("accuracy of calling every test image Non-COVID", f"{part.null_accuracy.iloc[0]:.2%}",
+                  f"{part[['tp', 'fn', 'fp', 'tn']].iloc[0].sum():,.0f} images", "failed/metrics.csv"),
+                 ("COVID-19 images found by the failed recipe", f"{part.tp.sum():.0f} of {(part.tp + part.fn).sum():.0f}",
+                  f"{len(part)} trainings", "failed/metrics.csv")]  # fmt: skip
+    if len(effects):
+        row = select(effects, backbone="resnet18", among="all", outcome="sensitivity").iloc[0]
+        change = " to ".join(NAMES[row.term][level] for level in row.change.split(" -> "))
+        rows.append((f"largest effect on COVID-19 images found: {FACTOR[row.term]} {change} (range of seeds)",
+                     format_ci(100 * row.effect, 100 * row.least, 100 * row.most, 0) + " points",
+                     f"{row.pairs} pairs of trainings", "ablation_effects.csv"))  # fmt: skip
+    if len(changes):
+        file = "ablation.csv" if len(effects) else "failure.csv"
+        for name in ("the failed recipe", "class weights", "the paper's recipe"):
+            for row in changes[changes.index == name].itertuples():
+                rows.append((f"COVID-19 images found: {name}", f"{row.sensitivity:.0%}",
+                             f"{row.trainings} trainings, {row.tp + row.fn:.0f} images", file))  # fmt: skip
+    for name, row in explained.iterrows() if len(explained) else ():
+        rows.append((f"ROC AUC if {name} (range of seeds); reported {REPORTED['auc']}",
+                     format_ci(row["AUC, mean"], row.lowest, row.highest),
+                     f"{row.trainings:.0f} trainings", "ablation.csv"))  # fmt: skip
+    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"])
 
 
-def fresh_or_pooled(table: pd.DataFrame, folders: dict[str, Path]) -> pd.DataFrame:
-    """Real runs, with new crops in every epoch, beside the ablation's trainings with kept ones.
+def selected(metrics: dict, histories: dict) -> pd.DataFrame:
+    """What real runs found on test in the epoch that accuracy on test selects: one row each.
 
-    A row per recipe, model, seed and epoch, with the AUC and the accuracy on test after it.
-    `folders` are the published runs of `failed` and `released`; those that are not there are left
-    out, and so are epochs and seeds that one of the two lacks, and other test images.
-    """
-    found = []
-    for recipe, folder in folders.items():
-        positives, scores = "originals" if recipe == "failed" else "augmented", scores_of(folder)
-        for (model, seed), history in tables_of(folder, "history.csv").items():
-            norm = "eval" if model == "squeezenet" else "train"  # SqueezeNet has none
-            cell = FAILED | {"positives": positives, "batch_norm": norm}
-            kept = at(table, **cell, backbone=model, seed=seed, selection="last")
-            covid = scores[model, seed].query("split == 'test'").label.sum()
-            kept = kept[kept.tp + kept.fn == covid]
-            fresh = history[history.phase == "test"]
-            both = fresh.merge(kept, left_on="epoch", right_on="after", suffixes=("", " kept"))
-            found.append(both.assign(recipe=recipe, model=model, seed=seed))
-    columns = ["auc", "auc kept", "accuracy", "accuracy kept", "views"]
-    if not any(map(len, found)):
-        return pd.DataFrame(columns=columns)
-    return pd.concat(found).set_index(["recipe", "model", "seed", "epoch"])[columns]
-
-
-def nearness(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Of `fresh_or_pooled`: how far kept crops are from new ones, and one seed from another.
-
-    Mean absolute differences of the AUC over epochs, and over seeds or pairs of seeds.
+    `metrics` are tables `metrics.csv` by run, `histories` those of `history.csv` by run, then by
+    (model, seed). The first of the most accurate epochs is selected, as the script does.
     """
     rows = {}
-    for name, part in pairs.groupby(["recipe", "model"], sort=False):
-        wide = part.auc.unstack("seed")
+    for name, table in metrics.items():
+        for row in table.dropna(subset="seed").to_dict("records") if len(table) else ():
+            model, seed = key = row["model"], int(row["seed"])
+            test = histories[name][key].query("phase == 'test'").set_index("epoch")
+            rows[name, model, seed] = {
+                "epochs": len(test), "selected epoch": test.accuracy.idxmax(),
+                "COVID-19 found": f"{row['tp']:.0f} of {row['tp'] + row['fn']:.0f}",
+                "false alarms": f"{row['fp']:.0f} of {row['fp'] + row['tn']:.0f}",
+                "ROC AUC (95% interval)": format_ci_from_row(row, "auc"),
+            }  # fmt: skip
+    found = pd.DataFrame.from_dict(rows, orient="index")
+    return found.rename_axis(["run", "model", "seed"]) if rows else found
+
+
+def searched(search: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
+    """Candidates for the reported AUC, a row each: mean over seeds, lowest and highest.
+
+    `search` is `auc_search.csv`, whose trainings see whole images with batch norm as pretrained;
+    `first` the ablation's rows after one epoch, of random crops.
+    """
+    tables = [
+        (f"first epoch ({name}, random crops)", part) for name, part in first.groupby("backbone")
+    ]
+    groups = search.groupby(["candidate", "backbone"], sort=False)
+    tables += [(f"{candidate} ({name})", part) for (candidate, name), part in groups]
+    rows = {
+        name: (part.auc.mean(), part.auc.min(), part.auc.max(), part.sensitivity.max(),
+               part.specificity.min())
+        for name, part in tables
+    }  # fmt: skip
+    columns = ["auc", "low", "high", "sensitivity", "specificity"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -> pd.DataFrame:
+    """How far trainings on kept crops are from those with new crops in every epoch.
+
+    The ablation goes through the crops of a few epochs in turn; `histories` are of a real run
+    (`failed` or `released`) by (model, seed), which draws new ones. A row per model: mean absolute
+    differences of the AUC over the epochs that both have, and of two seeds of the real run; only
+    trainings judged on as many COVID-19 `images`.
+    """
+    positives, found = "originals" if run == "failed" else "augmented", []
+    for (model, seed), history in histories.items():
+        cell = FAILED | {"positives": positives, "backbone": model, "seed": seed}
+        cell |= {"batch_norm": "eval"} if model == "squeezenet" else {}  # it has none
+        kept = select(ablation, **cell, selection="last")
+        kept = kept[kept.tp + kept.fn == images]
+        both = history[history.phase == "test"].merge(
+            kept, left_on="epoch", right_on="after", suffixes=("", " kept")
+        )
+        found.append(both.assign(model=model, seed=seed))
+    rows = {}
+    for model, part in pd.concat(found).groupby("model", sort=False) if found else ():
+        wide = part.pivot(index="epoch", columns="seed", values="auc")
         others = [(wide[a] - wide[b]).abs().mean() for a, b in combinations(wide, 2)]
-        rows[name] = {
-            "kept against new": (part["auc kept"] - part.auc).abs().mean(),
+        rows[run, model] = {
+            "kept against new crops": (part["auc kept"] - part.auc).abs().mean(),
             "seed against seed": sum(others) / len(others) if others else float("nan"),
-        }
-    names = ["recipe", "model"]
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(names)
+            "epochs": len(wide), "seeds": wide.shape[1],
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -22,6 +22,7 @@ from deepcovid.metrics.intervals import (
     auc,
     auc_interval,
     bootstrap,
+    confusion,
     patient_interval,
     predict_positive,
     proportion_interval,
@@ -122,18 +123,6 @@ def precision_recall(label, score):
 
 def average_precision(label, score) -> float:
     return float(average_precision_score(*validate_scores(label, score)))
-
-
-def confusion(label, score, threshold: float) -> dict[str, int]:
-    """tp, fn, fp, tn at a threshold, by `predict_positive`."""
-    label, score = validate_scores(label, score)
-    said = predict_positive(score, threshold)
-    return {
-        "tp": int((said & (label == 1)).sum()),
-        "fn": int((~said & (label == 1)).sum()),
-        "fp": int((said & (label == 0)).sum()),
-        "tn": int((~said & (label == 0)).sum()),
-    }
 
 
 def n_hits_for_sensitivity(positives: int, target: float = TARGET) -> int:

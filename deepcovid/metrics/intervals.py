@@ -31,6 +31,18 @@ def predict_positive(score, threshold: float):
     return score >= threshold
 
 
+def confusion(label, score, threshold: float) -> dict[str, int]:
+    """tp, fn, fp, tn at a threshold, by `predict_positive`."""
+    label, score = validate_scores(label, score)
+    said = predict_positive(score, threshold)
+    return {
+        "tp": int((said & (label == 1)).sum()),
+        "fn": int((~said & (label == 1)).sum()),
+        "fp": int((said & (label == 0)).sum()),
+        "tn": int((~said & (label == 0)).sum()),
+    }
+
+
 def format_ci(value: float, low: float, high: float, digits: int = 3) -> str:
     """A value with its interval as text: `0.912 (0.871 to 0.953)`."""
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

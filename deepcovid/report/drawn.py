@@ -10,7 +10,6 @@ from deepcovid.data import figures as data_figures
 from deepcovid.data import tables as data_tables
 from deepcovid.failure import effects
 from deepcovid.failure import figures as failure_figures
-from deepcovid.failure.design import FACTORS
 from deepcovid.fair_test import figures as fair_figures
 from deepcovid.fair_test import tables as fair_tables
 from deepcovid.fair_test.sets import swapped
@@ -120,6 +119,4 @@ def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:
 def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:
     """The factorial of each network, as in notebook 06."""
     for backbone, part in effects.factorials(pd.read_csv(path)).items():
-        by = [factor for factor in FACTORS if part[factor].nunique() > 1]
-        cells = effects.replicates(part, by)
-        yield f"ablation_{backbone}", failure_figures.ablation(cells, effects.effects(part))
+        yield f"ablation_{backbone}", failure_figures.factorial(part)

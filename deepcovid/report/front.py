@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from deepcovid.failure.effects import at, mendings
+from deepcovid.failure.effects import single_changes
 from deepcovid.fair_test import tables as fair
 from deepcovid.fair_test.names import SAME
 from deepcovid.metrics.published import compare
@@ -44,10 +44,11 @@ def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
 
 def cause(ablation: pd.DataFrame) -> Figure:
     """COVID-19 images found by the failed recipe and after each single change of it."""
-    last = at(ablation, epochs=24, after=24, selection="last")
     asked = ({"backbone": "resnet18"}, {"backbone": "squeezenet", "batch_norm": "eval"})
     network, found = next(
-        (fixed["backbone"], table) for fixed in asked if len(table := mendings(last, fixed))
+        (fixed["backbone"], table)
+        for fixed in asked
+        if len(table := single_changes(ablation, **fixed))
     )
     figure, axis = new(size=SIZE)
     colours = [GREY, *[COVID] * (len(found) - 1)]

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from conftest import changed, user_error
 
-from deepcovid import runs
+from deepcovid import runs, steps
 from deepcovid.data import manifest
-from deepcovid.failure import ablation, arithmetic, bench, design, effects, tables
+from deepcovid.failure import ablation, arithmetic, bench, design, effects
 from deepcovid.models import fitting, networks, training
 from deepcovid.models.opened import Run
 
@@ -134,21 +134,24 @@ def test_the_best_epoch_is_the_first_of_highest_accuracy():
 
 
 @pytest.mark.slow
-def test_a_failure_and_its_mending_from_images_to_table(run, monkeypatch):
+def test_a_runs_own_failure_from_images_to_table(run, monkeypatch):
+    two = {
+        "the failed recipe": cell(),
+        "Adam": cell(optimiser="Adam", classes="balanced", crop="none"),
+    }
+    monkeypatch.setattr(design, "story", lambda *_: two)
     quick = changed(run, learning_rate=1e-3)
-    cells = {"failed": cell(), "mended": cell(optimiser="Adam", classes="balanced", crop="none")}
-    found = ablation.scores(quick, cells)
-    assert set(found) == set(cells) and all(len(t) == 20 for t in found.values())
+    steps.failure(quick)
+    found = pd.read_csv(quick.folder / "failure.csv", index_col="change")
+    assert list(found.index) == list(two) and (found.null_accuracy == 12 / 20).all()
+    assert (found[["tp", "fn", "fp", "tn"]].sum(axis=1) == 20).all()
     with monkeypatch.context() as patch:
         patch.setattr(ablation, "train_cell", None)  # training again would fail
-        assert len(ablation.ablate(quick, list(cells.values()), views=2)) == 2
+        ablation.single_changes(quick)
     table = ablation.collect(quick.folder / "cells")
     assert len(table) == 2 * 2 * 2 and set(table.file) == {"random"}
-    path = ablation.write(table, quick.folder / "ablation.csv")
-    pd.testing.assert_frame_equal(pd.read_csv(path), table, check_dtype=False, rtol=1e-4)
-    shown = tables.verdicts(found)
-    last = effects.at(table, after=2, selection="last", optimiser="Adam")
-    assert shown.auc["mended"] == pytest.approx(last.auc.item(), abs=1e-3)
+    last = effects.select(table, after=2, selection="last", optimiser="Adam")
+    assert found.auc["Adam"] == pytest.approx(last.auc.item(), abs=1e-5)
 
 
 def test_cells_of_other_images_in_the_same_folder_are_refused(run):

@@ -5,9 +5,8 @@ import pytest
 import torch
 from conftest import changed, draw
 
-from deepcovid.failure import auc_search
 from deepcovid.failure.bench import Bench
-from deepcovid.models import features
+from scripts import auc_search
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
@@ -48,19 +47,3 @@ def test_the_search_reads_test_images_as_each_candidate_says(run, tmp_path):
     assert torch.allclose(
         auc_search.READINGS["negative (white lungs)"](grey), auc_search.normalise(3 * grey)
     )
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_heads_are_where_the_features_are(run):
-    given = changed(run, models=("resnet18",), weights="random", epochs=2, device="cuda")
-    found = auc_search.auc_search(given, "resnet18", ("resnet18",), (0,), negatives=5)
-    assert found.auc.between(0, 1).all()
-
-
-def test_each_head_of_the_search_goes_to_the_runs_device(run, monkeypatch):
-    moved = []
-    move = features.to_device
-    monkeypatch.setattr(features, "to_device", lambda m, d: moved.append((m, d)) or move(m, d))
-    bench = Bench(run, "resnet18", "random")
-    model = bench.model(0)
-    assert (model, bench.device) in moved

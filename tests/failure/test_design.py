@@ -79,8 +79,8 @@ def test_a_story_without_augmented_positives_leaves_them_out(run):
     fewer = changed(run, augment_positives=1)
     augmentation.run(fewer.profile)
     cells = design.story(fewer.profile, fewer.training)
-    assert cells["failed recipe"]["positives"] == "originals"
+    assert cells["the failed recipe"]["positives"] == "originals"
     assert all(c["positives"] == "originals" for c in cells.values())
-    assert "batch norm as pretrained" not in cells  # SqueezeNet has none
+    assert "pretrained batch norm" not in cells  # SqueezeNet has none
     other = changed(fewer, models=("squeezenet", "resnet18"))
-    assert "batch norm as pretrained" in design.story(other.profile, other.training)
+    assert "pretrained batch norm" in design.story(other.profile, other.training)

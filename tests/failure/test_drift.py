@@ -2,8 +2,8 @@ import pytest
 import torch
 from conftest import changed
 
-from deepcovid.failure import drift
 from deepcovid.models import networks
+from scripts import drift
 
 
 def test_statistics_go_towards_the_batches_as_momentum_says():
@@ -17,13 +17,6 @@ def test_statistics_go_towards_the_batches_as_momentum_says():
     assert table["shift"][20] == pytest.approx(3 * (1 - 0.9**20), rel=0.02)
     assert table.from_epoch_1[20] == 0
     assert table.from_epoch_1[5] == pytest.approx(3 * (0.9**5 - 0.9**20), rel=0.02)
-
-
-def test_a_layers_standard_deviations_are_compared_with_the_first():
-    layer = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
-    batch = 2 * torch.randn(200, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    table = drift.distances(drift.follow(layer, [batch] * 100, (100,)), 100)
-    assert table.spread.tolist() == pytest.approx([1, 2], rel=0.02)
 
 
 def test_a_run_is_followed_through_its_epochs_with_crops_and_without(run):

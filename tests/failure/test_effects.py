@@ -113,23 +113,20 @@ def test_replicates_count_trainings_and_keep_the_order_of_levels():
     assert found.sensitivity["mean"]["Adam", "none"] == pytest.approx(0.85, abs=0.02)
 
 
-def test_mendings_change_one_setting_at_a_time():
+def test_single_changes_are_of_one_setting_of_the_failed_recipe():
     table = made_up(0.0).assign(after=24, selection="last")
     table = table.assign(**dict.fromkeys(set(arithmetic.MEASURES) - {"sensitivity"}, 0.0))
-    found = effects.mendings(table, {"backbone": "made up", "after": 24, "selection": "last"})
-    assert list(found.index) == [
-        "the failed recipe",
-        "optimiser: Adam",
-        "positives: augmented",
-        "classes: balanced",
-        "crop: none",
-        "batch_norm: eval",
-    ]
-    assert list(found.sensitivity.round(3)) == [0.3, 0.7, 0.5, 0.3, 0.3, 0.3]
     one = table.seed == table.seed.min()
     table.loc[one, "sensitivity"] += 0.08
-    again = effects.mendings(table, {"backbone": "made up", "after": 24, "selection": "last"})
-    assert (again.most - again.least).round(3).eq(0.08).all()
+    found = effects.single_changes(table, "made up")
+    expected = {
+        "the failed recipe": 0.32, "class weights": 0.32, "Adam": 0.72, "augmented positives": 0.52,
+        "whole images": 0.32, "pretrained batch norm": 0.32, "the paper's recipe": 1.02,
+    }  # fmt: skip
+    assert found.sensitivity.round(3).to_dict() == expected  # no constant rate was trained
+    assert (found.most - found.least).round(3).eq(0.08).all() and set(found.trainings) == {4}
+    whole = effects.single_changes(table, "made up", crop="none", batch_norm="eval")
+    assert not {"whole images", "pretrained batch norm"} & set(whole.index)
 
 
 def test_an_unfinished_replicate_is_left_out_of_a_factorial():
@@ -148,15 +145,6 @@ def test_replicates_of_as_many_but_other_cells_are_not_a_whole():
     with user_error("seed 0 1; seed 1 1"):
         two = table[table.seed < 2]
         effects.whole_replicates(two.drop([first[0], second[1]]))
-
-
-def test_what_is_planned_and_not_there_is_counted():
-    cells = design.plan(("resnet18",), (0, 1))
-    made = [c for c in cells if c["crop"] == "none" or c["seed"] == 0]
-    rows = [c | {"after": after, "selection": "last"} for c in made for after in (1, c["epochs"])]
-    found = effects.there(cells, pd.DataFrame(rows))
-    assert found.planned.sum() == len(cells) and found.there.sum() == len(made)
-    assert found.loc["resnet18", "pretrained", "random", "train", 24].tolist() == [24, 12]
 
 
 def test_levels_that_were_not_crossed_with_all_others_are_left_out():

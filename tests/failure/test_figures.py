@@ -2,81 +2,97 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.failure import figures
+from deepcovid.failure import design, figures
+from deepcovid.failure.design import FACTORS, LEVELS
+from deepcovid.metrics.evaluation import roc
 from deepcovid.plots import NON_COVID
 
 
-def effects_table():
-    return pd.DataFrame(
-        {"change": "a -> b", "pairs": 72, "effect": [0.3, -0.1], "least": [0.2, -0.2],
-         "most": [0.4, 0.0], "rises": [70, 0], "falls": [2, 9]},
-        index=["crop", "classes"],
-    )  # fmt: skip
+def trainings(**levels):
+    rows = design.factorial(levels, (0, 1), backbone="resnet18")
+    return pd.DataFrame(rows).assign(tp=0, fn=10, sensitivity=0.0)
 
 
-def test_the_ablations_grid_says_each_cells_mean_and_leaves_the_missing_empty():
-    index = pd.MultiIndex.from_product([["SGD", "Adam"], ["random", "none"]], names=["o", "crop"])
-    found = pd.DataFrame({("sensitivity", "mean"): [0.01, 0.44, 0.43], ("trainings", ""): 3},
-                         index=index[:3])  # fmt: skip
-    left, right = figures.ablation(found, effects_table()).axes
-    assert [t.get_text() for t in left.texts] == ["1%", "44%", "43%"]
-    assert "(9 trainings)" in left.get_title()
-    assert "up in 70, down in 2" in {t.get_text() for t in right.texts}
-    assert right.get_yticklabels()[0].get_text() == "crop, 72 pairs\n(a -> b)"
+def test_a_factorial_shows_each_recipes_mean_and_frames_the_failed_one():
+    table = trainings(**{factor: tuple(LEVELS[factor]) for factor in FACTORS})
+    last = (table.optimiser == "Adam") & (table.batch_norm == "eval")
+    table.loc[last, "sensitivity"] = 0.2 + 0.4 * table.seed[last]
+    axis, bar = figures.factorial(table).axes
+    cells = [t.get_text() for t in axis.texts if t.get_text().endswith("%")]
+    assert len(cells) == 48 and cells[:2] == ["0%", "0%"] and cells[-2:] == ["0%", "40%"]
+    failed, paper = ((f.get_x() + 0.47, f.get_y() + 0.46) for f in axis.patches)
+    assert failed == pytest.approx((0, 0)) and paper == pytest.approx((3, 10))
+    assert "10 COVID-19 images" in bar.get_ylabel() and "2 seeds" in bar.get_ylabel()
+    assert "96 trainings, 48 recipes" in axis.figure.get_suptitle()
+
+
+def test_a_factorial_of_fewer_settings_has_names_for_all_of_them():
+    table = trainings(optimiser=("SGD, steps", "Adam"), classes=("unweighted", "balanced"))
+    axis = figures.factorial(table).axes[0]
+    assert {t.get_text() for t in axis.texts} == {"0%", "SGD,\nfalling rate", "Adam"}
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["not\nweighted", "class\nweights"]
 
 
 def test_attempts_show_counts_auc_and_both_classes():
     table = pd.DataFrame({"label": [0, 0, 0, 1], "score": [0.1, 0.2, 0.3, 0.4]})
-    reported = {"name": "told", "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0}, "auc": 0.715}
-    axes = figures.attempts({"ours": table}, reported).axes
-    assert [t.get_text().split("\n")[0] for t in axes[0].texts] == ["3,000", "0", "100", "0"]
-    assert [t.get_text().split("\n")[0] for t in axes[3].texts] == ["3", "0", "1", "0"]
-    assert axes[4].get_title() == "ROC AUC 1.000"
-    heights = sum(patch.get_height() for patch in axes[5].patches)
+    reported = {"name": "earlier", "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0}}
+    left, right, curves, scores = figures.attempts({"seed 0": table}, reported).axes
+    assert [t.get_text() for t in left.texts] == ["3,000", "0", "100", "0"]
+    assert [t.get_text() for t in right.texts] == ["3", "0", "1", "0"]
+    assert "seed 0: AUC 1.000" in curves.get_legend().get_texts()[0].get_text()
+    heights = sum(patch.get_height() for patch in scores.patches)
     assert heights == pytest.approx(200)  # each class' bars are its 100%
 
 
-def test_a_filled_dot_is_a_candidate_that_answers_non_covid_to_all():
+def test_a_roc_curve_is_that_of_scikit_learn():
+    random = np.random.default_rng(0)
+    label, score = random.integers(0, 2, 60), random.integers(0, 9, 60) / 10  # with ties
+    false, found, _ = roc(label, score)
+    ours = set(zip(*np.round(figures.roc(label, score), 9), strict=True))
+    assert set(zip(*np.round((false, found), 9), strict=True)) <= ours
+    assert len(ours) == len(np.unique(score)) + 1
+
+
+def test_a_filled_dot_is_a_candidate_that_calls_all_non_covid():
     table = pd.DataFrame(
         {"auc": [0.7, 0.9], "low": [0.6, 0.8], "high": [0.8, 0.95], "sensitivity": [0, 0.1],
          "specificity": 1.0},
         index=["one", "two"],
     )  # fmt: skip
     axis = figures.auc_search(table, 0.715).axes[0]
-    faces = {line.get_label(): line.get_markerfacecolor() for line in axis.lines}
     drawn = {c.get_label(): c.lines[0].get_markerfacecolor() for c in axis.containers}
-    assert (faces | drawn)["all answers Non-COVID"] == NON_COVID
-    assert (faces | drawn)["some answers COVID-19"] == "white"
+    assert drawn == {"all called Non-COVID": NON_COVID, "some called COVID-19": "white"}
 
 
-def test_the_diamond_is_the_first_epoch_of_highest_accuracy():
-    tied = pd.DataFrame({"epoch": [1, 2, 3], "accuracy": 0.97, "auc": [0.7, 0.8, 0.9]})
-    later = tied.assign(accuracy=[0.97, 0.98, 0.98])
-    figure = figures.selection({"tied": tied, "later": later}, 0.715)
-    found = [
-        [line.get_xydata()[0] for line in axis.lines if line.get_label() == "selected epoch"]
-        for axis in figure.axes
-    ]
-    np.testing.assert_allclose(found, [[[1, 0.7]], [[2, 0.8]]])
-
-
-def test_rates_end_in_their_sum():
-    budget = pd.DataFrame({"epoch": [1, 2], "rate": [1.0, 0.1], "sum": [1.0, 1.1]})
-    figure = figures.rate_budgets({"step": budget, "constant": budget.assign(sum=[1, 2.0])})
-    assert [t.get_text() for t in figure.axes[1].texts] == ["1.1", "2.0"]
-
-
-def test_lines_over_epochs_are_one_per_seed_and_bars_one_per_change():
+def long(optimisers):
     rows = [
-        {"backbone": "net", "optimiser": o, "seed": s, "after": a, "sensitivity": a / 100, "auc": 0.9}
-        for o in ("Adam", "SGD, steps") for s in (0, 1) for a in (1, 24)
+        design.cell("resnet18", seed, optimiser=optimiser, epochs=epochs)
+        | {"after": after, "selection": "last", "sensitivity": 0.1, "auc": 0.5 + seed / 10}
+        for optimiser in optimisers for seed in (0, 1)
+        for epochs, after in ((4, 1), (150, 1), (150, 150))
     ]  # fmt: skip
-    axis = figures.over_epochs(pd.DataFrame(rows)).axes[0]
-    assert sum(len(line.get_xdata()) == 2 for line in axis.lines) == 4
-    assert axis.get_title() == "net"
-    table = pd.DataFrame({"sensitivity": [0.0, 0.5], "mean_score_covid": 0.3}, index=["a", "b"])
-    axis = figures.one_change(table).axes[0]
-    assert [t.get_text() for t in axis.texts] == ["0%", "50%"]
+    return pd.DataFrame(rows)
+
+
+def test_lines_over_epochs_are_one_per_training():
+    axis = figures.over_epochs(long(("Adam", "SGD, steps"))).axes[0]
+    assert len([line for line in axis.lines if len(line.get_xdata()) > 2]) == 4
+
+
+def test_the_failed_recipes_auc_after_the_first_epoch_and_the_last():
+    axis = figures.auc_of_epochs(long(("Adam", "SGD, steps")), 0.715).axes[0]
+    assert [t.get_text() for t in axis.texts] == ["reported: 0.715", "0.500", "0.600"]
+    first = next(line for line in axis.lines if line.get_label() == "first epoch, 2 seeds")
+    assert list(first.get_ydata()) == [0.5, 0.6]
+
+
+def test_single_changes_are_told_with_and_without_seeds():
+    table = pd.DataFrame({"sensitivity": [0.0, 0.5], "specificity": 1.0}, index=["a", "b"])
+    axis = figures.single_changes(table).axes[0]
+    assert [t.get_text() for t in axis.texts[:-1]] == ["0%", "100.0%", "50%", "100.0%"]
+    ends = table.assign(least=0.0, most=[0, 0.7])
+    axis = figures.single_changes(ends).axes[0]
+    assert axis.texts[2].get_text() == "50% (0 to 70)"
 
 
 def test_the_drift_is_drawn_by_stage_and_crop_in_the_same_units():
@@ -88,5 +104,5 @@ def test_the_drift_is_drawn_by_stage_and_crop_in_the_same_units():
     )  # fmt: skip
     left, right = figures.drift(table).axes
     assert left.get_shared_y_axes().joined(left, right)
-    lines = [line for line in left.lines if len(line.get_xdata()) == 3]
-    assert len(lines) == 4 and all(line.get_ydata()[-1] == pytest.approx(0.1) for line in lines)
+    assert len(left.lines) == 4
+    assert all(line.get_ydata()[-1] == pytest.approx(0.1) for line in left.lines)

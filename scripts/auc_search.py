@@ -1,5 +1,12 @@
-"""What could have made the reported AUC: the failed recipe under each candidate cause."""
+"""What could have made the reported AUC: the failed recipe under each candidate cause.
 
+    python scripts/auc_search.py --overrides JSON
+
+Writes `results/auc_search.csv`, which notebook 06b shows.
+"""
+
+import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +15,8 @@ import torch
 from torchvision.transforms import v2
 
 from deepcovid.data import augmentation, external
-from deepcovid.failure.ablation import followed
+from deepcovid.failure.__main__ import of_ablation, prepared
+from deepcovid.failure.ablation import followed, write
 from deepcovid.failure.arithmetic import verdict
 from deepcovid.failure.bench import Bench
 from deepcovid.failure.design import FAILED, recipe
@@ -16,6 +24,7 @@ from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.opened import Run
 from deepcovid.models.seen import unseen
+from deepcovid.runs import RESULTS
 
 # how test images might have been read otherwise than training images: RGB pixels 0 to 1 to input
 READINGS = {
@@ -193,3 +202,10 @@ def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, fitt
         "train": fitting.Inputs(label, cached=seen),
         "test": fitting.Inputs(test_label, cached=test_seen),
     }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
+    opened = prepared(of_ablation("released", parser.parse_args().overrides))
+    print(write(auc_search(opened, seeds=opened.profile.seeds), RESULTS / "auc_search.csv"))

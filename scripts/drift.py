@@ -1,8 +1,14 @@
 """How far batch norm, left in train mode, drifts from the statistics it was pretrained with.
 
-The drift does not hang on the head: the backbone is frozen, and only sees the images go by.
+The drift does not depend on the head: the backbone is frozen, and only sees the images go by.
+
+    python scripts/drift.py --overrides JSON
+
+Writes `results/drift.csv`, which notebook 06b shows.
 """
 
+import argparse
+import json
 from collections.abc import Iterable
 
 import pandas as pd
@@ -10,8 +16,11 @@ import torch
 from torch import nn
 
 from deepcovid.data import manifest
+from deepcovid.failure.__main__ import of_ablation, prepared
+from deepcovid.failure.ablation import write
 from deepcovid.models import features, fitting
 from deepcovid.models.opened import Run
+from deepcovid.runs import RESULTS
 
 LOOKS = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # batches after which the statistics are looked at
 
@@ -81,3 +90,10 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
         backbone = features.to_device(opened.build(name, seed)[0].backbone, opened.device)
         found[crop] = distances(follow(backbone, stream, looks), one)
     return pd.concat(found, names=["crop"]).reset_index("crop")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
+    opened = prepared(of_ablation("released", parser.parse_args().overrides))
+    print(write(run(opened), RESULTS / "drift.csv"))
