@@ -171,7 +171,7 @@ rule failure:
         SCORES, ipynb=ipynb("06_failed_reproduction"),
     params:
         settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
-        shown=shown("failed", "released", "released_squeezenet", "ablation.csv", "auc_search.csv",
+        shown=shown("failed", "released", "released_squeezenet", "ablation.csv", "ablation_effects.csv", "auc_search.csv",
                     "drift.csv"),
     resources: mem_mb=12000, runtime=120
     output: touch(kept("failure.done", "notebooks/06_failed_reproduction.ipynb"))
