@@ -87,7 +87,7 @@ def factorial(table: pd.DataFrame) -> Figure:
     by = [factor for factor in FACTORS if table[factor].nunique() > 1]
     across = by[max(len(by) - 2, 1) :]
     down = [factor for factor in by if factor not in across]
-    grid = replicates(table, by)["sensitivity", "mean"].unstack(across, sort=False)
+    grid = replicates(table, by, ["sensitivity"])["sensitivity", "mean"].unstack(across, sort=False)
     figure, axis = new(size=(WIDTH - 0.6, 1.6 + 0.31 * len(grid)))  # names stand left of it
     drawn = axis.imshow(100 * grid, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
