@@ -19,7 +19,7 @@ cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile
 
 # Where a machine has several GPUs, each job sees one of them.
 ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
-STEP = "OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
+STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
 
 
 def quoted(**wildcards):
