@@ -85,20 +85,27 @@ def lungs_table(found: dict) -> pd.DataFrame:
 
 
 def calibration_table(found: dict) -> pd.DataFrame:
-    """Where each phantom network's maps peak: what it was taught, and whether the method passed."""
+    """Where each phantom network's maps peak, with exact (Clopper-Pearson) 95% intervals.
+
+    `passed`: whether the method finds what each network was taught more often than random maps do.
+    """
     passed, rows = claim.calibrated(found), []
     for taught, of in found["calibration"].items():
         each = calibration_numbers(found["calibration"], taught).query("score == 'pointing'")
         for mask, part in each.groupby("mask", sort=False):
             part = part.set_index("method")
             chance = part.loc[claim.RANDOM]
-            rows += [
-                {"network was taught": taught, "peak in the": mask, "method": method,
-                 "mean": row["mean"], "low": row.low, "high": row.high,
-                 "random_low": chance.low, "random_high": chance.high,
-                 "phantoms": of["phantoms"], "passed": passed[method]}
-                for method, row in part.drop(claim.RANDOM).iterrows()
-            ]  # fmt: skip
+            for method, share in part["mean"].drop(claim.RANDOM).items():
+                found_in = round(share * of["phantoms"])  # peaks of equal height share
+                low, high = intervals.proportion_interval(
+                    found_in, of["phantoms"], "clopper_pearson"
+                )
+                rows.append(
+                    {"network was taught": taught, "peak in the": mask, "method": method,
+                     "mean": share, "low": low, "high": high, "random_low": chance.low,
+                     "random_high": chance.high, "phantoms": of["phantoms"],
+                     "passed": passed[method]}
+                )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -125,45 +132,32 @@ def fills_table(found: dict) -> pd.DataFrame:
 
 
 def answer(found: dict) -> pd.DataFrame:
-    """The findings of notebook 05, a row each: value with interval, n, and where it stands."""
-    where, rows = "heatmaps.json", []
-    if has_lesions(found):
-        for row in claim.gains(found).itertuples():
-            if row.method.startswith("occlusion"):
-                n = f"{row.images} images of {row.patients} patients"
-                about = (
-                    f"{NETWORKS[row.model]}, {row.method}: gain over the lung field ({row.verdict})"
-                )
-                rows.append((about, format_gain(row.over_lungs), n, f"{where}: lesions"))
-    rows += [of_zones(part) for part in zones_of(found)]
-    for row in calibration_table(found).itertuples() if found.get("calibration") else ():
-        if row[1] == row[2]:
-            about = f"{row.method} finds the {row[1]} on phantoms"
-            value = format_ci([row.mean, row.low, row.high])
-            rows.append((about, value, f"{row.phantoms} phantoms", f"{where}: calibration"))
+    """The findings of notebook 05, a row each: value with its 95% interval, n, and part of the file."""
+    rows, chosen = [], [] if not has_lesions(found) else claim.gains(found).itertuples()
+    for row in chosen:
+        if row.verdict not in (claim.FAILED, claim.UNKNOWN):
+            n = f"{row.images} images of {row.patients} patients"
+            of = f"{NETWORKS[row.model]}, {row.method}"
+            rows.append((f"gain over the lung field: {row.verdict}", of,
+                         format_gain(row.over_lungs), n, "lesions"))  # fmt: skip
+    zones = claim.zone_numbers(found)
+    zones = zones[(zones.group == "test") & ~zones.method.str.endswith(claim.OTHER)]
+    for severity, part in zones.groupby("severity", sort=False):
+        of, n = (
+            part["mean"][part.model != ""],
+            f"{part.images.max()} images of {part.patients.max()} patients",
+        )
+        rows.append((f"zones by {severity}", f"{len(of)} kinds of maps: range of means",
+                     f"{of.min():.2f} to {of.max():.2f}", n, "lesions"))  # fmt: skip
+        rows += [(f"zones by {severity}", row.method, format_ci([row.mean, row.low, row.high]), n, "lesions")
+                 for row in part[part.model == ""].itertuples()]  # fmt: skip
+    for row in calibration_table(found).to_dict("records") if found.get("calibration") else ():
+        if row["network was taught"] == row["peak in the"]:
+            value = format_ci([row["mean"], row["low"], row["high"]])
+            rows.append((f"finds the {row['peak in the']} on phantoms", row["method"], value,
+                         f"{row['phantoms']} phantoms", "calibration"))  # fmt: skip
     if found["fills"]:
         alone = found["fills"][str(found["fill"])]["alone"]
-        rows.append(
-            ("P(COVID-19) of a plain grey image", f"{alone:.2f}", "1 image", f"{where}: fills")
-        )
-    return pd.DataFrame(rows, columns=["finding", "value (95% interval)", "n", "file"])
-
-
-def zones_of(found: dict) -> list[pd.DataFrame]:
-    """The test images' zones, by what grades them, without other patients' maps."""
-    each = claim.zone_numbers(found)
-    each = each[(each.group == "test") & ~each.method.str.endswith(claim.OTHER)]
-    return [part for _, part in each.groupby("severity", sort=False)]
-
-
-def of_zones(part: pd.DataFrame) -> tuple[str, str, str, str]:
-    """How the maps follow one grading of the zones: range over maps, and what other patients give."""
-    maps, others = part[part.model != ""], part[part.method == "mean of other patients"]
-    beside = format_ci(others[["mean", "low", "high"]].iloc[0]) if len(others) else "none"
-    return (
-        f"zones by {part.severity.iloc[0]}: rank correlation of the {len(maps)} kinds of maps (range); "
-        "of the mean of other patients",
-        f"{maps['mean'].min():.2f} to {maps['mean'].max():.2f}; {beside}",
-        f"{part.images.max()} images of {part.patients.max()} patients",
-        "heatmaps.json: lesions",
-    )
+        rows.append(("P(COVID-19)", "a plain grey image", f"{alone:.2f}", "1 image", "fills"))
+    columns = ["finding", "of", "value (95% interval)", "n", "in heatmaps.json"]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:2])
