@@ -13,6 +13,7 @@ from deepcovid.runs import RESULTS
 
 SHOWN, GRID = RESULTS / "radiographs", 14
 SQUARES = [f"x{i}" for i in range(GRID)]
+NAMES = {"paper": "paper's", "control": "untrained"}  # what a run's network is called in the figure
 
 
 def make(opened, folder=SHOWN) -> None:
@@ -64,20 +65,21 @@ def of(study, n: int = 6) -> dict | None:
     if not all(map(len, tables)):
         return None
     radiographs, scores, maps = tables
-    radiographs, by_file = radiographs.head(n), scores.set_index(["file", "run"]).score.unstack()
-    heats = maps.set_index(["method", "run", "file"])[SQUARES]
-    keys = list(dict.fromkeys(heats.index.droplevel("file")))
-    keys = sorted(keys, key=lambda key: (key[0] == "Grad-CAM", list(by_file).index(key[1])))
+    radiographs, score = radiographs.head(n), scores.set_index(["file", "run"]).score
+    heats = maps.set_index(["method", "run", "file"])[SQUARES].sort_index(kind="stable")
+    runs, methods = scores.run.unique(), maps.method.unique()
+    name = {run: NAMES.get(run, run) for run in runs}
     return {
         "pictures": [picture(study.folder / "radiographs" / file) for file in radiographs.file],
         "maps": {
-            f"{method}\n{run}": np.array([heats.loc[method, run, f] for f in radiographs.file])
-            for method, run in keys
+            f"{method}\n{name[run]}": np.array(
+                [heats.loc[(method, run, f)] for f in radiographs.file]
+            )
+            for method in methods
+            for run in runs
         },
         "titles": [
-            "\n".join(
-                [f"{row.view}", *(f"{run}: {by_file.loc[row.file, run]:.2f}" for run in by_file)]
-            )
+            "\n".join([row.view, *(f"{name[run]} {score[row.file, run]:.2f}" for run in runs)])
             for row in radiographs.itertuples()
         ],
     }

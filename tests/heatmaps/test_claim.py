@@ -125,9 +125,13 @@ def test_the_claim_follows_the_numbers_both_ways():
     assert row.over_lungs[1] > 0 and row.over_other[1] > 0 and row.patients == 4
     table = tables.claims(good)
     assert table.index.tolist() == [("ResNet18", "occlusion 9 px")]
-    assert table.claim.iloc[0] == "holds" and table["gain over it"].iloc[0].startswith("+0.23 (+0.2")
+    assert table.claim.iloc[0] == "holds" and table["gain over it"].iloc[0].startswith(
+        "+0.23 (+0.2"
+    )
     bad = tables.claims(made_up(captured=0.4, lungs=0.6, other=0.5))
-    assert bad.claim.iloc[0] == "does not hold" and bad["gain over that"].iloc[0].startswith("-0.06 (-0.0")
+    assert bad.claim.iloc[0] == "does not hold" and bad["gain over that"].iloc[0].startswith(
+        "-0.06 (-0.0"
+    )
 
 
 def test_a_method_that_failed_its_calibration_gets_no_verdict():
