@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps.summary import calibration_numbers, lungs
 from deepcovid.metrics import intervals
 
-NO_LESIONS = "*This study has no maps of images with masks of lesions: the claim is not tested.*"
-NO_MASKS = (
-    "*This study has no masks of lungs or lesions: there is nothing to compare the maps with.*"
+NO_LESIONS = Markdown(
+    "*This study has no maps of images with lesion masks: the claim is not tested.*"
 )
+NO_MASKS = Markdown("*This study has no masks of lungs or lesions to compare the maps with.*")
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
             "densenet121": "DenseNet-121"}  # fmt: skip
 
