@@ -1,14 +1,15 @@
-"""The plots of notebook 05: maps over their images, agreement with masks, curves. No torch."""
+"""The plots of notebooks 05 and 05b: maps over their images, what they contain, curves. No torch."""
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy.ndimage import zoom
 
 from deepcovid.heatmaps import claim
-from deepcovid.metrics.intervals import predict_positive
-from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new, panels
+from deepcovid.heatmaps.tables import NETWORKS
+from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new
 
 DPI = 80  # of figures: a committed notebook stays under 1 MB
 SCORES = {
@@ -22,10 +23,12 @@ SCORES = {
 def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figure:
     """Heatmaps over their radiographs: a row per method, with a colour bar each.
 
-    `maps` holds arrays (n, height, width) by method; only positive values are shown, in the unit
-    of the map. A mask, where given, is outlined.
+    `maps` holds arrays (n, height, width) by method, of any resolution; only positive values are shown,
+    in the unit of the map. A mask, where given, is outlined.
     """
-    figure, axes = new(len(titles), len(maps) + 1, size=(1.5, 1.5), squeeze=False, dpi=62)
+    n, height = len(titles), len(pictures[0])
+    side = min(1.6, 6.6 / n)
+    figure, axes = new(n, len(maps) + 1, size=(side, side), squeeze=False, dpi=DPI)
     figure.set_layout_engine("compressed")
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
         top = None if of is None else max(float(np.max(of)), 1e-12)
@@ -34,20 +37,20 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
             if of is None:
-                axis.set_title(titles[i], fontsize=7)
+                axis.set_title(titles[i], fontsize=9)
             else:
                 heat = np.maximum(of[i], 0).astype(float)
+                heat = zoom(heat, height / len(heat), order=1, mode="nearest", grid_mode=True)
                 strength = 0.75 * np.clip(heat / top, 0, 1) ** 0.5
                 shown = axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
             if masks is not None and np.asarray(masks[i]).any():
                 axis.contour(np.asarray(masks[i]), levels=[0.5], colors="#56B4E9", linewidths=0.9)
-        row[0].set_ylabel(method, fontsize=7)
+        row[0].set_ylabel(method, fontsize=9)
         if of is not None:
             scale = ScalarMappable(shown.norm, "inferno")
             bar = figure.colorbar(scale, ax=list(row), fraction=0.015, pad=0.01)
-            unit = "drop of P" if method.startswith("occlusion") else "Grad-CAM"
-            bar.set_label(unit, fontsize=6)
-            bar.ax.tick_params(labelsize=6)
+            bar.set_label("drop of P" if method.startswith("occlusion") else "no unit", fontsize=9)
+            bar.ax.tick_params(labelsize=9)
     return figure
 
 
@@ -77,7 +80,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
     """
     kinds = list(numbers["mask"].unique())
     names = [m for m in numbers.method.unique() if m != "random maps"]
-    size = (2.2, 0.8 + 0.26 * len(names))
+    size = (1.85, 0.9 + 0.3 * len(names))
     figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True, dpi=DPI)
     for (kind, score), axis in zip(((k, s) for k in kinds for s in SCORES), axes.flat, strict=True):
         part = numbers[(numbers["mask"] == kind) & (numbers.score == score)].set_index("method")
@@ -86,50 +89,31 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
         axis.axvline(chance["mean"], color=GREY, lw=1)
         intervals(axis, part.loc[names], "mean", "low", "high", names=names)
         axis.set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
-        axis.set_xlabel(SCORES[score], fontsize=8)
+        axis.set_xlabel(
+            SCORES[score]
+            .replace(" in the", "\nin the")
+            .replace(" at the", "\nat the")
+            .replace("average ", "average\n"),
+            fontsize=9,
+        )
     for kind, row in zip(kinds, axes, strict=True):
         row[0].set_title(f"mask: {kind}", loc="left")
     return figure
 
 
-def lung_shares(table: pd.DataFrame, methods) -> Figure:
-    """Share of each map inside the lungs against the lungs' share of the image, a dot an image.
-
-    `table` is of `summary.agreement_table`. On the dotted line a map is as even as no map.
-    """
-    table = table[table["mask"] == "lung"]
-    figure, axes = panels(
-        len(methods), len(methods), size=(2.7, 2.6), sharex=True, sharey=True, dpi=DPI
-    )
-    for axis, method in zip(axes, methods, strict=True):
-        part = table[table.method == method]
-        said = predict_positive(part.score, 0.5)
-        names = [f"score from 0.5 ({said.sum()})", f"score below 0.5 ({(~said).sum()})"]
-        sns.scatterplot(x=part.area, y=part["mass"], hue=np.where(said, *names), hue_order=names,
-                        palette=[COVID, NON_COVID], s=16, ax=axis)  # fmt: skip
-        axis.axline((0, 0), slope=1, **REFERENCE)
-        axis.set(xlim=(0, 0.7), ylim=(0, 1), xlabel="lungs' share of the image", title=method,
-                 ylabel="share of the map inside the lungs")  # fmt: skip
-        axis.legend(fontsize=7, loc="best", title=None)
-    return figure
-
-
 def perturbation(curves: dict) -> Figure:
     """Deletion and insertion curves, mean over images, from the `curves` of `heatmaps.json`."""
-    figure, axes = new(2, size=(3.4, 3.1), sharey=True, dpi=DPI)
-    for axis, kind, said in zip(axes, ("deletion", "insertion"), ("covered", "shown"), strict=True):
-        lines = {
-            f"{method} (area {np.mean(of[kind]):.2f})": of[kind]
-            for method, of in curves.items()
-            if method != "images"
-        }
-        table = pd.DataFrame(lines)
-        table.index = np.linspace(0, 100, len(table))
-        dashes = [(1, 1) if "random" in name else "" for name in lines]
-        sns.lineplot(table, palette=[COVID, NON_COVID, GREY][: len(lines)], dashes=dashes, ax=axis)
-        axis.set(title=kind, xlabel=f"% of pixels {said}", ylim=(0, 1),
-                 ylabel=f"mean P(COVID-19) of {curves['images']} images")  # fmt: skip
-        axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    figure, axes = new(2, size=(3.7, 3.2), sharey=True, dpi=DPI)
+    for axis, kind, end in zip(axes, ("deletion", "insertion"), ("covered", "shown"), strict=True):
+        methods = [method for method in curves if method != "images"]
+        for method, colour in zip(methods, (COVID, NON_COVID, GREY), strict=True):
+            values = curves[method][kind]
+            style = ":" if method == "random" else "-"
+            axis.plot(np.linspace(0, 100, len(values)), values, style, color=colour,
+                      label=f"{method} (area {np.mean(values):.2f})")  # fmt: skip
+        axis.set(title=kind, xlabel=f"% of pixels {end}", ylim=(0, 1))
+        axis.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    axes[0].set_ylabel(f"mean P(COVID-19) of {curves['images']} images")
     return figure
 
 
@@ -138,40 +122,51 @@ def contained(found: dict, group: str = "test") -> Figure:
 
     Left: share of the marks within more and more of the image, mean over images with 95% intervals
     by patients; the lung field taken as a map beside. Right: the mean of each curve, from which the
-    verdict on the paper's claim is. `found` is a `heatmaps.json` whose `group` of images has lesions.
+    verdict on the paper's claim is. A method that failed its calibration is grey. `found` is a
+    `heatmaps.json` whose `group` of images has lesions.
     """
     table = claim.gains(found, group)
     table[["mean", "low", "high"]] = table.captured.tolist()
-    figure, (left, right) = new(2, size=(4.9, 2.6 + 0.28 * len(table)), dpi=DPI)
-    colours = COLOURS | {claim.LUNGS: GREY}
+    size = (3.7, 1.7 + 0.36 * len(table))
+    figure, (left, right) = new(2, size=size, dpi=DPI)
+    failed = {m for m, passed in claim.calibrated(found).items() if not passed}
+    share = 100 * claim.SHARES
     for of in found["lesions"]["curves"]:
-        if of["group"] == group and claim.OTHER not in of["method"]:
-            name, share = ", ".join(filter(None, (of["model"], of["method"]))), 100 * claim.SHARES
-            colour = colours[of["model"] or of["method"]]
-            style = "-" if of["method"].startswith(("occlusion", claim.LUNGS)) else "--"
-            left.plot(share, of["values"], style, color=colour, lw=1.2, label=name)
-            if "low" in of:
-                left.fill_between(share, of["low"], of["high"], color=colour, alpha=0.1, lw=0)
+        if of["group"] != group or claim.OTHER in of["method"]:
+            continue
+        lungs, fails = of["method"] == claim.LUNGS, of["method"].split()[0] in failed
+        colour = "black" if lungs else "#BBBBBB" if fails else COLOURS[of["model"]]
+        left.plot(
+            share, of["values"], color=colour, lw=1 if fails else 1.6, zorder=1 if fails else 2
+        )
+        if "low" in of and not fails:
+            left.fill_between(share, of["low"], of["high"], color=colour, alpha=0.12, lw=0)
     left.axline((0, 0), (100, 1), **REFERENCE)
-    left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image that is highlighted",
-             ylabel="share of what was marked", title="over all cuts (dotted: by chance)")  # fmt: skip
-    left.legend(fontsize=7, loc="lower right")
-    names, place = (
-        [f"{row.model}, {row.method}\n{row.verdict}" for row in table.itertuples()],
-        range(len(table)),
-    )
-    intervals(right, table, "mean", "low", "high", names=names, zorder=3, label="the map")
+    left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image highlighted",
+             ylabel="share of the marks contained", title="over all cuts")  # fmt: skip
+    names = [f"{NETWORKS[row.model]}\n{row.method}" for row in table.itertuples()]
+    fails = table.method.str.split().str[0].isin(failed)
+    for y, row in enumerate(table.to_dict("records")):
+        colour = "#BBBBBB" if fails[y] else COLOURS[row["model"]]
+        intervals(right, table.iloc[[y]], "mean", "low", "high", y=[y], color=colour, zorder=3)
+    right.set_yticks(range(len(table)), names)
+    right.set_ylim(len(table) - 0.5, -0.5)
+    lines = [Line2D([], [], color="black", lw=1.6), Line2D([], [], **REFERENCE)]
+    labels = ["the lung field as a map", "chance"]
     for column, marker, colour, name in (
-        ("lungs", "s", NON_COVID, "as much of the lung field"),
+        ("lungs", "s", "black", "as much of the lung field"),
         ("other", "D", GREY, "as much of another patient's map"),
     ):
-        right.plot(table[column], place, marker, color=colour, mfc="none", ms=6, label=name)
+        lines += right.plot(
+            table[column], range(len(table)), marker, color=colour, mfc="none", ms=6
+        )
+        labels.append(name)
     right.axvline(0.5, **REFERENCE)
-    right.set(xlim=(0.3, 1.02), title="mean over all cuts",
-              xlabel="share of what was marked\n"
-              f"({table.images.max()} images of {table.patients.max()} patients)")  # fmt: skip
-    right.tick_params(axis="y", labelsize=8)
-    right.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3)
+    right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean over all cuts")
+    if failed:
+        lines.append(Line2D([], [], color="#BBBBBB", marker="o"))
+        labels.append(f"{', '.join(sorted(failed))}: failed its calibration")
+    figure.legend(lines, labels, loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
@@ -183,19 +178,43 @@ def followed(numbers: pd.DataFrame) -> Figure:
     """
     of_others = numbers.method.str.endswith(claim.OTHER)
     names = numbers.method.str.removesuffix(claim.OTHER)
-    numbers = numbers.assign(name=(numbers.model + ", ").where(numbers.model != "", "") + names)
+    numbers = numbers.assign(name=[f"{NETWORKS[m]}, {n}" if m else n
+                                   for m, n in zip(numbers.model, names, strict=True)])  # fmt: skip
     kinds = list(numbers.severity.unique())
-    rows = numbers[~of_others].groupby("severity").size().max()
-    figure, axes = panels(len(kinds), size=(4.9, 1.1 + 0.26 * rows), sharex=True, dpi=DPI)
-    for axis, kind in zip(axes, kinds, strict=True):
-        part = numbers[(numbers.severity == kind) & ~of_others].reset_index()
-        for some, colour in ((part[part.model != ""], COVID), (part[part.model == ""], GREY)):
-            intervals(axis, some, "mean", "low", "high", y=some.index, color=colour)
-        rival = numbers[(numbers.severity == kind) & of_others].set_index("name")["mean"]
-        axis.plot(rival.reindex(part.name), part.index, "D", color=GREY, mfc="none", ms=6)
-        axis.set_yticks(part.index, part.name)
-        axis.set_ylim(len(part) - 0.5, -0.5)
+    order = list(dict.fromkeys(numbers[~of_others].sort_values("model", kind="stable").name))
+    figure, axes = new(len(kinds), size=(7.4 / max(2, len(kinds)), 1.1 + 0.27 * len(order)),
+                       squeeze=False, sharey=True, dpi=DPI)  # fmt: skip
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        part = numbers[(numbers.severity == kind) & ~of_others]
+        y = part.name.map(order.index)
+        for some, colour in ((part.model != "", COVID), (part.model == "", "black")):
+            intervals(axis, part[some], "mean", "low", "high", y=y[some], color=colour)
+        rival = numbers[(numbers.severity == kind) & of_others]
+        axis.plot(rival["mean"], rival.name.map(order.index), "D", color=GREY, mfc="none", ms=6)
         axis.axvline(0, **REFERENCE)
-        axis.set(xlim=(-1, 1), title=f"zones by {kind} ({part.images.max()} images)",
-                 xlabel="rank correlation within an image")  # fmt: skip
+        axis.set(xlim=(-1, 1), title=f"by {kind}", xlabel="rank correlation in an image")
+    axes[0][0].set_yticks(range(len(order)), order)
+    axes[0][0].set_ylim(len(order) - 0.5, -0.5)
+    return figure
+
+
+def calibration(table: pd.DataFrame) -> Figure:
+    """Where maps peak on phantoms whose truth is known; `table` is `tables.calibration_table`'s.
+
+    A dot: share of phantoms, with 95% interval. Grey bar: what random maps give.
+    """
+    figure, axis = new(size=(7, 1 + 0.36 * len(table)), dpi=DPI)
+    names = [
+        f"taught the {row[1]}: {row.method} peaks in the {row[2]}" for row in table.itertuples()
+    ]
+    y = np.arange(len(table))
+    axis.barh(y, table.random_high - table.random_low, 0.7, table.random_low, color="#DDDDDD",
+              label="95% of random maps")  # fmt: skip
+    for goal, colour in ((True, COVID), (False, GREY)):
+        some = (table["network was taught"] == table["peak in the"]) == goal
+        label = "what the network was taught" if goal else "what it does not need"
+        intervals(axis, table[some], "mean", "low", "high", y=y[some], color=colour, label=label)
+    axis.set_yticks(y, names)
+    axis.set(ylim=(len(table) - 0.5, -0.5), xlim=(-0.03, 1.03), xlabel="share of phantoms")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return figure

@@ -42,5 +42,5 @@ def test_calibration_is_kept(calibrated, monkeypatch):
     monkeypatch.setattr(calibration, "code", lambda *modules: "other")
     with pytest.raises(TypeError):  # made anew
         calibration.calibrate(calibrated[0])
-    assert "taught the marker" in tables.calibration_answer(found)
-    assert len(tables.calibration_table(found)) == 9
+    table = tables.calibration_table({"calibration": found})
+    assert len(table) == 6 and (table.low <= table["mean"] + 0.05).all()

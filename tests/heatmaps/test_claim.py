@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deepcovid.heatmaps import claim, figures, tables
+from deepcovid.study import Missing
 
 
 @pytest.fixture
@@ -102,7 +103,8 @@ def made_up(captured, lungs, other, calibrated=True):
     peaks = {claim.RANDOM: {"pointing": [0.1, 0.0, 0.2]},
              "occlusion": {"pointing": [1.0 if calibrated else 0.1, 0.0, 1.0]}}  # fmt: skip
     return {
-        "calibration": {"marker": {"agreement": {"marker": peaks}}},
+        "calibration": {"marker": {"phantoms": 16, "agreement": {"marker": peaks}}},
+        "fills": {},
         "lesions": {
             "images": {"test": {"image": ["x"] * n, "patient": [i // 2 for i in range(n)]}},
             "rows": {key: [row.get(key) for row in rows] for key in keys},
@@ -117,43 +119,51 @@ def made_up(captured, lungs, other, calibrated=True):
     }  # fmt: skip
 
 
-def test_the_answer_follows_the_numbers_both_ways():
+def test_the_claim_follows_the_numbers_both_ways():
     good = made_up(captured=0.8, lungs=0.6, other=0.5)
-    assert tables.claims(good).verdict.tolist() == ["holds"]
     row = claim.gains(good).iloc[0]
     assert row.over_lungs[1] > 0 and row.over_other[1] > 0 and row.patients == 4
-    said = tables.lesion_answer(good)
-    assert "the claim holds" in said and "as much of the lung field 60%, +24 points" in said
-    bad = made_up(captured=0.4, lungs=0.6, other=0.5)
-    assert tables.claims(bad).verdict.tolist() == ["does not hold"]
-    said = tables.lesion_answer(bad)
-    assert "does not hold" in said and "as much of another patient's map 50%, -6 points" in said
-    assert "0 of 7 images that are called COVID-19" in said
-    assert "second radiologist 0.75" in said
+    table = tables.claims(good)
+    assert table.index.tolist() == [("ResNet18", "occlusion 9 px")]
+    assert table.claim.iloc[0] == "holds" and table["gain over it"].iloc[0].startswith(
+        "+0.23 (+0.2"
+    )
+    bad = tables.claims(made_up(captured=0.4, lungs=0.6, other=0.5))
+    assert bad.claim.iloc[0] == "does not hold" and bad["gain over that"].iloc[0].startswith(
+        "-0.06 (-0.0"
+    )
 
 
 def test_a_method_that_failed_its_calibration_gets_no_verdict():
     """Grad-CAM found the marker on none of 16 phantoms and carried three of six verdicts."""
     found = made_up(captured=0.8, lungs=0.6, other=0.5, calibrated=False)
-    assert tables.claims(found).verdict.tolist() == [claim.FAILED]
-    said = tables.lesion_answer(found)
-    assert "**not judged**" in said and "the claim holds" not in said
-    assert tables.claims_told(found).endswith("it is not judged for 1.")
+    assert tables.claims(found).claim.tolist() == [claim.FAILED]
+    assert not any("lung field" in finding for finding, _ in tables.answer(found).index)
 
 
-def test_tables_and_figures_show_every_model_and_rival():
+def test_what_was_found_stands_with_its_n():
+    table = tables.answer(made_up(captured=0.8, lungs=0.6, other=0.5))
+    value, n, _ = table.loc[("gain over the lung field: holds", "ResNet18, occlusion 9 px")]
+    assert value.startswith("+0.23") and n == "8 images of 4 patients"
+    assert table.loc[("zones by Brixia score", "second radiologist")].iloc[0].startswith("0.75")
+    value, n, _ = table.loc[("finds the marker on phantoms", "occlusion")]
+    assert value == "1.00 (0.79 to 1.00)" and n == "16 phantoms"  # exact, not of width 0
+    assert tables.text_rule(made_up(0.8, 0.6, 0.5))["of these with any place"].tolist() == [0]
+
+
+def test_figures_show_every_model_and_rival():
     found = made_up(captured=0.8, lungs=0.6, other=0.5)
-    table = tables.lesion_table(found)
-    assert len(table) == 4 and table.notna().all(axis=None)
-    assert len(tables.zone_table(found)) == 2
     left, right = figures.contained(found).axes
     assert len(left.lines) == 3  # the map, the lung field, chance
-    assert right.get_yticklabels()[0].get_text() == "resnet18, occlusion 9 px\nholds"
+    assert right.get_yticklabels()[0].get_text() == "ResNet18\nocclusion 9 px"
     assert len(figures.followed(claim.zone_numbers(found)).axes) == 1
+    calibrated = tables.calibration_table(found)
+    assert calibrated.passed.tolist() == [True]
+    assert len(figures.calibration(calibrated).axes[0].get_yticklabels()) == 1
 
 
-def test_nothing_to_compare_with_is_said():
+def test_nothing_to_compare_with_is_no_trouble():
     for found in ({}, {"lesions": {}}):
         assert not tables.has_lesions(found) and len(claim.numbers(found)) == 0
-        assert tables.lesion_answer(found) == tables.NO_LESIONS
         assert len(claim.zone_numbers(found)) == 0
+    assert not tables.has_lesions(Missing("paper/heatmaps.json"))
