@@ -41,6 +41,7 @@ class Study:
     def __init__(self, folder: str = "results", overrides: dict | None = None):
         self.folder, self.overrides = place(folder), overrides or {}
         self.published = self.folder == RESULTS
+        self.made: set = set()  # steps that this study has run, each once
 
     def run(self, name: str = OWN):
         """The study's own run, opened, whose images are at hand; UserError where there is none."""
@@ -57,8 +58,10 @@ class Study:
     def path(self, file: str) -> Path | Missing:
         """`RUN/FILE` of this study, or a file of its own, made first where images are at hand."""
         run, _, inner = file.partition("/")
-        if not self.published and run == OWN and (make := steps.maker(inner)):
+        make = None if self.published or run != OWN else steps.maker(inner)
+        if make and make not in self.made:
             make(self.run())
+            self.made.add(make)
         path = self.place(run) / inner if inner else self.folder / file
         return path if path.is_file() else Missing(file)
 

@@ -84,6 +84,7 @@ def of(opened: Run) -> pd.DataFrame:
         raise UserError("This run names no collection: -p collection FOLDER; see docs/data.md.")
     table = pd.concat([inner(opened), outer(Path(folder))], ignore_index=True)
     table = table[~table.sha1.duplicated()].reset_index(drop=True)
+    table["view"] = table["view"].str.replace(r"^AP\b.*", "AP", regex=True)  # supine ones as well
     return table.assign(group=groups(table, seen.twins(table, opened.signatures)))
 
 

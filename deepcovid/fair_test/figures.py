@@ -1,216 +1,176 @@
-"""Plots of notebook 08."""
+"""Plots of notebook 08: a row for what is compared, a point for each network and seed."""
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
-from deepcovid.metrics import evaluation, intervals
-from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, new, panels
+from deepcovid.fair_test.names import BLIND, EVERYTHING, KINDS, RELEASE, SAME, readable
+from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, new
 from deepcovid.plots import intervals as points
 
-COLOUR = {RELEASE: NON_COVID, SAME: "#CC79A7"}
-KINDS = {"COVID-19": COVID, f"Non-COVID, {RELEASE}": NON_COVID, f"Non-COVID, {SAME}": COLOUR[SAME]}
+PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
+COLOUR = {RELEASE: NON_COVID, SAME: PINK}
+WEIGHTS = {"pretrained": NON_COVID, "profile": COVID, "untrained": GREY, "none": "black"}
+LABELS = {"pretrained": "pretrained networks", "profile": "the profile's own recipe",
+          "untrained": "untrained networks", "none": "no network"}  # fmt: skip
+WIDTH = 7.2  # inches: what a page shows in full
 
 
-def kinds(sets: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Scores with their kind: COVID-19, and Non-COVID by whose."""
-    rows = [
-        sets[RELEASE].assign(
-            kind=np.where(sets[RELEASE].label == 1, "COVID-19", f"Non-COVID, {RELEASE}")
-        )
-    ]
-    fair = sets[SAME][sets[SAME].label == 0]
-    return pd.concat([*rows, fair.assign(kind=f"Non-COVID, {SAME}")], ignore_index=True)
+def legible(figure: Figure, least: float = 9.5) -> Figure:
+    """No text smaller than `least` points."""
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize(), least))
+    return figure
 
 
-def swapped(table: pd.DataFrame, sets: dict[str, pd.DataFrame], title: str) -> Figure:
-    """The same models and COVID-19 images against two kinds of Non-COVID images.
+def dodged(
+    axis, part: pd.DataFrame, ends: tuple, place: float, room: float, text="{:.3f}", **style
+):
+    """The rows of `part` beside each other in a band of height `room` at `place`, and their mean.
 
-    Left: AUC of each model and seed, of a `swap.csv`. Right: how one model scores the three kinds
-    of images, of `swap.swapped`.
+    `ends` names the columns of value, low and high end.
     """
-    models = table[["model", "seed"]].drop_duplicates()
-    figure, (left, right) = new(
-        2, size=(4.6, 1.4 + 0.3 * max(len(models), 5)), width_ratios=(1, 1.25)
-    )
-    names = [f"{row.model}, seed {row.seed}" for row in models.itertuples()]
-    for shift, (kind, colour) in zip((-0.15, 0.15), COLOUR.items(), strict=True):
-        part = models.merge(table[table.non_covid == kind])
-        style = {"y": np.arange(len(part)) + shift, "color": colour, "values": "{:.3f}"}
-        points(
-            left,
-            part,
-            "auc",
-            "case_low",
-            "case_high",
-            names=names,
-            label=f"Non-COVID images: {kind}",
-            **style,
-        )
-    left.axvline(0.5, **REFERENCE)
-    left.set(xlim=(0.3, 1.12), xlabel="ROC AUC, 95% intervals by case")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2, fontsize=8)
-    scores = kinds(sets)
-    counts = scores.kind.value_counts()
-    sns.boxenplot(
-        scores, x="score", y="kind", hue="kind", palette=KINDS, order=KINDS, ax=right, legend=False
-    )
-    right.set_yticks(
-        range(len(KINDS)), [f"{kind}\n({counts.get(kind, 0):,} images)" for kind in KINDS]
-    )
-    right.set(xlim=(-0.02, 1.02), ylabel="", xlabel="score: P(COVID-19)", title=title)
-    return figure
+    value, low, high = ends
+    y = place + np.linspace(-room / 2, room / 2, len(part)) if len(part) > 1 else [place]
+    points(axis, part, value, low, high, y=y, ms=3.5, lw=1, **style)
+    at = part[high].max()
+    axis.annotate(text.format(part[value].mean()), (at, place), (6, 0), textcoords="offset points",
+                  va="center", color=style["color"])  # fmt: skip
 
 
-def curves(sets: dict[str, dict[str, pd.DataFrame]]) -> Figure:
-    """ROC of each model against both kinds of Non-COVID images, a panel per model."""
-    figure, axes = panels(len(sets), 3, size=(3.0, 3.0), sharex=True, sharey=True)
-    for axis, (model, of) in zip(axes, sets.items(), strict=True):
-        for kind, table in of.items():
-            fpr, tpr, _ = evaluation.roc(table.label, table.score)
-            label = f"{kind}: {intervals.auc(table.label, table.score):.3f}"
-            axis.plot(fpr, tpr, color=COLOUR[kind], label=label)
-        axis.plot([0, 1], [0, 1], **REFERENCE)
-        axis.set(title=model, xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
-        axis.legend(title="Non-COVID images, AUC", loc="lower right", fontsize=7, title_fontsize=7)
-    return figure
+def rows_at(axis, names) -> None:
+    axis.set_yticks(range(len(names)), map(readable, names))
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(False, axis="y")
 
 
-def by_finding(scores: pd.DataFrame, threshold: float, least: int = 4) -> Figure:
-    """Scores of the collection's images by finding, a dot per image; the line is the threshold."""
-    fresh = scores[~scores.trained]
-    counts = fresh.finding.value_counts()
-    fresh = fresh.assign(
-        finding=fresh.finding.where(fresh.finding.map(counts) >= least, "other findings")
+def swapped(table: pd.DataFrame) -> Figure:
+    """AUC and specificity of the same models against two kinds of Non-COVID images, of `swap.csv`."""
+    models = list(dict.fromkeys(table.model))
+    figure, axes = new(2, size=(WIDTH / 2, 1.5 + 0.65 * len(models)), sharey=True)
+    asked = {"auc": ("case_low", "case_high", "ROC AUC"),
+             "specificity": ("specificity_low", "specificity_high", "specificity, threshold frozen")}  # fmt: skip
+    for axis, (value, (low, high, title)) in zip(axes, asked.items(), strict=True):
+        for shift, (kind, colour) in zip((-0.2, 0.2), COLOUR.items(), strict=True):
+            for place, model in enumerate(models):
+                part = table[(table.model == model) & (table.non_covid == kind)]
+                dodged(axis, part, (value, low, high), place + shift, 0.2, color=colour)
+        rows_at(axis, models)
+        axis.set(xlim=(0, 1.25), xticks=np.arange(0, 1.01, 0.25), xlabel=title)
+    axes[0].axvline(0.5, **REFERENCE)
+    counts = table.drop_duplicates("non_covid").set_index("non_covid")
+    for kind, colour in COLOUR.items():
+        label = f"{KINDS[kind]} ({counts.negatives[kind]:,})"
+        axes[0].plot([], [], "o-", color=colour, label=label)
+    figure.legend(
+        loc="outside upper left", ncols=2, title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
     )
-    order = fresh.groupby("finding").score.median().sort_values(ascending=False).index
-    figure, axis = new(size=(6.4, 1.0 + 0.32 * len(order)))
-    sns.boxplot(
-        fresh,
-        x="score",
-        y="finding",
-        order=order,
-        color="white",
-        linecolor=GREY,
-        fliersize=0,
-        ax=axis,
+    return legible(figure)
+
+
+def by_finding(table: pd.DataFrame) -> Figure:
+    """Share of each finding's images that a model calls COVID-19, of `findings.csv`."""
+    rows = table.drop_duplicates("finding").reset_index(drop=True)
+    models = list(dict.fromkeys(table.model))
+    figure, axis = new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
+    shifts = np.linspace(-0.25, 0.25, len(models)) if len(models) > 1 else [0]
+    for shift, model in zip(shifts, models, strict=True):
+        part = table[table.model == model].groupby("finding")
+        mean = pd.DataFrame({"called": part.called.mean(), "low": part.called_low.min(),
+                             "high": part.called_high.max()}).loc[rows.finding]  # fmt: skip
+        points(axis, mean, "called", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
+               color=COLOURS.get(model, GREY), label=readable(model))  # fmt: skip
+    axis.axhspan(-0.5, (rows.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
+    rows_at(axis, [f"{r.finding} ({r.images}; {r.cases})" for r in rows.itertuples()])
+    axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
+    figure.legend(loc="outside upper right", ncols=3)
+    return legible(figure)
+
+
+def within(table: pd.DataFrame) -> Figure:
+    """Cross-validated AUC within the collection by what is seen; the grey part cannot show lungs."""
+    whole = table[table.question == EVERYTHING]
+    kind = whole.weights_kind.where(whole.recipe == "regression", "profile")
+    seen = [*dict.fromkeys(name for name in whole.seen if name not in BLIND)]
+    names = sorted(seen, key=lambda name: name != "whole picture")
+    names += [name for name in BLIND if name in set(whole.seen)]
+    groups = [(name, one, part) for name in names for one in WEIGHTS
+              if len(part := whole[(whole.seen == name) & (kind == one)])]  # fmt: skip
+    figure, axis = new(size=(WIDTH, 1.4 + 0.31 * len(groups)))
+    for place, (_, one, part) in enumerate(groups):
+        dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one])
+    for one in dict.fromkeys(WEIGHTS):
+        if one in set(kind):
+            axis.plot([], [], "o-", color=WEIGHTS[one], label=LABELS[one])
+    blind = [place for place, (name, *_) in enumerate(groups) if name in BLIND]
+    if blind:
+        axis.axhspan(blind[0] - 0.5, blind[-1] + 0.5, color=LIGHT, zorder=0)
+    axis.axvline(0.5, **REFERENCE)
+    shown = [name for name, *_ in groups]
+    rows_at(axis, [name * (name not in shown[:i]) for i, name in enumerate(shown)])
+    first = whole.iloc[0]
+    axis.set(
+        xlim=(0.35, 1),
+        xlabel=f"ROC AUC ({first.positives:,} + {first.negatives:,} images of {first.groups:,} cases)",
     )
-    palette = {0: COLOUR[SAME], 1: COVID}
-    sns.stripplot(fresh, x="score", y="finding", order=order, hue="label", palette=palette, size=3.5,
-                  ax=axis, legend=False)  # fmt: skip
-    sizes = fresh.finding.value_counts()
-    axis.set_yticks(range(len(order)), [f"{name} ({sizes[name]})" for name in order])
-    axis.axvline(threshold, color=GREY, ls="--", lw=1)
-    axis.set(xlim=(-0.02, 1.02), ylabel="", xlabel="score: P(COVID-19)")
-    return figure
+    figure.legend(loc="outside upper right", ncols=2)
+    return legible(figure)
 
 
 def severity(table: pd.DataFrame) -> Figure:
-    """Spearman's correlation with the senior radiologist's Brixia sum, 95% intervals by case."""
-    names = [
-        row.reader if pd.isna(row.seed) else f"{row.reader}, seed {row.seed:.0f}"
-        for row in table.itertuples()
-    ]
-    figure, axis = new(size=(6.0, 1.0 + 0.3 * len(table)))
-    points(axis, table, "rho", "low", "high", names=names, values="{:.3f}")
-    axis.axvline(0, **REFERENCE)
+    """Rank correlation with the senior radiologist's Brixia sum; right: the gain over no training."""
+    names = list(dict.fromkeys(table.reader))
+    gained = "gain" in table
+    figure, axes = new(1 + gained, size=(WIDTH / (1 + gained), 1.2 + 0.42 * len(names)),
+                       sharey=True, squeeze=False)  # fmt: skip
+    asked = [("rho", "low", "high"), ("gain", "gain_low", "gain_high")][: 1 + gained]
+    for axis, ends in zip(axes[0], asked, strict=True):
+        for place, name in enumerate(names):
+            part = table[(table.reader == name) & table[ends[0]].notna()]
+            if len(part):
+                colour = COVID if part.seed.notna().all() else GREY
+                dodged(axis, part, ends, place, 0.4, color=colour)
+        rows_at(axis, names)
+        axis.axvline(0, **REFERENCE)
     first = table.iloc[0]
-    axis.set(
-        xlim=(-0.6, 1.12),
-        xlabel=f"Spearman's correlation ({first.images:.0f} images of {first.groups:.0f} cases)",
+    axes[0, 0].set(
+        xlim=(-0.5, 1.2),
+        xlabel=f"Spearman's correlation ({first.images:,} images of {first.groups:,} cases)",
     )
-    return figure
-
-
-def graded(table: pd.DataFrame) -> Figure:
-    """Each image's score beside its Brixia sum: columns `model`, `score`, `senior`."""
-    names = list(dict.fromkeys(table.model))
-    figure, axes = panels(len(names), 3, size=(2.9, 2.6), sharex=True, sharey=True)
-    for axis, name in zip(axes, names, strict=True):
-        part = table[table.model == name]
-        sns.regplot(part, x="senior", y="score", lowess=True, ax=axis, scatter_kws={"s": 12, "alpha": 0.6},
-                    line_kws={"color": COVID}, color=COLOURS.get(name, NON_COVID))  # fmt: skip
-        axis.set(
-            title=name,
-            xlabel="Brixia score, 0 to 18",
-            ylabel="score: P(COVID-19)",
-            ylim=(-0.03, 1.03),
+    if gained:
+        axes[0, 0].set_xlabel(
+            f"Spearman's correlation\n({first.images:,} images of {first.groups:,} cases)"
         )
-    return figure
-
-
-def battery(table: pd.DataFrame) -> Figure:
-    """AUC within the collection by what is seen and asked; the mean over networks, by weights."""
-    table = table[table.recipe == "regression"]
-    mean = table.groupby(["seen", "weights_kind", "question"], sort=False).auc.mean().unstack()
-    columns = [EVERYTHING, *(name for name in mean.columns if name != EVERYTHING)]
-    seen = [name for name in mean.index.get_level_values(0).unique() if name not in BLIND]
-    order = [*seen, *(name for name in BLIND if name in mean.index.get_level_values(0))]
-    mean = mean.reindex(order, level=0)[columns]
-    figure, axis = new(size=(2.6 + 1.25 * len(columns), 1.4 + 0.28 * len(mean)))
-    names = [
-        f"{seen}" + (f" ({weights})" if weights != "none" else "") for seen, weights in mean.index
-    ]
-    sns.heatmap(mean.to_numpy(), annot=True, fmt=".2f", vmin=0.3, vmax=1, cmap="vlag", center=0.5, ax=axis,
-                cbar_kws={"label": "ROC AUC"}, linewidths=0.5)  # fmt: skip
-    counts = table.drop_duplicates("question").set_index("question")
-    told = [f"{name}\n({counts.positives[name]} + {counts.negatives[name]})" for name in columns]
-    axis.set_xticks(np.arange(len(columns)) + 0.5, told, rotation=20, ha="right")
-    axis.set_yticks(np.arange(len(mean)) + 0.5, names, rotation=0)
-    blind = sum(seen not in BLIND for seen, _ in mean.index)
-    axis.axhline(blind, color="black", lw=1.5)
-    return figure
-
-
-def sites(table: pd.DataFrame) -> Figure:
-    """AUC on each site of publication by models that saw none of its images, by what they see."""
-    table = table.sort_values("site", kind="stable").reset_index(drop=True)
-    figure, axis = new(size=(6.4, 1.1 + 0.22 * len(table)))
-    names = [
-        f"{r.site} ({r.positives} + {r.negatives}): {r.model}, {r.weights_kind}"
-        for r in table.itertuples()
-    ]
-    points(axis, table, "auc", "case_low", "case_high", names=names, color="none")
-    for seen, colour in zip(dict.fromkeys(table.seen), (COVID, NON_COVID), strict=False):
-        part = table[table.seen == seen]
-        points(
-            axis,
-            part,
-            "auc",
-            "case_low",
-            "case_high",
-            y=part.index,
-            color=colour,
-            label=seen,
-            values="{:.2f}",
-        )
-    axis.axvline(0.5, **REFERENCE)
-    axis.set(xlim=(0, 1.12), xlabel="ROC AUC on the site left out (95%, by case)")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8)
-    return figure
+        axes[0, 1].set(xlim=(-0.7, 0.9), xlabel="gain over the same\nnetwork untrained")
+    return legible(figure)
 
 
 def right_data(table: pd.DataFrame) -> Figure:
-    """What candidates reach inside the collection and in another hospital; the star was chosen."""
-    palette = {"release": NON_COVID, "collection": COLOUR[SAME], "both": "#009E73"}
-    figure, axis = new(size=(5.6, 4.4))
-    sns.scatterplot(
-        table.rename(columns={"trained_on": "trained on", "model": "network"}),
-        x="within",
-        y="external",
-        hue="trained on",
-        style="network",
-        palette=palette,
-        s=55,
-        ax=axis,
-    )
-    kept = table[table.chosen]
-    axis.plot(kept.within, kept.external, "*", ms=18, mfc="none", color="black", label="chosen")
-    axis.axhline(0.5, **REFERENCE)
-    axis.axvline(0.5, **REFERENCE)
-    axis.set(xlim=(0.35, 1), ylim=(0.35, 1), xlabel="ROC AUC within the collection, on cases not trained on",
-             ylabel="ROC AUC in another hospital")  # fmt: skip
-    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
+    """AUC of each candidate beside what border or framing alone reach for the same training.
+
+    Above the dotted line the picture adds something. The second panel is of external images.
+    """
+    asked = {"held-out cases of the collection": ("within", "border", "frame")}
+    if "external_border" in table:
+        asked["external images"] = ("external", "external_border", "external_frame")
+    figure, axes = new(len(asked), size=(WIDTH / 2, 4.4), sharex=True, sharey=True, squeeze=False)
+    colours = {"release": NON_COVID, "collection": PINK, "both": GREEN}
+    several = table.model.str.contains("+", regex=False)
+    for axis, (title, (value, *blind)) in zip(axes[0], asked.items(), strict=True):
+        best = table[blind].max(axis=1)
+        for name, colour in colours.items():
+            for marker, part in (("o", ~several), ("D", several)):
+                own = part & (table.trained_on == name)
+                label = f"{name}, networks together" if marker == "D" else name
+                if own.any():
+                    axis.plot(best[own], table[value][own], marker, ms=5, color=colour, label=label)
+        axis.plot(best[table.chosen], table[value][table.chosen], "*", ms=17, mfc="none",
+                  color="black", label="chosen")  # fmt: skip
+        axis.plot([0.3, 1], [0.3, 1], **REFERENCE)
+        axis.set(xlim=(0.4, 1), ylim=(0.4, 1), aspect="equal", title=title,
+                 xlabel="ROC AUC, border or framing alone")  # fmt: skip
+    axes[0, 0].set_ylabel("ROC AUC, whole picture")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center",
+                  ncols=1 + len(asked), title="trained on")  # fmt: skip
+    return legible(figure)

@@ -1,6 +1,10 @@
 """Words that what is computed and what is shown share; no torch."""
 
 RELEASE, SAME = "the release's", "of the same collection"  # whose Non-COVID images
+KINDS = {
+    RELEASE: "the release's Non-COVID images",
+    SAME: "Non-COVID images of the same collection",
+}
 # what is looked at, by its name among `shortcuts.looks`; the last three cannot show the lungs
 SEEN = (
     "whole picture",
@@ -13,3 +17,25 @@ SEEN = (
 )
 BLIND = ("file properties", "view, age, sex", *SEEN[-3:])
 EVERYTHING = "the whole collection"
+# steps of preprocessing, as a table names them
+PREPROCESSING = {
+    "none": "none",
+    "coarse": "downsampled",
+    "equalise": "equalised",
+    "lungs": "cropped to the lungs",
+    "only_lungs": "lungs only",
+    "grey": "without colour",
+}
+NETWORKS = {
+    "resnet18": "ResNet18",
+    "resnet50": "ResNet50",
+    "squeezenet": "SqueezeNet",
+    "densenet121": "DenseNet121",
+}
+
+
+def readable(text: str) -> str:
+    """A text with the networks' names as papers write them: `border only: ResNet18`."""
+    for code, name in NETWORKS.items():
+        text = text.replace(code, name)
+    return text.replace("+", " + ")

@@ -4,6 +4,11 @@ Logistic regressions on frozen features, trained on the release (COVID-19 of the
 CheXpert), on the collection alone, or on both with the same weight for each source and class; with
 the preparations of notebook 07. Which is kept is decided inside the collection, by `chosen`, written
 before any of it was computed; another hospital's images judge it, and are never asked.
+
+Six more candidates were decided on 29 November 2026, before any of them was computed: the features of
+all networks of the run together, trained on the collection alone after each preparation that
+equalises, by logistic regression as the others and by ridge. The criterion is the same for all. What
+border and framing alone reach stands beside each, inside and externally.
 """
 
 from collections.abc import Iterator
@@ -14,6 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from deepcovid import runs
 from deepcovid.data import external
@@ -30,20 +39,31 @@ from imageaudit import images
 TRAINED_ON = ("release", "collection", "both")
 PREPARED = (("none",), ("coarse", "equalise"), ("lungs", "coarse", "equalise"),
             ("lungs", "coarse", "equalise", "only_lungs"))  # fmt: skip
+CLASSIFIERS = ("logistic", "ridge")
 REPEATS, FEW = 5, 5
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train: on which images, as what network sees them, prepared how."""
+    """One way to train: on which images, as what network sees them, prepared how, by what.
+
+    `model` names one network, or several joined by `+`, whose features stand beside each other.
+    """
 
     trained_on: str
     model: str
     preparation: tuple[str, ...]
+    classifier: str = "logistic"
 
 
 def candidates(models) -> list[Candidate]:
-    return [Candidate(*of) for of in product(TRAINED_ON, models, PREPARED)]
+    """Each network alone on all training data; several also together, on the collection alone."""
+    alone = [Candidate(*of) for of in product(TRAINED_ON, models, PREPARED)]
+    equalised = [steps for steps in PREPARED if "equalise" in steps]
+    joined = ["+".join(models)] if len(models) > 1 else []
+    return alone + [
+        Candidate(*of) for of in product(("collection",), joined, equalised, CLASSIFIERS)
+    ]
 
 
 class Bench:
@@ -86,19 +106,24 @@ class Bench:
         return prepared
 
     def values(self, candidate: Candidate, blind: bool = False) -> np.ndarray:
-        """What the frozen network makes of all pictures, or of their borders: (n, columns)."""
-        prepare = self.prepare(candidate.preparation)
+        """What the frozen networks make of all pictures, or of their borders: (n, columns)."""
+        names = candidate.model.split("+")
+        return np.hstack([self.features(name, candidate.preparation, blind) for name in names])
+
+    def features(self, name: str, steps: tuple[str, ...], blind: bool) -> np.ndarray:
+        """The same of one network."""
+        prepare = self.prepare(steps)
         variant = (
             prepare.variant if prepare else ""
         ) + f" border {mending.SIDE}, before any cut" * blind
         change = (
             partial(mending.changed, prepare=prepare, border=blind, copy=0) if variant else None
         )
-        network, _ = self.opened.build(candidate.model, self.opened.profile.seeds[0])
+        network, _ = self.opened.build(name, self.opened.profile.seeds[0])
         return extract(
             Pooled(network.backbone), list(self.of.path), list(self.of.sha1), range(len(self.of)),
             self.opened.profile.image_size, self.opened.device,
-            label=f"{candidate.model}, {', '.join(candidate.preparation)}", change=change, variant=variant,
+            label=f"{name}, {', '.join(steps)}", change=change, variant=variant,
         )  # fmt: skip
 
     @cached_property
@@ -130,13 +155,31 @@ def weights(of: pd.DataFrame) -> np.ndarray:
     return 1 / of.groupby(["source", "label"]).label.transform("size").to_numpy()
 
 
+class RidgeProbe(RidgeClassifier):
+    """Ridge regression on the classes, in closed form, with scores from 0 to 1."""
+
+    def predict_proba(self, values) -> np.ndarray:
+        score = expit(self.decision_function(values))
+        return np.column_stack([1 - score, score])
+
+
+def classifier(kind: str, columns: int) -> Pipeline:
+    """`network` or `table`: `measure.regression`; `ridge`: on standardised columns, penalty 1 each.
+
+    The sum of the squared columns of an image is about `columns`, so that the penalty is that of a
+    kernel whose diagonal is 1, however many networks there are.
+    """
+    if kind == "ridge":
+        return make_pipeline(StandardScaler(), RidgeProbe(alpha=columns))
+    return regression(kind)
+
+
 def fitted(bench: Bench, values, rows: np.ndarray, kind: str = "network"):
-    """A regression fitted on the images `rows` (bool), weighted by source and class."""
+    """A classifier fitted on the images `rows` (bool), weighted by source and class."""
     weight = weights(bench.of[rows])
-    weight = weight / weight.mean()
-    return regression(kind).fit(
-        values[rows], bench.of.label[rows], logisticregression__sample_weight=weight
-    )
+    model = classifier(kind, values.shape[1])
+    weighed = {f"{model.steps[-1][0]}__sample_weight": weight / weight.mean()}
+    return model.fit(values[rows], bench.of.label[rows], **weighed)
 
 
 def cross_validated(bench: Bench, values, trained_on: str, kind: str = "network") -> np.ndarray:
@@ -152,7 +195,7 @@ def cross_validated(bench: Bench, values, trained_on: str, kind: str = "network"
     return within.out_of_fold(part.label.to_numpy(), part.group.to_numpy(), scored, REPEATS)
 
 
-def site_auc(bench: Bench, values, trained_on: str) -> float:
+def site_auc(bench: Bench, values, trained_on: str, kind: str = "network") -> float:
     """Mean AUC over sites of publication, each judged by a model that saw none of its images.
 
     Images of the collection whose site is unknown are not trained on: they may be of that site.
@@ -168,7 +211,7 @@ def site_auc(bench: Bench, values, trained_on: str) -> float:
         rows = rows_of(bench, trained_on) & known & ~of.group.isin(of.group[here]).to_numpy()
         if of.label[rows].nunique() < 2:
             return float("nan")
-        score = fitted(bench, values, rows).predict_proba(values[here])[:, 1]
+        score = fitted(bench, values, rows, kind).predict_proba(values[here])[:, 1]
         found.append(intervals.auc(of.label[here], score))
     return float(np.mean(found)) if found else float("nan")
 
@@ -176,27 +219,38 @@ def site_auc(bench: Bench, values, trained_on: str) -> float:
 def row(bench: Bench, candidate: Candidate) -> dict:
     """All numbers of one candidate. Nothing of `external` is asked before the last lines."""
     part, on = bench.of[bench.inside], candidate.trained_on
-    label, values = part.label.to_numpy(), bench.values(candidate)
-    seen = within.judged(label, cross_validated(bench, values, on), part.group.to_numpy())
-    blind = {
-        "border": cross_validated(bench, bench.values(candidate, blind=True), on),
-        "frame": cross_validated(bench, bench.frames, on, "table"),
+    label, group = part.label.to_numpy(), part.group.to_numpy()
+    kind = "ridge" if candidate.classifier == "ridge" else "network"
+    inputs = {"picture": (bench.values(candidate), kind),
+              "border": (bench.values(candidate, blind=True), kind), "frame": (bench.frames, "table")}  # fmt: skip
+    inside = {
+        name: within.judged(label, cross_validated(bench, values, on, how), group)
+        for name, (values, how) in inputs.items()
     }
+    seen = inside["picture"]
     result = {
-        "trained_on": on, "model": candidate.model,
+        "trained_on": on, "model": candidate.model, "classifier": candidate.classifier,
         "preparation": ",".join(candidate.preparation), "images": int(rows_of(bench, on).sum()),
         "within": seen["auc"], "within_low": seen["case_low"], "within_high": seen["case_high"],
-        **{name: within.judged(label, score, part.group.to_numpy())["auc"] for name, score in blind.items()},
-        "site": site_auc(bench, values, on),
+        "border": inside["border"]["auc"], "frame": inside["frame"]["auc"],
+        "site": site_auc(bench, inputs["picture"][0], on, kind),
     }  # fmt: skip
-    if bench.outside.any():
-        score = fitted(bench, values, rows_of(bench, on)).predict_proba(values[bench.outside])[:, 1]
-        there = bench.of[bench.outside]
-        low, high = intervals.bootstrap(there.label, score, there.group)["auc"]
-        result |= {"external": intervals.auc(there.label, score), "external_low": low,
-                   "external_high": high, "external_positives": int(there.label.sum()),
-                   "external_negatives": int((1 - there.label).sum())}  # fmt: skip
-    return result
+    return result | (external_aucs(bench, inputs, on) if bench.outside.any() else {})
+
+
+def external_aucs(bench: Bench, inputs: dict, trained_on: str) -> dict:
+    """AUC on the external images, with an interval by patients, and what border and frame reach there."""
+    there, aucs = bench.of[bench.outside], {}
+    for name, (values, kind) in inputs.items():
+        model = fitted(bench, values, rows_of(bench, trained_on), kind)
+        score = model.predict_proba(values[bench.outside])[:, 1]
+        aucs[name] = intervals.auc(there.label, score)
+        if name == "picture":
+            low, high = intervals.bootstrap(there.label, score, there.group)["auc"]
+    return {"external": aucs["picture"], "external_low": low, "external_high": high,
+            "external_border": aucs["border"], "external_frame": aucs["frame"],
+            "external_positives": int(there.label.sum()),
+            "external_negatives": int((1 - there.label).sum())}  # fmt: skip
 
 
 def criterion(table: pd.DataFrame) -> pd.Series:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from deepcovid.fair_test import collection
 from deepcovid.fair_test.sets import judged, swapped
+from deepcovid.fair_test.tables import by_finding
 from deepcovid.metrics import evaluation
 from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run
@@ -34,16 +35,22 @@ def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFra
 
 
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
-    """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`."""
-    rows, table = [], collection.with_trained(opened, table)
+    """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`.
+
+    `fair_test/findings.csv`: what each calls COVID-19, by finding, at its threshold.
+    """
+    rows, findings, table = [], [], collection.with_trained(opened, table)
     for name in opened.profile.models:
         for seed in opened.profile.seeds:
             inside = opened.scores(name, seed)
             threshold = evaluation.summary(inside, opened.profile.threshold)["threshold"]
-            sets = swapped(inside, scored(opened, table, name, seed))
+            collected = scored(opened, table, name, seed)
+            findings.append(by_finding(collected, threshold).assign(model=name, seed=seed))
+            sets = swapped(inside, collected)
             weights = read_json(opened.model_folder(name, seed) / "training.json")["weights"]
             words = {"model": name, "seed": seed, "weights": weights["file"] or weights["kind"]}
             for negatives, part in sets.items():
                 rows.append(words | {"non_covid": negatives} | judged(part, threshold))
-    found = pd.DataFrame(rows)
-    return write(found, opened.folder / "fair_test" / "swap.csv")
+    folder = opened.folder / "fair_test"
+    write(pd.concat(findings), folder / "findings.csv")
+    return write(pd.DataFrame(rows), folder / "swap.csv")

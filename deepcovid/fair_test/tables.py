@@ -1,46 +1,21 @@
-"""What a reader of notebook 08 sees: tables, and the sentences of the answer."""
-
-from pathlib import Path
+"""Tables of notebook 08. Several networks or seeds are their mean and range, never their best."""
 
 import pandas as pd
 
-from deepcovid import runs
-from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
-from deepcovid.metrics.intervals import format_ci
+from deepcovid.fair_test.names import (
+    BLIND,
+    EVERYTHING,
+    KINDS,
+    PREPROCESSING,
+    RELEASE,
+    SAME,
+    readable,
+)
+from deepcovid.metrics.intervals import format_ci, predict_positive, proportion_interval
 
-FILES = ("swap", "within", "sites", "severity", "right_data")
-LOW_AUC = 0.6  # from here on, what cannot show the disease tells the classes apart noticeably
-
-
-def read(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a run's or a published folder `fair_test`, by name; those that are there."""
-    paths = {name: folder / f"{name}.csv" for name in FILES}
-    return {name: pd.read_csv(path) for name, path in paths.items() if path.is_file()}
-
-
-def scores(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
-    """The scored collection of each model and seed, from `MODEL/seedK/collection.csv`."""
-    paths = sorted(folder.glob("*/seed*/collection.csv"))
-    return {
-        (p.parts[-3], int(p.parts[-2].removeprefix("seed"))): pd.read_csv(p, keep_default_na=False)
-        for p in paths
-    }
-
-
-def swap(table: pd.DataFrame) -> pd.DataFrame:
-    """Each model beside itself: AUC and specificity against both kinds of Non-COVID images."""
-    rows = {}
-    for (model, seed), part in table.groupby(["model", "seed"], sort=False):
-        row = {}
-        for kind in (RELEASE, SAME):
-            of = part[part.non_covid == kind].iloc[0]
-            row["ROC AUC", f"Non-COVID {kind}"] = format_ci(of.auc, of.case_low, of.case_high)
-            row["specificity", f"Non-COVID {kind}"] = format_ci(
-                of.specificity, of.specificity_low, of.specificity_high, 2
-            )
-            row["Non-COVID images", f"Non-COVID {kind}"] = int(of.negatives)
-        rows[f"{model}, seed {seed}"] = row
-    return pd.DataFrame(rows).T
+FEW = 3  # images that a finding needs for a row of its own
+OTHERS = "other findings"
+FOLDER = "paper/fair_test/"
 
 
 def known(value: float) -> str:
@@ -48,160 +23,207 @@ def known(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.3f}"
 
 
-def right_data(table: pd.DataFrame) -> pd.DataFrame:
-    """The best candidate of each kind of training data by the criterion, and what it leads to.
-
-    The release has none, since the sites of its images are not known: there the AUC on cases decides.
-    """
-    ranked = table.sort_values(["criterion", "within"], na_position="first")
-    best = ranked.groupby("trained_on").tail(1).set_index("trained_on", drop=False)
-    rows = {}
-    for row in best.loc[table.trained_on.unique()].to_dict("records"):
-        rows[row["trained_on"] + (" (chosen)" if row["chosen"] else "")] = {
-            "images": f"{row['images']:,}", "network": row["model"], "preparation": row["preparation"],
-            "criterion": known(row["criterion"]),
-            "AUC, cases not trained on": format_ci(row["within"], row["within_low"], row["within_high"]),
-            "border only": f"{row['border']:.3f}", "site left out": known(row["site"]),
-            "AUC in another hospital": format_ci(row["external"], row["external_low"], row["external_high"])
-            if "external" in row else "not asked",
-        }  # fmt: skip
-    return pd.DataFrame(rows).T
-
-
-def swap_answer(table: pd.DataFrame) -> str:
-    """What swapping the negatives does to the AUC, over models and seeds."""
-    wide = table.pivot(index=["model", "seed"], columns="non_covid", values=["auc", "specificity"])
-    auc, spared = wide["auc"], wide["specificity"]
-    return (
-        f"Against Non-COVID images of another source the AUC is {auc[RELEASE].min():.3f} to "
-        f"{auc[RELEASE].max():.3f}; the same models, with the same COVID-19 images, reach "
-        f"**{auc[SAME].min():.3f} to {auc[SAME].max():.3f}** against Non-COVID images of the same "
-        f"collection, and at their frozen thresholds spare {spared[SAME].min():.0%} to "
-        f"{spared[SAME].max():.0%} of these, not {spared[RELEASE].min():.1%} to "
-        f"{spared[RELEASE].max():.1%}."
-    )
-
-
-def sites(table: pd.DataFrame) -> pd.DataFrame:
-    """`sites.csv` for a reader: a row per site left out and what is seen of its images."""
-    return pd.DataFrame({
-        "site": table.site, "seen": table.seen, "model": table.model, "weights": table.weights_kind,
-        "ROC AUC (95%, by case)": [*map(format_ci, table.auc, table.case_low, table.case_high)],
-        "COVID-19 + others": [f"{p} + {n}" for p, n in zip(table.positives, table.negatives, strict=True)],
-        "fitted on": table.fitted_on,
-    }).set_index(["site", "seen"])  # fmt: skip
-
-
-def within_answer(table: pd.DataFrame) -> str:
-    """How well the fair question is answered, and what answers it without seeing a lung."""
-    whole = table[(table.question == EVERYTHING) & (table.recipe == "regression")]
-    seen = whole[whole.seen == "whole picture"]
-    kind = "pretrained" if "pretrained" in set(seen.weights_kind) else "untrained"
-    seen, blind = seen[seen.weights_kind == kind], whole[whole.seen.isin(BLIND)]
-    above = int((blind.case_low > 0.5).sum())
-    verdict = "is not free of shortcuts either" if above else "shows no shortcut"
-    first = seen.iloc[0]
-    return (
-        f"Trained within the collection, {len(seen)} {kind} networks reach {mean_and_range(seen.auc)} "
-        f"on cases that they did not see ({first.positives} + {first.negatives} images of "
-        f"{first.groups} cases; intervals from {seen.case_low.min():.3f} to "
-        f"{seen.case_high.max():.3f}). What cannot show the lungs reaches {mean_and_range(blind.auc)}, "
-        f"with an interval above 0.5 in {above} of {len(blind)} measurements: the fair question "
-        f"{verdict}."
-    )
-
-
 def mean_and_range(values: pd.Series) -> str:
-    """Of several networks or seeds: no single one of them is the result."""
-    if len(values) == 1:
-        return f"{values.iloc[0]:.3f}"
-    return f"a mean of {values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
+    """`0.736 (0.730 to 0.748)`: mean, least and greatest; one value is given alone."""
+    if len(values) < 2:
+        return known(values.iloc[0])
+    return format_ci(values.mean(), values.min(), values.max())
 
 
-def severity_answer(table: pd.DataFrame) -> str:
-    """Whether scores rise with the disease, beside a second radiologist and what cannot know it."""
-    second, models = table.iloc[0], table[table.seed.notna()]
-    floor = table.iloc[1:][table.iloc[1:].seed.isna()]
-    rising = int((models.low > 0).sum())
-    said = (
-        f"The score's rank correlation with the senior radiologist's severity is, over {len(models)} "
-        f"models and seeds, {mean_and_range(models.rho)} on {second.images:.0f} images of "
-        f"{second.groups:.0f} cases; the interval lies above 0 for {rising}. Border alone and untrained "
-        f"networks reach {floor.rho.min():.3f} to {floor.rho.max():.3f}, a second grader "
-        f"{format_ci(second.rho, second.low, second.high)}, which a detector need not."
+def ends(low: pd.Series, high: pd.Series) -> str:
+    """From the lowest end of several intervals to the highest."""
+    return f"{low.min():.3f} to {high.max():.3f}"
+
+
+def images_of(row) -> str:
+    """`100 + 3,000`: images with COVID-19 and without."""
+    return f"{row.positives:,} + {row.negatives:,}"
+
+
+def by_finding(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """How many images of each finding a model calls COVID-19, of a scored collection.
+
+    Cases that were trained on are left out. `called` is a share with Wilson's 95% interval
+    (`called_low`, `called_high`), in which each image counts as one; other findings with fewer than FEW
+    images are one row, and `all without COVID-19` is another.
+    """
+    fresh = scores[~scores.trained.astype(bool)]
+    count = fresh.groupby("finding").finding.transform("size")
+    rare = (count < FEW) & (fresh.label == 0)
+    named = fresh.assign(finding=fresh.finding.mask(rare, OTHERS))
+    others = fresh[fresh.label == 0].assign(finding="all without COVID-19")
+    rows = []
+    for (label, finding), part in pd.concat([named, others]).groupby(["label", "finding"]):
+        called = int(predict_positive(part.score, threshold).sum())
+        low, high = proportion_interval(called, len(part))
+        rows.append({"finding": finding, "label": label, "images": len(part), "cases": part.group.nunique(),
+                     "called": called / len(part), "called_low": low, "called_high": high})  # fmt: skip
+    table = pd.DataFrame(rows).sort_values(["label", "images"], ascending=False, kind="stable")
+    return pd.concat([table[table.finding != OTHERS], table[table.finding == OTHERS]])
+
+
+def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Probes of `within.csv` by `question`, or of `sites.csv` by `site`, a row each.
+
+    A field is the mean AUC over networks, and from the lowest to the highest end of their
+    intervals. What is shown beside whole pictures cannot show the lungs.
+    """
+    if "recipe" in table:
+        table = table[table.recipe == "regression"]
+    table = table[table.seen.isin(["whole picture", "outer 5% of each side", "view, age, sex"])]
+    rows = {}
+    for name, part in table.groupby(by, sort=False):
+        first = part.iloc[0]
+        row = {"COVID-19 + other images": images_of(first)}
+        if "groups" in part:
+            row["cases"] = first.groups
+        for (seen, kind), of in part.groupby(["seen", "weights_kind"], sort=False):
+            kind = "" if kind == "none" else f", {kind}"
+            row[seen + kind] = format_ci(of.auc.mean(), of.case_low.min(), of.case_high.max())
+        rows[name] = row
+    return pd.DataFrame(rows).T.rename_axis(by)
+
+
+def chosen_by_kind(table: pd.DataFrame) -> pd.DataFrame:
+    """The candidate of each kind of training data and classifier with the highest criterion.
+
+    The release has none, as the sites of its images are not known: there the AUC on held-out cases.
+    """
+    kinds = [name for name in ("trained_on", "classifier") if name in table]
+    if "classifier" in kinds:
+        kinds.append("networks")
+        table = table.assign(networks=table.model.str.contains("+", regex=False))
+    ranked = table.sort_values(["criterion", "within"], na_position="first", kind="stable")
+    return ranked.groupby(kinds, sort=False).tail(1).sort_index()
+
+
+def training_data(table: pd.DataFrame) -> pd.DataFrame:
+    """`chosen_by_kind` for a reader: by what it was chosen, and what external images make of it.
+
+    An external AUC is shown only beside that of border and framing there.
+    """
+    rows = []
+    for row in chosen_by_kind(table).to_dict("records"):
+        steps = [PREPROCESSING[step] for step in row["preparation"].split(",")]
+        shown = {
+            "trained on": row["trained_on"] + ", chosen" * bool(row["chosen"]),
+            "images": f"{row['images']:,}",
+            "network": readable(row["model"]),
+            "classifier": row.get("classifier", "logistic"),
+            "preprocessing": ", ".join(steps),
+            "criterion": known(row["criterion"]),
+            "AUC, held-out cases": format_ci(row["within"], row["within_low"], row["within_high"]),
+            "border; framing": f"{known(row['border'])}; {known(row['frame'])}",
+            "AUC, sites left out": known(row["site"]),
+        }
+        if "external_border" in row:
+            found = row["external"], row["external_low"], row["external_high"]
+            both = known(row["external_border"]), known(row["external_frame"])
+            shown |= {
+                "AUC, external": format_ci(*found),
+                "border; framing, external": "; ".join(both),
+            }
+        rows.append(shown)
+    return pd.DataFrame(rows).set_index("trained on").T
+
+
+def findings(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The answer in numbers, from the tables by name: mean, range, intervals, n and file of each."""
+    rows = [
+        row
+        for name, table in found.items()
+        if len(table) and name in SAYING
+        for row in SAYING[name](table)
+    ]
+    columns = ["finding", "mean (range)", "95% intervals", "n", "file"]
+    return pd.DataFrame(rows, columns=columns).set_index("finding")
+
+
+def line(finding: str, part: pd.DataFrame, value: str, low: str, high: str, n: str, file: str):
+    return finding, mean_and_range(part[value]), ends(part[low], part[high]), n, FOLDER + file
+
+
+def of_swap(table: pd.DataFrame):
+    for kind in (RELEASE, SAME):
+        part = table[table.non_covid == kind]
+        n = f"{images_of(part.iloc[0])} images"
+        yield line(f"AUC, {KINDS[kind]}", part, "auc", "case_low", "case_high", n, "swap.csv")
+    n = f"{part.iloc[0].negatives:,} images"
+    columns = "specificity", "specificity_low", "specificity_high"
+    yield line(
+        "Specificity at the frozen threshold, same collection", part, *columns, n, "swap.csv"
     )
-    if "gain" not in table:
-        return said
-    gained = int((models.gain_low > 0).sum())
-    return said + f" Above the same network untrained, by an interval above 0, lie {gained}."
 
 
-def right_data_answer(table: pd.DataFrame) -> str:
-    """How far the model that was chosen gets, inside and in another hospital, against the aim."""
-    kept = table[table.chosen].iloc[0]
-    said = (
-        f"Chosen inside the collection: {kept.model} trained on *{kept.trained_on}* "
-        f"({kept.images:,} images; preparation {kept.preparation}). It reaches "
-        f"{format_ci(kept.within, kept.within_low, kept.within_high)} on cases that it did not see"
+def of_within(table: pd.DataFrame):
+    whole = table[table.question == EVERYTHING]
+    first = whole.iloc[0]
+    n = f"{images_of(first)} images, {first.groups:,} cases"
+    columns = "auc", "case_low", "case_high", n, "within.csv"
+    pictures = whole[whole.seen == "whole picture"]
+    fitted = pictures.recipe == "regression"
+    for kind, part in pictures[fitted].groupby("weights_kind"):
+        yield line(f"AUC, trained within the collection, {kind} networks", part, *columns)
+    if not fitted.all():
+        yield line("AUC, trained within the collection, own recipe", pictures[~fitted], *columns)
+    yield line("AUC, what cannot show the lungs", whole[whole.seen.isin(BLIND)], *columns)
+
+
+def of_sites(table: pd.DataFrame):
+    largest = table.assign(n=table.positives + table.negatives).sort_values("n").site.iloc[-1]
+    here = table[(table.site == largest) & (table.seen == "whole picture")]
+    n = f"{images_of(here.iloc[0])} images"
+    for kind, part in here.groupby("weights_kind"):
+        columns = "auc", "case_low", "case_high", n, "sites.csv"
+        yield line(f"AUC, {largest} left out, {kind} networks", part, *columns)
+
+
+def of_severity(table: pd.DataFrame):
+    n = f"{table.images.iloc[0]:,} images, {table.groups.iloc[0]:,} cases"
+    columns, models = ("rho", "low", "high", n, "severity.csv"), table[table.seed.notna()]
+    yield line("Rank correlation with severity, models", models, *columns)
+    if "gain" in table:
+        columns = "gain", "gain_low", "gain_high", n, "severity.csv"
+        yield line("Gain over the same network untrained, models", models, *columns)
+    for name, start in (("untrained networks", "untrained"), ("border only", "border"),
+                        ("a second grader", "junior")):  # fmt: skip
+        part = table[table.reader.str.startswith(start)]
+        if len(part):
+            yield line(
+                f"Rank correlation with severity, {name}",
+                part,
+                "rho",
+                "low",
+                "high",
+                n,
+                "severity.csv",
+            )
+
+
+def of_right_data(table: pd.DataFrame):
+    row = table[table.chosen].reset_index(drop=True)
+    n, file = f"{row.images[0]:,} images", "right_data.csv"
+    yield line(
+        "AUC on held-out cases, chosen model", row, "within", "within_low", "within_high", n, file
     )
-    if "external" not in kept or pd.isna(kept.external):
-        return said + "; no other hospital was asked."
-    reached = min(kept.within, kept.external) >= 0.8
-    return said + (
-        f", and {format_ci(kept.external, kept.external_low, kept.external_high)} in another hospital. "
-        f"The aim, 0.80 in both, was {'reached' if reached else '**not reached**'}."
-    )
+    if "external_border" in row:
+        n = f"{row.external_positives[0]:,} + {row.external_negatives[0]:,} images"
+        columns = "external", "external_low", "external_high", n, file
+        yield line("AUC of the chosen model, external", row, *columns)
+        for blind in ("border", "frame"):
+            yield (
+                f"AUC of {blind} only, external",
+                known(row[f"external_{blind}"][0]),
+                "-",
+                n,
+                FOLDER + file,
+            )
 
 
-def needs(found: dict[str, pd.DataFrame]) -> list[str]:
-    """What a dataset must bring, each point with the number that asks for it."""
-    points = []
-    if "swap" in found:
-        wide = found["swap"].pivot(index=["model", "seed"], columns="non_covid", values="auc")
-        fall = (wide[RELEASE] - wide[SAME]).mean()
-        points.append(
-            "Negatives from the same source as the positives: with another source's, the AUC was "
-            f"{fall:+.2f} higher on average, for the same models."
-        )
-    if "within" in found:
-        whole = found["within"][found["within"].question == EVERYTHING]
-        for name in BLIND:
-            part = whole[whole.seen == name]
-            if len(part) and part.auc.mean() >= LOW_AUC:
-                points.append(
-                    f"Classes alike in what shows no disease: *{name}* alone reaches "
-                    f"{mean_and_range(part.auc)}."
-                )
-        cases = whole.groups.iloc[0]
-        width = (whole.case_high - whole.case_low).median()
-        points.append(
-            f"More cases: {cases:,} give intervals of the AUC that are {width:.2f} wide, half of them wider."
-        )
-    if "sites" in found and len(found["sites"]):
-        part = found["sites"][found["sites"].seen == "whole picture"]
-        best = "pretrained" if "pretrained" in set(part.weights_kind) else "untrained"
-        part = part[part.weights_kind == best]
-        each = "; ".join(
-            f"{site} {of.auc.min():.3f} to {of.auc.max():.3f} (intervals from {of.case_low.min():.3f} to "
-            f"{of.case_high.max():.3f})"
-            for site, of in part.groupby("site", sort=False)
-        )
-        points.append(
-            "Several sites with both classes each, one of them never trained on: on a site left out "
-            f"{best} networks reach {each}."
-        )
-    if "severity" in found:
-        points.append(
-            "Grades of severity by two readers, so that a score can be held against the disease: "
-            f"theirs agree at {found['severity'].rho.iloc[0]:.2f}."
-        )
-    return points
-
-
-def answer(found: dict[str, pd.DataFrame]) -> str:
-    """The answer of the notebook in Markdown, from the tables of `read`."""
-    saying = {"swap": swap_answer, "within": within_answer, "severity": severity_answer,
-              "right_data": right_data_answer}  # fmt: skip
-    parts = [say(found[name]) for name, say in saying.items() if name in found]
-    listed = "\n".join(f"- {point}" for point in needs(found))
-    return "\n\n".join([*parts, f"**What a dataset must bring**\n\n{listed}", runs.NOTICE])
+SAYING = {
+    "swap": of_swap,
+    "within": of_within,
+    "sites": of_sites,
+    "severity": of_severity,
+    "right_data": of_right_data,
+}

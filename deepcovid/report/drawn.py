@@ -11,8 +11,6 @@ from deepcovid.data import tables as data_tables
 from deepcovid.failure import effects
 from deepcovid.failure import figures as failure_figures
 from deepcovid.fair_test import figures as fair_figures
-from deepcovid.fair_test import tables as fair_tables
-from deepcovid.fair_test.sets import swapped
 from deepcovid.heatmaps import figures as heatmaps_figures
 from deepcovid.heatmaps import summary
 from deepcovid.metrics import figures as metrics_figures
@@ -102,18 +100,12 @@ def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
 
 
 def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:
-    found, outside = fair_tables.read(path.parent), fair_tables.scores(path.parent)
-    inside = scores_of(path.parents[1])  # of the run
-    sets = {key: swapped(inside[key], outside[key]) for key in outside if key in inside}
-    if not sets:
-        return
-    (model, seed), first = next(iter(sets.items()))
-    yield "swap", fair_figures.swapped(found["swap"], first, f"{model}, seed {seed}")
-    yield "curves", fair_figures.curves({f"{m}, seed {s}": of for (m, s), of in sets.items()})
-    for name, draw in (("within", fair_figures.battery), ("sites", fair_figures.sites),
-                       ("severity", fair_figures.severity), ("right_data", fair_figures.right_data)):  # fmt: skip
-        if name in found:
-            yield name, draw(found[name])
+    draw = {"swap": fair_figures.swapped, "findings": fair_figures.by_finding,
+            "within": fair_figures.within, "severity": fair_figures.severity,
+            "right_data": fair_figures.right_data}  # fmt: skip
+    for name, figure in draw.items():
+        if (file := path.with_name(f"{name}.csv")).is_file():
+            yield name, figure(pd.read_csv(file))
 
 
 def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:

@@ -9,7 +9,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from deepcovid.failure.effects import single_changes
-from deepcovid.fair_test import tables as fair
 from deepcovid.fair_test.names import SAME
 from deepcovid.metrics.published import compare
 from deepcovid.metrics.tables import summaries
@@ -38,8 +37,9 @@ def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
     if (paper / "shortcuts.csv").is_file():
         yield "finding_3", meaning(pd.read_csv(paper / "shortcuts.csv"))
     if (paper / "external.json").is_file():
-        swap = fair.read(paper / "fair_test").get("swap")
-        yield "finding_4", elsewhere(read_json(paper / "external.json"), swap)
+        swap = paper / "fair_test" / "swap.csv"
+        same = pd.read_csv(swap) if swap.is_file() else None
+        yield "finding_4", elsewhere(read_json(paper / "external.json"), same)
 
 
 def cause(ablation: pd.DataFrame) -> Figure:

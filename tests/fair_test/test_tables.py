@@ -1,21 +1,104 @@
+"""What notebook 08 shows is what its files say, as mean and range and never as a best one."""
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from deepcovid.fair_test import tables
+from deepcovid import steps
+from deepcovid.fair_test import figures, tables
+from deepcovid.fair_test.names import EVERYTHING, RELEASE, SAME
+from deepcovid.study import Study
+
+CANDIDATE = {"model": "m", "preparation": "none", "images": 10, "border": 0.6, "frame": 0.5,
+             "within_low": 0.1, "within_high": 0.9, "external": 0.7, "external_low": 0.6,
+             "external_high": 0.8, "external_positives": 4, "external_negatives": 5}  # fmt: skip
 
 
-def test_training_data_without_a_criterion_are_shown_by_their_best_auc_on_cases():
-    """The release's sites are not known: no criterion, and still a row to compare with."""
-    row = {"model": "m", "preparation": "none", "images": 10, "border": 0.6, "within_low": 0.1,
-           "within_high": 0.9, "external": 0.7, "external_low": 0.6, "external_high": 0.8}  # fmt: skip
+@pytest.fixture
+def candidates():
     rows = [
         {"trained_on": "release", "within": 0.55, "site": np.nan, "criterion": np.nan},
         {"trained_on": "release", "within": 0.65, "site": np.nan, "criterion": np.nan},
         {"trained_on": "collection", "within": 0.9, "site": 0.5, "criterion": 0.5},
         {"trained_on": "collection", "within": 0.7, "site": 0.6, "criterion": 0.6},
     ]
-    table = pd.DataFrame([row | of for of in rows]).assign(chosen=[False, False, False, True])
-    shown = tables.right_data(table)
-    assert shown.index.tolist() == ["release", "collection (chosen)"]
-    assert shown["AUC, cases not trained on"].str.startswith(("0.650", "0.700")).all()
-    assert shown.loc["release", ["criterion", "site left out"]].tolist() == ["-", "-"]
+    return pd.DataFrame([CANDIDATE | of for of in rows]).assign(chosen=[False, False, False, True])
+
+
+@pytest.fixture
+def within():
+    row = {"question": EVERYTHING, "recipe": "regression", "weights_kind": "pretrained",
+           "positives": 330, "negatives": 84, "groups": 255}  # fmt: skip
+    seen = (("whole picture", "a", 0.70), ("whole picture", "b", 0.76),
+            ("outer 5% of each side", "a", 0.55))  # fmt: skip
+    return pd.DataFrame([
+        row | {"seen": name, "model": model, "auc": auc, "case_low": auc - 0.08, "case_high": auc + 0.08}
+        for name, model, auc in seen
+    ])  # fmt: skip
+
+
+def test_training_data_without_a_criterion_are_shown_by_their_auc_on_cases(candidates):
+    """The release's sites are not known: no criterion, and still a column to compare with."""
+    shown = tables.training_data(candidates).T
+    assert shown.index.tolist() == ["release", "collection, chosen"]
+    assert shown["AUC, held-out cases"].str.startswith(("0.650", "0.700")).all()
+    assert shown.loc["release", ["criterion", "AUC, sites left out"]].tolist() == ["-", "-"]
+
+
+def test_an_external_auc_is_shown_only_beside_the_border_there(candidates):
+    assert not tables.training_data(candidates).index.str.contains("external").any()
+    assert len(tables.findings({"right_data": candidates})) == 1
+    beside = candidates.assign(external_border=0.64, external_frame=0.6)
+    assert tables.training_data(beside).loc["AUC, external"].str.startswith("0.700").all()
+    found = tables.findings({"right_data": beside})
+    assert found.loc["AUC of border only, external", "mean (range)"] == "0.640"
+    assert found.loc["AUC of the chosen model, external", "n"] == "4 + 5 images"
+
+
+def test_several_networks_are_their_mean_and_range_with_all_intervals(within):
+    found = tables.findings({"within": within, "severity": []})
+    row = found.loc["AUC, trained within the collection, pretrained networks"]
+    assert row.tolist() == ["0.730 (0.700 to 0.760)", "0.620 to 0.840", "330 + 84 images, 255 cases",
+                            "paper/fair_test/within.csv"]  # fmt: skip
+    assert found.loc["AUC, what cannot show the lungs", "mean (range)"] == "0.550"
+    shown = tables.probes(within, "question").loc[EVERYTHING]
+    assert shown["whole picture, pretrained"] == "0.730 (0.620 to 0.840)"
+    assert (shown["COVID-19 + other images"], shown.cases) == ("330 + 84", 255)
+
+
+def test_findings_leave_out_what_was_trained_on_and_count_images_and_cases():
+    scores = pd.DataFrame({
+        "finding": ["COVID-19", "COVID-19", *["SARS"] * 4, "rare", "SARS"],
+        "label": [1, 1, 0, 0, 0, 0, 0, 0], "group": [1, 2, 3, 3, 4, 4, 5, 6],
+        "trained": [False] * 7 + [True], "score": [0.9, 0.1, 0.5, 0.6, 0.4, 0.2, 0.7, 0.9],
+    })  # fmt: skip
+    found = tables.by_finding(scores, 0.5).set_index("finding")
+    assert found.index.tolist() == ["COVID-19", "all without COVID-19", "SARS", "other findings"]
+    assert found.loc["SARS", ["images", "cases", "called"]].tolist() == [4, 2, 0.5]
+    assert found.loc["all without COVID-19", ["images", "called"]].tolist() == [5, 0.6]
+    assert found.called_low["SARS"] < 0.5 < found.called_high["SARS"]
+
+
+def test_a_study_runs_a_step_once(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setitem(steps.MAKES, "fair_test/*", asked.append)
+    study = Study(str(tmp_path))
+    monkeypatch.setattr(study, "run", lambda: "run")
+    for name in ("swap", "within"):
+        assert not len(study.table(f"paper/fair_test/{name}.csv"))
+    assert asked == ["run"]
+
+
+def test_every_seed_of_both_kinds_of_negatives_is_drawn():
+    row = {"model": "resnet18", "specificity": 0.5, "specificity_low": 0.4, "specificity_high": 0.6,
+           "positives": 100, "auc": 0.7, "case_low": 0.6, "case_high": 0.8}  # fmt: skip
+    table = pd.DataFrame([
+        row | {"seed": seed, "non_covid": kind, "negatives": n}
+        for seed in (0, 1) for kind, n in ((RELEASE, 3000), (SAME, 84))
+    ])  # fmt: skip
+    figure = figures.swapped(table)
+    assert [len(axis.containers) for axis in figure.axes] == [2, 2]
+    assert sum(len(bars.lines[0].get_xdata()) for bars in figure.axes[0].containers) == len(table)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[1] == "Non-COVID images of the same collection (84)"
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["ResNet18"]

@@ -6,7 +6,7 @@ import pytest
 from conftest import changed
 from sklearn.linear_model import LogisticRegression
 
-from deepcovid.fair_test import collection, right_data, tables, within
+from deepcovid.fair_test import collection, right_data, within
 from deepcovid.fair_test.names import EVERYTHING
 from deepcovid.models.opened import Run
 
@@ -123,38 +123,3 @@ def test_the_choice_is_the_worst_of_three_and_asks_no_other_hospital():
     assert right_data.chosen(table) == 1
     assert right_data.chosen(table.assign(external=[1, 0, 1])) == 1
     assert right_data.chosen(table.assign(site=np.nan)) == 0
-
-
-def test_the_answer_gives_mean_and_range_and_no_best_network():
-    row = {"question": EVERYTHING, "recipe": "regression", "weights_kind": "pretrained",
-           "positives": 330, "negatives": 84, "groups": 255}  # fmt: skip
-    rows = [
-        row | {"seen": seen, "model": model, "auc": auc, "case_low": auc - 0.08, "case_high": auc + 0.08}
-        for seen, model, auc in (("whole picture", "a", 0.70), ("whole picture", "b", 0.76),
-                                 ("outer 5% of each side", "a", 0.55))
-    ]  # fmt: skip
-    text = tables.within_answer(pd.DataFrame(rows))
-    assert "2 pretrained networks reach a mean of 0.730 (0.700 to 0.760)" in text
-    assert "330 + 84 images of 255 cases; intervals from 0.620 to 0.840" in text
-    assert "in 0 of 1 measurements: the fair question shows no shortcut" in text
-
-
-def test_a_site_is_shown_with_its_interval_and_images():
-    table = pd.DataFrame([{
-        "site": "x", "seen": "whole picture", "model": "m", "weights_kind": "pretrained",
-        "auc": 0.592, "case_low": 0.398, "case_high": 0.745, "positives": 35, "negatives": 51,
-        "fitted_on": 144,
-    }])  # fmt: skip
-    shown = tables.sites(table).iloc[0]
-    assert shown["ROC AUC (95%, by case)"] == "0.592 (0.398 to 0.745)"
-    assert shown["COVID-19 + others"] == "35 + 51"
-
-
-def test_the_answer_says_what_the_tables_say():
-    swap = pd.DataFrame({
-        "model": "net", "seed": 0, "non_covid": ["the release's", "of the same collection"],
-        "auc": [0.99, 0.6], "specificity": [0.9, 0.2],
-    })  # fmt: skip
-    text = tables.answer({"swap": swap})
-    assert "0.990" in text and "**0.600 to 0.600**" in text and "spare 20% to 20%" in text
-    assert "+0.39 higher" in text and "not for clinical use" in text.lower()
