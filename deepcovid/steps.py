@@ -64,6 +64,12 @@ def shortcuts(run) -> None:
     measure.run(run)
 
 
+def lung_share(run) -> None:
+    from deepcovid.shortcuts import examples
+
+    examples.write_lung_share(run)
+
+
 def external(run) -> None:
     from deepcovid.shortcuts import external
 
@@ -98,6 +104,7 @@ MAKES: dict[str, Callable] = {
     "failure.csv": failure,
     "shortcuts.csv": shortcuts,
     "external.*": external,
+    "lung_share.csv": lung_share,
     "mending.csv": mending,
     "fair_test/*": fair_test,
 }
