@@ -49,7 +49,7 @@ def how_little(table: pd.DataFrame, audit: dict | None = None) -> Figure:
     least = measured.patient_low.min()
     axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001),
              ylim=(len(rows) - 0.4, -0.6))  # fmt: skip
-    axis.set_xlabel(f"ROC AUC; {test_set(measured, audit)}", fontsize=SMALL)
+    axis.set_xlabel(f"ROC AUC\n{test_set(measured, audit)}", fontsize=SMALL, loc="right")
     axis.tick_params(axis="x", labelsize=SMALL)
     axis.grid(axis="y", visible=False)
     if least <= 0.9:
@@ -65,7 +65,7 @@ def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for heading in dict.fromkeys(GROUPS.values()):
         part = table[table.kind.map(GROUPS) == heading]
-        share = part.seen_share.map(" ({:.0%} of the area)".format, na_action="ignore").fillna("")
+        share = part.seen_share.map(" ({:.0%} of the area)".format)
         words = part.seen.replace(WORDS) + share.where(part.kind.isin(["border", "centre"]), "")
         if heading == GROUPS["whole"]:
             parts.append(part.assign(words=heading))
