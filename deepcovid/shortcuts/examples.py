@@ -7,9 +7,9 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid import io
-from deepcovid.data import images
 from deepcovid.shortcuts.columns import WORDS
 from deepcovid.shortcuts.looks import EVER, looks, lung_masks
+from imageaudit import images
 
 SHOWN = (
     "whole picture", "outer 20% of each side", "outer 5% of each side", "central 25% of each side",

@@ -31,7 +31,6 @@ from deepcovid.shortcuts import looks
 from deepcovid.shortcuts.columns import SHORTCUTS
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
-from imageaudit import images
 
 PROPERTIES = {
     "file properties": ("mode", "width", "height", "aspect ratio"),
