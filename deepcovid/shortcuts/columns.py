@@ -16,7 +16,7 @@ TIDY = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "p
 # inputs of `shortcuts.csv` in a reader's words
 WORDS = {
     "without lungs": "lungs black",
-    "without wherever lungs may be": "black wherever lungs may be",
+    "without wherever lungs may be": "black where lungs may be",
     "only wherever lungs may be": "only where lungs may be",
     "file properties": "size and colour mode of the file",
 }

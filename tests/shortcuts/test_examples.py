@@ -34,7 +34,7 @@ def test_the_lungs_are_black_where_masks_have_lung(run, tmp_path):
 
     pictures, titles = examples.ablations(study(run, share), measured())
     assert titles[0] == "whole picture\nAUC 0.900" and len(titles) == len(examples.SHOWN)
-    black = np.asarray(pictures[titles.index("black wherever lungs may be\nAUC 0.900")])
+    black = np.asarray(pictures[titles.index("black where lungs may be\nAUC 0.900")])
     whole, half = np.asarray(pictures[0]), black.shape[1] // 2
     assert not black[:, :half].any() and (black[:, half:] == whole[:, half:]).all()
 
