@@ -73,7 +73,8 @@ def lung_share(run) -> None:
 def external(run) -> None:
     from deepcovid.shortcuts import external
 
-    external.run(run)
+    if run.profile.external:
+        external.run(run)
 
 
 def mending(run) -> None:
