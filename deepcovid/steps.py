@@ -64,10 +64,17 @@ def shortcuts(run) -> None:
     measure.run(run)
 
 
+def lung_share(run) -> None:
+    from deepcovid.shortcuts import examples
+
+    examples.write_lung_share(run)
+
+
 def external(run) -> None:
     from deepcovid.shortcuts import external
 
-    external.run(run)
+    if run.profile.external:
+        external.run(run)
 
 
 def mending(run) -> None:
@@ -98,6 +105,7 @@ MAKES: dict[str, Callable] = {
     "failure.csv": failure,
     "shortcuts.csv": shortcuts,
     "external.*": external,
+    "lung_share.csv": lung_share,
     "mending.csv": mending,
     "fair_test/*": fair_test,
 }

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data import manifest
+from deepcovid.io import read_table
 from deepcovid.metrics.tables import metrics_table
 from deepcovid.models.opened import Run
-from deepcovid.runs import NOTICE, read_json, shown
+from deepcovid.runs import NOTICE, shown
 from deepcovid.shortcuts import tables as shortcuts_tables
 
 DRAWN = "The images of this run are drawn, not taken: its numbers say nothing of COVID-19."
@@ -34,13 +35,13 @@ def about(opened: Run, made: dict) -> str:
         'versions and hashes: <a href="../run.json">run.json</a>.',
         "\n\n".join(f"![{FIGURES[path.stem]}](figures/{path.name})" for path in figures(opened)),
     ]
-    external = opened.folder / "external.json"
+    external = opened.folder / "external.csv"
     if profile.external and external.is_file():
         parts += [
-            "## In another collection",
-            table(shortcuts_tables.external_table(read_json(external))),
+            "## External images",
+            table(shortcuts_tables.external(read_table(external))),
             "At the thresholds frozen on this run's validation images; images that are also in its "
-            "data are left out. AUC and shares with 95% intervals.",
+            "data are left out. Intervals count patients; over several seeds, the widest.",
         ]
     parts += [
         "## What was run",

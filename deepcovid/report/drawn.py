@@ -88,7 +88,9 @@ def of_heatmaps(path: Path) -> Iterator[tuple[str, Figure]]:
 
 
 def of_shortcuts(path: Path) -> Iterator[tuple[str, Figure]]:
-    yield "shortcuts", shortcuts_figures.how_little(pd.read_csv(path))
+    audit = path.with_name("audit.json")
+    known = read_json(audit) if audit.is_file() else None
+    yield "shortcuts", shortcuts_figures.how_little(pd.read_csv(path), known)
 
 
 def of_external(path: Path) -> Iterator[tuple[str, Figure]]:
@@ -96,7 +98,7 @@ def of_external(path: Path) -> Iterator[tuple[str, Figure]]:
 
 
 def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
-    yield "mending", shortcuts_figures.mending(pd.read_csv(path))
+    yield "mending", shortcuts_figures.mitigation(pd.read_csv(path))
 
 
 def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:

@@ -28,6 +28,7 @@ TABLES = (
     "splits.csv",
     "leaks.csv",
     "shortcuts.csv",
+    "lung_share.csv",
     "heatmaps.json",
     "lungs.json",
 )

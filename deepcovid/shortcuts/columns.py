@@ -13,3 +13,10 @@ MENDING = (
 )  # fmt: skip
 EXTERNAL = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
 TIDY = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "patients", "method")
+# inputs of `shortcuts.csv` in a reader's words
+WORDS = {
+    "without lungs": "lungs black",
+    "without wherever lungs may be": "black where lungs may be",
+    "only wherever lungs may be": "only where lungs may be",
+    "file properties": "size and colour mode of the file",
+}

@@ -1,114 +1,155 @@
-"""The plots of notebook 07: how little is enough, AUCs beside each other, scores, steps of mending."""
+"""The plots of notebook 07: AUC under each ablation, scores of two collections, preprocessing."""
+
+import textwrap
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, intervals, new
+from deepcovid.shortcuts.columns import WORDS
 
-AUC = ("auc", "auc_low", "auc_high")
+SMALL = 9  # points: what is legible on a page
+# kinds of `shortcuts.csv` in a reader's words
+GROUPS = {
+    "whole": "whole radiograph",
+    "border": "only the border: centre black",
+    "centre": "only the centre: border black",
+    "lungs": "lungs removed, or only lungs",
+    "coarse": "hardly any detail",
+    "grey levels": "no picture: histogram, or file",
+    "metadata": "no picture: histogram, or file",
+    "untrained": "network never trained on images",
+}
+# shows no lung, or about a twentieth of them
+HIDDEN = (
+    "outer 12.5% of each side",
+    "outer 5% of each side",
+    "without wherever lungs may be",
+    "file properties",
+)
 
 
-def how_little(table: pd.DataFrame) -> Figure:
-    """How little of an image is enough to tell the classes apart, with 95% intervals.
+def how_little(table: pd.DataFrame, audit: dict | None = None) -> Figure:
+    """ROC AUC under each ablation with its 95% interval by patients, in groups.
 
-    Left: the outer rim that is left when the centre is black, and the reverse, by the share of
-    the area left. Right: what else was taken away. `table` is a `shortcuts.csv`.
+    `table` is a `shortcuts.csv`; `audit`, where given, says of how many patients the images are.
     """
-    table = table[table.told == "COVID-19"]
-    few = table[table.kind.isin(["lungs", "coarse", "grey levels", "untrained"])]
-    whole = table[table.kind == "whole"]
-    figure, (left, right) = new(2, size=(5.4, 4.0), width_ratios=(1.15, 1), sharex=False)
-    names = {"border": "only the rim: centre black", "centre": "only the centre: rim black"}
-    lines = pd.concat(
-        part.assign(left=names[kind], percent=100 * part.seen_share)
-        for kind in names
-        for part in [pd.concat([whole, table[table.kind == kind]]).sort_values("seen_share")]
+    rows = of_groups(table)
+    figure, axis = new(size=(7.2, 1.0 + 0.27 * len(rows)))
+    measured = rows.dropna(subset="auc")
+    hidden = measured.seen.isin(HIDDEN)
+    for part, colour, label in (
+        (measured[~hidden], NON_COVID, "lungs visible, at least in part"),
+        (measured[hidden], COVID, "lungs not visible, or hardly"),
+    ):
+        intervals(axis, part, "auc", "patient_low", "patient_high", y=part.index, color=colour,
+                  label=label)  # fmt: skip
+    for place, auc in measured.auc.items():
+        axis.text(1.02, place, f"{auc:.3f}", transform=axis.get_yaxis_transform(), va="center",
+                  fontsize=SMALL)  # fmt: skip
+    axis.set_yticks(rows.index, rows.words, fontsize=SMALL)
+    for text, heading in zip(axis.get_yticklabels(), rows.auc.isna(), strict=True):
+        text.set_fontweight("bold" if heading else "normal")
+    axis.axvline(measured.auc[measured.kind == "whole"].iloc[0], color=GREY, lw=1)
+    least = measured.patient_low.min()
+    axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001),
+             ylim=(len(rows) - 0.4, -0.6))  # fmt: skip
+    axis.set_xlabel(f"ROC AUC\n{test_set(measured, audit)}", fontsize=SMALL, loc="right")
+    axis.tick_params(axis="x", labelsize=SMALL)
+    axis.grid(axis="y", visible=False)
+    if least <= 0.9:
+        axis.axvline(0.5, **REFERENCE)
+    figure.legend(loc="outside upper right", ncols=2, fontsize=SMALL)
+    return figure
+
+
+def of_groups(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows to draw: of each group a heading, whose `auc` is empty, then its measurements."""
+    table = table[(table.told == "COVID-19") & (table.model != "trees")]
+    table = table[(table.kind != "metadata") | (table.seen == "file properties")]
+    parts = []
+    for heading in dict.fromkeys(GROUPS.values()):
+        part = table[table.kind.map(GROUPS) == heading]
+        share = part.seen_share.map(" ({:.0%} of the area)".format)
+        words = part.seen.replace(WORDS) + share.where(part.kind.isin(["border", "centre"]), "")
+        if heading == GROUPS["whole"]:
+            parts.append(part.assign(words=heading))
+        elif len(part):
+            parts += [pd.DataFrame({"words": [heading]}), part.assign(words=words)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_set(measured: pd.DataFrame, audit: dict | None) -> str:
+    """Of how many images, and patients where they are known, the AUCs are."""
+    first, patients = measured.iloc[0], {}
+    if audit:
+        rows = audit["patients"]["by_split_and_class"]
+        patients = {
+            r["class"]: f" of {r['patients']:,} patients" for r in rows if r["split"] == "test"
+        }
+    counts = {"COVID-19": first.positives, "Non-COVID": first.negatives}
+    return ", ".join(
+        f"{n:,.0f} {name} images{patients.get(name, '')}" for name, n in counts.items()
     )
-    sns.lineplot(lines, x="percent", y="auc", hue="left", style="left", markers=["s", "o"],
-                 dashes=False, palette=[COVID, NON_COVID], ms=7, ax=left)  # fmt: skip
-    for name, colour in zip(names.values(), (COVID, NON_COVID), strict=True):
-        part = lines[lines.left == name]
-        left.fill_between(part.percent, part.auc_low, part.auc_high, color=colour, alpha=0.15, lw=0)
-    low = min(0.45, pd.concat([lines, few]).auc_low.min() - 0.02)
-    left.set(xlabel="% of the image area that is left", ylabel="ROC AUC on the test images",
-             ylim=(low, 1.01), xlim=(-2, 102), title="how little of the image is enough")  # fmt: skip
-    left.legend(loc="lower right", title=None)
-    named = few.seen + np.where(few.kind == "untrained", ", untrained network", "")
-    intervals(right, few, *AUC, names=named, values="{:.3f}")
-    counts = table.iloc[0]
-    right.set(xlim=(low, 1.09), title="what else may be taken away (line: nothing)",  # room for numbers
-              xlabel=f"ROC AUC ({counts.positives:,} COVID-19, {counts.negatives:,} Non-COVID)")  # fmt: skip
-    right.axvline(whole.auc.iloc[0], color=GREY, lw=1)
-    left.axhline(0.5, **REFERENCE)
-    right.axvline(0.5, **REFERENCE)
-    return figure
-
-
-def dots(table: pd.DataFrame) -> Figure:
-    """ROC AUC with 95% interval of each row of a `shortcuts.csv`; filled: regression, else trees."""
-    each = table.assign(row=table.seen + np.where(table.told == "COVID-19", "", "\n" + table.told))
-    sizes = each.drop_duplicates("row")
-    figure, axis = new(size=(7.4, 1.0 + 0.42 * len(sizes)))
-    place = each.row.map({row: i for i, row in enumerate(sizes.row)})
-    trees = each.model == "trees"
-    for part, shift, face, name in (
-        (~trees, -0.13, COVID, "logistic regression"), (trees, 0.13, "white", "trees")
-    ):  # fmt: skip
-        if part.any():
-            intervals(
-                axis, each[part], *AUC, place[part] + shift, values="{:.3f}", mfc=face, label=name
-            )
-    ticks = [f"{row.row}\n({row.positives:,} + {row.negatives:,})" for row in sizes.itertuples()]
-    axis.set_yticks(range(len(sizes)), ticks, fontsize=8)
-    axis.set(ylim=(len(sizes) - 0.5, -0.5), xlim=(min(0.35, each.auc_low.min() - 0.02), 1.08))
-    axis.axvline(0.5, **REFERENCE)
-    axis.set_xlabel("ROC AUC on the test images (number that is told apart + the others)")
-    if trees.any():
-        figure.legend(loc="outside upper center", ncols=2)
-    return figure
 
 
 def collections(found: dict) -> Figure:
     """How one model's scores are spread in each collection, from `external.json`."""
-    figure, axes = new(2, size=(4.2, 3.0), sharey=False)
-    bins = len(next(iter(found["histograms"].values())))
-    middles = (np.arange(bins) + 0.5) / bins
-    about = {"test": "test images of the dataset", "external": "external images"}
+    figure, axes = new(2, size=(3.6, 3.3), sharey=True)
+    edges = np.linspace(0, 1, len(next(iter(found["histograms"].values()))) + 1)
+    about = {"test": "test images of this dataset", "external": "external images"}
     for axis, (where, title) in zip(axes, about.items(), strict=True):
         for name, colour in CLASSES.items():
             counts = np.array(found["histograms"][f"{name}, {where}"])
-            sns.histplot(x=middles, weights=counts, bins=bins, binrange=(0, 1), stat="percent",
-                         element="step", color=colour, alpha=0.15, ax=axis,
-                         label=f"{name} ({counts.sum():,})")  # fmt: skip
+            axis.stairs(
+                100 * counts / max(counts.sum(), 1), edges, fill=True, alpha=0.2, color=colour
+            )
+            axis.stairs(100 * counts / max(counts.sum(), 1), edges, color=colour, lw=1.5,
+                        label=f"{name} ({counts.sum():,})")  # fmt: skip
         axis.axvline(found["threshold"], color=GREY, ls="--", lw=1, label="frozen threshold")
-        axis.set(title=title, xlabel="score: P(COVID-19)", ylabel="% of the class", xlim=(0, 1))
-        axis.legend()
+        axis.set_title(title, fontsize=SMALL + 1)
+        axis.set_xlabel("score: P(COVID-19)", fontsize=SMALL)
+        axis.set(xlim=(0, 1), ylim=(0, 100))
+        axis.tick_params(labelsize=SMALL)
+        axis.legend(loc="upper center", fontsize=SMALL)
+    axes[0].set_ylabel("% of the class's images", fontsize=SMALL)
     return figure
 
 
-def mending(table: pd.DataFrame) -> Figure:
-    """The steps of a `mending.csv`: what decides, and what it leads to in another hospital."""
-    place = np.arange(len(table))
-    figure, (left, right) = new(2, size=(4.4, 1.5 + 0.34 * len(table)), sharey=True)
-    left.hlines(place, table[["cv_border", "cv_frame"]].max(axis=1), table.cv, color=GREY, lw=1.2)
-    for axis, column, mark, style, name in (
-        (left, "cv_border", "s", {"color": COVID}, "border only"),
-        (left, "cv_frame", "^", {"color": COVID}, "frame only: where the lungs lie"),
-        (left, "cv", "o", {"color": NON_COVID}, "whole picture"),
-        (right, "test", "o", {"color": NON_COVID, "mfc": "white"}, "test images of the dataset"),
-        (right, "external_frame", "^", {"color": COVID}, "external, frame only"),
-    ):
-        axis.plot(table[column], place, mark, label=name, **style)
+def mitigation(table: pd.DataFrame) -> Figure:
+    """The steps of a `mending.csv`: the gap that decides, and the AUC on external images.
+
+    Where it was measured: the gap's 95% interval, and how often each step has the widest.
+    """
+    place, first = np.arange(len(table)), table.iloc[0]
+    figure, (left, right) = new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
+    if "wins" in table:
+        intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
+        for row, y in zip(table.itertuples(), place, strict=True):
+            left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
+        left.set_xlim(right=table.gap_high.max() + 0.09)
+    else:
+        left.plot(table.gap, place, "o", color=NON_COVID)
+    right.plot(
+        table.test, place, "o", color=NON_COVID, mfc="white", label="test images of this dataset"
+    )
+    right.plot(table.external_frame, place, "^", color=COVID, label="external, framing alone")
     intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
-              label="external images, no duplicates")  # fmt: skip
-    left.set_title("decides: the widest gap on training images")
-    right.set_title("what it leads to (not used to decide)")
+              label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
+    left.set_xlabel("gap: AUC of the picture less that\nof border or framing", fontsize=SMALL)
+    right.set_xlabel("ROC AUC", fontsize=SMALL)
+    left.set_title("decides: training images", fontsize=SMALL + 1)
+    right.set_title("does not decide", fontsize=SMALL + 1)
+    left.axvline(0, **REFERENCE)
+    right.axvline(0.5, **REFERENCE)
+    right.set_xlim(0, 1.02)
     for axis in (left, right):
-        axis.axvline(0.5, **REFERENCE)
-        axis.set(xlabel="ROC AUC", xlim=(0.18, 1.02))
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13))
-    left.set_yticks(place, table.step + np.where(table.chosen, "  ✓", ""))
+        axis.tick_params(labelsize=SMALL)
+    names = table.step.replace("nothing", "no preprocessing") + np.where(
+        table.chosen, " (kept)", ""
+    )
+    left.set_yticks(place, [textwrap.fill(name, 34) for name in names], fontsize=SMALL)
     left.set_ylim(len(table) - 0.5, -0.5)
+    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=3)
     return figure

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -32,7 +31,6 @@ from deepcovid.shortcuts import looks
 from deepcovid.shortcuts.columns import SHORTCUTS
 from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
-from imageaudit import images
 
 PROPERTIES = {
     "file properties": ("mode", "width", "height", "aspect ratio"),
@@ -222,13 +220,3 @@ def run(opened: Run) -> pd.DataFrame:
 def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     io.write_csv(path, table)
     return table
-
-
-def examples(opened: Run) -> tuple[list[Image.Image], list[str]]:
-    """One COVID-19 test image of a run as each look sees it, with titles."""
-    test = opened.manifest[(opened.manifest.label == 1) & (opened.manifest.split == "test")]
-    path = opened.data / test.image.iloc[0]
-    picture = images.open_radiograph(path)
-    seen = [look for look in looks.looks(lung_masks(opened.data)) if look.network == "own"]
-    pictures = [look.change(picture, path) if look.change else picture for look in seen]
-    return pictures, [look.seen for look in seen]

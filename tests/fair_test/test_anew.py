@@ -10,7 +10,6 @@ from deepcovid.data import phantom
 from deepcovid.fair_test import drawn, right_data, study
 from deepcovid.models import features
 from deepcovid.models.opened import Run
-from deepcovid.shortcuts import calibration
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_folds_are_computed_anew_for_other_code_of_any_module(run, table, monkey
     assert len(asked) == 2
 
 
-def test_what_is_drawn_is_drawn_anew_by_other_code(run, tmp_path, monkeypatch):
+def test_what_is_drawn_is_drawn_anew_by_other_code(tmp_path, monkeypatch):
     monkeypatch.setattr(drawn, "COUNTS", {("test", "covid"): 1, ("test", "non"): 1})
     real, drawings = phantom.write, []
     monkeypatch.setattr(phantom, "write", lambda *a, **k: drawings.append(a[0]) or real(*a, **k))
@@ -83,14 +82,4 @@ def test_what_is_drawn_is_drawn_anew_by_other_code(run, tmp_path, monkeypatch):
     assert len(drawings) == 1
     monkeypatch.setattr(drawn, "code", lambda *_: "other")
     drawn.collection(tmp_path)
-    assert len(drawings) == 2
-    drawings.clear()
-    monkeypatch.setattr(calibration, "measured", lambda *_: None)
-    monkeypatch.setattr(calibration, "alarms", lambda _: pd.DataFrame({"alarm": [False]}))
-    counts = dict.fromkeys(phantom.GROUPS, 1)
-    for _ in range(2):
-        calibration.calibrate(run, 1, 0, counts, 32)
-    assert len(drawings) == 1
-    monkeypatch.setattr(calibration, "code", lambda *_: "other")
-    calibration.calibrate(run, 1, 0, counts, 32)
     assert len(drawings) == 2

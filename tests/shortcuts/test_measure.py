@@ -80,11 +80,6 @@ def test_judged_as_metrics_say(run):
     assert row["auc"] == intervals.auc(of.label[test], score)
 
 
-def test_examples_show_each_look_of_the_own_network(run):
-    pictures, titles = measure.examples(run)
-    assert len(pictures) == len(titles) and titles[0] == "whole picture"
-
-
 def test_without_a_manifest_the_user_is_told(run):
     with user_error("run notebook 01"):
         measure.run(changed(run, name="elsewhere"))

@@ -1,122 +1,142 @@
 """What a reader is shown says what the files say."""
 
-import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
-from conftest import user_error
 
-from deepcovid.runs import RESULTS
+from deepcovid.runs import RESULTS, read_json
 from deepcovid.shortcuts import figures, tables
-
-pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
-
-
-@pytest.fixture
-def real():
-    table = tables.read_shortcuts(RESULTS / "paper" / "shortcuts.csv")
-    if table.empty:
-        pytest.skip("results/paper/shortcuts.csv is not here")
-    return table
+from deepcovid.shortcuts.columns import MENDING, TIDY
 
 
 @pytest.fixture
-def found():
-    """An `external.json` of one model."""
-    numbers = {"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7, "sensitivity": 0.8, "specificity": 0.3}
-    numbers |= {f"{k}_{end}": v for k, v in list(numbers.items())[-2:] for end in ("low", "high")}
-    row = numbers | {
-        "model": "squeezenet", "seed": 0, "threshold": 0.4, "internal_auc": 0.9,
-        "images": {"Non-COVID": 8, "COVID-19": 6}, "duplicates_dropped": 1,
-        "with_duplicates": numbers | {"auc": 0.65},
-        "by_patient": {"auc": [0.4, 0.75], "sensitivity": [0.7, 0.9], "specificity": [0.2, 0.4]},
-        "histograms": {f"{name}, {where}": [6, 0, 0, 2] for name in ("COVID-19", "Non-COVID")
-                       for where in ("test", "external")},
-    }  # fmt: skip
-    return row | {"models": [row]}
+def measured():
+    """A `shortcuts.csv`: the whole picture, a border, file properties by two models, one view."""
+    rows = [("whole", "whole picture", 0.99), ("border", "outer 5% of each side", 0.97),
+            ("metadata", "file properties", 0.95), ("metadata", "file properties", 0.5),
+            ("like with like", "whole picture; view AP only", 0.6)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["kind", "seen", "auc"])
+    ends = {f"{of}_{end}": table.auc + shift for of in ("auc", "patient")
+            for end, shift in (("low", -0.01), ("high", 0.005))}  # fmt: skip
+    models = ["network", "network", "regression", "trees", "network"]
+    return table.assign(told="COVID-19", model=models, seen_share=[1, 0.19, *[np.nan] * 2, 1],
+                        positives=10, negatives=20, **ends)  # fmt: skip
 
 
-def test_shortcuts_are_read_or_refused(tmp_path):
-    assert tables.read_shortcuts(tmp_path / "none.csv").empty
-    (tmp_path / "bad.csv").write_text("kind,seen\nborder,rim\n")
-    with user_error("lacks the columns told"):
-        tables.read_shortcuts(tmp_path / "bad.csv")
+@pytest.fixture
+def outside():
+    """An `external.csv`: two seeds of a network, and the border alone."""
+    rows = [("net", seed, images, quantity, value, value - 0.1, value + 0.05, n, 4)
+            for seed in (0, 1) for images, quantity, value, n in (
+                ("COVID-19, H", "sensitivity", 0.8 + seed / 10, 12),
+                ("Non-COVID, C", "specificity", 0.3, 30), ("both classes", "auc", 0.6, 42))]  # fmt: skip
+    rows.append(("border alone", "", "both classes", "auc", 0.7, 0.6, 0.8, 42, 16))
+    table = pd.DataFrame(rows, columns=TIDY[:-1])
+    return table.assign(seed=pd.to_numeric(table.seed))
 
 
-def test_shortcuts_for_a_reader(real):
-    shown = tables.shortcut_table(real)
-    assert len(shown) == len(real)
-    assert shown["ROC AUC"].iloc[0] == f"{real.auc.iloc[0]:.3f}"
-    for figure in (figures.how_little(real), figures.dots(real[real.kind == "metadata"])):
-        assert figure.axes
+def test_controls_show_regressions_and_images_that_are_alike(measured):
+    shown = tables.controls(measured)
+    assert list(shown.index) == ["file: size, colour mode", "whole picture; AP images only"]
+    assert shown["ROC AUC (95% interval)"].iloc[0] == "0.950 (0.940 to 0.955)"
 
 
-def test_the_answer_counts_what_was_found(real, calibrated):
-    _, found, _ = calibrated
-    table = tables.calibration_table(found)
-    assert table.datasets["nothing"] == 2 and table.alarms["marker"] == "1 of 1 (2.5% to 100.0%)"
-    text = tables.shortcuts_answer("demo", real, found)
-    assert "4 of 4 planted" in text and "0 of 2 phantom datasets" in text
-    assert "by the outer 5% of each side" in tables.real_answer(real)
-    assert tables.real_answer(real.iloc[:0]) == ""
+def test_networks_are_shown_by_mean_and_range_over_seeds():
+    table = pd.DataFrame({"model": ["a", "a", "b"], "auc": [0.9, 0.8, np.nan]})
+    shown = tables.untrained(table, table.assign(model="c"))
+    assert shown["never trained on images"]["a"] == "0.850 (0.800 to 0.900), 2 seeds"
+    assert shown["pretrained, as in the paper"]["a"] == "not run" and "b" not in shown.index
 
 
-def test_external_scores_for_a_reader(found, tmp_path):
-    assert tables.read_external(tmp_path) == {}
-    (tmp_path / "external.json").write_text(json.dumps(found))
-    assert tables.read_external(tmp_path) == found
-    row = tables.external_table(found).loc["squeezenet, seed 0"]
-    assert row["AUC outside"] == "0.600 (0.400 to 0.750)"
-    assert row["sensitivity outside"] == "0.800 (0.700 to 0.900)"
-    assert row["images"] == "6 COVID-19, 8 Non-COVID" and row["duplicates dropped"] == 1
-    assert "1 duplicates dropped" in tables.external_answer(found)
-    for low, said in ((0.4, "that contains chance"), (0.55, "does not contain chance")):
-        by = found["by_patient"] | {"auc": [low, 0.75]}
-        assert said in tables.external_answer(found | {"by_patient": by})
-    more = {"class_and_source_coincide": True, "probes": {"border alone": [0.7, 0.6, 0.8]}}
-    said = "it measures both; border alone reaches 0.700 (0.600 to 0.800)."
-    assert tables.external_answer(found | more).endswith(said)
-    figure = figures.collections(found)
-    drawn = [area.get_paths()[0].vertices for area in figure.axes[0].collections]
-    assert (
-        drawn[0][:, 1].max() == pytest.approx(75)
-        and figure.axes[1].get_title() == "external images"
-    )
+def test_external_sensitivity_comes_first_and_the_auc_beside_what_the_border_reaches(outside):
+    shown = tables.external(outside).reset_index()
+    assert list(shown.quantity) == ["sensitivity", "specificity", "ROC AUC", "ROC AUC"]
+    assert list(shown.model) == ["net", "net", "net", "border alone"]
+    first = shown.iloc[0]
+    assert first["mean (range of seeds)"] == "0.850 (0.800 to 0.900)"
+    assert first["95% interval"] == "0.700 to 0.950"  # the least and the greatest end
+    assert (first["n images"], first["n patients"]) == (12, 4)
 
 
-def test_shares_of_alarms_have_their_intervals():
+def test_alarms_are_counted_with_exact_intervals():
     """0 of 20 says less than 5%: up to 17% of the datasets might raise one."""
-    assert tables.count_with_ci(0, 20) == "0 of 20 (0.0% to 16.8%)"
-    levels = pd.DataFrame({"images per patient": [2], "datasets": 1000, "alarms": 0.066,
-                           "counting images": 0.141})  # fmt: skip
-    assert tables.levels_table(levels).alarms[2] == "66 of 1,000 (5.1% to 8.3%)"
+    rows = [("nothing", 0, False)] * 20 + [
+        ("tint", 1, True),
+        ("size", 1, True),
+        ("marker", 0.2, False),
+    ]
+    table = pd.DataFrame(rows, columns=["fault", "share", "alarm"])
+    shown = tables.alarms(table)["with an alarm"]
+    assert shown["nothing"] == "0 of 20 (0% to 17%)"
+    assert shown["a fault in every image of a class (2 kinds)"].startswith("2 of 2")
+    assert shown["a marker in a part of one class's images"].startswith("0 of 1 ")
 
 
-def test_mending_for_a_reader(tmp_path):
-    assert tables.read_mending(tmp_path / "none.csv").empty
-    columns = tables.read_mending(tmp_path / "none.csv").columns
-    table = pd.DataFrame([dict.fromkeys(columns, 0.5)] * 2)
-    table = table.assign(step=["nothing", "coarse"], chosen=[False, True], external=[0.7, 0.6])
-    shown = tables.mending_table(table)
-    assert list(shown.index) == ["nothing", "coarse"] and list(shown.kept) == ["", "kept"]
-    assert shown.outside["coarse"] == "0.600 (0.500 to 0.500)"
-    assert shown["gap, 95% by patients"]["coarse"] == "+0.500 to +0.500"
-    assert "the widest in 50% of their resamples" in tables.mending_answer(table)
-    old = table.drop(columns=["gap_low", "gap_high", "wins"])  # of before they were measured
-    assert "kept in" not in tables.mending_table(old) and "resamples" not in tables.mending_answer(
-        old
+def test_findings_are_those_that_the_study_has(measured, outside):
+    control = pd.DataFrame({"auc": [0.9, 0.8, np.nan]})
+    shown = tables.findings(measured, control, outside, steps())
+    assert shown.value["AUC, whole radiograph"].startswith("0.9900")
+    assert shown.n["AUC, networks never trained on images: mean (range)"] == "2 trainings"
+    words = "sensitivity, COVID-19, H, 2 trainings: mean (range)"
+    assert shown.value[words] == "0.850 (0.800 to 0.900)"
+    assert shown.value["ROC AUC, external, border alone"] == "0.700 (0.600 to 0.800)"
+    assert shown.file.iloc[-1] == "robust/mending.csv" and "(coarse)" in shown.index[-1]
+    assert tables.findings([], [], [], []).empty
+
+
+def steps() -> pd.DataFrame:
+    table = pd.DataFrame([dict.fromkeys(MENDING, 0.5)] * 2)
+    return table.assign(step=["nothing", "coarse"], chosen=[False, True], wins=[0.2, 0.8])
+
+
+def texts(figure) -> str:
+    axes = [
+        text.get_text() for axis in figure.axes for text in (*axis.texts, *axis.get_yticklabels())
+    ]
+    return " ".join([*axes, *(axis.get_xlabel() for axis in figure.axes)])
+
+
+def test_the_axis_of_ablations_begins_where_the_intervals_do(measured):
+    high = measured[measured.auc > 0.9]
+    audit = {"patients": {"by_split_and_class": [
+        {"split": "test", "class": "COVID-19", "patients": 7},
+        {"split": "train", "class": "COVID-19", "patients": 8}]}}  # fmt: skip
+    figure = figures.how_little(high, audit)
+    assert figure.axes[0].get_xlim()[0] == 0.9
+    assert "10 COVID-19 images of 7 patients, 20 Non-COVID images" in texts(figure)
+    low = figures.how_little(high.assign(patient_low=0.3))
+    assert low.axes[0].get_xlim()[0] < 0.3
+
+
+def test_preprocessing_shows_the_gap_with_luck_where_it_was_measured():
+    assert "80%" in texts(figures.mitigation(steps()))
+    older = steps().drop(columns=["gap_low", "gap_high", "wins"])
+    assert "coarse (kept)" in texts(figures.mitigation(older)) and "80%" not in texts(
+        figures.mitigation(older)
     )
-    assert figures.mending(table).axes[1].get_title().endswith("(not used to decide)")
-    text = tables.mending_answer(table)
-    assert (
-        "*coarse* gains most" in text
-        and "shows 50% of the lungs" in text
-        and "from 0.700 to 0.600" in text
+
+
+def test_scores_of_two_collections_are_shown_in_percent_of_their_class():
+    histograms = {f"{name}, {where}": [6, 0, 0, 2] for name in ("COVID-19", "Non-COVID")
+                  for where in ("test", "external")}  # fmt: skip
+    figure = figures.collections({"histograms": histograms, "threshold": 0.4})
+    highest = max(patch.get_data().values.max() for patch in figure.axes[1].patches)
+    assert highest == pytest.approx(75) and figure.axes[1].get_title() == "external images"
+
+
+def test_the_published_files_are_shown():
+    shown = tables.twins(pd.read_csv(RESULTS / "darkcovidnet_twins.csv"))
+    assert (shown.twins <= shown["of"]).all() and shown.index.notna().all()
+    audit = read_json(RESULTS / "paper" / "audit.json")
+    figures.how_little(pd.read_csv(RESULTS / "paper" / "shortcuts.csv"), audit)
+
+
+def test_tables_figures_and_examples_load_neither_torch_nor_sklearn():
+    code = (
+        "import sys; from deepcovid.shortcuts import examples, figures, tables; "
+        "assert not {'torch', 'sklearn'} & set(sys.modules)"
     )
-
-
-def test_tables_and_figures_load_no_torch():
-    code = "import sys; from deepcovid.shortcuts import figures, tables; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
