@@ -150,7 +150,7 @@ rule heatmaps:
 
 rule failure:
     message: "the failed recipe on these images, and single changes of it"
-    input: code("failure.ablation", "failure.tables"), "manifest.csv", "training.csv"
+    input: code("failure.ablation"), "manifest.csv", "training.csv"
     params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
     resources: mem_mb=12000, runtime=120
     output: "failure.csv"
