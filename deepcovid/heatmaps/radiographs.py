@@ -79,7 +79,7 @@ def of(study, n: int = 6) -> dict | None:
             for run in runs
         },
         "titles": [
-            "\n".join([row.view, *(f"{name[run]} {score[row.file, run]:.2f}" for run in runs)])
+            f"{row.view}\n" + " | ".join(f"{score[row.file, run]:.2f}" for run in runs)
             for row in radiographs.itertuples()
         ],
     }

@@ -63,7 +63,7 @@ def test_a_run_writes_its_scores_and_maps_in_place_of_its_former_ones(phantoms, 
     assert [title.split("\n")[0] for title in shown["titles"]] == ["PA", "AP"]
     drawn = figures.overlays(**shown)
     assert (
-        len([axis for axis in drawn.axes if axis.images]) == 2 * 5 and "other" in shown["titles"][0]
+        len([axis for axis in drawn.axes if axis.images]) == 2 * 5 and " | " in shown["titles"][0]
     )
 
 
