@@ -26,6 +26,9 @@ class Missing:
     def __len__(self) -> int:
         return 0
 
+    def __repr__(self) -> str:  # without an address, which would differ with each execution
+        return f"Missing({self.file!r})"
+
     def _repr_markdown_(self) -> str:
         return (
             f"*This study has no `{self.file}`.* `results/README.md` has the command that makes it."
