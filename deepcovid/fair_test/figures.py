@@ -133,6 +133,8 @@ def severity(table: pd.DataFrame) -> Figure:
                 dodged(axis, part, ends, place, 0.4, color=colour)
         rows_at(axis, names)
         axis.axvline(0, **REFERENCE)
+        if gained:
+            axis.set_xticks([-0.5, 0, 0.5, 1])
     first = table.iloc[0]
     axes[0, 0].set(
         xlim=(-0.5, 1.2),
