@@ -11,6 +11,7 @@ from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, REFERENCE, new
 from deepcovid.plots import intervals as points
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
+ENDS = ("", "_low", "_high")
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
 
 
@@ -59,7 +60,7 @@ def operating_points(table: pd.DataFrame) -> Figure:
     models = [model for model in NETWORKS if model in set(table.model)]
     places = {name: place for place, name in enumerate(c for c in CHOSEN if c in set(table.chosen_on))}
     claims = published_values()
-    figure, axes = new(2, size=(3.7, 0.9 * len(places) + 0.9), sharey=True)
+    figure, axes = new(2, size=(3.5, 0.8 * len(places) + 0.9), sharey=True)
     for axis, name in zip(axes, ("sensitivity", "specificity"), strict=True):
         for shift, model in zip(np.linspace(-0.25, 0.25, len(models)), models, strict=True):
             own = table[table.model == model].groupby("chosen_on").agg(
@@ -71,17 +72,22 @@ def operating_points(table: pd.DataFrame) -> Figure:
             if name == "sensitivity":
                 axis.plot(own.bound, at, ">", color=colour(model), mfc="none", ms=5)
         axis.set_xlabel(f"{name} on test")
+        axis.grid(False, axis="y")
+        for between in range(1, len(places)):
+            axis.axhline(between - 0.5, **REFERENCE)
     for shift, model in zip(np.linspace(-0.25, 0.25, len(models)), models, strict=True):
         if TEST in places and ("auc", model) in claims:
             axes[0].plot(claims["sensitivity", model], places[TEST] + shift, "D", color=GREY, ms=4)
             axes[1].plot(claims["specificity_at_98_sensitivity", model], places[TEST] + shift, "D", color=GREY, ms=4)
+    axes[0].plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
+    axes[0].plot([], [], "D", color=GREY, ms=4, label="the paper")
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
     names = [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19 images"
              + (f",\n{first.n_patients[c]:.0f} patients" if pd.notna(first.n_patients[c]) else "")
              for c in places]  # fmt: skip
     axes[0].set_yticks([*places.values()], names)
     axes[0].set_ylim(len(places) - 0.5, -0.5)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
 
 
@@ -98,7 +104,7 @@ def calibration(test: Scores) -> Figure:
         bins, _ = evaluation.calibration(label, score)
         found = evaluation.recalibration(label, score, table.get("patient"))
         said = ", ".join(
-            f"{name} {intervals.format_ci(found[key], found[f"{key}_low"], found[f"{key}_high"], digits)}"
+            f"{name} {intervals.format_ci(*(found[key + end] for end in ENDS), digits)}"
             for name, key, digits in (("slope", "slope", 2), ("intercept", "intercept", 2), ("Brier", "brier", 4))
             if found[key] is not None
         )  # fmt: skip

@@ -202,6 +202,17 @@ def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> l
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
 
 
+def share_interval(right, patient) -> list[float]:
+    """A share of images and its 95% interval by patients; where all or none are, Wilson's of patients.
+
+    Resampling has nothing to vary there. `right` may be a mean over trainings, from 0 to 1.
+    """
+    right, n = np.asarray(right, dtype=float), len(np.unique(patient))
+    if right.min() == right.max() and right[0] in (0, 1):
+        return [right[0], *proportion_interval(int(n * right[0]), n)]
+    return patient_interval(right, patient)
+
+
 def resample(
     label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
 ) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepcovid.io import write_csv
 from deepcovid.metrics.evaluation import scores_of
-from deepcovid.metrics.intervals import patient_interval, predict_positive
+from deepcovid.metrics.intervals import share_interval, predict_positive
 
 COLUMNS = ("model", "chosen_on", "by", "group", "images", "patients", "seeds", "specificity", "low", "high",
            "least", "most")  # fmt: skip
@@ -36,9 +36,9 @@ def specificities(
         for by in ("finding", "view"):
             groups = first[by].fillna("").str.split("; ")
             for group in sorted(set(groups.explode()) - {""}):
-                own = right[:, groups.map(lambda found, group=group: group in found)]
-                patient = first.patient[groups.map(lambda found, group=group: group in found)]
-                value, low, high = patient_interval(own.mean(axis=0), patient, resamples=1000)
+                here = np.array([group in found for found in groups])
+                own, patient = right[:, here], first.patient[here]
+                value, low, high = share_interval(own.mean(axis=0), patient)
                 rows.append((model, chosen_on, by, group, len(patient), patient.nunique(), len(own),
                              value, low, high, own.mean(axis=1).min(), own.mean(axis=1).max()))  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -18,8 +18,7 @@ from deepcovid.metrics.intervals import (
     delong_test,
     format_ci,
     mean_auc_interval,
-    patient_interval,
-    proportion_interval,
+    share_interval,
 )
 from deepcovid.metrics.published import FINAL, published
 from deepcovid.runs import RESULTS, UserError, read_json
@@ -209,7 +208,7 @@ def intervals(test: dict[tuple[str, int], pd.DataFrame], thresholds: dict) -> pd
                     continue
                 value, low, high = (
                     mean_auc_interval(table.label, scores, of) if name == "ROC AUC"
-                    else share(right[:, own].mean(axis=0), np.asarray(of)[own])
+                    else share_interval(right[:, own].mean(axis=0), np.asarray(of)[own])
                 )  # fmt: skip
                 row |= {"value": f"{value:.4f}", unit: f"{low:.4f} to {high:.4f}"}
                 if unit == "by patients":
@@ -218,14 +217,6 @@ def intervals(test: dict[tuple[str, int], pd.DataFrame], thresholds: dict) -> pd
     names = ["value", "by images", "by patients", "images", "patients"]
     found = pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
     return found[[name for name in names if name in found]]
-
-
-def share(right: np.ndarray, unit: np.ndarray) -> list[float]:
-    """A share of images and its interval by resampled units; Wilson's of units where all are right."""
-    if right.min() == right.max() == 1:
-        n = len(np.unique(unit))
-        return [1.0, *proportion_interval(n, n)]
-    return patient_interval(right, unit)
 
 
 def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> pd.DataFrame:
