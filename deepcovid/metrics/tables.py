@@ -150,7 +150,7 @@ def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame, rows: list[dict])
         for model, network in NETWORKS.items():
             claim = claims.get((name, model)) if name in PUBLISHED else None
             ours, untrained = (
-                mean_and_range(table.reindex(columns=["model", name]).query("model == @model")[name], digits)
+                mean_and_range(table.reindex(columns=[name])[name][table.model == model], digits)
                 if len(table) else "-" for table in (metrics, control)
             )  # fmt: skip
             if claim or {ours, untrained} != {"-"}:

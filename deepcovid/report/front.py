@@ -90,7 +90,9 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
     if len(control):
         seeds = control.groupby("model").auc.agg(["mean", "min", "max"]).reindex(models)
         intervals(left, seeds, "mean", "min", "max", np.arange(len(models)) + 0.25, color=COVID, label="untrained")
-    left.set_xlabel("ROC AUC")
+    left.locator_params("x", nbins=5)
+    first = metrics.dropna(subset="auc").iloc[0]
+    left.set_xlabel(f"ROC AUC ({first.tp + first.fn:.0f} + {first.tn + first.fp:,.0f} test images)")
     for shift, (column, name, style) in zip((-0.2, 0.2), (
         ("sensitivity", "8 validation images", {"color": NON_COVID, "mfc": "white"}),
         ("cv_sensitivity", "cross-validation", {"color": NON_COVID}),
@@ -123,20 +125,17 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
     """
     told = table[(table.told == "COVID-19") & (table.kind != "untrained")]
     rows = told.drop_duplicates("seen").set_index("seen").reindex(LEFT).dropna(subset="auc")
-    names = [f"{LEFT[seen]}" for seen in rows.index]
+    names = [LEFT[seen] for seen in rows.index]
     if len(control):
-        network = control.groupby("model").auc.mean().idxmin()
-        own = control[control.model == network].auc
-        rows.loc["untrained", list(AUC)] = own.mean(), own.min(), own.max()
-        names.append(f"untrained {NETWORKS[network]}, {len(own)} seeds")
+        rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
+        names.append(f"untrained networks, {control.auc.count()} trainings")
     n = f"{rows.positives.iloc[0]:.0f} COVID-19, {rows.negatives.iloc[0]:,.0f} Non-COVID images"
-    figure, axes = new(2 if external is not None else 1, size=(WIDTH, 2.8), squeeze=False)
-    figure.set_size_inches(WIDTH, 2.8 if external is None else 3.2)
+    figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.7), squeeze=False)
     axis, at = axes[0, 0], np.arange(len(rows))
     intervals(axis, rows, *AUC, y=at, names=names, color=COVID, values="{:.4f}")
     axis.set(xlabel=f"ROC AUC ({n})", xlim=(0.94, 1.012))
     if external is not None:
-        hospitals(axes[0, 1], external)
+        hospitals(axes[1, 0], external)
     return figure
 
 
@@ -147,11 +146,10 @@ def hospitals(axis, external: pd.DataFrame) -> None:
         value=("value", "mean"), low=("low", "min"), high=("high", "max"), images=("images", "first"),
         patients=("patients", "first"),
     ).reset_index()  # fmt: skip
-    names = [f"{NETWORKS.get(row.model, row.model)}, {row.quantity}\n{row.set.partition(', ')[2] or row.set}: "
-             f"{row.images}, {row.patients} patients" for row in found.itertuples()]  # fmt: skip
+    names = [f"{NETWORKS.get(row.model, row.model)}, {row.quantity}, {row.set.partition(', ')[2] or row.set} "
+             f"({row.images}, {row.patients})" for row in found.itertuples()]  # fmt: skip
     intervals(axis, found, "value", "low", "high", names=names, color=NON_COVID)
-    axis.set(xlabel="at the frozen threshold, 95% by patients", xlim=(-0.02, 1.02))
-    axis.tick_params("y", labelsize=8)
+    axis.set(xlabel="at the frozen threshold (images, patients)", xlim=(-0.02, 1.02))
 
 
 def same_collection(swap: pd.DataFrame) -> Figure:
