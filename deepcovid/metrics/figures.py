@@ -43,7 +43,9 @@ def roc(test: Scores) -> Figure:
     axes[0].set(ylabel=f"sensitivity\n({counted(table, 1)})", title="all")
     axes[1].set(xlim=(0, 0.2), ylim=(0.5, 1.01), title="upper left corner, enlarged")
     figure.supxlabel(f"1 - specificity ({counted(table, 0)})", fontsize=9)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9
+    )
     return figure
 
 
@@ -55,10 +57,16 @@ def operating_points(table: pd.DataFrame) -> Figure:
     counted; diamonds: the paper's numbers, whose threshold was chosen on the test images.
     """
     table = table[(table.rule == "sensitivity_98") & table.chosen_on.isin(CHOSEN)]
-    unit = "bootstrap, patients" if table.interval.eq("bootstrap, patients").any() else "Wilson, images"
+    unit = (
+        "bootstrap, patients"
+        if table.interval.eq("bootstrap, patients").any()
+        else "Wilson, images"
+    )
     table = table[table.interval == unit]
     models = [model for model in NETWORKS if model in set(table.model)]
-    places = {name: place for place, name in enumerate(c for c in CHOSEN if c in set(table.chosen_on))}
+    places = {
+        name: place for place, name in enumerate(c for c in CHOSEN if c in set(table.chosen_on))
+    }
     claims = published_values()
     figure, axes = new(2, size=(3.5, 0.8 * len(places) + 0.9), sharey=True)
     for axis, name in zip(axes, ("sensitivity", "specificity"), strict=True):
@@ -68,7 +76,9 @@ def operating_points(table: pd.DataFrame) -> Figure:
                 bound=("guaranteed_by_patient" if unit.endswith("patients") else "guaranteed_by_image", "mean"),
             )  # fmt: skip
             at = own.index.map(places).to_numpy() + shift
-            points(axis, own, "value", "low", "high", y=at, color=colour(model), label=NETWORKS[model])
+            points(
+                axis, own, "value", "low", "high", y=at, color=colour(model), label=NETWORKS[model]
+            )
             if name == "sensitivity":
                 axis.plot(own.bound, at, ">", color=colour(model), mfc="none", ms=5)
         axis.set_xlabel(f"{name} on test")
@@ -78,7 +88,13 @@ def operating_points(table: pd.DataFrame) -> Figure:
     for shift, model in zip(np.linspace(-0.25, 0.25, len(models)), models, strict=True):
         if TEST in places and ("auc", model) in claims:
             axes[0].plot(claims["sensitivity", model], places[TEST] + shift, "D", color=GREY, ms=4)
-            axes[1].plot(claims["specificity_at_98_sensitivity", model], places[TEST] + shift, "D", color=GREY, ms=4)
+            axes[1].plot(
+                claims["specificity_at_98_sensitivity", model],
+                places[TEST] + shift,
+                "D",
+                color=GREY,
+                ms=4,
+            )
     axes[0].plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
     axes[0].plot([], [], "D", color=GREY, ms=4, label="the paper")
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
@@ -108,7 +124,14 @@ def calibration(test: Scores) -> Figure:
             for name, key, digits in (("slope", "slope", 2), ("intercept", "intercept", 2), ("Brier", "brier", 4))
             if found[key] is not None
         )  # fmt: skip
-        left.plot(bins.score, bins.covid, "o-", ms=4, color=colour(model), label=f"{NETWORKS.get(model, model)}: {said}")
+        left.plot(
+            bins.score,
+            bins.covid,
+            "o-",
+            ms=4,
+            color=colour(model),
+            label=f"{NETWORKS.get(model, model)}: {said}",
+        )
         right.plot(cuts, evaluation.net_benefit(label, score, cuts), color=colour(model))
     prevalence = label.mean()
     left.plot([0, 1], [0, 1], **REFERENCE)
@@ -138,13 +161,25 @@ def subgroups(table: pd.DataFrame) -> Figure:
     for shift, model in zip(np.linspace(-0.22, 0.22, len(models)), models, strict=True):
         own = table[table.model == model].set_index(["by", "group"]).reindex(rows)
         at = np.arange(len(rows)) + shift
-        points(axis, own, "specificity", "low", "high", y=at, color=colour(model), ms=4, label=NETWORKS[model])
+        points(
+            axis,
+            own,
+            "specificity",
+            "low",
+            "high",
+            y=at,
+            color=colour(model),
+            ms=4,
+            label=NETWORKS[model],
+        )
     n = table.drop_duplicates(["by", "group"]).set_index(["by", "group"])
     names = [f"{'view ' if by == 'view' else ''}{group} ({n.images[by, group]:,}, {n.patients[by, group]:,})"
              for by, group in rows]  # fmt: skip
     axis.set_yticks(range(len(rows)), names)
     axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="specificity")
-    axis.set_title(f"threshold chosen on {there[0].partition(' (')[0]}; brackets: images, patients", fontsize=9)
+    axis.set_title(
+        f"threshold chosen on {there[0].partition(' (')[0]}; brackets: images, patients", fontsize=9
+    )
     axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
@@ -155,7 +190,15 @@ def histogram(axis, table: pd.DataFrame) -> None:
     for label, (name, shade) in enumerate(CLASSES.items()):
         score = table.score[table.label == label]
         share = np.full(len(score), 100 / max(len(score), 1))
-        axis.hist(score, np.linspace(0, 1, 41), weights=share, color=shade, alpha=0.6, lw=0, label=f"{name} ({len(score):,})")
+        axis.hist(
+            score,
+            np.linspace(0, 1, 41),
+            weights=share,
+            color=shade,
+            alpha=0.6,
+            lw=0,
+            label=f"{name} ({len(score):,})",
+        )
     axis.plot(score, np.zeros(len(score)), "|", color=COVID, ms=8, mew=0.6)
     axis.set(xlabel="score, P(COVID-19)", ylabel="% of the class", xlim=(-0.01, 1.01))
 

@@ -259,7 +259,7 @@ def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> di
 
 
 def roc_band(
-    label, scores, patient=None, fpr=np.linspace(0, 1, 101), resamples: int = 500, seed: int = 0
+    label, scores, patient=None, fpr=(0, 0.05, 0.1, 1), resamples: int = 500, seed: int = 0
 ) -> np.ndarray:
     """Sensitivity at false positive rates `fpr`, mean over trainings, with its 95% band: (3, len(fpr)).
 
@@ -267,14 +267,16 @@ def roc_band(
     Pointwise percentiles of resampled patients, each class by itself; without `patient`, of images.
     """
     scores = np.atleast_2d(validate_scores(label, np.asarray(scores, dtype=float))[1])
-    label = np.asarray(label)
+    label, fpr = np.asarray(label), np.asarray(fpr)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     random, weights = np.random.default_rng(seed), {}
     for value in (0, 1):
         names, group = np.unique(patient[label == value], return_inverse=True)
         share = np.full(len(names), 1 / len(names))
         drawn = random.multinomial(len(names), share, resamples)
-        weights[value] = np.vstack([np.ones(len(names), int), drawn])[:, group]  # first: as they are
+        weights[value] = np.vstack([np.ones(len(names), int), drawn])[
+            :, group
+        ]  # first: as they are
     curves = []
     for score in scores:
         negative, positive = (np.sort(score[label == value])[::-1] for value in (0, 1))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepcovid.io import write_csv
 from deepcovid.metrics.evaluation import scores_of
-from deepcovid.metrics.intervals import share_interval, predict_positive
+from deepcovid.metrics.intervals import predict_positive, share_interval
 
 COLUMNS = ("model", "chosen_on", "by", "group", "images", "patients", "seeds", "specificity", "low", "high",
            "least", "most")  # fmt: skip

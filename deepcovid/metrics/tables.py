@@ -115,7 +115,10 @@ MEASURES = {
 }  # fmt: skip
 
 
-PUBLISHED = ("auc", AT_98)  # those that the paper gives; its 98% sensitivity is where it put the threshold
+PUBLISHED = (
+    "auc",
+    AT_98,
+)  # those that the paper gives; its 98% sensitivity is where it put the threshold
 
 
 def published_values() -> dict[tuple[str, str], float]:
@@ -177,7 +180,9 @@ def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
 
-def of_models(test: dict[tuple[str, int], pd.DataFrame]) -> dict[str, tuple[pd.DataFrame, np.ndarray]]:
+def of_models(
+    test: dict[tuple[str, int], pd.DataFrame],
+) -> dict[str, tuple[pd.DataFrame, np.ndarray]]:
     """Of each model its images (label, patient) and the scores of all seeds of them, (k, n)."""
     found = {}
     for (model, _), table in test.items():
@@ -226,7 +231,9 @@ def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> p
     """
     claims, cells = published_values(), {}
     for model, part in metrics.dropna(subset="auc").groupby("model", sort=False):
-        mean = part.reindex(columns=["sensitivity", "specificity", AT_98, "cv_sensitivity", "cv_specificity"]).mean()
+        mean = part.reindex(
+            columns=["sensitivity", "specificity", AT_98, "cv_sensitivity", "cv_specificity"]
+        ).mean()
         found = {"ours, validation images": (mean.sensitivity, mean.specificity),
                  "ours, cross-validated training images": (mean.cv_sensitivity, mean.cv_specificity),
                  "ours, tuned on test images": (TARGET, mean[AT_98])}  # fmt: skip

@@ -64,7 +64,9 @@ def single_changes(ablation: pd.DataFrame) -> Figure:
         for factor, levels in LEVELS.items() for level in levels if level in CHANGES and level != base[factor]
     }  # fmt: skip
     for name, cell in cells.items():
-        part = last[np.logical_and.reduce([last[factor] == level for factor, level in cell.items()])]
+        part = last[
+            np.logical_and.reduce([last[factor] == level for factor, level in cell.items()])
+        ]
         if len(part):
             rows[name] = part.sensitivity.agg(["mean", "min", "max", "size"]) * [100, 100, 100, 1]
     found = pd.DataFrame(rows).T.sort_values("mean", kind="stable")
@@ -86,10 +88,21 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
     models = list(part.model) or [m for m in NETWORKS if m in set(metrics.model)]
     figure, (left, right) = new(2, size=(WIDTH / 2, 2.9), sharey=True)
     left.plot(part.published, part.index - 0.25, "D", color=GREY, ms=5, label="the paper")
-    intervals(left, part, "ours", "low", "high", part.index.to_numpy(), color=NON_COVID, label="ours")
+    intervals(
+        left, part, "ours", "low", "high", part.index.to_numpy(), color=NON_COVID, label="ours"
+    )
     if len(control):
         seeds = control.groupby("model").auc.agg(["mean", "min", "max"]).reindex(models)
-        intervals(left, seeds, "mean", "min", "max", np.arange(len(models)) + 0.25, color=COVID, label="untrained")
+        intervals(
+            left,
+            seeds,
+            "mean",
+            "min",
+            "max",
+            np.arange(len(models)) + 0.25,
+            color=COVID,
+            label="untrained",
+        )
     left.locator_params("x", nbins=5)
     first = metrics.dropna(subset="auc").iloc[0]
     left.set_xlabel(f"ROC AUC ({first.tp + first.fn:.0f} + {first.tn + first.fp:,.0f} test images)")
@@ -107,9 +120,18 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
         else:
             name = f"{metrics.cv_positive.min():.0f} cross-validated"
         seeds = own.groupby("model")[column].agg(["mean", "min", "max"]).reindex(models)
-        intervals(right, seeds, "mean", "min", "max", np.arange(len(models)) + shift, label=name, **style)
+        intervals(
+            right, seeds, "mean", "min", "max", np.arange(len(models)) + shift, label=name, **style
+        )
     right.axvline(0.98, **REFERENCE)
-    right.annotate("98%", (0.98, len(models) - 0.55), (-3, 0), textcoords="offset points", ha="right", color=GREY)
+    right.annotate(
+        "98%",
+        (0.98, len(models) - 0.55),
+        (-3, 0),
+        textcoords="offset points",
+        ha="right",
+        color=GREY,
+    )
     right.set_xlabel("sensitivity, threshold chosen on ...")
     left.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
     left.set_ylim(len(models) - 0.5, -0.5)
@@ -163,7 +185,9 @@ def same_collection(swap: pd.DataFrame) -> Figure:
     ).reset_index()  # fmt: skip
     found["place"] = found.non_covid.map({RELEASE: 0, SAME: 1})
     found = found.sort_values("place", kind="stable").reset_index(drop=True)
-    names = [f"{NETWORKS[row.model]}, {row.positives} + {row.negatives:,}" for row in found.itertuples()]
+    names = [
+        f"{NETWORKS[row.model]}, {row.positives} + {row.negatives:,}" for row in found.itertuples()
+    ]
     figure, axis = new(size=(WIDTH, 0.36 * len(found) + 0.9))
     for place, colour, label in ((0, NON_COVID, "Non-COVID of the release (one hospital)"),
                                  (1, COVID, "other findings of the same collection")):  # fmt: skip
@@ -171,7 +195,13 @@ def same_collection(swap: pd.DataFrame) -> Figure:
         intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.3f}", label=label)
     axis.set_yticks(range(len(found)), names)
     axis.axvline(0.5, **REFERENCE)
-    axis.annotate("chance", (0.5, -0.4), (3, 0), textcoords="offset points", color=GREY, va="center")
-    axis.set(xlabel="ROC AUC (COVID-19 + Non-COVID images)", xlim=(0.42, 1.06), ylim=(len(found) - 0.5, -0.7))
+    axis.annotate(
+        "chance", (0.5, -0.4), (3, 0), textcoords="offset points", color=GREY, va="center"
+    )
+    axis.set(
+        xlabel="ROC AUC (COVID-19 + Non-COVID images)",
+        xlim=(0.42, 1.06),
+        ylim=(len(found) - 0.5, -0.7),
+    )
     figure.legend(loc="outside upper center", ncols=2)
     return figure

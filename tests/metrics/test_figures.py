@@ -12,7 +12,11 @@ def tables(overlapping):
     label, score = overlapping(20, 80)
     table = pd.DataFrame({"label": label, "patient": [f"p{i // 2}" for i in range(len(label))]})
     table.insert(0, "image", [f"{i:03d}" for i in range(len(label))])
-    scores = {("squeezenet", 0): score, ("squeezenet", 1): score**2, ("resnet18", 0): np.sqrt(score)}
+    scores = {
+        ("squeezenet", 0): score,
+        ("squeezenet", 1): score**2,
+        ("resnet18", 0): np.sqrt(score),
+    }
     return {key: table.assign(split="test", score=one) for key, one in scores.items()}
 
 
@@ -34,7 +38,9 @@ def test_operating_points_are_means_over_seeds_and_name_who_chose(tables):
     points = pd.concat(rows)
     axis = figures.operating_points(points).axes[0]
     names = [text.get_text() for text in axis.get_yticklabels()]
-    assert [name.split("\n")[0] for name in names] == [figures.CHOSEN[c] for c in (VALIDATION, CROSS_VALIDATED, TEST)]
+    assert [name.split("\n")[0] for name in names] == [
+        figures.CHOSEN[c] for c in (VALIDATION, CROSS_VALIDATED, TEST)
+    ]
     assert names[0].endswith("20 COVID-19 images,\n10 patients")
     own = points[(points.model == "squeezenet") & (points.chosen_on == VALIDATION)]
     own = own[(own.rule == "sensitivity_98") & (own.interval == "bootstrap, patients")]
@@ -44,7 +50,7 @@ def test_operating_points_are_means_over_seeds_and_name_who_chose(tables):
 def test_specificities_by_group_are_of_the_threshold_of_most_patients():
     row = {"model": "resnet18", "by": "finding", "images": 9, "patients": 7, "low": 0.5, "high": 1}
     table = pd.DataFrame([
-        row | {"chosen_on": chosen, "group": group, "specificity": value}
+        row | {"chosen_on": chosen, "group": group, "specificity": value + shift}
         for chosen, shift in ((VALIDATION, 0), (CROSS_VALIDATED, 0.1)) for group, value in (("Edema", 0.8), ("A", 0.7))
     ])  # fmt: skip
     axis = figures.subgroups(table).axes[0]

@@ -272,4 +272,6 @@ def test_a_share_of_all_has_an_interval_all_the_same():
     value, low, high = intervals.share_interval(np.ones(20), np.repeat(np.arange(5), 4))
     assert value == 1 and high == 1 and low == intervals.proportion_interval(5, 5)[0] < 0.6
     some = np.r_[np.ones(10), np.zeros(10)]
-    assert intervals.share_interval(some, np.arange(20)) == intervals.patient_interval(some, np.arange(20))
+    assert intervals.share_interval(some, np.arange(20)) == intervals.patient_interval(
+        some, np.arange(20)
+    )

@@ -16,7 +16,9 @@ def test_specificity_by_group_counts_test_images_patients_and_seeds():
     points = pd.DataFrame({"model": "m", "seed": [0, 1, 0], "chosen_on": "validation images",
                            "rule": ["sensitivity_98"] * 2 + ["youden"], "threshold": [0.5, 0.7, 0.0]})  # fmt: skip
     # the second seed has its images in another order
-    found = specificities({("m", 0): table, ("m", 1): table[::-1]}, about, points).set_index("group")
+    found = specificities({("m", 0): table, ("m", 1): table[::-1]}, about, points).set_index(
+        "group"
+    )
     assert set(found.index) == {"Edema", "Fracture", "No Finding", "AP", "PA"}
     edema = found.loc["Edema"]
     assert (edema.images, edema.patients, edema.seeds) == (2, 1, 2)

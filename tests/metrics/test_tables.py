@@ -76,19 +76,23 @@ def test_intervals_count_images_beside_patients_in_a_row_per_model(folder):
     table = scores["resnet18", 2]
     positive = table[table.label == 1]
     assert found.value["ResNet18", "sensitivity"] == f"{(positive.score >= 0.5).mean():.4f}"
-    assert found.images.tolist() == [102, 22, 80] and found.patients["ResNet18", "sensitivity"] == 11
+    assert (
+        found.images.tolist() == [102, 22, 80] and found.patients["ResNet18", "sensitivity"] == 11
+    )
     without = {k: t.drop(columns="patient") for k, t in scores.items()}
     assert "by patients" not in tables.intervals(without, {("resnet18", 2): 0.5})
 
 
 def test_the_paper_ours_and_the_control_stand_beside_each_other(folder):
-    metrics = pd.DataFrame({"model": ["resnet18"] * 2, "auc": [0.9, 0.8], "sensitivity": [0.5, 0.7]})
+    metrics = pd.DataFrame(
+        {"model": ["resnet18"] * 2, "auc": [0.9, 0.8], "sensitivity": [0.5, 0.7]}
+    )
     rows = [{"tp": 3, "fn": 1, "tn": 1990, "fp": 10, "patients": 77}]
     found = tables.beside_paper(metrics, metrics.assign(auc=0.6), rows)
     assert found.loc["ROC AUC", "ResNet18"].tolist() == [
         "0.989", "0.8500 (0.8000 to 0.9000)", "0.6000 (0.6000 to 0.6000)"
     ]  # fmt: skip
-    assert "4 COVID-19 and 2,000 Non-COVID of 77 patients" == found.ours["test images", "all"]
+    assert found.ours["test images", "all"] == "4 COVID-19 and 2,000 Non-COVID of 77 patients"
     assert found.paper["sensitivity, threshold from validation", "ResNet18"] == "-"
     nothing = tables.beside_paper(metrics, Missing("control/metrics.csv"), rows)
     assert set(nothing["untrained control"]) == {"-"}
@@ -99,7 +103,10 @@ def test_predictive_values_are_bayes(folder):
                             "specificity": [0.9], "specificity_at_98_sensitivity": [0.5]})  # fmt: skip
     found = tables.predictive_values(metrics, (0.1,))
     own = found.loc["SqueezeNet", "ours, validation images"]
-    assert own["PPV at 10%"] == f"{0.08 / (0.08 + 0.09):.0%}" and own["NPV at 10%"] == f"{0.81 / 0.83:.2%}"
+    assert (
+        own["PPV at 10%"] == f"{0.08 / (0.08 + 0.09):.0%}"
+        and own["NPV at 10%"] == f"{0.81 / 0.83:.2%}"
+    )
     assert "ours, cross-validated training images" not in found.loc["SqueezeNet"].index
     assert found.loc["SqueezeNet", "the paper"]["specificity"] == "0.9290"
 

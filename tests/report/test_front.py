@@ -66,7 +66,10 @@ def test_images_of_other_hospitals_are_drawn_where_they_were_judged():
     table = pd.read_csv(RESULTS / "paper" / "shortcuts.csv")
     assert len(front.shortcuts(table, pd.DataFrame(), None).axes) == 1
     axis = front.shortcuts(table, pd.DataFrame(), rows).axes[1]
-    assert labels(axis) == ["ResNet18, sensitivity, A (120, 31)", "ResNet18, specificity, B (120, 31)"]
+    assert labels(axis) == [
+        "ResNet18, sensitivity, A (120, 31)",
+        "ResNet18, specificity, B (120, 31)",
+    ]
     assert axis.lines[0].get_xdata() == pytest.approx([0.55, 0.35])
 
 
