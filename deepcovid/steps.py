@@ -46,6 +46,16 @@ def metrics(run) -> None:
     evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
 
 
+def subgroups(run) -> None:
+    from deepcovid.data import audit
+    from deepcovid.metrics import subgroups
+
+    metrics(run)
+    facts = audit.facts(run.manifest, audit.metadata(run.data)).set_index("image").view
+    about = run.manifest[["image", "finding"]]
+    subgroups.write(run.folder, about.assign(view=about.image.map(facts).fillna("")))
+
+
 def heatmaps(run) -> None:
     from deepcovid.heatmaps import study
 
@@ -101,6 +111,7 @@ MAKES: dict[str, Callable] = {
     "*/seed*/metrics.json": metrics,
     "metrics.csv": metrics,
     "operating_points.csv": metrics,
+    "subgroups.csv": subgroups,
     "heatmaps.json": heatmaps,
     "failure.csv": failure,
     "shortcuts.csv": shortcuts,

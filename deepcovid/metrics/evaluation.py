@@ -5,18 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.special import logit
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    precision_recall_curve,
-    roc_curve,
-)
-from statsmodels.genmod.families import Binomial
-from statsmodels.genmod.generalized_linear_model import GLM
 
 from deepcovid.metrics.intervals import (
-    INTERVALS,
     TARGET,
     at_sensitivity_interval,
     auc,
@@ -30,7 +20,6 @@ from deepcovid.metrics.intervals import (
 )
 from deepcovid.runs import UserError, read_json, read_table, shown
 
-THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 COLUMNS = (
     "model",
     "seed",
@@ -113,15 +102,14 @@ def summaries(folder: Path, keys=None) -> list[dict]:
 
 def roc(label, score):
     """False positive rate, sensitivity and threshold at every distinct score."""
+    from sklearn.metrics import roc_curve  # here and below: who only reads needs no scikit-learn
+
     return roc_curve(*validate_scores(label, score), drop_intermediate=False)
 
 
-def precision_recall(label, score):
-    """Precision, recall and threshold at every distinct score."""
-    return precision_recall_curve(*validate_scores(label, score))
-
-
 def average_precision(label, score) -> float:
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(*validate_scores(label, score)))
 
 
@@ -209,20 +197,16 @@ def details(scores: pd.DataFrame, rule: float | str) -> dict:
     return row | {"calibration": found}
 
 
-def sweep(label, score, thresholds=THRESHOLDS) -> pd.DataFrame:
-    """Sensitivity and specificity over thresholds, each with the three intervals of a share."""
-    rows = []
-    for threshold in thresholds:
-        counts = confusion(label, score, threshold)
-        row = {"threshold": threshold}
-        for name, hit, miss in (("sensitivity", "tp", "fn"), ("specificity", "tn", "fp")):
-            n = counts[hit] + counts[miss]
-            row[name] = counts[hit] / n
-            for method in INTERVALS:
-                low, high = proportion_interval(counts[hit], n, method)
-                row[f"{name} {method}"] = f"{low:.3f} to {high:.3f}"
-        rows.append(row)
-    return pd.DataFrame(rows).set_index("threshold")
+def net_benefit(label, score, thresholds) -> np.ndarray:
+    """Net benefit of acting on scores of at least each threshold (Vickers and Elkin 2006).
+
+    True positives less false positives, a share of all images; a false one weighs the odds of the
+    threshold. 0 is acting on nobody.
+    """
+    label, score = validate_scores(label, score)
+    said = predict_positive(score, np.asarray(thresholds)[:, None])
+    odds = np.asarray(thresholds) / (1 - np.asarray(thresholds))
+    return (said & (label == 1)).mean(axis=1) - odds * (said & (label == 0)).mean(axis=1)
 
 
 def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -231,6 +215,8 @@ def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, f
     The table has a row per bin that is not empty: mean score, share of COVID-19, images. The error
     is the mean distance between the first two, weighted by images.
     """
+    from sklearn.calibration import calibration_curve
+
     label, score = validate_scores(label, score)
     observed, predicted = calibration_curve(label, score, n_bins=bins)
     # scikit-learn's bins: a score on an edge belongs to the bin below it
@@ -238,7 +224,7 @@ def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, dict[str, f
     images = np.bincount(index, minlength=bins)
     table = pd.DataFrame({"score": predicted, "covid": observed, "images": images[images > 0]})
     error = float(np.average(np.abs(observed - predicted), weights=table.images))
-    return table, {"brier": float(brier_score_loss(label, score)), "calibration_error": error}
+    return table, {"brier": float(np.mean((score - label) ** 2)), "calibration_error": error}
 
 
 def recalibration(label, score, patient=None) -> dict[str, float]:
@@ -251,6 +237,9 @@ def recalibration(label, score, patient=None) -> dict[str, float]:
     counts as one. Scores are cut to 1e-6 from 0 and 1, whose logits are infinite. Where scores
     separate the classes no regression is finite, and slope and intercept are None.
     """
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
     label, score = validate_scores(label, score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
     keys = ("brier", "brier_low", "brier_high")

@@ -202,6 +202,17 @@ def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> l
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
 
 
+def share_interval(right, patient) -> list[float]:
+    """A share of images and its 95% interval by patients; where all or none are, Wilson's of patients.
+
+    Resampling has nothing to vary there. `right` may be a mean over trainings, from 0 to 1.
+    """
+    right, n = np.asarray(right, dtype=float), len(np.unique(patient))
+    if right.min() == right.max() and right[0] in (0, 1):
+        return [right[0], *proportion_interval(int(n * right[0]), n)]
+    return patient_interval(right, patient)
+
+
 def resample(
     label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
 ) -> dict[str, np.ndarray]:
@@ -245,6 +256,42 @@ def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> di
     """95% percentile intervals of what `resample` gives, by name: (low, high)."""
     found = resample(label, score, patient, threshold, **draws)
     return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
+
+
+def roc_band(
+    label, scores, patient=None, fpr=(0, 0.05, 0.1, 1), resamples: int = 500, seed: int = 0
+) -> np.ndarray:
+    """Sensitivity at false positive rates `fpr`, mean over trainings, with its 95% band: (3, len(fpr)).
+
+    `scores` (n,) or (k, n) of the same images. At each rate the lowest threshold that keeps to it.
+    Pointwise percentiles of resampled patients, each class by itself; without `patient`, of images.
+    """
+    scores = np.atleast_2d(validate_scores(label, np.asarray(scores, dtype=float))[1])
+    label, fpr = np.asarray(label), np.asarray(fpr)
+    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    random, weights = np.random.default_rng(seed), {}
+    for value in (0, 1):
+        names, group = np.unique(patient[label == value], return_inverse=True)
+        share = np.full(len(names), 1 / len(names))
+        drawn = random.multinomial(len(names), share, resamples)
+        weights[value] = np.vstack([np.ones(len(names), int), drawn])[
+            :, group
+        ]  # first: as they are
+    curves = []
+    for score in scores:
+        negative, positive = (np.sort(score[label == value])[::-1] for value in (0, 1))
+        order = {value: np.argsort(-score[label == value], kind="stable") for value in (0, 1)}
+        wrong = np.cumsum(weights[0][:, order[0]], axis=1, dtype=float)
+        wrong /= wrong[:, -1:]
+        found = np.cumsum(weights[1][:, order[1]], axis=1, dtype=float)
+        found = np.pad(found / found[:, -1:], ((0, 0), (1, 0)))
+        above = np.searchsorted(-positive, -negative, side="left")  # positives above each negative
+        # the first negative that would be one too many; where none would, all positives are found
+        first = np.array([np.searchsorted(row, fpr + 1e-12, side="right") for row in wrong])
+        reached = np.append(above, len(positive))[first]
+        curves.append(np.take_along_axis(found, reached, axis=1))
+    mean = np.mean(curves, axis=0)
+    return np.vstack([mean[0], np.quantile(mean[1:], (0.025, 0.975), axis=0)])
 
 
 def at_sensitivity_interval(

@@ -192,6 +192,9 @@ GROUPS = {
 }  # folders in results/
 
 
+REDUCED = ("outer 12.5% of each side", "outer 5% of each side", "8 x 8 pixels")  # of the picture
+
+
 def auc_controls(results: Path) -> pd.DataFrame:
     """What the AUC rule says of our models and, in the same table, of what must not reproduce a claim.
 
@@ -208,7 +211,7 @@ def auc_controls(results: Path) -> pd.DataFrame:
     reduced = (
         pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["kind", "seen", "told"])
     )
-    reduced = reduced[(reduced.kind == "border") | (reduced.seen == "8 x 8 pixels")]
+    reduced = reduced[reduced.seen.isin(REDUCED) & (reduced.kind != "untrained")]
     for row in reduced[reduced.told == "COVID-19"].to_dict("records"):
         rows.append({"what": f"control: {row['seen']}"} | judge_reduced(row))
     return pd.DataFrame(rows)

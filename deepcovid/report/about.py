@@ -17,7 +17,7 @@ DRAWN = "The images of this run are drawn, not taken: its numbers say nothing of
 
 FIGURES = {
     "roc": "ROC curves on the test images, a colour for each model",
-    "scores": "Histograms of the scores of each class, a panel for each model",
+    "operating_points": "Sensitivity and specificity by the images that the threshold was chosen on",
 }
 OTHER = ["average precision"]  # a wide table is not read
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepcovid.metrics.evaluation import summaries
 from deepcovid.metrics.intervals import format_ci_from_row
-from deepcovid.metrics.tables import summaries, with_intervals
+from deepcovid.metrics.tables import with_intervals
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
 from deepcovid.runs import NOTICE, read_json, write_text

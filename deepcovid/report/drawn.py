@@ -14,7 +14,7 @@ from deepcovid.fair_test import figures as fair_figures
 from deepcovid.heatmaps import figures as heatmaps_figures
 from deepcovid.heatmaps import summary
 from deepcovid.metrics import figures as metrics_figures
-from deepcovid.metrics.tables import scores_of, summaries
+from deepcovid.metrics.evaluation import scores_of
 from deepcovid.plots import save
 from deepcovid.report import front
 from deepcovid.runs import RESULTS, read_json
@@ -58,15 +58,13 @@ def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
 
 
 def of_scores(path: Path) -> Iterator[tuple[str, Figure]]:
-    rows = {(row["model"], row["seed"]): row for row in summaries(path.parent)}
-    scores = scores_of(path.parent)
-    test = {key: table[table.split == "test"] for key, table in scores.items()}
+    folder = path.parent
+    test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
     yield "roc", metrics_figures.roc(test)
-    yield "precision_recall", metrics_figures.precision_recall(test)
-    thresholds = {key: row["threshold"] for key, row in rows.items()}
-    yield "scores", metrics_figures.score_histograms(test, thresholds)
-    yield "confusion", metrics_figures.confusions(rows)
     yield "calibration", metrics_figures.calibration(test)
+    for name in ("operating_points", "subgroups"):
+        if (folder / f"{name}.csv").is_file():
+            yield name, getattr(metrics_figures, name)(pd.read_csv(folder / f"{name}.csv"))
 
 
 def of_audit(path: Path) -> Iterator[tuple[str, Figure]]:

@@ -1,125 +1,207 @@
-"""The four findings in one small plot each, from the committed results: what the front page shows."""
+"""The four findings in one plot each: what the front page and notebook 00 show."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
-from deepcovid.failure.effects import single_changes
-from deepcovid.fair_test.names import SAME
+from deepcovid.failure.design import FAILED, LEVELS
+from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics.published import compare
-from deepcovid.metrics.tables import summaries
+from deepcovid.metrics.tables import NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new
-from deepcovid.runs import read_json
 
-SIZE = (4.1, 2.5)  # inches: two beside each other on a page, one on a phone
+WIDTH = 7.0  # inches: the page's, on which text stays legible
 AUC = ("auc", "auc_low", "auc_high")
+CHANGES = {
+    "Adam": "Adam in place of SGD", "SGD, constant": "constant learning rate", "augmented": "positives augmented",
+    "balanced": "classes weighted", "none": "whole images, no random crop", "eval": "batch norm as pretrained",
+}  # fmt: skip
 # what is left of a picture in `shortcuts.csv`, in a reader's words
 LEFT = {
-    "whole picture": "the whole picture",
-    "without wherever lungs may be": "without the lungs",
-    "outer 5% of each side": "its outer 5%",
+    "whole picture": "whole picture",
+    "without wherever lungs may be": "lungs blacked out",
     "8 x 8 pixels": "8 x 8 pixels",
-    "file properties": "size and mode of the file",
+    "outer 5% of each side": "outer 5% of each side",
+    "file properties": "size and colour mode of the file",
 }
 
 
 def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
     """Names and plots of the findings that the files in `results` allow."""
-    if (results / "ablation.csv").is_file():
-        yield "finding_1", cause(pd.read_csv(results / "ablation.csv"))
     paper = results / "paper"
-    if (paper / "metrics.csv").is_file():
-        yield "finding_2", numbers(compare(summaries(paper)))
-    if (paper / "shortcuts.csv").is_file():
-        yield "finding_3", meaning(pd.read_csv(paper / "shortcuts.csv"))
-    if (paper / "external.json").is_file():
-        swap = paper / "fair_test" / "swap.csv"
-        same = pd.read_csv(swap) if swap.is_file() else None
-        yield "finding_4", elsewhere(read_json(paper / "external.json"), same)
+    table = {
+        path.name: pd.read_csv(path)
+        for path in (results / "ablation.csv", *paper.glob("*.csv"), paper / "fair_test" / "swap.csv")
+        if path.is_file()
+    }  # fmt: skip
+    control = results / "control" / "metrics.csv"
+    control = pd.read_csv(control) if control.is_file() else pd.DataFrame()
+    if "ablation.csv" in table:
+        yield "finding_1", single_changes(table["ablation.csv"])
+    if "metrics.csv" in table:
+        yield "finding_2", beside_paper(compare(paper), table["metrics.csv"], control)
+    if "shortcuts.csv" in table:
+        yield "finding_3", shortcuts(table["shortcuts.csv"], control, table.get("external.csv"))
+    if "swap.csv" in table:
+        yield "finding_4", same_collection(table["swap.csv"])
 
 
-def cause(ablation: pd.DataFrame) -> Figure:
-    """COVID-19 images found by the failed recipe and after each single change of it."""
-    asked = ({"backbone": "resnet18"}, {"backbone": "squeezenet", "batch_norm": "eval"})
-    network, found = next(
-        (fixed["backbone"], table)
-        for fixed in asked
-        if len(table := single_changes(ablation, **fixed))
+def single_changes(ablation: pd.DataFrame) -> Figure:
+    """COVID-19 test images that the failed recipe finds, and after each single change of it.
+
+    Means over seeds, with their range.
+    """
+    last = ablation[(ablation.epochs == FAILED["epochs"]) & (ablation.after == FAILED["epochs"])]
+    last = last[(last.selection == "last") & (last.weights == FAILED["weights"])]
+    backbone = next(model for model in NETWORKS if model in set(last.backbone))
+    last, rows = last[last.backbone == backbone], {}
+    base = {factor: FAILED[factor] for factor in LEVELS}
+    cells = {"the failed recipe": base} | {
+        CHANGES[level]: base | {factor: level}
+        for factor, levels in LEVELS.items() for level in levels if level in CHANGES and level != base[factor]
+    }  # fmt: skip
+    for name, cell in cells.items():
+        part = last[
+            np.logical_and.reduce([last[factor] == level for factor, level in cell.items()])
+        ]
+        if len(part):
+            rows[name] = part.sensitivity.agg(["mean", "min", "max", "size"]) * [100, 100, 100, 1]
+    found = pd.DataFrame(rows).T.sort_values("mean", kind="stable")
+    figure, axis = new(size=(WIDTH, 2.7))
+    colours = [GREY if name == "the failed recipe" else COVID for name in found.index]
+    axis.barh(found.index, found["mean"], xerr=[found["mean"] - found["min"], found["max"] - found["mean"]],
+              color=colours, height=0.6, ecolor="black", capsize=3)  # fmt: skip
+    for place, row in enumerate(found.itertuples()):
+        axis.text(row.max + 1.5, place, f"{row.mean:.0f}%", va="center")
+    axis.grid(False, axis="y")
+    axis.set(xlabel=f"% of the COVID-19 test images found ({NETWORKS[backbone]}, {found['size'].min():.0f} seeds "
+             f"each, {FAILED['epochs']} epochs)", xlim=(0, 108))  # fmt: skip
+    return figure
+
+
+def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.DataFrame) -> Figure:
+    """ROC AUC of the paper, ours and untrained networks; sensitivity by where the threshold is from."""
+    part = comparison[(comparison.claim == "auc") & comparison.ours.notna()].reset_index(drop=True)
+    models = list(part.model) or [m for m in NETWORKS if m in set(metrics.model)]
+    figure, (left, right) = new(2, size=(WIDTH / 2, 2.9), sharey=True)
+    left.plot(part.published, part.index - 0.25, "D", color=GREY, ms=5, label="the paper")
+    intervals(
+        left, part, "ours", "low", "high", part.index.to_numpy(), color=NON_COVID, label="ours"
     )
-    figure, axis = new(size=SIZE)
-    colours = [GREY, *[COVID] * (len(found) - 1)]
-    sns.barplot(
-        x=100 * found.sensitivity,
-        y=found.index,
-        hue=found.index,
-        palette=colours,
-        width=0.6,
-        ax=axis,
+    if len(control):
+        seeds = control.groupby("model").auc.agg(["mean", "min", "max"]).reindex(models)
+        intervals(
+            left,
+            seeds,
+            "mean",
+            "min",
+            "max",
+            np.arange(len(models)) + 0.25,
+            color=COVID,
+            label="untrained",
+        )
+    left.locator_params("x", nbins=5)
+    first = metrics.dropna(subset="auc").iloc[0]
+    left.set_xlabel(f"ROC AUC ({first.tp + first.fn:.0f} + {first.tn + first.fp:,.0f} test images)")
+    for shift, (column, name, style) in zip((-0.2, 0.2), (
+        ("sensitivity", "8 validation images", {"color": NON_COVID, "mfc": "white"}),
+        ("cv_sensitivity", "cross-validation", {"color": NON_COVID}),
+    ), strict=True):  # fmt: skip
+        own = metrics.reindex(columns=["model", column]).dropna()
+        if own.empty:
+            continue
+        if column == "sensitivity" and "validation_positive" in metrics:
+            name = f"{metrics.validation_positive.min():.0f} validation images"
+        elif column == "sensitivity":
+            name = "validation images"
+        else:
+            name = f"{metrics.cv_positive.min():.0f} cross-validated"
+        seeds = own.groupby("model")[column].agg(["mean", "min", "max"]).reindex(models)
+        intervals(
+            right, seeds, "mean", "min", "max", np.arange(len(models)) + shift, label=name, **style
+        )
+    right.axvline(0.98, **REFERENCE)
+    right.annotate(
+        "98%",
+        (0.98, len(models) - 0.55),
+        (-3, 0),
+        textcoords="offset points",
+        ha="right",
+        color=GREY,
     )
-    for place, share in enumerate(found.sensitivity):
-        axis.text(100 * share + 1.5, place, f"{share:.0%}", va="center", fontsize=9)
-    axis.set(xlabel=f"COVID-19 found, % ({network})", ylabel="", xlim=(0, 108))
-    figure.suptitle("1. The failed recipe, and one change of it", fontsize="medium")
+    right.set_xlabel("sensitivity, threshold chosen on ...")
+    left.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
+    left.set_ylim(len(models) - 0.5, -0.5)
+    for axis in (left, right):
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=9, columnspacing=0.8, handletextpad=0.2)  # fmt: skip
     return figure
 
 
-def numbers(comparison: pd.DataFrame) -> Figure:
-    """ROC AUC of each network: the paper's, and ours with its interval."""
-    part = comparison[comparison.claim == "auc"].reset_index(drop=True)
-    figure, axis = new(size=SIZE)
-    axis.plot(part.published, part.index - 0.15, "D", color=GREY, label="the paper")
-    intervals(axis, part, "ours", "low", "high", part.index + 0.15, label="ours, 95% interval")
-    run = part.ours.notna()
-    axis.set_yticks(part.index, part.model + np.where(run, "", "\nnot run"))
-    least = np.nanmin([part.published.min(), part.low.min()])
-    axis.set(
-        xlabel="ROC AUC on the test images",
-        ylim=(len(part) - 0.5, -0.5),
-        xlim=(least - 0.005, 1.002),
-    )
-    figure.legend(loc="outside lower center", ncols=2)
-    figure.suptitle("2. The paper's numbers, and ours", fontsize="medium")
+def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame | None) -> Figure:
+    """ROC AUC from what shows no disease, or hardly; and images of hospitals that nobody trained on.
+
+    The right panel, of an `external.csv`, has sensitivity and specificity at the frozen threshold.
+    """
+    told = table[(table.told == "COVID-19") & (table.kind != "untrained")]
+    rows = told.drop_duplicates("seen").set_index("seen").reindex(LEFT).dropna(subset="auc")
+    names = [LEFT[seen] for seen in rows.index]
+    if len(control):
+        rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
+        names.append(f"untrained networks, {control.auc.count()} trainings")
+    n = f"{rows.positives.iloc[0]:.0f} COVID-19, {rows.negatives.iloc[0]:,.0f} Non-COVID images"
+    figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.7), squeeze=False)
+    axis, at = axes[0, 0], np.arange(len(rows))
+    intervals(axis, rows, *AUC, y=at, names=names, color=COVID, values="{:.4f}")
+    axis.set(xlabel=f"ROC AUC ({n})", xlim=(0.94, 1.012))
+    if external is not None:
+        hospitals(axes[1, 0], external)
     return figure
 
 
-def meaning(shortcuts: pd.DataFrame) -> Figure:
-    """How well the classes are told apart by what shows no disease, or hardly."""
-    told = shortcuts[(shortcuts.told == "COVID-19") & (shortcuts.kind != "untrained")]
-    rows = told.drop_duplicates("seen").set_index("seen").loc[list(LEFT)].reset_index()
-    figure, axis = new(size=SIZE)
-    intervals(axis, rows[:1], *AUC, y=[0], color=NON_COVID, values="{:.4f}")
-    intervals(axis, rows[1:], *AUC, y=range(1, len(rows)), values="{:.4f}")
-    whole_axis(axis, [LEFT[seen] for seen in rows.seen])
-    figure.suptitle("3. What tells the classes apart", fontsize="medium")
-    return figure
+def hospitals(axis, external: pd.DataFrame) -> None:
+    """Sensitivity and specificity of each network in each external source, drawn on an axis."""
+    shares = external[external.quantity.isin(["sensitivity", "specificity"])]
+    found = shares.groupby(["set", "quantity", "model"], sort=False).agg(
+        value=("value", "mean"), low=("low", "min"), high=("high", "max"), images=("images", "first"),
+        patients=("patients", "first"),
+    ).reset_index()  # fmt: skip
+    names = [f"{NETWORKS.get(row.model, row.model)}, {row.quantity}, {row.set.partition(', ')[2] or row.set} "
+             f"({row.images}, {row.patients})" for row in found.itertuples()]  # fmt: skip
+    intervals(axis, found, "value", "low", "high", names=names, color=NON_COVID)
+    axis.set(xlabel="at the frozen threshold (images, patients)", xlim=(-0.02, 1.02))
 
 
-def elsewhere(external: dict, swap: pd.DataFrame | None) -> Figure:
-    """The same models on the dataset, in another hospital, and within the same collection."""
-    groups = {"the dataset": [{"auc": row["internal_auc"]} for row in external["models"]]}
-    groups["another hospital"] = external["models"]
-    if swap is not None:
-        same = swap[swap.non_covid == SAME]
-        same = same.assign(auc_low=same.case_low, auc_high=same.case_high)
-        groups["the same collection"] = same.to_dict("records")
-    figure, axis = new(size=SIZE)
-    for place, rows in enumerate(groups.values()):
-        table = pd.DataFrame(rows).reindex(columns=list(AUC))
-        table = table.fillna({name: table.auc for name in AUC})
-        shifts = place + np.linspace(-0.25, 0.25, len(table))
-        intervals(axis, table, *AUC, y=shifts, color=COVID if place else NON_COVID, ms=3)
-    whole_axis(axis, list(groups))
-    figure.suptitle("4. The same models, asked elsewhere", fontsize="medium")
-    return figure
+def same_collection(swap: pd.DataFrame) -> Figure:
+    """ROC AUC of the same models and COVID-19 images beside Non-COVID images of either source.
 
-
-def whole_axis(axis, names: list[str]) -> None:
-    """An axis of AUCs from below guessing to 1, a row for each name."""
-    axis.set_yticks(range(len(names)), names)
-    axis.set_xticks(np.arange(5, 11) / 10)
-    axis.set(xlabel="ROC AUC, 95% interval", xlim=(0.42, 1.14), ylim=(len(names) - 0.5, -0.5))
+    Means over seeds, with the least and the greatest end of their 95% intervals by cases.
+    """
+    found = swap.groupby(["model", "non_covid"], sort=False).agg(
+        auc=("auc", "mean"), auc_low=("case_low", "min"), auc_high=("case_high", "max"),
+        positives=("positives", "first"), negatives=("negatives", "first"),
+    ).reset_index()  # fmt: skip
+    found["place"] = found.non_covid.map({RELEASE: 0, SAME: 1})
+    found = found.sort_values("place", kind="stable").reset_index(drop=True)
+    names = [
+        f"{NETWORKS[row.model]}, {row.positives} + {row.negatives:,}" for row in found.itertuples()
+    ]
+    figure, axis = new(size=(WIDTH, 0.36 * len(found) + 0.9))
+    for place, colour, label in ((0, NON_COVID, "Non-COVID of the release (one hospital)"),
+                                 (1, COVID, "other findings of the same collection")):  # fmt: skip
+        part = found[found.place == place]
+        intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.3f}", label=label)
+    axis.set_yticks(range(len(found)), names)
     axis.axvline(0.5, **REFERENCE)
+    axis.annotate(
+        "chance", (0.5, -0.4), (3, 0), textcoords="offset points", color=GREY, va="center"
+    )
+    axis.set(
+        xlabel="ROC AUC (COVID-19 + Non-COVID images)",
+        xlim=(0.42, 1.06),
+        ylim=(len(found) - 0.5, -0.7),
+    )
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from deepcovid.metrics import figures
-from deepcovid.metrics.tables import scores_of, summaries
+from deepcovid.metrics.evaluation import scores_of, summaries
 from deepcovid.plots import name_of, png
 
 
@@ -43,7 +43,7 @@ class Played:
 
 
 def thresholds(*folders: Path) -> Played:
-    """A threshold to move, for any model in folders of runs or of `results/`.
+    """A threshold to move, for any model in the folders of runs.
 
     It begins where the model's own threshold was frozen. A folder without scores adds nothing.
     """

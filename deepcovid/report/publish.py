@@ -23,6 +23,7 @@ from deepcovid.shortcuts import external
 TABLES = (
     "metrics.csv",
     "operating_points.csv",
+    "subgroups.csv",
     "run.json",
     "audit.json",
     "splits.csv",
@@ -63,7 +64,7 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
         for seed in opened.profile.seeds:
             opened.model(model, seed)
     with made_for(opened, target, "models", replace) as (target, made):
-        copy(opened, made, ["metrics.csv", "operating_points.csv"])
+        copy(opened, made, ["metrics.csv", "operating_points.csv", "subgroups.csv"])
         if path := external.result(opened):
             for one in (path, path.with_suffix(".csv")):
                 if one.is_file():

@@ -116,25 +116,6 @@ def test_scores_that_separate_the_classes_have_no_slope():
     assert found["slope"] is None and found["intercept_low"] is None and found["brier"] < 0.03
 
 
-def test_the_sweep_holds_its_points_and_three_intervals(overlapping):
-    label, score = overlapping()
-    table = evaluation.sweep(label, score, (0.3, 0.6))
-    assert table.sensitivity[0.6] == (score[label == 1] >= 0.6).mean()
-    assert table.specificity[0.3] == (score[label == 0] < 0.3).mean()
-    for method in intervals.INTERVALS:
-        low, high = map(float, table[f"specificity {method}"][0.6].split(" to "))
-        assert low < table.specificity[0.6] < high
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        ("score", np.nan, "b.png"),
-        ("score", 1.5, "b.png"),
-        ("label", 3, "b.png"),
-        ("image", "a.png", "twice"),
-    ],
-)
 def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, message):
     table = pd.DataFrame(
         {"image": ["a.png", "b.png"], "split": "test", "label": [0, 1], "score": [0.1, 0.2]}
@@ -211,3 +192,9 @@ def test_each_rule_of_a_threshold_is_its_own():
     assert evaluation.choose_threshold(label, score, "sensitivity_98") == 0.15
     assert evaluation.choose_threshold(label, score, "youden") == 0.6
     assert evaluation.choose_threshold(label, score, 0.3) == 0.3
+
+
+def test_net_benefit_is_the_share_found_less_false_alarms_at_the_odds():
+    label, score = np.array([1, 1, 0, 0]), np.array([0.9, 0.2, 0.6, 0.1])
+    found = evaluation.net_benefit(label, score, [0.05, 0.5, 0.8])
+    assert found == pytest.approx([2 / 4 - 2 / 4 / 19, 1 / 4 - 1 / 4, 1 / 4])

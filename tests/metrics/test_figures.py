@@ -2,59 +2,75 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.metrics import evaluation, figures
+from deepcovid.metrics import figures, intervals
+from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION, operating_points
 
 
 @pytest.fixture
 def tables(overlapping):
-    """Scores of two models, one of them with two seeds."""
-    made = {}
-    for i, key in enumerate((("squeezenet", 0), ("squeezenet", 1), ("resnet18", 0))):
-        label, score = overlapping(20 + i, 80)
-        made[key] = pd.DataFrame({"label": label, "score": score})
-    return made
+    """Scores of the same images by two models, one of them with two seeds."""
+    label, score = overlapping(20, 80)
+    table = pd.DataFrame({"label": label, "patient": [f"p{i // 2}" for i in range(len(label))]})
+    table.insert(0, "image", [f"{i:03d}" for i in range(len(label))])
+    scores = {
+        ("squeezenet", 0): score,
+        ("squeezenet", 1): score**2,
+        ("resnet18", 0): np.sqrt(score),
+    }
+    return {key: table.assign(split="test", score=one) for key, one in scores.items()}
 
 
-@pytest.mark.parametrize("draw", [figures.roc, figures.precision_recall, figures.calibration])
-def test_every_model_and_seed_has_a_curve_that_can_be_told_apart(draw, tables):
-    axis = draw(tables).axes[0]
-    curves = [line for line in axis.lines if len(line.get_xdata()) > 2]
-    looks = {(line.get_color(), str(line._dash_pattern)) for line in curves}
-    assert len(curves) >= len(looks) == 3
-    told = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert [t.split(":")[0] for t in told] == [f"{model}, seed {seed}" for model, seed in tables]
+def test_a_model_has_one_curve_with_its_band_and_the_axes_have_the_numbers(tables):
+    figure = figures.roc(tables)
+    axis = figure.axes[0]
+    assert len([line for line in axis.lines if len(line.get_xdata()) > 2]) == 2
+    assert len(axis.collections) == 2
+    assert "20 COVID-19 images of 10 patients" in axis.get_ylabel()
+    assert "80 Non-COVID images of 40 patients" in figure.get_supxlabel()
 
 
-def test_a_curve_runs_through_the_points_that_it_is_drawn_from(tables):
-    one = {("resnet18", 0): tables["resnet18", 0]}
-    fpr, tpr, _ = evaluation.roc(*one["resnet18", 0][["label", "score"]].to_numpy().T)
-    line = figures.roc(one).axes[0].lines[0]
-    assert np.allclose(line.get_xdata(), fpr) and np.allclose(line.get_ydata(), tpr)
+def test_operating_points_are_means_over_seeds_and_name_who_chose(tables):
+    rows = []
+    for (model, seed), table in tables.items():
+        validation = table.iloc[:60].assign(split="validation", image="v" + table.image)
+        found = operating_points(pd.concat([table, validation]), validation.drop(columns="split"))
+        rows.append(found.assign(model=model, seed=seed))
+    points = pd.concat(rows)
+    axis = figures.operating_points(points).axes[0]
+    names = [text.get_text() for text in axis.get_yticklabels()]
+    assert [name.split("\n")[0] for name in names] == [
+        figures.CHOSEN[c] for c in (VALIDATION, CROSS_VALIDATED, TEST)
+    ]
+    assert names[0].endswith("20 COVID-19 images,\n10 patients")
+    own = points[(points.model == "squeezenet") & (points.chosen_on == VALIDATION)]
+    own = own[(own.rule == "sensitivity_98") & (own.interval == "bootstrap, patients")]
+    assert own.sensitivity.mean() in axis.containers[1].lines[0].get_xdata()
 
 
-def test_histograms_are_percent_of_each_class(tables):
-    figure = figures.score_histograms(tables, dict.fromkeys(tables, 0.5))
-    assert len(figure.axes) == 3
-    heights = sum(bar.get_height() for bar in figure.axes[0].patches)
-    assert heights == pytest.approx(200)  # two classes of 100%
+def test_specificities_by_group_are_of_the_threshold_of_most_patients():
+    row = {"model": "resnet18", "by": "finding", "images": 9, "patients": 7, "low": 0.5, "high": 1}
+    table = pd.DataFrame([
+        row | {"chosen_on": chosen, "group": group, "specificity": value + shift}
+        for chosen, shift in ((VALIDATION, 0), (CROSS_VALIDATED, 0.1)) for group, value in (("Edema", 0.8), ("A", 0.7))
+    ])  # fmt: skip
+    axis = figures.subgroups(table).axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["A (9, 7)", "Edema (9, 7)"]
+    assert axis.lines[0].get_xdata() == pytest.approx([0.8, 0.9])
+
+
+def test_calibration_says_slope_intercept_and_brier_of_each_model(tables):
+    figure = figures.calibration(tables)
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    score = tables["resnet18", 0]
+    brier = intervals.patient_interval((score.score - score.label) ** 2, score.patient)[0]
+    (own,) = [line for line in told if line.startswith("ResNet18: slope")]
+    assert f"Brier {brier:.4f}" in own and len(told) == 2
 
 
 def test_a_confusion_matrix_shows_counts_and_shares():
-    rows = {("resnet18", 0): {"tp": 3, "fn": 1, "fp": 10, "tn": 1990, "threshold": 0.2}}
-    axis = figures.confusions(rows).axes[0]
+    axis = figures.new()[1]
+    figures.matrix(axis, {"tp": 3, "fn": 1, "fp": 10, "tn": 1990}, 0.2)
     assert [text.get_text() for text in axis.texts] == [
         "1,990\n99.5%", "10\n0.5%", "1\n25.0%", "3\n75.0%"
     ]  # fmt: skip
     assert axis.get_xlabel() == "answer at 0.2"
-
-
-def test_an_interval_without_a_lower_end_leaves_the_plot():
-    rows = [{"claim": "auc", "ours": 0.99, "low": 0.98, "high": 0.995, "published": 0.992},
-            {"claim": "specificity_at_98_sensitivity", "ours": 0.95, "low": 0, "high": 0.99,
-             "published": 0.929}]  # fmt: skip
-    comparison = pd.DataFrame(rows).assign(model="squeezenet")
-    seeds = pd.DataFrame(
-        {"model": ["squeezenet"], "auc": 0.99, "specificity_at_98_sensitivity": 0.95}
-    )
-    axes = figures.beside_the_paper(comparison, seeds).axes
-    assert axes[0].get_xlim()[0] > 0.5 and axes[1].get_xlim()[0] > 0.9

@@ -251,3 +251,27 @@ def test_patients_may_be_more_in_either_class():
     one = intervals.bootstrap(label, score, resamples=4000)["auc"]
     other = intervals.bootstrap(1 - label, 1 - score, resamples=4000)["auc"]
     assert one == pytest.approx(other, abs=0.05) and one[0] < intervals.auc(label, score) < one[1]
+
+
+def test_a_roc_band_holds_the_curve_and_counts_patients(overlapping):
+    label, score = overlapping(30, 120)
+    fpr = np.array([0, 0.1, 0.5, 1])
+    curve, low, high = intervals.roc_band(label, score, fpr=fpr)
+    wrong, found, _ = evaluation.roc(label, score)
+    assert curve == pytest.approx([found[wrong <= f + 1e-12].max() for f in fpr])
+    assert (low <= curve).all() and (curve <= high).all() and curve[-1] == low[-1] == 1
+    # every image three times, of one patient: no more is known
+    often = np.repeat(label, 3), np.repeat(score, 3)
+    image = np.repeat(np.arange(len(label)), 3)
+    wide = np.ptp(intervals.roc_band(*often, image, fpr)[1:, 1])
+    assert wide == pytest.approx(high[1] - low[1], abs=0.03)
+    assert np.ptp(intervals.roc_band(*often, fpr=fpr)[1:, 1]) < 0.8 * wide
+
+
+def test_a_share_of_all_has_an_interval_all_the_same():
+    value, low, high = intervals.share_interval(np.ones(20), np.repeat(np.arange(5), 4))
+    assert value == 1 and high == 1 and low == intervals.proportion_interval(5, 5)[0] < 0.6
+    some = np.r_[np.ones(10), np.zeros(10)]
+    assert intervals.share_interval(some, np.arange(20)) == intervals.patient_interval(
+        some, np.arange(20)
+    )

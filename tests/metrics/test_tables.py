@@ -5,6 +5,7 @@ from conftest import user_error
 from deepcovid.metrics import run, tables
 from deepcovid.metrics.intervals import auc
 from deepcovid.runs import write_json
+from deepcovid.study import Missing
 
 
 @pytest.fixture
@@ -68,13 +69,46 @@ def test_models_are_compared_over_their_seeds_in_one_row_each(folder):
         tables.auc_differences(scores)
 
 
-def test_intervals_say_whether_patients_or_images_were_resampled(folder):
-    rows = tables.summaries(folder)
-    table = tables.intervals(rows)
-    assert list(table.columns) == ["value", "by image", "by patient"] and len(table) == 6
-    old = [{k: v for k, v in row.items() if k != "by_patient"} | {"by_image": row["by_patient"]}
-           for row in rows]  # fmt: skip
-    assert list(tables.intervals(old).columns) == ["value", "by image", "by image, resampled"]
+def test_intervals_count_images_beside_patients_in_a_row_per_model(folder):
+    scores = {k: t for k, t in tables.scores_of(folder).items() if k[0] == "resnet18"}
+    found = tables.intervals(scores, {("resnet18", 2): 0.5})
+    assert [*found.index] == [("ResNet18", n) for n in ("ROC AUC", "sensitivity", "specificity")]
+    table = scores["resnet18", 2]
+    positive = table[table.label == 1]
+    assert found.value["ResNet18", "sensitivity"] == f"{(positive.score >= 0.5).mean():.4f}"
+    assert (
+        found.images.tolist() == [102, 22, 80] and found.patients["ResNet18", "sensitivity"] == 11
+    )
+    without = {k: t.drop(columns="patient") for k, t in scores.items()}
+    assert "by patients" not in tables.intervals(without, {("resnet18", 2): 0.5})
+
+
+def test_the_paper_ours_and_the_control_stand_beside_each_other(folder):
+    metrics = pd.DataFrame(
+        {"model": ["resnet18"] * 2, "auc": [0.9, 0.8], "sensitivity": [0.5, 0.7]}
+    )
+    rows = [{"tp": 3, "fn": 1, "tn": 1990, "fp": 10, "patients": 77}]
+    found = tables.beside_paper(metrics, metrics.assign(auc=0.6), rows)
+    assert found.loc["ROC AUC", "ResNet18"].tolist() == [
+        "0.989", "0.8500 (0.8000 to 0.9000)", "0.6000 (0.6000 to 0.6000)"
+    ]  # fmt: skip
+    assert found.ours["test images", "all"] == "4 COVID-19 and 2,000 Non-COVID of 77 patients"
+    assert found.paper["sensitivity, threshold from validation", "ResNet18"] == "-"
+    nothing = tables.beside_paper(metrics, Missing("control/metrics.csv"), rows)
+    assert set(nothing["untrained control"]) == {"-"}
+
+
+def test_predictive_values_are_bayes(folder):
+    metrics = pd.DataFrame({"model": ["squeezenet"], "auc": [0.9], "sensitivity": [0.8],
+                            "specificity": [0.9], "specificity_at_98_sensitivity": [0.5]})  # fmt: skip
+    found = tables.predictive_values(metrics, (0.1,))
+    own = found.loc["SqueezeNet", "ours, validation images"]
+    assert (
+        own["PPV at 10%"] == f"{0.08 / (0.08 + 0.09):.0%}"
+        and own["NPV at 10%"] == f"{0.81 / 0.83:.2%}"
+    )
+    assert "ours, cross-validated training images" not in found.loc["SqueezeNet"].index
+    assert found.loc["SqueezeNet", "the paper"]["specificity"] == "0.9290"
 
 
 def test_the_metrics_table_says_which_rank_stands_for_98_percent(folder):
@@ -108,12 +142,3 @@ def test_both_operating_points_and_the_doubles_are_in_the_metrics(folder):
     assert row.doubles == 1 and row.auc_without_doubles == auc(test.label, test.score)
     points = pd.read_csv(folder / "operating_points.csv")
     assert set(points.model) == {"squeezenet"} and points.chosen_on.nunique() == 3
-    assert len(tables.operating_points_table(folder / "operating_points.csv")) == 3
-
-
-def test_calibration_has_a_row_per_training_and_a_dash_where_it_is_not_known(folder):
-    rows = tables.summaries(folder)
-    rows[1]["calibration"] = {"brier": 0.1}
-    found = tables.calibration(rows)
-    assert found.brier.iloc[0].startswith(f"{rows[0]['calibration']['brier']:.4f} (")
-    assert (found.iloc[1] == "-").all()
