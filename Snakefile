@@ -64,6 +64,11 @@ def lungs():
     return beside("lung masks", *["lung-masks"] * bool({"lungs", "only_lungs"} & {*profile.preparation}))
 
 
+def first_weights():
+    """Stands for the weights that a network begins with."""
+    return at("weights", profile.weights)
+
+
 def kept(output, *others):
     """`output`, once it is forgotten where one of the others that its step made is gone.
 
@@ -80,7 +85,7 @@ localrules: pages
 
 
 PLACES = expand("{model}/seed{seed}", model=profile.models, seed=profile.seeds)
-SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoint.pt", "training.json", "history.csv")))
+SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoint.pt", "training.json", "history.csv", "seen.csv")))
           for place in PLACES]
 
 
@@ -114,7 +119,7 @@ rule augmentation:
 rule training:
     message: "{wildcards.model}, seed {wildcards.seed}: trained and scored"
     input: code("models.training", "models.scoring", "models.cross_validation"), "manifest.csv", "training.csv"
-    params: settings("weights", *RECIPE), masks=lungs(), weights=at("weights", profile.weights)
+    params: settings("weights", *RECIPE), masks=lungs(), weights=first_weights()
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
@@ -151,7 +156,7 @@ rule heatmaps:
 rule failure:
     message: "the failed recipe on these images, and single changes of it"
     input: code("failure.ablation"), "manifest.csv", "training.csv"
-    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
+    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"), weights=first_weights()
     resources: mem_mb=12000, runtime=120
     output: "failure.csv"
     benchmark: "benchmarks/failure.tsv"
@@ -161,7 +166,9 @@ rule failure:
 rule shortcuts:
     message: "what classifies without the disease"
     input: code("shortcuts.measure"), "manifest.csv"
-    params: settings("models", "seeds", "weights", "image_size"), masks=beside("lung masks", "lung-masks")
+    params:
+        settings("models", "seeds", "weights", "image_size"),
+        masks=beside("lung masks", "lung-masks"), weights=first_weights(),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
     output: "shortcuts.csv"
@@ -183,10 +190,11 @@ rule external:
 
 rule mending:
     message: "what each step of preprocessing gains"
-    input: code("shortcuts.mending"), "manifest.csv"
+    input: code("shortcuts.mending"), "manifest.csv", "training.csv"
     params:
         settings("models", "seeds", "weights", "image_size", "preparation"),
         external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
+        weights=first_weights(),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
     output: "mending.csv"
