@@ -19,6 +19,8 @@ cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile
 
 # Where a machine has several GPUs, each job sees one of them.
 ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
+# What a step says is shown and kept; the log that is left says why its step failed.
+LOG = " 2>&1 | tee {log} >&2 && rm -f {log}"
 STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
 
 
@@ -28,7 +30,7 @@ def quoted(**wildcards):
     text = shlex.quote(text).replace("{", "{{").replace("}", "}}")
     for name, wildcard in wildcards.items():
         text = text.replace(f"@{name}@", f"{{wildcards.{wildcard}}}")
-    return " --overrides " + text
+    return " --overrides " + text + LOG
 
 
 GIVEN, ONE = quoted(), quoted(models="model", seeds="seed")
@@ -94,6 +96,7 @@ rule dataset:
     input: code("data.manifest")
     params: settings("data", "validation_fraction"), images=images()
     output: "manifest.csv"
+    log: "logs/dataset.txt"
     benchmark: "benchmarks/dataset.tsv"
     shell: STEP + "manifest.csv" + GIVEN
 
@@ -103,6 +106,7 @@ rule audit:
     input: code("data.audit"), "manifest.csv"
     params: settings("data"), images=images(), external=at("external images", profile.external or "")
     output: "audit.json"
+    log: "logs/audit.txt"
     benchmark: "benchmarks/audit.tsv"
     shell: STEP + "audit.json" + GIVEN
 
@@ -112,6 +116,7 @@ rule augmentation:
     input: code("data.augmentation", "models.preparation"), "manifest.csv"
     params: settings("augment_positives", "preparation"), masks=lungs()
     output: "training.csv", "splits.csv", "leaks.csv"
+    log: "logs/augmentation.txt"
     benchmark: "benchmarks/augmentation.tsv"
     shell: STEP + "training.csv" + GIVEN
 
@@ -123,6 +128,7 @@ rule training:
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
+    log: "logs/training-{model}-seed{seed}.txt"
     benchmark: "benchmarks/training-{model}-seed{seed}.tsv"
     shell: STEP + "{wildcards.model}/seed{wildcards.seed}/scores.csv" + ONE
 
@@ -132,6 +138,7 @@ rule evaluation:
     input: code("metrics.run"), SCORES, "audit.json"
     params: settings("threshold", "models", "seeds")
     output: "metrics.csv", "operating_points.csv", expand("{place}/metrics.json", place=PLACES)
+    log: "logs/evaluation.txt"
     benchmark: "benchmarks/evaluation.tsv"
     shell: STEP + "metrics.csv" + GIVEN
 
@@ -149,6 +156,7 @@ rule heatmaps:
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
     output: "heatmaps.json"
+    log: "logs/heatmaps.txt"
     benchmark: "benchmarks/heatmaps.tsv"
     shell: STEP + "heatmaps.json" + GIVEN
 
@@ -159,6 +167,7 @@ rule failure:
     params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"), weights=first_weights()
     resources: mem_mb=12000, runtime=120
     output: "failure.csv"
+    log: "logs/failure.txt"
     benchmark: "benchmarks/failure.tsv"
     shell: STEP + "failure.csv" + GIVEN
 
@@ -172,6 +181,7 @@ rule shortcuts:
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
     output: "shortcuts.csv"
+    log: "logs/shortcuts.txt"
     benchmark: "benchmarks/shortcuts.tsv"
     shell: STEP + "shortcuts.csv" + GIVEN
 
@@ -184,6 +194,7 @@ rule external:
         external=at("external images", profile.external or ""), masks=lungs(),
     resources: mem_mb=6000, runtime=60
     output: "external.json", "external.csv"
+    log: "logs/external.txt"
     benchmark: "benchmarks/external.tsv"
     shell: STEP + "external.json" + GIVEN
 
@@ -198,6 +209,7 @@ rule mending:
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
     output: "mending.csv"
+    log: "logs/mending.txt"
     benchmark: "benchmarks/mending.tsv"
     shell: STEP + "mending.csv" + GIVEN
 
@@ -213,6 +225,7 @@ rule fair_test:
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
     output: "fair_test/swap.csv"
+    log: "logs/fair_test.txt"
     benchmark: "benchmarks/fair_test.tsv"
     shell: STEP + "fair_test/swap.csv" + GIVEN
 
@@ -221,6 +234,7 @@ RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv",
            "shortcuts.csv"]
 RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
 RESULTS += ["mending.csv"] * bool(profile.external and profile.preparation != ("none",))
+PARAMETERS = json.dumps({"study": f"runs/{profile.name}", "overrides": overrides})
 NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
@@ -229,14 +243,13 @@ NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 rule notebook:
     message: "{wildcards.notebook}"
     input:
-        code(*(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
+        code("study", "report.play", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
         RESULTS, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
-    params: text=lambda w: json.dumps({"study": f"runs/{profile.name}", "overrides": overrides})
     output: touch("notebooks/.{notebook}.done")
     log: "notebooks/{notebook}.ipynb"
     shell:
         "{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
-        "--no-progress-bar --no-log-output -y {params.text:q} 2> {log}.txt && rm -f {log}.txt"
+        "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
 
 
 rule pages:
@@ -255,8 +268,7 @@ rule all:
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + ("{sys.executable:q} -m deepcovid.failure {STEP} --profile {profile.name} "
-         "--overrides " + shlex.quote(json.dumps(overrides)).replace("{", "{{").replace("}", "}}"))
+CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.failure --profile {profile.name} "
 PARTS = 8  # jobs; cells that another job trains are left to it
 
 
@@ -269,20 +281,23 @@ rule ablation_images:
     input: code("data.manifest", "data.augmentation")
     params: settings("data", "augment_positives"), images=images()
     output: "../ablation/manifest.csv", "../ablation/training.csv"
-    shell: CELLS.replace("{STEP}", "prepare")
+    log: "logs/ablation.txt"
+    shell: CELLS + "prepare" + GIVEN
 
 
 rule ablation_part:
     message: "ablation: part {wildcards.part} of {PARTS}"
     input: code("failure.ablation"), rules.ablation_images.output
-    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
+    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"), weights=first_weights()
     resources: mem_mb=12000, runtime=480
     output: touch("../ablation/part{part}.done")
-    shell: CELLS.replace("{STEP}", "train") + " --part {wildcards.part}/{PARTS}"
+    log: "logs/ablation-part{part}.txt"
+    shell: CELLS + "train --part {wildcards.part}/{PARTS}" + GIVEN
 
 
 rule ablation_table:
     message: "ablation: the table"
     input: expand("../ablation/part{part}.done", part=range(1, PARTS + 1))
     output: "../ablation/ablation.csv"
-    shell: CELLS.replace("{STEP}", "collect") + " --out {output}"
+    log: "logs/ablation-table.txt"
+    shell: CELLS + "collect --out {output}" + GIVEN
