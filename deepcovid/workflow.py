@@ -80,7 +80,7 @@ def usable_cores() -> int:
 def check_inputs(profile: Profile) -> None:
     """Refuse folders and files that are not there, before anything of an earlier run is touched.
 
-    Images are not opened: notebook 01 does that. Raises UserError.
+    Images are not opened: the first step does that. Raises UserError.
     """
     if profile.drawn:
         return
