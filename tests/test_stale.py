@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -87,11 +88,14 @@ class Project:
         assert self.planner.stdout.readline() == "planned\n"
         return (self.room / "told").read_text()
 
+    @cached_property
+    def outputs(self) -> list[str]:
+        summary = (line.split("\t") for line in self.snakemake("--summary").splitlines())
+        return [row[0] for row in summary if len(row) > 4 and row[0] != "output_file"]
+
     def make(self) -> None:
         """Every file that a whole run makes is there."""
-        outputs = [line.split("\t")[0] for line in self.snakemake("--summary").splitlines()
-                   if line.count("\t") > 3 and not line.startswith("output_file")]  # fmt: skip
-        for name in (*outputs, *BESIDE):
+        for name in (*self.outputs, *BESIDE):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).touch()
         self.done()
