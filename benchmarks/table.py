@@ -78,7 +78,7 @@ SECTIONS = {
     "heads": ("Heads", heads),
     "scores": ("From images to scores", process),
     "start": ("Start-up, and nothing to do", waited),
-    "notebooks": ("Whole runs, and each notebook", noted),
+    "notebooks": ("Whole runs, and each step", noted),
     "growth_images": ("More images", process),
     "growth_features": ("More kept features", process),
     "occlusion": ("Occlusion maps", occlusion),

@@ -88,7 +88,7 @@ def audit(asked: Asked) -> None:
 
 
 def notebooks(asked: Asked) -> None:
-    """The whole `demo` and `paper`, and each notebook of theirs, where they have run."""
+    """The whole `demo` and `paper`, and each step of theirs, where they have run."""
     kept = Kept(asked, "notebooks")
     for name in ("demo", "paper"):
         folder = runs.RUNS / name

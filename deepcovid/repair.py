@@ -24,8 +24,8 @@ def tidy(folder: Path, shared: Path) -> list[str]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if halves:
         told.append(f"Removed {len(halves)} half-written files of a run that was stopped.")
-    for path in folder.glob("notebooks/*.ipynb.txt"):  # what failed notebooks had to say
-        path.unlink()
+    for path in [*folder.glob("logs/*.txt"), *folder.glob("notebooks/*.ipynb.txt")]:
+        path.unlink()  # what failed steps and notebooks had to say
     return told
 
 

@@ -1,4 +1,4 @@
-"""Make what a profile asks for: refuse what cannot work, then let Snakemake run the notebooks."""
+"""Make what a profile asks for: refuse what cannot work, then let Snakemake run its steps and notebooks."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from deepcovid.profiles import PATHS, PROFILES, WORDS, Profile
 from deepcovid.runs import NOTICE, ROOT, UserError, shown
 
 CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
+STEP_SAYS = "deepcovid: "  # what a step begins its error with
 DIED = " (mostly because memory ran out: take fewer --cores, or a smaller -p batch_size)"
 
 
@@ -21,7 +22,7 @@ def run(
     name: str, overrides: dict, cores: int | None, extra: list[str], cluster: str | None = None,
     goal="all", made="index.html",
 ) -> int:  # fmt: skip
-    """Make a goal of a profile, by default all its notebooks, with Snakemake; its exit status.
+    """Make a goal of a profile, by default all of it, with Snakemake; its exit status.
 
     `cores` are all of this machine, if None; on a `cluster` its settings say how many a job has.
     `extra` are further options for Snakemake, `made` is the file that ends it, relative to the
@@ -79,7 +80,7 @@ def usable_cores() -> int:
 def check_inputs(profile: Profile) -> None:
     """Refuse folders and files that are not there, before anything of an earlier run is touched.
 
-    Images are not opened: notebook 01 does that. Raises UserError.
+    Images are not opened: the first step does that. Raises UserError.
     """
     if profile.drawn:
         return
@@ -144,25 +145,43 @@ def snakemake(folder: Path, options: list) -> int:
 
 
 def failures(folder: Path) -> list[str]:
-    """Why each notebook that failed did: its last error, else the end of what papermill wrote."""
+    """Why each step and notebook that failed did, as the log that it left says."""
+    found = []
+    for log in sorted(folder.glob("logs/*.txt")):
+        text = log.read_text(encoding="utf-8", errors="replace").strip()
+        if STEP_SAYS in text:
+            why = text[text.rfind(STEP_SAYS) :].removeprefix(STEP_SAYS)
+        else:
+            why = last_line(text) if "Traceback (" in text else "it was ended" + DIED
+        found.append((log.stem, why, log))
+    for log in sorted(folder.glob("notebooks/*.ipynb.txt")):
+        found.append((log.with_suffix("").stem, notebook_error(log), log.with_suffix("")))
+    return [
+        f"\n{name} stopped: " + "\n  ".join(map(shown, why.splitlines())) + f"\n  see {path}"
+        for name, why, path in found
+        if why != "KeyboardInterrupt"
+    ]
+
+
+def notebook_error(log: Path) -> str:
+    """The last error of a notebook that failed, else the end of what papermill wrote."""
     import nbformat
 
-    found = []
-    for log in sorted(folder.glob("notebooks/*.ipynb.txt")):
-        path, errors = log.with_suffix(""), []
-        try:
-            for cell in nbformat.read(path, as_version=4).cells:
-                errors += [o for o in cell.get("outputs", []) if o.output_type == "error"]
-        except (ValueError, OSError):  # its writer was killed
-            pass
-        if errors:
-            kind = "" if errors[-1].ename == "UserError" else f"{errors[-1].ename}: "
-            why = kind + errors[-1].evalue
-        else:
-            why = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-        why = "\n  ".join(map(shown, why.splitlines())) + DIED * ("Kernel died" in why)
-        found.append(f"\n{path.stem} stopped: {why}\n  see {path}")
-    return found
+    errors = []
+    try:
+        for cell in nbformat.read(log.with_suffix(""), as_version=4).cells:
+            errors += [o for o in cell.get("outputs", []) if o.output_type == "error"]
+    except (ValueError, OSError):  # its writer was killed
+        pass
+    if errors:
+        kind = "" if errors[-1].ename == "UserError" else f"{errors[-1].ename}: "
+        return kind + errors[-1].evalue
+    why = last_line(log.read_text(encoding="utf-8", errors="replace"))
+    return why + DIED * ("Kernel died" in why)
+
+
+def last_line(text: str) -> str:
+    return next(reversed(text.strip().splitlines()), "")
 
 
 def changed(path: Path) -> int | None:

@@ -60,24 +60,24 @@ def test_each_network_learns_the_same_from_kept_features(asked, monkeypatch):
         assert speed.head_row(asked, name)["largest_difference_of_logits"] < 1e-5, name
 
 
-def test_a_run_that_was_made_tells_what_each_notebook_took(asked, tmp_path, monkeypatch):
+def test_a_run_that_was_made_tells_what_each_step_took(asked, tmp_path, monkeypatch):
     folder, head = tmp_path / "runs" / "paper" / "benchmarks", "s\tmax_rss\tcpu_time\n"
     folder.mkdir(parents=True)
     (folder.parent / "run.json").write_text(
         json.dumps({"data": {"images": 5520}, "profile": {"models": ["squeezenet"]}})
     )
-    for name, end, row in (("01_dataset", 1010, "10\t500\t9"), ("07_shortcuts", 1100, "80\t1500.4\t150")):  # fmt: skip
+    for name, end, row in (("dataset", 1010, "10\t500\t9"), ("shortcuts", 1100, "80\t1500.4\t150")):  # fmt: skip
         (folder / f"{name}.tsv").write_text(f"{head}{row}\n")
         os.utime(folder / f"{name}.tsv", (end, end))
     monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
     whole.notebooks(asked)
     row = json.loads((asked.folder / "notebooks.json").read_text())["rows"]["paper"]
     assert row["seconds"] == 100 and "load_average" not in row
-    assert row["steps"]["07_shortcuts"] == {
+    assert row["steps"]["shortcuts"] == {
         "seconds": 80, "processor_seconds": 150, "peak_mb": 1500,
     }  # fmt: skip
     shown = table.rendered(asked.folder)
-    assert "| paper | 07_shortcuts | 80 s, 150 s of processor time, 1,500 MB | 5520 images" in shown
+    assert "| paper | shortcuts | 80 s, 150 s of processor time, 1,500 MB | 5520 images" in shown
 
 
 def test_a_sample_has_both_classes_in_both_parts(asked, tmp_path):

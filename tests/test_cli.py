@@ -32,112 +32,112 @@ def run_all(*arguments, runs: Path, cwd: Path = ROOT, **environment):
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
-    """A finished run of a profile of the user's own on a small data folder, started from another
-    folder with relative paths."""
+    """A finished run of a profile of the user's own, without copies and other collections, started
+    from another folder with relative paths: the folder of runs, the words, and what was said."""
     runs = tmp_path_factory.mktemp("runs of a user's")  # a name that shells stumble over
     (data.parent / "small.yaml").write_text(
-        "like: demo\nmodels: squeezenet\nepochs: 4\nimage_size: 64\n"
+        "like: demo\nmodels: squeezenet\nepochs: 4\nimage_size: 64\naugment_positives: 1\n"
+        "external:\ncollection:\nseverity:\n"
     )
-    # every notebook must do without copies too
-    arguments = ("small.yaml", "-p", "data", data.name, "-p", "augment_positives", "1")
-    done = run_all(*arguments, runs=runs, cwd=data.parent)
+    words = ("small.yaml", "-p", "data", data.name)
+    elsewhere = ("--runs", os.path.relpath(runs, data.parent))  # which overrules the environment
+    done = run_all(*words, *elsewhere, runs=data.parent / "not here", cwd=data.parent)
     assert done.returncode == 0, done.stderr
-    return runs, arguments, done, data.parent
+    return runs, words, done
+
+
+@pytest.fixture
+def command(finished, data, monkeypatch):
+    """Call the program in this process, beside the finished run; its exit status."""
+    monkeypatch.setattr(profiles, "RUNS", finished[0])
+    monkeypatch.chdir(data.parent)
+    return lambda *words: main(list(map(str, words)))
 
 
 @pytest.mark.slow
 def test_a_run_ends_in_metrics_pages_and_provenance(finished):
-    runs, _, done, _ = finished
+    runs, _, done = finished
     folder = runs / "small"
-    assert "03_training: squeezenet, seed 0" in done.stderr and "index.html" in done.stdout
+    assert "squeezenet, seed 0: trained and scored" in done.stderr and "index.html" in done.stdout
     table = pd.read_csv(folder / "metrics.csv")
     assert table.model.tolist() == ["squeezenet"]
     assert table[["tp", "fn", "fp", "tn"]].sum(axis=1).tolist() == [20]
     page = (folder / "index.html").read_text()
-    for stem in ("01_dataset", "03_training-squeezenet-seed0", "04_evaluation"):
-        notebook = (folder / re.search(f'href="([^"]*{stem}.html)', page)[1]).read_text()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        notebook = (folder / re.search(f'href="([^"]*{path.stem}.html)', page)[1]).read_text()
         assert 'src="http' not in notebook and 'href="http' not in notebook.split("<body")[0]
     provenance = json.loads((folder / "run.json").read_text())
     assert provenance["profile"]["epochs"] == 4 and provenance["profile"]["name"] == "small"
     assert provenance["data"]["images"] == 56
     assert str(runs) not in json.dumps(provenance)
+    assert not [*folder.glob("logs/*.txt"), *folder.glob("notebooks/*.txt")]
 
 
 @pytest.mark.slow
-def test_the_same_command_again_does_nothing_and_lost_scores_are_scored_again(finished):
-    runs, arguments, _, cwd = finished
-    again = run_all(*arguments, runs=runs, cwd=cwd)
-    assert again.returncode == 0 and "Nothing to be done" in again.stderr
+def test_lost_scores_are_scored_again_then_nothing_is_done(finished, data):
+    runs, words, _ = finished
     model = runs / "small" / "squeezenet" / "seed0"
     before, trained = (model / "scores.csv").read_text(), (model / "checkpoint.pt").stat().st_mtime
     (model / "scores.csv").unlink()
-    again = run_all(*arguments, "--snakemake", "--until evaluation", runs=runs, cwd=cwd)
+    again = run_all(*words, "--snakemake", "--until evaluation", runs=runs, cwd=data.parent)
     assert again.returncode == 0 and "Done" not in again.stdout
-    assert "03_training" in again.stderr and "01_dataset" not in again.stderr
+    assert "trained and scored" in again.stderr and "splits, manifest" not in again.stderr
     assert (model / "scores.csv").read_text() == before
     assert (model / "checkpoint.pt").stat().st_mtime == trained
+    again = run_all(*words, "--snakemake", "--until evaluation", runs=runs, cwd=data.parent)
+    assert again.returncode == 0 and "Nothing to be done" in again.stderr
 
 
 @pytest.mark.slow
-def test_a_failing_notebook_is_named_with_its_reason(finished, tmp_path):
-    runs, arguments, _, cwd = finished
+def test_a_failing_step_is_told_last_with_its_reason(finished, data, tmp_path):
+    runs, words, _ = finished
     shutil.copytree(runs, tmp_path / "runs")
-    scores = tmp_path / "runs" / "small" / "squeezenet" / "seed0" / "scores.csv"
+    folder = tmp_path / "runs" / "small"
+    scores = folder / "squeezenet" / "seed0" / "scores.csv"
     table = pd.read_csv(scores)
     table.loc[3, "score"] = 7
     table.to_csv(scores, index=False)
-    # 05 reads the scores as well, and may stop first
     until = ("--snakemake", "--until evaluation")
-    done = run_all(*arguments, *until, runs=tmp_path / "runs", cwd=cwd)
-    assert done.returncode != 0
-    assert "04_evaluation stopped: " in done.stderr and "scores.csv" in done.stderr
-    assert "Traceback" not in done.stderr
-    # the failed step is not taken for done
-    again = run_all(*arguments, "--snakemake=--dry-run", runs=tmp_path / "runs", cwd=cwd)
-    assert "04_evaluation" in again.stdout
+    done = run_all(*words, *until, runs=tmp_path / "runs", cwd=data.parent)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    reason, where = done.stderr.strip().splitlines()[-2:]
+    assert reason.startswith("evaluation stopped: ") and "scores.csv" in reason
+    assert where == f"  see {folder / 'logs' / 'evaluation.txt'}"
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_judged_on_images_from_elsewhere(finished, tmp_path):
-    runs, (_, *settings), _, cwd = finished
+def test_a_finished_run_is_judged_on_external_images(finished, command, tmp_path, capsys):
+    runs, (_, *settings), _ = finished
     for i in range(12):
         draw(tmp_path / "other" / ("non", "covid")[i % 2] / f"{i}.png", 900 + i, 70 * (i % 2))
-    words = ["outside", "small", *settings, "-p", "external", tmp_path / "other"]
-    done = run_all(*words, runs=runs, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    folder = Path(done.stdout.split("The results are in ")[1].strip())
+    assert command("outside", "small", *settings, "-p", "external", tmp_path / "other") == 0
+    folder = Path(capsys.readouterr().out.split("The results are in ")[1].strip())
     assert folder.is_relative_to(runs / "small" / "outside")
     assert (folder / "external.json").is_file()
 
 
 @pytest.mark.slow
-def test_publishing_copies_numbers_and_no_radiograph(finished, tmp_path):
-    runs, (_, *settings), _, cwd = finished
+def test_publishing_copies_numbers_and_no_radiograph(finished, command, tmp_path, capsys):
+    runs, (_, *settings), _ = finished
     target = tmp_path / "published"
-    # the run is known by its name now
-    words = ["publish", "small", *settings, "--to", target]
-    done = run_all(*words, runs=runs, cwd=cwd)
-    assert done.returncode == 0, done.stderr
+    words = ["publish", "small", *settings, "--to", target]  # the run is known by its name now
+    assert command(*words) == 0
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert {"metrics.csv", "run.json", "figures/roc.svg", "squeezenet/seed0/scores.csv"} <= found
     assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg", ".md"}
     published = pd.read_csv(target / "squeezenet" / "seed0" / "scores.csv")
     assert set(published.split) == {"validation", "test"}
-    again = run_all(*words, runs=runs, cwd=cwd)
-    assert again.returncode == 2 and "--replace" in again.stderr
+    assert command(*words) == 2 and "--replace" in capsys.readouterr().err
     # a run that went no further than its scores can be published as well, by settings that are its own
     made = runs / "small" / "run.json"
     hidden = made.rename(tmp_path / "run.json")
     models = [*words[:-1], tmp_path / "models", "--only", "models"]
-    done, other = (
-        run_all(*models, *more, runs=runs, cwd=cwd) for more in ((), ("-p", "epochs", 9))
-    )
+    done, other = (command(*models, *more) for more in ((), ("-p", "epochs", 9)))
     hidden.rename(made)
-    assert done.returncode == 0, done.stderr
+    assert (done, other) == (0, 2) and "epochs was 4, now 9" in capsys.readouterr().err
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
     assert (tmp_path / "models" / "squeezenet" / "card.md").is_file()
     assert not (tmp_path / "models" / "shortcuts.csv").exists()
-    assert other.returncode == 2 and "epochs was 4, now 9" in other.stderr
 
 
 def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkeypatch, capsys):
@@ -236,23 +236,3 @@ def test_all_cores_are_found_where_the_system_does_not_tell_which_are_ours(monke
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert workflow.usable_cores() == 3
-
-
-@pytest.mark.slow
-def test_runs_may_be_written_elsewhere(tmp_path):
-    words = ["--runs", "mine", "--snakemake", "--dry-run", "-p", "models", "squeezenet"]
-    done = run_all("demo", *words, runs="/else", cwd=tmp_path)
-    assert done.returncode == 0 and "Done" not in done.stdout, done.stderr
-    assert "01_dataset" in done.stdout and (tmp_path / "mine" / "demo" / ".lock").exists()
-
-
-@pytest.mark.slow
-def test_the_ablation_is_spread_over_jobs(data, tmp_path):
-    settings = {"data": data, "weights": "random", "augment_positives": 2}
-    words = [word for item in settings.items() for word in ("-p", *item)]
-    done = run_all("ablation", *words, "--snakemake=--dry-run", runs=tmp_path / "runs with spaces")
-    assert done.returncode == 0, done.stderr
-    parts = re.findall(r"Job \d+: ablation: part (\d) of 8", done.stdout)
-    assert sorted(parts) == list("12345678")
-    at = [done.stdout.index(f"ablation: {step}") for step in ("manifest", "part 1", "the table")]
-    assert at == sorted(at)

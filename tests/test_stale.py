@@ -10,38 +10,40 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from conftest import SHARED
 
-from deepcovid import imports
+from deepcovid import steps
 from deepcovid.data import phantom
+from deepcovid.models import gpus
 from deepcovid.runs import ROOT, state
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
+SEED = "squeezenet/seed0"
 # what a run makes beside the outputs of its rules
-BESIDE = [f"squeezenet/seed0/{name}" for name in ("checkpoint.pt", "training.json", "history.csv")]
-BESIDE += ["heatmaps.json", "fair_test/swap.csv"]
-BESIDE += [f"notebooks/{name}.ipynb" for name in
-           ("00_overview", "06_failed_reproduction", "07_shortcuts", "08_fair_test")]  # fmt: skip
-SCORED = {"evaluation", "heatmaps", "failure", "shortcuts", "fair_test", "pages"}
-TRAINED = SCORED | {"training"}
-ALL = TRAINED | {"dataset", "augmentation"}
+BESIDE = [f"{SEED}/{n}" for n in ("checkpoint.pt", "training.json", "history.csv", "seen.csv")]
+BESIDE += [f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
+SHOWN = {"notebook", "pages"}
+TRAINED = SHOWN | {"training", "evaluation", "heatmaps", "external", "fair_test"}
+ALL = TRAINED | {"dataset", "audit", "augmentation", "failure", "shortcuts"}
 # a process that has Snakemake loaded, and a fork of it for each plan
 PLANNER = """
-import contextlib, json, os, sys
+import json, os, sys
 import snakemake.cli, snakemake.dag, snakemake.workflow, snakemake.scheduling.greedy
 from deepcovid import profiles
 for line in sys.stdin:
+    words, environment = json.loads(line)
     if not (child := os.fork()):
+        os.environ |= environment
         target = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(target, 1), os.dup2(target, 2)
         try:
-            snakemake.cli.main(json.loads(line))
+            snakemake.cli.main(words)
         finally:
             os._exit(0)
     os.waitpid(child, 0)
@@ -50,18 +52,18 @@ for line in sys.stdin:
 
 
 class Project:
-    """A copy of the project and of all that a run can hang on, with a run that is done."""
+    """A copy of the project and of all that a run can depend on, with a run that is done."""
 
     def __init__(self, room: Path):
         self.room, self.root = room, room / "checkout"
-        for name in ("deepcovid", "notebooks", "profiles", "results", "docs"):
+        for name in ("deepcovid", "imageaudit", "notebooks", "profiles", "docs"):
             shutil.copytree(
                 ROOT / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__")
             )
         shutil.copy(ROOT / "Snakefile", self.root)
         for name in ("data", "other", "rest"):
             phantom.write(room / name, 0, dict.fromkeys(phantom.GROUPS, 2), 32)
-        for name in ("brixia.csv", "weights.pth", "data/patients.csv"):
+        for name in ("brixia.csv", "weights.pth"):
             (room / name).write_text("name,patient\n")
         self.settings = {
             "data": room / "data", "external": room / "other", "collection": room / "rest",
@@ -76,167 +78,137 @@ class Project:
             env=os.environ | {"PYTHONPATH": str(self.root), "DEEPCOVID_RUNS": str(room / "runs")},
         )  # fmt: skip
 
-    def snakemake(self, *options, **settings) -> str:
+    def snakemake(self, *options, goal="all", environment=None, **settings) -> str:
         given = {key: str(value) for key, value in (self.settings | settings).items()}
         words = ["--snakefile", self.root / "Snakefile", "--directory", self.folder, "--cores", 1,
-                 "--nolock", "all", *options, "--config", "profile=demo",
+                 "--nolock", goal, *options, "--config", "profile=demo",
                  f"overrides={json.dumps(given)}"]  # fmt: skip
-        self.planner.stdin.write(json.dumps(list(map(str, words))) + "\n")
+        self.planner.stdin.write(json.dumps([list(map(str, words)), environment or {}]) + "\n")
         self.planner.stdin.flush()
         assert self.planner.stdout.readline() == "planned\n"
         return (self.room / "told").read_text()
 
-    def made(self) -> None:
+    @cached_property
+    def outputs(self) -> list[str]:
+        summary = (line.split("\t") for line in self.snakemake("--summary").splitlines())
+        return [row[0] for row in summary if len(row) > 4 and row[0] != "output_file"]
+
+    def make(self) -> None:
         """Every file that a whole run makes is there."""
-        outputs = [line.split("\t")[0] for line in self.snakemake("--summary").splitlines()
-                   if line.count("\t") > 3 and not line.startswith("output_file")]  # fmt: skip
-        for name in (*outputs, *BESIDE):
+        for name in (*self.outputs, *BESIDE):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).touch()
+        self.done()
 
     def done(self) -> None:
-        self.made()
         assert "steps (100%) done" in self.snakemake("--touch", "--forceall")
 
-    def planned(self, **settings) -> tuple[set[str], str]:
-        """The rules that would run, and all that Snakemake says of it."""
+    def planned(self, **settings) -> tuple[dict[str, int], str]:
+        """How many jobs of each rule would run, and all that Snakemake says of it."""
         text = self.snakemake("--dry-run", **settings)
-        rules = re.findall(r"^Job \d+: (\w+(?:\.html)?):", text, re.MULTILINE)
-        assert rules or "Nothing to be done" in text, text
-        return {STEPS[rule] for rule in rules}, text
-
-
-STEPS = {
-    "01_dataset": "dataset", "02_augmentation": "augmentation", "03_training": "training",
-    "04_evaluation": "evaluation", "05_heatmaps": "heatmaps", "06_failed_reproduction": "failure",
-    "07_shortcuts": "shortcuts", "08_fair_test": "fair_test", "00_overview": "overview",
-    "index.html": "pages",
-}  # fmt: skip
+        stats = text.rpartition("Job stats:")[2].partition("total")[0]
+        jobs = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", stats, re.MULTILINE)}
+        assert jobs or "Nothing to be done" in text, text
+        jobs.pop("all", None)
+        return jobs, text
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     made = Project(tmp_path_factory.mktemp("project"))
-    made.done()
-    assert made.planned()[0] == set()
+    made.make()
+    found, said = made.planned()
+    assert found == {}, said
     yield made
     made.planner.stdin.close()
     made.planner.wait()
 
 
-def image(project, name="data") -> Path:
-    return sorted((project.room / name / "train" / "covid").iterdir())[0]
-
-
 def replaced(path: Path) -> None:
     """Other bytes, the same name, size and time of change."""
+    path = next(path.iterdir()) if path.is_dir() else path
     before = path.stat()
     path.write_bytes(path.read_bytes()[::-1])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def added(project) -> None:
-    shutil.copy(image(project), image(project).with_name("new.png"))
-
-
-def mask(project, kind) -> Path:
-    return next((project.room / "data" / kind / "train" / "covid").iterdir())
-
-
 CHANGES = {
-    "an image added": (added, ALL, "images or their tables"),
-    "an image removed": (lambda p: image(p).unlink(), ALL, "images or their tables"),
-    "an image replaced": (lambda p: replaced(image(p)), ALL, "images or their tables"),
-    "a table": (lambda p: replaced(p.room / "data" / "patients.csv"), ALL, "images or their"),
-    "an image elsewhere": (lambda p: replaced(image(p, "other")), ALL, "external images"),
-    "a fair image": (lambda p: replaced(image(p, "rest")), {"fair_test", "pages"}, "collection"),
-    "a lung mask": (lambda p: replaced(mask(p, "lung-masks")), {"heatmaps", "shortcuts", "pages"},
-                    "lung masks"),
-    "a lesion mask": (lambda p: replaced(mask(p, "lesion-masks")), {"heatmaps", "pages"},
-                      "lung or lesion masks"),
-    "a table of severities": (lambda p: replaced(p.room / "brixia.csv"),
-                              {"heatmaps", "fair_test", "pages"}, "severities"),
-    "weights": (lambda p: replaced(p.room / "weights.pth"), TRAINED, "weights"),
-    "a result": (lambda p: (p.root / "results" / "drift.csv").write_text("x"),
-                 {"failure", "overview", "pages"}, "results/"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_of_files_runs_what_hangs_on_it(project, change):
-    does, rules, told = CHANGES[change]
-    does(project)
-    found, said = project.planned()
-    assert found == rules and told in said, said
-    project.done()
-
-
-CODE = {
-    "metrics/tables.py": {"evaluation", "overview", "pages"},
-    "models/training.py": TRAINED,
-    "data/manifest.py": ALL,
-    "data/figures.py": {"dataset", "augmentation", "overview"} | TRAINED,
-    "report/about.py": {"pages"},
+    "data/train/covid": (ALL, "images or their tables"),
+    "other/train/covid": ({"audit", "evaluation", "external", "fair_test"}, "external images"),
+    "rest/train/covid": ({"fair_test"}, "collection"),
+    "data/lung-masks/train/covid": ({"heatmaps", "shortcuts"}, "lung masks"),
+    "data/lesion-masks/train/covid": ({"heatmaps"}, "lung or lesion masks"),
+    "brixia.csv": ({"heatmaps", "fair_test"}, "severities"),
+    "weights.pth": (TRAINED | {"failure", "shortcuts"}, "weights"),
 }
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_of_files_runs_what_depends_on_it(project, name):
+    rules, told = CHANGES[name]
+    replaced(project.room / name)
+    found, said = project.planned()
+    assert {*found} == rules | SHOWN and told in said, said
+    project.done()
 
 
 def test_changed_code_runs_the_steps_that_call_it(project):
-    for name in ("metrics/tables.py", "models/training.py", "report/about.py"):
+    for name, runs, rests in (
+        ("metrics/tables.py", SHOWN, {"dataset", "training", "evaluation"}),
+        ("models/training.py", TRAINED, {"dataset", "augmentation"}),
+    ):
         path = project.root / "deepcovid" / name
         path.write_text(path.read_text() + "\nADDED = 1\n")
         found, said = project.planned()
-        assert CODE[name] <= found, (name, found)
+        assert runs <= {*found} and not rests & {*found}, (name, found)
         assert f"Updated input files: {path}" in said, said
-        module = name.removesuffix(".py").replace("/", ".")
-        if "dataset" in found:
-            assert module in imports.needed(
-                "data.manifest", "data.audit", "data.figures", "data.tables"
-            )
-        assert ("training" in found) == (
-            module in imports.needed("models.training", "models.scoring")
-        )
         project.done()
 
 
-def test_changed_settings_run_what_hangs_on_them(project):
+def test_changed_settings_run_what_depends_on_them(project):
     for settings, rules, told in (
         ({"epochs": 3}, TRAINED, "'epochs': 3"),
-        ({"threshold": 0.5}, {"evaluation", "shortcuts", "fair_test", "pages"}, "'threshold': 0.5"),
-        ({"validation_fraction": 0.3}, ALL, "'validation_fraction': 0.3"),
+        ({"threshold": 0.5}, SHOWN | {"evaluation", "external", "fair_test"}, "'threshold': 0.5"),
         ({"device": "cpu"}, set(), "Nothing to be done"),
-        ({"preparation": "lungs"}, ALL - {"dataset", "failure"}, "'preparation': ('lungs',)"),
-    ):
+        ({"preparation": "lungs"}, (ALL | {"mending"}) - {"dataset", "audit", "shortcuts"},
+         "'preparation': ('lungs',)"),
+    ):  # fmt: skip
         found, said = project.planned(**settings)
-        if rules >= TRAINED - {"failure"}:
-            rules = rules | {"failure"}
-        assert found == rules and told in said, (settings, found, said)
+        assert {*found} == rules and told in said, (settings, found, said)
 
 
-GONE = {
-    "squeezenet/seed0/checkpoint.pt": "training",
-    "squeezenet/seed0/metrics.json": "evaluation",
-    "heatmaps.json": "heatmaps",
-    "notebooks/06_failed_reproduction.ipynb": "failure",
-}
-
-
-@pytest.mark.parametrize("name", GONE)
-def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name):
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    {
+        f"{SEED}/checkpoint.pt": "training",
+        f"{SEED}/metrics.json": "evaluation",
+        "notebooks/06_failed_reproduction.ipynb": "notebook",
+    }.items(),
+)
+def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name, rule):
     (project.folder / name).unlink()
-    assert GONE[name] in project.planned()[0]
-    project.done()
+    found, said = project.planned()
+    assert found[rule] == 1 and "dataset" not in found, said
+    project.make()
 
 
-def test_notebooks_show_no_result_that_their_step_does_not_know_of():
-    """Each file of results/ that a cell names stands in the rule of its notebook."""
-    text = (ROOT / "Snakefile").read_text()
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        rule = next(part for part in text.split("\nrule ") if f'"{path.stem}"' in part)
-        for cell in nbformat.read(path, as_version=4).cells:
-            for line in cell.source.splitlines() if cell.cell_type == "code" else ():
-                if "RESULTS /" in line and 'shown("")' not in rule:
-                    words = line.partition("RESULTS /")[2].split('"')[1::2]
-                    assert any(word in rule for word in words), f"{path.stem}: {line}"
+def test_steps_make_what_rules_ask_of_them_each_on_one_of_several_gpus(project):
+    for names, one in (("0,1", True), ("0", False)):
+        said = project.snakemake(
+            "--dry-run", "--forceall", "--printshellcmds", environment={gpus.VISIBLE: names},
+            preparation="lungs",
+        )  # fmt: skip
+        made = re.findall(r"-m deepcovid\.steps demo (\S+)", said)
+        assert len(made) == len(ALL - SHOWN | {"mending"}) and all(map(steps.maker, made)), made
+        assert said.count("-m deepcovid.models.gpus") == len(made) * one
+
+
+def test_the_ablation_is_spread_over_jobs(project):
+    said = project.snakemake("--dry-run", goal="ablation")
+    parts = re.findall(r"Job \d+: ablation: part (\d) of 8", said)
+    assert sorted(parts) == list("12345678")
+    at = [said.index(f"ablation: {step}") for step in ("manifest", "part 1", "the table")]
+    assert at == sorted(at)
 
 
 @pytest.mark.skipif(not (SHARED / "data" / "covid-xray-5k").is_dir(), reason="needs COVID-Xray-5k")

@@ -75,12 +75,12 @@ def failed(folder, stem, error="", kind="UserError", wrote=""):
     """What a notebook that failed leaves: itself, and what papermill wrote."""
     output = nbformat.v4.new_output("error", ename=kind, evalue=error, traceback=[])
     cell = nbformat.v4.new_code_cell(outputs=[output] if error else [])
-    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "notebooks" / f"{stem}.ipynb")
-    (folder / "notebooks" / f"{stem}.ipynb.txt").write_text(wrote)
+    path = folder / "notebooks" / f"{stem}.ipynb"
+    write_text(path, nbformat.writes(nbformat.v4.new_notebook(cells=[cell])))
+    write_text(path.with_name(f"{path.name}.txt"), wrote)
 
 
-def test_the_error_of_each_notebook_that_failed_in_this_run_is_shown(ending, tmp_path):
+def test_why_each_notebook_that_failed_in_this_run_did_is_said(ending, tmp_path):
     folder = tmp_path / "demo"
     failed(folder, "01_dataset", "of an earlier run")
 
@@ -88,7 +88,7 @@ def test_the_error_of_each_notebook_that_failed_in_this_run_is_shown(ending, tmp
         failed(folder, "04_evaluation", "scores.csv has a score of 7\x1b[31m")
         failed(folder, "06_failed_reproduction", "'patient'", "KeyError")
         failed(folder, "08_fair_test", wrote="...\nDeadKernelError: Kernel died\n")
-        (folder / "notebooks" / "05_heatmaps.ipynb.txt").write_text("No space left on device\n")
+        write_text(folder / "notebooks" / "05_heatmaps.ipynb.txt", "No space left on device\n")
         return 1
 
     status, told = ending(stop)
@@ -97,6 +97,26 @@ def test_the_error_of_each_notebook_that_failed_in_this_run_is_shown(ending, tmp
     assert "06_failed_reproduction stopped: KeyError: 'patient'" in told
     assert "08_fair_test stopped: DeadKernelError: Kernel died (mostly because" in told
     assert "05_heatmaps stopped: No space left on device" in told
+
+
+def test_why_each_step_that_failed_in_this_run_did_is_said_last(ending, tmp_path):
+    logs = tmp_path / "demo" / "logs"
+    write_text(logs / "dataset.txt", "deepcovid: of an earlier run")
+
+    def stop():
+        write_text(logs / "evaluation.txt", "a warning\ndeepcovid: scores.csv has\na score of 7\n")
+        write_text(
+            logs / "failure.txt", "Traceback (most ...):\n  at line 3\nKeyError: 'patient'\n"
+        )
+        write_text(logs / "heatmaps.txt", "maps: 3/9\r")
+        write_text(logs / "shortcuts.txt", "Traceback (most ...):\nKeyboardInterrupt\n")
+        return 1
+
+    told = ending(stop)[1]
+    assert "earlier" not in told and "warning" not in told and "shortcuts" not in told
+    assert f"evaluation stopped: scores.csv has\n  a score of 7\n  see {logs}" in told
+    assert "failure stopped: KeyError: 'patient'\n" in told
+    assert "heatmaps stopped: it was ended (mostly because memory ran out" in told
 
 
 def test_all_steps_run_again_where_nothing_says_of_what_they_were_made(tmp_path):

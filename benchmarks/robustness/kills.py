@@ -4,7 +4,7 @@
 
 SIGKILL to the whole process group at random moments: of `./run_all.sh demo` on a few images, and of
 a training on images. After each kill the same command goes on; scores.csv and metrics.csv must be
-those of a run that nobody disturbed, byte for byte. `--until` says how far the notebooks go.
+those of a run that nobody disturbed, byte for byte. `--until` says how far the run goes.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from deepcovid.runs import ROOT
 
 
 def notebooks(folder: Path, settings: dict, until: str = "") -> list[str]:
-    """The command that runs the notebooks of `demo` on a folder's images."""
+    """The command that runs `demo` on a folder's images."""
     given = [word for key, value in settings.items() for word in ("-p", key, str(value))]
     far = ["--snakemake", f"--until={until}"] if until else []
     return [sys.executable, "-m", "deepcovid", "demo", *given, "--cores", "1", *far]

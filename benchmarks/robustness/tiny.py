@@ -2,7 +2,7 @@
 
     python -m benchmarks.robustness.tiny FOLDER
 
-computes what notebooks 01 to 04 compute, without them, on the images in FOLDER/data.
+computes scores and metrics, without the workflow, on the images in FOLDER/data.
 """
 
 import json

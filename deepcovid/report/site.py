@@ -17,7 +17,6 @@ CARDS = """# Model cards
 What each trained model is, how it does, and what it is not for. The dataset has
 [a card of its own](docs/data.md#dataset-card-covid-xray-5k).
 """
-NOTEBOOK = re.compile(r"\[([^]]*)\]\(\.\./notebooks/([^)#]*)\)")  # a link to one
 ADDRESS = re.compile(r'\b(href|src|action|data-content_root)="(?!#|[a-z]+:)')  # a relative one
 
 
@@ -55,7 +54,6 @@ def pages(profile: Profile) -> Path:
     cards.cards(opened, made)
     notebooks = executed(profile)
     with sources(notebooks) as folder:
-        unlink_what_is_not_there(folder)
         for model in profile.models:
             card = (opened.folder / model / "card.md").read_text(encoding="utf-8")
             write_text(folder / "models" / f"{model}.md", card)
@@ -74,16 +72,6 @@ def pages(profile: Profile) -> Path:
         make(folder, opened.folder / "pages")
     first = (opened.folder / "pages" / "index.html").read_text(encoding="utf-8")
     return write_text(opened.folder / "index.html", ADDRESS.sub(r'\1="pages/', first))
-
-
-def unlink_what_is_not_there(folder: Path) -> None:
-    """Leave the words of links to notebooks that a run has under other names, one for each model."""
-    for path in (folder / "docs").glob("*.md"):
-        text = NOTEBOOK.sub(
-            lambda link: link[0] if (folder / "notebooks" / link[2]).is_file() else link[1],
-            path.read_text(encoding="utf-8"),
-        )
-        write_text(path, text)
 
 
 def use(folder: Path) -> list[str]:

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-import pytest
-
 from deepcovid.models import gpus
 from deepcovid.runs import ROOT
 
@@ -66,18 +64,3 @@ def test_a_job_ends_as_its_command_does_and_sees_no_gpu_where_there_is_none(tmp_
     alone = job(tmp_path, TELL, **{gpus.VISIBLE: ""})
     alone.stdin.close()
     assert (alone.stdout.read().strip(), alone.wait(60)) == ("", 0)
-
-
-@pytest.mark.slow
-def test_where_there_are_several_each_step_of_a_run_goes_to_one(tmp_path):
-    command = [sys.executable, "-m", "deepcovid", "demo", "-p", "models", "squeezenet"]
-    command += ["--runs", tmp_path, "--snakemake=--dry-run --printshellcmds"]
-    for names, one in (("0,1", True), ("0", False)):
-        given = {gpus.VISIBLE: names, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            command, env=os.environ | given, check=True, capture_output=True, text=True
-        )
-        trained = [
-            line for line in done.stdout.splitlines() if "papermill" in line and "03_" in line
-        ]
-        assert trained and all(("-m deepcovid.models.gpus" in line) == one for line in trained)

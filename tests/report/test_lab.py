@@ -11,7 +11,7 @@ from browser import chromium, needs_chromium
 from conftest import user_error
 
 from deepcovid.report import lab
-from deepcovid.runs import ROOT, RUNS
+from deepcovid.runs import ROOT
 
 # JupyterLab's own object of the notebook that is open, once it can be run
 OPEN = "window.jupyterapp.shell.currentWidget"
@@ -64,9 +64,6 @@ def started(tmp_path):
 
 @pytest.mark.slow
 @needs_chromium
-@pytest.mark.skipif(
-    not (RUNS / "demo" / "metrics.csv").is_file(), reason="needs the demo: ./run_all.sh"
-)
 def test_notebook_04_runs_in_jupyterlab_without_an_error(started):
     """It opens at the overview, runs all of notebook 04, and leaves the file as it was."""
     path = ROOT / "notebooks" / "04_evaluation.ipynb"
