@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid import errors, io, runs
+from deepcovid import io, runs
+from imageaudit import errors
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
