@@ -170,7 +170,7 @@ def test_kept_pictures_go_through_batches(pictures):
     kept = features.ImageSet(pictures, 64, "random", 3, keep=cpu)
     groups = [[2, 0], [1]]
     for epoch in range(2):
-        for group, batch in zip(groups, kept.batches(groups, cpu, 2, epoch), strict=True):
+        for group, batch in zip(groups, kept.batches(groups, cpu, epoch), strict=True):
             assert batch.is_contiguous(memory_format=torch.channels_last)
             assert all(torch.equal(x, kept[epoch, i]) for x, i in zip(batch, group, strict=True))
     assert len(kept.kept) == 3
