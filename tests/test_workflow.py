@@ -10,6 +10,7 @@ from conftest import changed, user_error
 from filelock import FileLock, Timeout
 
 from deepcovid import profiles, workflow
+from deepcovid.data import miniature
 from deepcovid.runs import ROOT, write_text
 
 
@@ -46,6 +47,7 @@ def test_a_place_that_cannot_be_written_is_named_with_the_way_out(tmp_path, monk
 def ending(tmp_path, monkeypatch, capsys):
     """Run `demo` with a Snakemake that only does what it is given; what is then said."""
     monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    monkeypatch.setattr(miniature, "run", lambda profile: None)
 
     def run(does, *extra):
         monkeypatch.setattr(workflow, "snakemake", lambda *_: does() or 0)
@@ -130,6 +132,7 @@ def test_all_steps_run_again_where_nothing_says_of_what_they_were_made(tmp_path)
 HELD = """
 import sys
 from deepcovid import profiles, workflow
+from deepcovid.data import miniature
 with workflow.run_lock(profiles.load("demo")):
     print("held", flush=True)
     sys.stdin.read()
