@@ -1,5 +1,5 @@
-# One rule per notebook. `./run_all.sh` calls this with --config profile=NAME overrides='{...}' and
-# --directory runs/NAME, so file names below are relative to the run's folder.
+# Steps make files, then notebooks show them. `./run_all.sh` calls this with --config profile=NAME
+# overrides='{...}' and --directory runs/NAME, so file names below are relative to the run's folder.
 import importlib
 import json
 import os
@@ -10,30 +10,28 @@ from pathlib import Path
 from deepcovid import imports, profiles
 from deepcovid.models import gpus
 from deepcovid.profiles import RECIPE
-from deepcovid.runs import RESULTS, ROOT, state
+from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}
 profile = profiles.load(config["profile"], overrides)
-models, seeds = ",".join(profile.models), ",".join(map(str, profile.seeds))
 jobs = len(profile.models) * len(profile.seeds)
 cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
-given = "".join(f"{json.dumps(k)}: {json.dumps(v)}, " for k, v in overrides.items()
-                if k not in ("models", "seeds"))
-given = shlex.quote(given)
 
-# A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
 # Where a machine has several GPUs, each job sees one of them.
 ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
-PAPERMILL = ONE_GPU + ("{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks --no-progress-bar --no-log-output "
-             '-y "{{profile: {profile.name}, overrides: {{"{given}"MODELS, SEEDS}}}}" '
-             "2> {log}.txt && rm -f {log}.txt")
-EACH = PAPERMILL.replace("MODELS", "models: '{wildcards.model}'").replace(
-    "SEEDS", "seeds: '{wildcards.seed}'")
-ONCE = PAPERMILL.replace("MODELS", "models: '{models}'").replace("SEEDS", "seeds: '{seeds}'")
+STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
 
 
-def ipynb(name):
-    return ROOT / "notebooks" / f"{name}.ipynb"
+def quoted(**wildcards):
+    """The option that hands the overrides to a step, some of them by wildcards."""
+    text = json.dumps(overrides | {name: f"@{name}@" for name in wildcards})
+    text = shlex.quote(text).replace("{", "{{").replace("}", "}}")
+    for name, wildcard in wildcards.items():
+        text = text.replace(f"@{name}@", f"{{wildcards.{wildcard}}}")
+    return " --overrides " + text
+
+
+GIVEN, ONE = quoted(), quoted(models="model", seeds="seed")
 
 
 def code(*modules):
@@ -66,16 +64,11 @@ def lungs():
     return beside("lung masks", *["lung-masks"] * bool({"lungs", "only_lungs"} & {*profile.preparation}))
 
 
-def shown(*names):
-    """Stands for the committed findings that a notebook shows."""
-    return at("results/", *(RESULTS / name for name in names))
-
-
 def kept(output, *others):
     """`output`, once it is forgotten where one of the others that its step made is gone.
 
     These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
-    checkpoint that is trained but not yet scored, or a notebook with its error.
+    checkpoint that is trained but not yet scored.
     """
     if not all(map(os.path.isfile, others)):
         Path(output).unlink(missing_ok=True)
@@ -92,151 +85,156 @@ SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoi
 
 
 rule dataset:
-    message: "01_dataset: images, splits, manifest"
-    input: code("data.manifest", "data.audit", "data.figures", "data.tables"), ipynb=ipynb("01_dataset")
-    params:
-        settings("data", "external", "validation_fraction"),
-        images=images(),
-        external=at("external images", profile.external or ""), shown=shown("paper/audit.json"),
-    output: "manifest.csv", "audit.json"
-    log: "notebooks/01_dataset.ipynb"
-    benchmark: "benchmarks/01_dataset.tsv"
-    shell: ONCE
+    message: "images, splits, manifest"
+    input: code("data.manifest")
+    params: settings("data", "validation_fraction"), images=images()
+    output: "manifest.csv"
+    benchmark: "benchmarks/dataset.tsv"
+    shell: STEP + "manifest.csv" + GIVEN
+
+
+rule audit:
+    message: "what is wrong with the dataset"
+    input: code("data.audit"), "manifest.csv"
+    params: settings("data"), images=images(), external=at("external images", profile.external or "")
+    output: "audit.json"
+    benchmark: "benchmarks/audit.tsv"
+    shell: STEP + "audit.json" + GIVEN
 
 
 rule augmentation:
-    message: "02_augmentation: the training positives, augmented"
-    input: code("data.augmentation", "data.figures"), "manifest.csv", ipynb=ipynb("02_augmentation")
-    params: settings("augment_positives", "preparation"), shown=shown("paper/run.json", "paper/audit.json")
-    output: "training.csv"
-    log: "notebooks/02_augmentation.ipynb"
-    benchmark: "benchmarks/02_augmentation.tsv"
-    shell: ONCE
+    message: "the training positives, augmented"
+    input: code("data.augmentation", "models.preparation"), "manifest.csv"
+    params: settings("augment_positives", "preparation"), masks=lungs()
+    output: "training.csv", "splits.csv", "leaks.csv"
+    benchmark: "benchmarks/augmentation.tsv"
+    shell: STEP + "training.csv" + GIVEN
 
 
 rule training:
-    message: "03_training: {wildcards.model}, seed {wildcards.seed}"
-    # no figures: a changed plot must not train anew
-    input:
-        code("models.training", "models.scoring", "models.cross_validation"), "manifest.csv", "training.csv", ipynb=ipynb("03_training")
-    params:
-        settings("weights", *RECIPE), masks=lungs(), weights=at("weights", profile.weights),
-        shown=at("results/", *sorted(RESULTS.glob("paper/*/*/history.csv"))),
+    message: "{wildcards.model}, seed {wildcards.seed}: trained and scored"
+    input: code("models.training", "models.scoring", "models.cross_validation"), "manifest.csv", "training.csv"
+    params: settings("weights", *RECIPE), masks=lungs(), weights=at("weights", profile.weights)
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
-    log: "notebooks/03_training-{model}-seed{seed}.ipynb"
-    benchmark: "benchmarks/03_training-{model}-seed{seed}.tsv"
-    shell: "OMP_NUM_THREADS={threads} " + EACH
+    benchmark: "benchmarks/training-{model}-seed{seed}.tsv"
+    shell: STEP + "{wildcards.model}/seed{wildcards.seed}/scores.csv" + ONE
 
 
 rule evaluation:
-    message: "04_evaluation: the models beside the paper"
-    input:
-        code("metrics.run", "metrics.published", "metrics.subgroups", "report.play"), SCORES, "audit.json",
-        published=ROOT / "deepcovid" / "metrics" / "published.csv", ipynb=ipynb("04_evaluation"),
-    params: settings("threshold", "models", "seeds"), shown=shown("paper", "control", "released", "released_squeezenet")
-    output:
-        "metrics.csv", "operating_points.csv", expand("{place}/metrics.json", place=PLACES),
-        expand("figures/{plot}.svg", plot=("roc", "operating_points", "calibration")),
-    log: "notebooks/04_evaluation.ipynb"
-    benchmark: "benchmarks/04_evaluation.tsv"
-    shell: ONCE
+    message: "AUC, sensitivity, specificity"
+    input: code("metrics.run"), SCORES, "audit.json"
+    params: settings("threshold", "models", "seeds")
+    output: "metrics.csv", "operating_points.csv", expand("{place}/metrics.json", place=PLACES)
+    benchmark: "benchmarks/evaluation.tsv"
+    shell: STEP + "metrics.csv" + GIVEN
 
 
 rule heatmaps:
-    message: "05_heatmaps: where the model looks, and whether to believe it"
-    input:
-        code("heatmaps.study", "heatmaps.calibration", "heatmaps.tables", "report.browse"),
-        SCORES, ipynb=ipynb("05_heatmaps"),
+    message: "heatmaps beside lesions and lungs"
+    input: code("heatmaps.study", "heatmaps.calibration"), SCORES
     params:
         settings("models", "seeds", "weights", "image_size", "preparation", "severity"),
-        masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"), shown=shown("paper/heatmaps.json"),
+        masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"),
         # a table of severities is also looked for beside and above the images
         severity=at("severities", profile.severity or "", *(folder / "brixia.csv" for folder in
                        (profile.data_folder, profile.data_folder.resolve().parent))),
-    priority: 1  # the longest: first, so that nothing waits for them alone
+    priority: 1  # the longest first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
-    output: kept("figures/perturbation.svg", "heatmaps.json")
-    log: "notebooks/05_heatmaps.ipynb"
-    benchmark: "benchmarks/05_heatmaps.tsv"
-    shell: "OMP_NUM_THREADS={threads} " + ONCE
+    output: "heatmaps.json"
+    benchmark: "benchmarks/heatmaps.tsv"
+    shell: STEP + "heatmaps.json" + GIVEN
 
 
 rule failure:
-    message: "06_failed_reproduction: why it failed, and what mends it"
-    input:
-        code("failure.ablation", "failure.effects", "failure.figures", "failure.tables"),
-        SCORES, ipynb=ipynb("06_failed_reproduction"),
-    params:
-        settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"),
-        shown=shown("failed", "released", "released_squeezenet", "ablation.csv", "auc_search.csv",
-                    "drift.csv"),
+    message: "the failed recipe on these images, and single changes of it"
+    input: code("failure.ablation"), "manifest.csv", "training.csv"
+    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate")
     resources: mem_mb=12000, runtime=120
-    output: touch(kept("failure.done", "notebooks/06_failed_reproduction.ipynb"))
-    log: "notebooks/06_failed_reproduction.ipynb"
-    benchmark: "benchmarks/06_failed_reproduction.tsv"
-    shell: "OMP_NUM_THREADS=1 " + ONCE
+    output: "failure.csv"
+    benchmark: "benchmarks/failure.tsv"
+    shell: STEP + "failure.csv" + GIVEN
 
 
 rule shortcuts:
-    message: "07_shortcuts: what tells the classes apart without the disease"
-    input:
-        code(*(name for name in imports.modules() if imports.room(name) == "shortcuts")),
-        "audit.json", SCORES, ipynb=ipynb("07_shortcuts"),
-    params:
-        settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold"),
-        masks=beside("lung masks", "lung-masks"), external=at("external images", profile.external or ""),
-        shown=shown("paper/shortcuts.csv", "paper/external.json", "robust/mending.csv", "robust/external.json",
-                    "shortcut_alarms.csv", "shortcut_levels.csv"),
+    message: "what classifies without the disease"
+    input: code("shortcuts.measure"), "manifest.csv"
+    params: settings("models", "seeds", "weights", "image_size"), masks=beside("lung masks", "lung-masks")
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
-    output:
-        kept("shortcuts.csv", "notebooks/07_shortcuts.ipynb"), "figures/shortcuts.svg",
-        *(["external.json"] if profile.external else []),
-    log: "notebooks/07_shortcuts.ipynb"
-    benchmark: "benchmarks/07_shortcuts.tsv"
-    shell: "OMP_NUM_THREADS={threads} " + ONCE
+    output: "shortcuts.csv"
+    benchmark: "benchmarks/shortcuts.tsv"
+    shell: STEP + "shortcuts.csv" + GIVEN
+
+
+rule external:
+    message: "a hospital that nobody trained on"
+    input: code("shortcuts.external"), SCORES
+    params:
+        settings("models", "seeds", "weights", "image_size", "preparation", "threshold"),
+        external=at("external images", profile.external or ""), masks=lungs(),
+    resources: mem_mb=6000, runtime=60
+    output: "external.json", "external.csv"
+    benchmark: "benchmarks/external.tsv"
+    shell: STEP + "external.json" + GIVEN
+
+
+rule mending:
+    message: "what each step of preprocessing gains"
+    input: code("shortcuts.mending"), "manifest.csv"
+    params:
+        settings("models", "seeds", "weights", "image_size", "preparation"),
+        external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
+    threads: max(1, cores // 2)
+    resources: mem_mb=6000, runtime=240
+    output: "mending.csv"
+    benchmark: "benchmarks/mending.tsv"
+    shell: STEP + "mending.csv" + GIVEN
 
 
 rule fair_test:
-    message: "08_fair_test: the same collection, sites, severity, the right data"
-    input:
-        code("fair_test.study", "fair_test.figures", "fair_test.tables"), "audit.json", SCORES,
-        ipynb=ipynb("08_fair_test"),
+    message: "the same collection, sites, severity, the right data"
+    input: code("fair_test.study"), SCORES
     params:
-        settings("models", "seeds", "weights", "image_size", "external", "preparation", "threshold",
-                 "collection", "severity"),
+        settings("models", "seeds", "weights", "image_size", "preparation", "threshold"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
         external=at("external images", profile.external or ""), masks=lungs(),
-        shown=shown("paper"),
-    priority: 1  # the longest: first, so that nothing waits for them alone
+    priority: 1
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
-    output: touch(kept("fair_test.done", "notebooks/08_fair_test.ipynb", *["fair_test/swap.csv"] * bool(profile.collection)))
-    log: "notebooks/08_fair_test.ipynb"
-    benchmark: "benchmarks/08_fair_test.tsv"
-    shell: "OMP_NUM_THREADS={threads} " + ONCE
+    output: "fair_test/swap.csv"
+    benchmark: "benchmarks/fair_test.tsv"
+    shell: STEP + "fair_test/swap.csv" + GIVEN
 
 
-rule overview:
-    message: "00_overview: the study's findings, from results/"
+RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv", "heatmaps.json", "failure.csv",
+           "shortcuts.csv"]
+RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
+RESULTS += ["mending.csv"] * bool(profile.external and profile.preparation != ("none",))
+NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+# A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
+# The executed notebook is no output: that of a failed job would be deleted, with its error.
+rule notebook:
+    message: "{wildcards.notebook}"
     input:
         code(*(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
-        ipynb=ipynb("00_overview"),
-    params: shown=shown("")
-    output: touch(kept("overview.done", "notebooks/00_overview.ipynb"))
-    log: "notebooks/00_overview.ipynb"
-    shell: ONCE
+        RESULTS, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+    params: text=lambda w: json.dumps({"study": f"runs/{profile.name}", "overrides": overrides})
+    output: touch("notebooks/.{notebook}.done")
+    log: "notebooks/{notebook}.ipynb"
+    shell:
+        "{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
+        "--no-progress-bar --no-log-output -y {params.text:q} 2> {log}.txt && rm -f {log}.txt"
 
 
 rule pages:
     message: "index.html: the notebooks as pages"
-    input:
-        code("report.site"), "overview.done", "figures/perturbation.svg", "failure.done", "fair_test.done",
-        "shortcuts.csv", "metrics.csv",
-    params: settings("external"), shown=shown(""), docs=at("docs/", ROOT / "docs")
+    input: code("report.site"), [kept(f"notebooks/.{name}.done", f"notebooks/{name}.ipynb") for name in NOTEBOOKS]
+    params: settings("external"), docs=at("docs/", ROOT / "docs")
     output: "index.html", "run.json"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report.site").pages(profile)
@@ -245,10 +243,7 @@ rule pages:
 rule all:
     default_target: True
     # every output by itself: one that is gone is made again only where it is asked for
-    input:
-        rules.dataset.output, rules.augmentation.output, SCORES, rules.evaluation.output,
-        rules.heatmaps.output, rules.failure.output, rules.shortcuts.output, rules.fair_test.output,
-        rules.overview.output, rules.pages.output,
+    input: RESULTS, rules.augmentation.output, rules.evaluation.output, rules.pages.output
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
