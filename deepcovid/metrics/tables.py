@@ -21,19 +21,7 @@ from deepcovid.metrics.intervals import (
     share_interval,
 )
 from deepcovid.metrics.published import FINAL, published
-from deepcovid.runs import RESULTS, UserError, read_json
-
-
-def committed(name: str) -> dict:
-    """A committed JSON file by its path in `results/`; empty where it is not there."""
-    path = RESULTS / name
-    return read_json(path) if path.is_file() else {}
-
-
-def absent(*names: str) -> str:
-    """Which of these paths in `results/` are not there, and how they come, in Markdown; or nothing."""
-    lacking = ", ".join(f"`results/{name}`" for name in names if not (RESULTS / name).exists())
-    return f"Not here: {lacking}. `results/README.md` says how it is made." if lacking else ""
+from deepcovid.runs import UserError
 
 
 def auc_differences(tables: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
@@ -94,11 +82,6 @@ def metrics_table(path: Path) -> pd.DataFrame:
         for row in table.itertuples()
     ]  # fmt: skip
     return shown.astype(object).where(shown.notna(), "")
-
-
-def tables_of(folder: Path, name: str) -> dict[tuple[str, int], pd.DataFrame]:
-    """The tables called `name` of all models in a folder, by (model, seed)."""
-    return {key: pd.read_csv(path) for key, path in of_seeds(folder, name).items()}
 
 
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
