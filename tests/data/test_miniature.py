@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepcovid import profiles, workflow
+from deepcovid import profiles
 from deepcovid.data import external, manifest, miniature, phantom
 from deepcovid.fair_test import collection, severity
 from deepcovid.heatmaps import zones
@@ -100,7 +100,7 @@ def test_all_that_steps_depend_on_is_drawn_before_the_first_of_them(tmp_path, mo
     monkeypatch.setattr(profiles, "RUNS", tmp_path)
     monkeypatch.setattr(miniature, "draw", lambda to, is_honest: draw(to, is_honest, counts=FEW))
     profile = profiles.load("demo", {"models": "squeezenet"})
-    workflow.preflight(profile)
+    miniature.run(profile)
     places = profile.data_folder, profile.external, profile.collection, profile.severity
     before = [state(place) for place in places]
     assert state("") not in before

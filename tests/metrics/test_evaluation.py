@@ -116,6 +116,15 @@ def test_scores_that_separate_the_classes_have_no_slope():
     assert found["slope"] is None and found["intercept_low"] is None and found["brier"] < 0.03
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("score", np.nan, "b.png"),
+        ("score", 1.5, "b.png"),
+        ("label", 3, "b.png"),
+        ("image", "a.png", "twice"),
+    ],
+)
 def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, message):
     table = pd.DataFrame(
         {"image": ["a.png", "b.png"], "split": "test", "label": [0, 1], "score": [0.1, 0.2]}
