@@ -26,6 +26,13 @@ HERE = Path("test/covid/one.png")
 STEPS = (Step("nothing"), Step("equalised", ("equalise",)), Step("cut", ("lungs", "coarse")))
 
 
+def grainy(path, target) -> None:
+    """The picture with grain of its own: smooth small phantoms are alike enough to pass for doubles."""
+    pixels = np.asarray(Image.open(path)).astype(int)
+    grain = np.random.default_rng(list(path.name.encode())).integers(-8, 9, pixels.shape)
+    Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)).save(target)
+
+
 @pytest.fixture(scope="module")
 def tinted(tmp_path_factory):
     """A dataset whose COVID-19 images have a tint, another hospital's that have none, a segmenter."""
@@ -36,7 +43,7 @@ def tinted(tmp_path_factory):
     for name in ("covid", "non"):
         (folder / "outside" / name).mkdir(parents=True)
         for path in (folder / "drawn" / "test" / name).iterdir():
-            path.rename(folder / "outside" / name / f"other-{path.name}")
+            grainy(path, folder / "outside" / name / f"other-{path.name}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "RUNS", folder / "runs")
         patch.setattr(mending, "LADDER", STEPS)
@@ -63,7 +70,8 @@ def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
     # outside no image is tinted: what hung on the tint is lost there
     assert rows.test["nothing"] > rows.external["nothing"]
     assert table[["cv", "test", "external", "source"]].stack().between(0, 1).all()
-    assert (rows.positives == 20).all() and (rows.with_duplicates == rows.external).all()
+    assert (rows[["positives", "negatives"]] == 20).all(axis=None)
+    assert (rows.with_duplicates == rows.external).all()
 
 
 def test_a_run_goes_on_where_it_was(tinted, monkeypatch):
