@@ -149,6 +149,8 @@ def failures(folder: Path) -> list[str]:
     found = []
     for log in sorted(folder.glob("logs/*.txt")):
         text = log.read_text(encoding="utf-8", errors="replace").strip()
+        if not text:  # Snakemake makes one anew for a step that went well
+            continue
         if STEP_SAYS in text:
             why = text[text.rfind(STEP_SAYS) :].removeprefix(STEP_SAYS)
         else:

@@ -20,7 +20,7 @@ from deepcovid.profiles import PHANTOMS, Profile
 
 SIZE = 112  # pixels a side, before they are cropped
 COUNTS = dict(zip(phantom.GROUPS + phantom.BESIDE, (30, 200, 24, 80, 24, 36, 18, 24), strict=True))
-MASKED = 6  # images of each split and class that have masks: few, as in reality
+MASKED = 10  # images of each split and class that have masks: few, as in reality
 SITES = ("site a", "site b", "site c")  # of publication
 GRADES = (0.01, 0.25, 0.5)  # share of a zone that is lesion, from which it is graded 1, 2, 3
 SLIP = 0.3  # how often the second rater grades a zone one higher or lower
