@@ -1,6 +1,6 @@
 """deepcovid: a reproducibility study of Deep-COVID (Minaee et al., 2020). Not for clinical use."""
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 __all__ = ["audit"]
 
 

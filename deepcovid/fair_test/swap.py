@@ -6,8 +6,7 @@ Nothing here is read by training, or by the choice of a threshold.
 import pandas as pd
 
 from deepcovid.fair_test import collection
-from deepcovid.fair_test.sets import judged, swapped
-from deepcovid.fair_test.tables import by_finding
+from deepcovid.fair_test.sets import by_finding, judged, swapped
 from deepcovid.metrics import evaluation
 from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run

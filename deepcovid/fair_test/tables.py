@@ -11,10 +11,8 @@ from deepcovid.fair_test.names import (
     SAME,
     readable,
 )
-from deepcovid.metrics.intervals import format_ci, predict_positive, proportion_interval
+from deepcovid.metrics.intervals import format_ci
 
-FEW = 3  # images that a finding needs for a row of its own
-OTHERS = "other findings"
 FOLDER = "paper/fair_test/"
 
 
@@ -38,28 +36,6 @@ def ends(low: pd.Series, high: pd.Series) -> str:
 def images_of(row) -> str:
     """`100 + 3,000`: images with COVID-19 and without."""
     return f"{row.positives:,} + {row.negatives:,}"
-
-
-def by_finding(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """How many images of each finding a model calls COVID-19, of a scored collection.
-
-    Cases that were trained on are left out. `called` is a share with Wilson's 95% interval
-    (`called_low`, `called_high`), in which each image counts as one; other findings with fewer than FEW
-    images are one row, and `all without COVID-19` is another.
-    """
-    fresh = scores[~scores.trained.astype(bool)]
-    count = fresh.groupby("finding").finding.transform("size")
-    rare = (count < FEW) & (fresh.label == 0)
-    named = fresh.assign(finding=fresh.finding.mask(rare, OTHERS))
-    others = fresh[fresh.label == 0].assign(finding="all without COVID-19")
-    rows = []
-    for (label, finding), part in pd.concat([named, others]).groupby(["label", "finding"]):
-        called = int(predict_positive(part.score, threshold).sum())
-        low, high = proportion_interval(called, len(part))
-        rows.append({"finding": finding, "label": label, "images": len(part), "cases": part.group.nunique(),
-                     "called": called / len(part), "called_low": low, "called_high": high})  # fmt: skip
-    table = pd.DataFrame(rows).sort_values(["label", "images"], ascending=False, kind="stable")
-    return pd.concat([table[table.finding != OTHERS], table[table.finding == OTHERS]])
 
 
 def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
