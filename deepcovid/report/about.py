@@ -81,7 +81,7 @@ def counts(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(frame: pd.DataFrame, **options) -> str:
-    safe = frame.rename_axis(index=None).map(
+    safe = frame.rename_axis(index=[None] * frame.index.nlevels).map(
         lambda cell: shown(cell) if isinstance(cell, str) else cell
     )
     text = safe.to_html(border=0, na_rep="", classes="table", **options)
