@@ -149,9 +149,12 @@ def subgroups(table: pd.DataFrame) -> Figure:
     """Specificity by view and by finding, a row each; mean over seeds, 95% intervals by patients.
 
     `table` is a `subgroups.csv`; of the thresholds the one from cross-validation is shown, or, where
-    there is none, the one that was tuned on the test images.
+    a model has none, the one that was tuned on the test images.
     """
-    there = [c for c in (CROSS_VALIDATED, TEST, VALIDATION) if c in set(table.chosen_on)]
+    models = table.groupby("chosen_on").model.nunique()
+    there = [
+        c for c in (CROSS_VALIDATED, TEST, VALIDATION) if models.get(c) == table.model.nunique()
+    ]
     table = table[table.chosen_on == there[0]]
     models = [model for model in NETWORKS if model in set(table.model)]
     wide = table.pivot(index=["by", "group"], columns="model", values="specificity")
