@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -24,16 +23,10 @@ LOG = " 2>&1 | tee {log} >&2 && rm -f {log}"
 STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
 
 
-def quoted(**wildcards):
-    """The option that hands the overrides to a step, some of them by wildcards."""
-    text = json.dumps(overrides | {name: f"@{name}@" for name in wildcards})
-    text = shlex.quote(text).replace("{", "{{").replace("}", "}}")
-    for name, wildcard in wildcards.items():
-        text = text.replace(f"@{name}@", f"{{wildcards.{wildcard}}}")
-    return " --overrides " + text + LOG
-
-
-GIVEN, ONE = quoted(), quoted(models="model", seeds="seed")
+# Named, not written out: else other settings would be another code of every step.
+SETTINGS = json.dumps(overrides)
+GIVEN = " --overrides {SETTINGS:q}" + LOG
+ONE = " --overrides {SETTINGS:q} --only {wildcards.model} {wildcards.seed}" + LOG
 
 
 def code(*modules):

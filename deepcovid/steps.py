@@ -136,9 +136,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", help="the profile of the run")
     parser.add_argument("files", nargs="+", help="paths in the run's folder")
     parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
+    parser.add_argument("--only", nargs=2, metavar=("MODEL", "SEED"), help="of the run's trainings")
     args = parser.parse_args(arguments)
     try:
-        run = Run.open(args.run, args.overrides)
+        one = dict(zip(("models", "seeds"), args.only or (), strict=False))
+        run = Run.open(args.run, args.overrides | one)
         for file in args.files:
             if (make := maker(file)) is None:
                 raise UserError(f"No step makes {file}. There are: {', '.join(MAKES)}.")

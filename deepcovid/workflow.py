@@ -82,18 +82,20 @@ def check_inputs(profile: Profile) -> None:
 
     Images are not opened: the first step does that. Raises UserError.
     """
-    if profile.drawn:
-        return
-    from deepcovid.data import manifest
+    drawn = Path(profile.data_folder).parent if profile.drawn else None  # made by the run itself
+    if not drawn:
+        from deepcovid.data import manifest
 
-    manifest.class_folders(profile.data_folder)
-    if profile.augment_positives == "release":
-        manifest.refuse_without_copies(profile.data_folder)
+        manifest.class_folders(profile.data_folder)
+        if profile.augment_positives == "release":
+            manifest.refuse_without_copies(profile.data_folder)
     for key in PATHS:
         path = getattr(profile, key)
-        if path not in (None, *WORDS) and not Path(path).exists():
+        if path in (None, *WORDS) or (drawn and Path(path).is_relative_to(drawn)):
+            continue
+        if not Path(path).exists():
             raise UserError(f"There is no {path}: -p {key} PATH.")
-    if profile.collection:
+    if profile.collection and not drawn:
         path = Path(profile.collection, "metadata.csv")
         if not path.is_file():
             raise UserError(

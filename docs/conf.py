@@ -55,5 +55,11 @@ def as_written(app, what, name, thing, options, lines) -> None:
         lines[number] = "`".join(parts)
 
 
+def not_ours(app, what, name, thing, skip, options):
+    """Leave out methods that scikit-learn adds to its classes by itself."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app) -> None:
     app.connect("autodoc-process-docstring", as_written)
+    app.connect("autodoc-skip-member", not_ours)

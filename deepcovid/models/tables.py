@@ -38,7 +38,7 @@ def mean_and_range(values: pd.Series) -> str:
 
 
 def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
-    """The settings that trainings have, and where their networks came from, of `training.json`s."""
+    """The settings that trainings have, and where their networks came from: `training.json` of each."""
     settings = pd.DataFrame([note["made_from"]["recipe"] for note in notes.values()]).map(plain)
     rows = {name.replace("_", " "): ", ".join(column.unique()) for name, column in settings.items()}
     for (model, _), note in notes.items():

@@ -17,7 +17,8 @@ from deepcovid.report.page import page
 from deepcovid.runs import ROOT, write_text
 
 # documents, and the files that they link to
-SOURCES = ("docs", "results", "profiles", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
+SOURCES = ("docs", "results", "profiles", "deepcovid/metrics/published.csv", "CONTRIBUTING.md",
+           "CHANGELOG.md", "CITATION.cff")  # fmt: skip
 MODULE = """
 ## {name}
 
@@ -34,9 +35,11 @@ def sources(notebooks: list[Path]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="deepcovid-site-") as name:
         folder = Path(name) / "site"
         folder.mkdir()
-        for path in filter(Path.exists, (ROOT / source for source in SOURCES)):
-            copy = shutil.copytree if path.is_dir() else shutil.copyfile
-            copy(path, folder / path.name)
+        for source in SOURCES:
+            if (path := ROOT / source).exists():
+                copy = shutil.copytree if path.is_dir() else shutil.copyfile
+                (folder / source).parent.mkdir(parents=True, exist_ok=True)
+                copy(path, folder / source)
         for path in notebooks:
             write_text(folder / "notebooks" / path.name, nbformat.writes(page(path)))
         yield folder
