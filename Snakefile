@@ -228,7 +228,8 @@ RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv",
 RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
 RESULTS += ["mending.csv"] * bool(profile.external and profile.preparation != ("none",))
 PARAMETERS = json.dumps({"study": f"runs/{profile.name}", "overrides": overrides})
-NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
+             for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
 # A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
@@ -247,7 +248,7 @@ rule notebook:
 
 rule pages:
     message: "index.html: the notebooks as pages"
-    input: code("report.site"), [kept(f"notebooks/.{name}.done", f"notebooks/{name}.ipynb") for name in NOTEBOOKS]
+    input: code("report.site"), NOTEBOOKS
     params: settings("external"), docs=at("docs/", ROOT / "docs")
     output: "index.html", "run.json"
     # `report` is a word of Snakemake's own
@@ -257,7 +258,7 @@ rule pages:
 rule all:
     default_target: True
     # every output by itself: one that is gone is made again only where it is asked for
-    input: RESULTS, rules.augmentation.output, rules.evaluation.output, rules.pages.output
+    input: RESULTS, rules.augmentation.output, rules.evaluation.output, NOTEBOOKS, rules.pages.output
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table

@@ -51,7 +51,7 @@ def process(
 def elsewhere(room: Path) -> Path:
     """A copy of the code in a folder with another name."""
     root = room / "another check-out ä"
-    for name in ("deepcovid", "benchmarks", "profiles"):
+    for name in ("deepcovid", "imageaudit", "benchmarks", "profiles"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
     return root
