@@ -76,7 +76,7 @@ def kept(output, *others):
 
 
 # `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
-localrules: pages
+localrules: pages, record
 
 
 PLACES = expand("{model}/seed{seed}", model=profile.models, seed=profile.seeds)
@@ -223,6 +223,16 @@ rule fair_test:
     shell: STEP + "fair_test/swap.csv" + GIVEN
 
 
+# for the profile `fair`: a folder of images, of which a table stands for all
+rule fair_data:
+    message: "a data folder whose source does not give the class away"
+    input: code("fair_test.folder"), "manifest.csv"
+    params: collection=at("collection", profile.collection or ""), images=images()
+    output: "fair_data/patients.csv"
+    log: "logs/fair_data.txt"
+    shell: STEP + "fair_data/patients.csv" + GIVEN
+
+
 RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv", "heatmaps.json", "failure.csv",
            "shortcuts.csv"]
 RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
@@ -246,19 +256,31 @@ rule notebook:
         "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
 
 
+rule record:
+    message: "what the numbers depend on, and the model cards"
+    input: code("report.provenance", "report.cards"), RESULTS
+    output: "run.json"
+    log: "logs/record.txt"
+    shell: STEP + "run.json" + GIVEN
+
+
+rule results:
+    # every output by itself: one that is gone is made again only where it is asked for
+    input: RESULTS, rules.augmentation.output, rules.evaluation.output, rules.record.output
+
+
 rule pages:
     message: "index.html: the notebooks as pages"
-    input: code("report.site"), NOTEBOOKS
+    input: code("report.site"), NOTEBOOKS, "run.json"
     params: settings("external"), docs=at("docs/", ROOT / "docs")
-    output: "index.html", "run.json"
+    output: "index.html"
     # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report.site").pages(profile)
 
 
 rule all:
     default_target: True
-    # every output by itself: one that is gone is made again only where it is asked for
-    input: RESULTS, rules.augmentation.output, rules.evaluation.output, NOTEBOOKS, rules.pages.output
+    input: rules.results.input, NOTEBOOKS, rules.pages.output
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table

@@ -65,7 +65,7 @@ def ablation(args) -> int:
 
     args.overrides.setdefault("models", sorted({cell["backbone"] for cell in design.plan()}))
     # the recipes that the ablation varies differ from the released one
-    goal = {"goal": "ablation", "made": "../ablation/ablation.csv"}
+    goal = {"goals": ["ablation"], "made": "../ablation/ablation.csv"}
     return workflow.run(
         "released", args.overrides, args.cores, args.snakemake, args.cluster, **goal
     )
@@ -94,10 +94,14 @@ def fair_folder(args) -> None:
 
 
 def publish(args) -> None:
-    """Copy a run's tables and plots (no radiograph, no weights) to results/."""
+    """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
+    from deepcovid import profiles
     from deepcovid.models.opened import Run
     from deepcovid.report import publish
 
+    if profiles.runs_of(args.profile):
+        made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
+        return print("Published to", made)
     opened = Run.open(args.profile, args.overrides)
     parts = {"models": publish.publish_models, "fair_test": publish.publish_fair_test}
     do = parts.get(args.only, publish.publish)
@@ -241,7 +245,8 @@ def add_run_commands(add, work: Parser) -> None:
     argument = add(fair_folder, profile)
     argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made")
     argument("--alone", action="store_true", help="without the run's own Non-COVID images")
-    argument = add(publish, profile)
+    argument = add(publish)
+    argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real")
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE")
     argument("--replace", action="store_true", help="replace what is there")
     argument("--only", choices=["models", "fair_test"],

@@ -1,4 +1,7 @@
-"""A profile says how one run differs from another: a YAML file, checked, then frozen."""
+"""A profile says how one run differs from another: a YAML file, checked, then frozen.
+
+A profile with `runs` is a study: its runs are called STUDY/RUN, and lie in the study's folder.
+"""
 
 import dataclasses
 import re
@@ -90,6 +93,11 @@ class Profile:
         return RUNS / self.name
 
     @property
+    def features(self) -> Path:
+        """Where what backbones make of images is kept, for all runs."""
+        return RUNS / "features"
+
+    @property
     def data_folder(self) -> Path:
         """Where the images are; drawn ones lie in the run itself."""
         return self.folder / self.data / "data" if self.drawn else Path(self.data)
@@ -157,6 +165,45 @@ def place(name: str) -> Path:
     )
 
 
+def runs_of(study: str) -> dict[str, dict]:
+    """The runs that a study is made of, in order, with their settings; none where it is no study."""
+    path = place(study)
+    return (read_yaml(path).get("runs") or {}) if path.parent == PROFILES else {}
+
+
+def chosen_runs(study: str, overrides: dict) -> dict[str, str]:
+    """What is made of each run of a study, a run a name; of those with a model that is named."""
+    chosen = {}
+    for run, entry in runs_of(study).items():
+        own = (entry or {}).get("models") or read(entry.get("like", run))["models"][0]
+        if {*split_commas(overrides.get("models", own))} & {*split_commas(own)}:
+            chosen[run] = entry.get("make", "metrics.csv")
+    return chosen
+
+
+def of_study(study: str, run: str, overrides: dict) -> tuple[dict[str, tuple[Any, str]], dict]:
+    """A run's settings as its study has them, each with its origin; and the overrides that are for it.
+
+    `models` that are overridden are those of the run that are named. Folders and files that the run
+    or its recipe sets itself stay; the run's are relative to the study's folder.
+    """
+    entries, origin = runs_of(study), f"{study}.yaml"
+    if run not in entries:
+        raise UserError(f"There is no run '{run}' in {origin}.{near_miss(run, entries)} "
+                        f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
+    own = {k: v for k, v in entries[run].items() if k not in ("like", "make")}
+    given = read(str(entries[run].get("like", run)))
+    own = check(own, origin, RUNS / study)
+    given |= {key: (value, origin) for key, value in own.items()}
+    fixed = {key for key in PATHS if given[key][1] != "paper.yaml"}
+    overrides = {key: value for key, value in overrides.items() if key not in fixed}
+    if "models" in overrides:
+        named = split_commas(overrides["models"])
+        chosen = [m for m in split_commas(given["models"][0]) if m in named]
+        overrides["models"] = chosen or named  # with none of them it is not run
+    return given, overrides
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -182,6 +229,8 @@ def read(name: str, above: tuple[Path, ...] = ()) -> dict[str, tuple[Any, str]]:
     if path in above:
         raise UserError(f"{path.name} is like itself: {' > '.join(p.name for p in (*above, path))}")
     values = read_yaml(path)
+    if runs := values.get("runs"):
+        raise UserError(f"{path.name} is a study of several runs: {', '.join(runs)}.")
     base = {}
     if like := str(values.pop("like", "")):
         own = Path(like).suffix in (".yaml", ".yml")
@@ -215,11 +264,15 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
     Raises UserError for an unknown profile or setting, a missing one, or a value out of range: a
     line for each, with where it was set, its name, and its value.
     """
-    path, given = place(name), read(name)
-    own = check(overrides or {}, "-p", base)
+    own, (study, _, run) = check(overrides or {}, "-p", base), name.partition("/")
+    if run and study in names() and "/" not in run:
+        path, called = place(study), name
+        given, own = of_study(study, run, own)
+    else:
+        path, given = place(name), read(name)
+        called = path.parent.name if path == RUNS / name / KEPT else path.stem
     given |= {key: (value, "-p") for key, value in own.items()}
     values = {key: value for key, (value, _) in given.items()}
-    called = path.parent.name if path == RUNS / name / KEPT else path.stem
     drawn = RUNS / called / values["data"] if str(values.get("data")) in PHANTOMS else None
     for key, within in BESIDE.items():
         if values.get(key) == "phantom":  # drawn images beside others would say nothing

@@ -5,6 +5,7 @@ A step writes its files whole or not at all, and does nothing where they are the
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -99,6 +100,20 @@ def fair_test(run) -> None:
     study.run(run)
 
 
+def fair_data(run) -> None:
+    from deepcovid.fair_test import folder
+
+    target = run.folder / "fair_data"
+    shutil.rmtree(target, ignore_errors=True)
+    folder.write(run, target, others=False)
+
+
+def record(run) -> None:
+    from deepcovid.report import cards, provenance
+
+    cards.cards(run, provenance.write(run))
+
+
 MAKES: dict[str, Callable] = {
     "manifest.csv": manifest,
     "audit.json": audit,
@@ -119,6 +134,8 @@ MAKES: dict[str, Callable] = {
     "lung_share.csv": lung_share,
     "mending.csv": mending,
     "fair_test/*": fair_test,
+    "fair_data/*": fair_data,
+    "run.json": record,
 }
 
 

@@ -1,8 +1,8 @@
 """A study: a folder of runs, from which notebooks read.
 
-`results/` is the published study, of COVID-Xray-5k: tables and plots, without images. `runs/NAME/` is
-what `./run_all.sh NAME` makes, its images at hand: its own run is called `paper` here, whatever its
-recipe. A file there that is missing is made by its step (`steps.MAKES`); what is there and fresh is
+`results/` is the published study, of COVID-Xray-5k: tables and plots, without images. `runs/real/` is
+the same with its images at hand, a folder for each run. `runs/NAME/` of one recipe is a study as well:
+its only run is called `paper` here, whatever its recipe. A file there that is missing is made by its step (`steps.MAKES`); what is there and fresh is
 read. Nothing here loads torch until something has to be made.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepcovid import runs, steps
+from deepcovid import profiles, runs, steps
 from deepcovid.io import read_json, read_table
 from deepcovid.runs import RESULTS, ROOT, UserError
 
@@ -44,27 +44,32 @@ class Study:
     def __init__(self, folder: str = "results", overrides: dict | None = None):
         self.folder, self.overrides = place(folder), overrides or {}
         self.published = self.folder == RESULTS
+        self.runs = () if self.published else profiles.runs_of(self.folder.name)  # () is: one
         self.made: set = set()  # steps that this study has run, each once
 
     def run(self, name: str = OWN):
         """The study's own run, opened, whose images are at hand; UserError where there is none."""
         from deepcovid.models.opened import Run
 
-        if self.published or name != OWN:
+        if not self.has_images(name):
             raise UserError(f"{self.folder} has no images of a run {name}: name another study.")
-        return Run.open(self.folder.name, self.overrides)
+        return Run.open(self.folder.name + f"/{name}" * bool(self.runs), self.overrides)
+
+    def has_images(self, run: str) -> bool:
+        return not self.published and run in (self.runs or (OWN,))
 
     def place(self, run: str) -> Path:
         """The folder of a run, which may not be there."""
-        return self.folder if run == OWN and not self.published else self.folder / run
+        alone = run == OWN and not self.published and not self.runs
+        return self.folder if alone else self.folder / run
 
     def path(self, file: str) -> Path | Missing:
         """`RUN/FILE` of this study, or a file of its own, made first where images are at hand."""
         run, _, inner = file.partition("/")
-        make = None if self.published or run != OWN else steps.maker(inner)
-        if make and make not in self.made:
-            make(self.run())
-            self.made.add(make)
+        make = steps.maker(inner) if self.has_images(run) else None
+        if make and (make, run) not in self.made:
+            make(self.run(run))
+            self.made.add((make, run))
         path = self.place(run) / inner if inner else self.folder / file
         return path if path.is_file() else Missing(file)
 
@@ -81,8 +86,8 @@ class Study:
         self.path(f"{run}/*/seed*/{name}")
         paths = self.place(run).glob(f"*/seed*/{name}")
         found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
-        if not self.published and run == OWN:
-            chosen = self.run().profile
+        if self.has_images(run):
+            chosen = self.run(run).profile
             found = {
                 k: p for k, p in found.items() if k[0] in chosen.models and k[1] in chosen.seeds
             }

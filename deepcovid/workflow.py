@@ -20,45 +20,84 @@ DIED = " (mostly because memory ran out: take fewer --cores, or a smaller -p bat
 
 def run(
     name: str, overrides: dict, cores: int | None, extra: list[str], cluster: str | None = None,
-    goal="all", made="index.html",
+    goals=("all",), made="index.html",
 ) -> int:  # fmt: skip
-    """Make a goal of a profile, by default all of it, with Snakemake; its exit status.
+    """Make goals of a profile, by default all of it, with Snakemake; its exit status.
 
     `cores` are all of this machine, if None; on a `cluster` its settings say how many a job has.
     `extra` are further options for Snakemake, `made` is the file that ends it, relative to the
     run's folder. Raises UserError for what cannot work.
     """
-    where = ["--workflow-profile", settings_of(cluster)] if cluster else []
-    cores = cores or (None if cluster else usable_cores())
+    if profiles.runs_of(name):
+        return run_study(name, overrides, cores, extra, cluster)
     profile = profiles.load(name, overrides)
     check_inputs(profile)
-    folder, end = profile.folder, (profile.folder / made).resolve()
-    with run_lock(profile):
+    end = (profile.folder / made).resolve()
+    before = changed(end)
+    profiles.keep(name)
+    status = make(profile, goals, overrides, cores, extra, cluster)
+    if not status:
+        say_done(end, extra, before, profile.folder / "metrics.csv" if "all" in goals else None)
+    return status
+
+
+def run_study(study: str, overrides: dict, cores, extra: list[str], cluster) -> int:
+    """Make the runs of a study, one after the other, then what compares them; the first bad status."""
+    runs = profiles.chosen_runs(study, overrides)
+    loaded = {run: profiles.load(f"{study}/{run}", overrides) for run in runs}
+    folder = profiles.RUNS / study
+    for profile in loaded.values():
+        if not Path(profile.data).is_relative_to(folder):  # else a run before it makes the data
+            check_inputs(profile)
+    for i, (run, profile) in enumerate(loaded.items(), 1):
+        print(f"\n{study}: run {i} of {len(runs)}, {run}", flush=True)
+        goals = [goal.strip() for goal in runs[run].split(",")]
+        if status := make(profile, goals, overrides, cores, extra, cluster):
+            return status
+    before = changed(folder / "index.html")
+    if extra and not all((profile.folder / "metrics.csv").is_file() for profile in loaded.values()):
+        say_done(folder / "index.html", extra, before)  # as with --dry-run
+        return 0
+    status = make(loaded["paper"], ["all"], overrides, cores, extra, cluster, study)
+    if not status:
+        say_done(folder / "index.html", extra, before)
+    return status
+
+
+def make(
+    profile: Profile, goals, overrides: dict, cores, extra: list[str], cluster, study=""
+) -> int:
+    """Make files of a run, or of a study (then `profile` is of its first run); Snakemake's exit status."""
+    where = ["--workflow-profile", settings_of(cluster)] if cluster else []
+    cores = cores or (None if cluster else usable_cores())
+    folder = profiles.RUNS / (study or profile.name)
+    with run_lock(folder, study or profile.name):
         if profile.drawn:  # before any step is asked what it depends on
             from deepcovid.data import miniature
 
             miniature.run(profile)
-        for told in repair.tidy(folder, folder.parent / "features"):
+        for told in repair.tidy(folder, profile.features):
             print(told, flush=True)
-        profiles.keep(name)
-        before = changed(end)
         status = snakemake(folder, [
-            "--snakefile", ROOT / "Snakefile", "--directory", folder, "--quiet", "host",
-            *(["--cores", str(cores)] if cores else []),
+            "--snakefile", ROOT / ("study.smk" if study else "Snakefile"), "--directory", folder,
+            "--quiet", "host", *(["--cores", str(cores)] if cores else []),
             # its own lock would stay after a killed run; of --keep-incomplete a failed job's
             # outputs would count as made
-            "--nolock", "--rerun-incomplete", *forced(folder), goal, *where, *extra,
-            "--config", f"profile={profile.name}", f"overrides={json.dumps(overrides)}",
+            "--nolock", "--rerun-incomplete", *forced(folder), *goals, *where, *extra,
+            "--config", f"profile={study or profile.name}", f"overrides={json.dumps(overrides)}",
             *([f"cores={cores}"] if cores else []),
         ])  # fmt: skip
     if status:
         print(*failures(folder), sep="\n", file=sys.stderr)
-    elif extra and changed(end) == before:
+    return status
+
+
+def say_done(end: Path, extra: list[str], before: int | None, numbers: Path | None = None) -> None:
+    """Say where to read what was made; `before` is when `end` was last written until now."""
+    if extra and changed(end) == before:
         print(f"\nSnakemake has done what '{' '.join(extra)}' asks, which did not make {end}.")
     else:
-        numbers = f"\n      Numbers: {folder / 'metrics.csv'}" * (goal == "all")
-        print(f"\nDone. Read {end}{numbers}\n{NOTICE}")
-    return status
+        print(f"\nDone. Read {end}" + f"\n      Numbers: {numbers}" * bool(numbers) + f"\n{NOTICE}")
 
 
 def settings_of(cluster: str) -> Path:
@@ -104,21 +143,21 @@ def check_inputs(profile: Profile) -> None:
 
 
 @contextmanager
-def run_lock(profile: Profile) -> Iterator[None]:
+def run_lock(folder: Path, name: str) -> Iterator[None]:
     """Work in the folder of a run, which is made where need be, while nobody else works there.
 
     The lock is this process's, in which Snakemake runs, and ends with it, however it ends.
     Raises UserError where somebody else has it, and where the folder cannot be written.
     """
-    lock = FileLock(profile.folder / ".lock", blocking=False)
+    lock = FileLock(folder / ".lock", blocking=False)
     try:
-        profile.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         held = lock.acquire()
     except Timeout:
-        raise UserError(f"Another run of profile {profile.name} is under way.") from None
+        raise UserError(f"Another run of profile {name} is under way.") from None
     except OSError as error:
         raise UserError(
-            f"{profile.folder} cannot be written ({error.strerror}). Name another place for runs: "
+            f"{folder} cannot be written ({error.strerror}). Name another place for runs: "
             "--runs FOLDER, or DEEPCOVID_RUNS=FOLDER in the environment."
         ) from None
     with held:

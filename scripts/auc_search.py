@@ -207,5 +207,8 @@ def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, fitt
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
-    opened = prepared(of_ablation("released", parser.parse_args().overrides))
-    print(write(auc_search(opened, seeds=opened.profile.seeds), RESULTS / "auc_search.csv"))
+    parser.add_argument("--profile", default="released")
+    parser.add_argument("--out", type=Path, default=RESULTS / "auc_search.csv")
+    args = parser.parse_args()
+    opened = prepared(of_ablation(args.profile, args.overrides))
+    print(write(auc_search(opened, seeds=opened.profile.seeds), args.out))

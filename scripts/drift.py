@@ -10,6 +10,7 @@ Writes `results/drift.csv`, which notebook 06b shows.
 import argparse
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -95,5 +96,8 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
-    opened = prepared(of_ablation("released", parser.parse_args().overrides))
-    print(write(run(opened), RESULTS / "drift.csv"))
+    parser.add_argument("--profile", default="released")
+    parser.add_argument("--out", type=Path, default=RESULTS / "drift.csv")
+    args = parser.parse_args()
+    opened = prepared(of_ablation(args.profile, args.overrides))
+    print(write(run(opened), args.out))

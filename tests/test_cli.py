@@ -169,7 +169,7 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         ("paper", "--snakemake", "'a"): "--snakemake",
         ("demo", "-p", "weights", tmp_path / "none.pth"): "-p weights PATH",
         ("demo", "-p", "data", data, "-p", "augment_positives", "release"): "augment_positives 5",
-        ("publish",): "arguments are required: PROFILE (./run_all.sh publish --help)",
+        ("publish",): "real/paper: ./run_all.sh real",
         ("publish", "control"): "no finished run",
         ("publish", "contro"): "Did you mean control?",
         ("notebooks", "nosuch"): "There are: 00_overview",

@@ -9,7 +9,8 @@ from deepcovid import profiles
 def test_every_profile_loads_and_the_paper_is_the_papers_recipe():
     assert {"demo", "paper", "released", "failed", "control"} <= set(profiles.names())
     for name in profiles.names():
-        assert profiles.load(name).name == name
+        for run in [f"{name}/{run}" for run in profiles.runs_of(name)] or [name]:
+            assert profiles.load(run).name == run
     paper = profiles.load("paper")
     assert (paper.optimizer, paper.learning_rate, paper.batch_size) == ("adam", 1e-4, 20)
     assert (paper.epochs, paper.trainable, paper.image_size) == (100, "head", 224)
@@ -142,3 +143,22 @@ def test_a_drawn_collection_goes_with_drawn_images_only(tmp_path):
     assert own.external is own.collection is own.severity is None
     given = profiles.load("demo", {"data": str(tmp_path), "collection": str(tmp_path / "c")})
     assert given.collection == str(tmp_path / "c")
+
+
+def test_a_study_gives_its_runs_what_was_asked_for_but_not_what_a_run_sets_itself():
+    assert profiles.chosen_runs("real", {"models": "resnet50"}).keys() == {
+        "paper",
+        "control",
+        "ablation",
+    }
+    given = {"models": ("resnet18", "squeezenet"), "weights": "/w", "data": "/d", "epochs": "3"}
+    paper, control, fair = (
+        profiles.load(f"real/{run}", given) for run in ("paper", "control", "fair")
+    )
+    assert paper.models == ("resnet18", "squeezenet") and fair.models == ("squeezenet",)
+    assert (paper.weights, control.weights) == ("/w", "random") and paper.epochs == fair.epochs == 3
+    assert paper.data == "/d" and fair.data == str(paper.folder / "fair_data")
+    assert paper.folder.parent == fair.folder.parent and paper.features == fair.features
+    for name, message in (("real/papr", "no run 'papr'.*paper"), ("real", "several runs: paper")):
+        with user_error(message):
+            profiles.load(name)

@@ -73,6 +73,29 @@ def test_done_is_said_only_of_pages_that_are_there(ending, tmp_path):
     assert "Done" in ending(pages, "--forceall")[1]
 
 
+def test_a_study_makes_its_runs_in_turn_then_what_compares_them(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def snakemake(folder, options):
+        goals = [o for o in map(str, options) if o in ("all", "results", "ablation") or ".csv" in o]
+        calls.append((folder.name, goals))
+        write_text(folder / "metrics.csv", "")
+        return int(folder.name == stops_at)
+
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    monkeypatch.setattr(workflow, "check_inputs", lambda profile: None)
+    monkeypatch.setattr(workflow, "snakemake", snakemake)
+    stops_at = "released"
+    assert workflow.run("real", {}, 1, []) == 1
+    assert [name for name, _ in calls] == ["paper", "control", "failed", "released"]
+    calls.clear()
+    stops_at = ""
+    assert workflow.run("real", {}, 1, []) == 0
+    assert calls[0] == ("paper", ["results", "fair_data/patients.csv"])
+    assert calls[-2:] == [("ablation", ["ablation"]), ("real", ["all"])]
+    assert f"Done. Read {tmp_path / 'real' / 'index.html'}" in capsys.readouterr().out
+
+
 def failed(folder, stem, error="", kind="UserError", wrote=""):
     """What a notebook that failed leaves: itself, and what papermill wrote."""
     output = nbformat.v4.new_output("error", ename=kind, evalue=error, traceback=[])
@@ -133,7 +156,7 @@ HELD = """
 import sys
 from deepcovid import profiles, workflow
 from deepcovid.data import miniature
-with workflow.run_lock(profiles.load("demo")):
+with workflow.run_lock(profiles.load("demo").folder, "demo"):
     print("held", flush=True)
     sys.stdin.read()
 """

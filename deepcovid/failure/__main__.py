@@ -25,7 +25,9 @@ def part(text: str) -> tuple[int, int]:
 
 def of_ablation(name: str, overrides: dict) -> profiles.Profile:
     """A profile whose run lies in the ablation's own folder."""
-    return replace(profiles.load(name, overrides, Path.cwd()), name="ablation")
+    found = profiles.load(name, overrides, Path.cwd())
+    study = name.partition("/")[0] + "/" if "/" in name else ""
+    return replace(found, name=f"{study}ablation")
 
 
 def prepared(profile: profiles.Profile, anew: bool = False) -> Run:

@@ -16,16 +16,17 @@ SQUARES = [f"x{i}" for i in range(GRID)]
 NAMES = {"paper": "paper's", "control": "untrained"}  # what a run's network is called in the figure
 
 
-def make(opened, folder=SHOWN) -> None:
-    """Write the scores and maps of a run's first network, first seed, in the place of its former ones."""
+def make(opened, target=SHOWN) -> None:
+    """Write the scores and maps of a run's ResNet18, first seed, in the place of its former ones."""
     from deepcovid.heatmaps import maps
     from deepcovid.heatmaps.kept import windows
 
-    name, seed = opened.profile.models[0], opened.profile.seeds[0]
-    table = io.read_table(folder / "radiographs.csv")
-    inputs = maps.read([folder / file for file in table.file], opened.profile.image_size,
+    name, seed = "resnet18", opened.profile.seeds[0]
+    run = opened.folder.name
+    table = io.read_table(SHOWN / "radiographs.csv")
+    inputs = maps.read([SHOWN / file for file in table.file], opened.profile.image_size,
                        opened.preparation).to(opened.device)  # fmt: skip
-    model, about = opened.model(name, seed), {"run": opened.profile.name, "model": name}
+    model, about = opened.model(name, seed), {"run": run, "model": name}
     side = windows(opened.profile.image_size)[0]
     made = {
         "occlusion": maps.occlusion(model, inputs, side, side // 2),
@@ -40,10 +41,10 @@ def make(opened, folder=SHOWN) -> None:
         for y, line in enumerate(squares(heat))
     ]
     for file, new in (("scores.csv", scores), ("maps.csv", pd.DataFrame(rows))):
-        path = folder / file
+        path = target / file
         if path.is_file():
             old = io.read_table(path)
-            new = pd.concat([old[old.run != opened.profile.name], new], ignore_index=True)
+            new = pd.concat([old[old.run != run], new], ignore_index=True)
         io.write_csv(path, new, float_format="%.4g")
 
 
@@ -106,9 +107,11 @@ def picture(path) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make them by a trained run: `python -m deepcovid.heatmaps.radiographs paper -p data DATA`."""
+    """Make them by a trained run: `python -m deepcovid.heatmaps.radiographs real/paper`."""
     import argparse
+    import json
     import sys
+    from pathlib import Path
 
     from deepcovid.models.opened import Run
     from deepcovid.runs import UserError
@@ -117,10 +120,11 @@ def main(arguments: list[str] | None = None) -> int:
         "python -m deepcovid.heatmaps.radiographs", description=main.__doc__
     )
     parser.add_argument("run", help="a profile whose first model is trained")
-    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("SETTING", "VALUE"))
+    parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
+    parser.add_argument("--to", type=Path, default=SHOWN, help="folder")
     args = parser.parse_args(arguments)
     try:
-        make(Run.open(args.run, dict(args.p)))
+        make(Run.open(args.run, args.overrides), args.to)
     except UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

@@ -93,7 +93,7 @@ class Run:
     @property
     def features(self) -> Path:
         """Where what backbones make of images is kept, for all runs."""
-        return self.folder.parent / "features"
+        return self.profile.features
 
     def model_folder(self, name: str, seed: int) -> Path:
         return self.profile.model_folder(name, seed)

@@ -22,8 +22,11 @@ FIGURES = {
 OTHER = ["average precision"]  # a wide table is not read
 
 
-def about(opened: Run, made: dict) -> str:
-    """The page in Markdown, its tables in HTML; `made` is the run's `run.json`."""
+def about(opened: Run, made: dict, place: Path) -> str:
+    """The page in Markdown, its tables in HTML; `made` is the run's `run.json`.
+
+    Its plots are in `figures/` of `place`.
+    """
     profile = opened.profile
     parts = [f"# Run <code>{html.escape(profile.name)}</code>", f"**{NOTICE}**"]
     if profile.drawn:
@@ -33,7 +36,7 @@ def about(opened: Run, made: dict) -> str:
         table(metrics_table(opened.folder / "metrics.csv").drop(columns=OTHER), index=False),
         'Intervals are 95%. All columns: <a href="../metrics.csv">metrics.csv</a>; all settings, '
         'versions and hashes: <a href="../run.json">run.json</a>.',
-        "\n\n".join(f"![{FIGURES[path.stem]}](figures/{path.name})" for path in figures(opened)),
+        "\n\n".join(f"![{FIGURES[path.stem]}](figures/{path.name})" for path in figures(place)),
     ]
     external = opened.folder / "external.csv"
     if profile.external and external.is_file():
@@ -51,9 +54,9 @@ def about(opened: Run, made: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def figures(opened: Run) -> list[Path]:
+def figures(place: Path) -> list[Path]:
     """The plots that the page shows; they belong in `figures` beside it."""
-    paths = (opened.folder / "figures" / f"{name}.svg" for name in FIGURES)
+    paths = (place / "figures" / f"{name}.svg" for name in FIGURES)
     return [path for path in paths if path.is_file()]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepcovid import profiles
 from deepcovid.data import verify
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import tables as heatmap_tables
@@ -34,6 +35,14 @@ TABLES = (
     "lungs.json",
 )
 ELSEWHERE = ("external.json", "external.csv", "mending.csv")  # of runs that name an external folder
+STUDY = (  # of a study of several runs
+    "ablation.csv",
+    "ablation_effects.csv",
+    "auc_search.csv",
+    "drift.csv",
+    "radiographs/scores.csv",
+    "radiographs/maps.csv",
+)
 EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
 
@@ -55,6 +64,28 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False) -> P
     return target
 
 
+def publish_study(study: str, overrides: dict, target: Path | None = None, replace=False) -> Path:
+    """Publish each run of a study, what was asked of it, and what compares them.
+
+    To `results/`, or below another target; see `publish`. What `results/` holds beside runs stays.
+    """
+    target = target or RESULTS
+    for run, made in profiles.chosen_runs(study, overrides).items():
+        if run == "ablation":
+            continue
+        opened = Run.open(f"{study}/{run}", overrides)
+        whole = "results" in made
+        (publish if whole else publish_models)(
+            opened, None if target == RESULTS else target / run, replace
+        )
+    for name in STUDY:
+        path = profiles.RUNS / study / name
+        if path.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / name)
+    return target
+
+
 def publish_models(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
     """As `publish`, of a run that went as far as notebook 04: metrics, scores and model cards.
 
@@ -64,7 +95,7 @@ def publish_models(opened: Run, target: Path | None = None, replace: bool = Fals
         for seed in opened.profile.seeds:
             opened.model(model, seed)
     with made_for(opened, target, "models", replace) as (target, made):
-        copy(opened, made, ["metrics.csv", "operating_points.csv", "subgroups.csv"])
+        copy(opened, made, ["metrics.csv", "operating_points.csv", "subgroups.csv", "mending.csv"])
         if path := external.result(opened):
             for one in (path, path.with_suffix(".csv")):
                 if one.is_file():
@@ -110,7 +141,7 @@ def made_for(
     """
     name = opened.profile.name
     if target is None:
-        target = RESULTS / name / ("fair_test" if only == "fair_test" else "")
+        target = RESULTS / name.rpartition("/")[2] / ("fair_test" if only == "fair_test" else "")
         refuse_other_data(opened)
     refuse_present(target, f"publish {name}" + f" --only {only}" * bool(only), replace)
     with made_whole(target) as made:
@@ -139,7 +170,9 @@ def refuse_unfinished(opened: Run) -> None:
     """Raise UserError unless the folder holds a finished run of just these settings."""
     path, name = opened.folder / "run.json", opened.profile.name
     if not path.is_file():
-        raise UserError(f"There is no finished run in {opened.folder}: ./run_all.sh {name}")
+        raise UserError(
+            f"There is no finished run in {opened.folder}: ./run_all.sh {name.partition('/')[0]}"
+        )
     wanted = opened.profile.settings()
     wanted |= {key: Path(wanted[key]).name for key in PATHS if wanted[key]}
     made = read_json(path)["profile"]

@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 from deepcovid import runs
+from deepcovid.io import read_json
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
-from deepcovid.report import about, cards, provenance
+from deepcovid.report import about
 from deepcovid.report.build import api, make, sources, toctree
 from deepcovid.runs import ROOT, UserError, write_text
 
@@ -45,23 +46,23 @@ def build(target: Path | None = None) -> Path:
     return target / "index.html"
 
 
-def pages(profile: Profile) -> Path:
-    """Write a run's `run.json`, model cards and site: the run itself first, then its notebooks.
+def pages(profile: Profile, place: Path | None = None) -> Path:
+    """Write a run's site, of its model cards and notebooks: the run itself first.
 
-    The site is in `pages/` of the run's folder, its first page once more in `index.html`.
+    The site is in `pages/` of `place`, the run's folder or that of its study, where the notebooks
+    are; its first page is once more in `index.html`.
     """
-    opened = Run(profile)
-    made = provenance.write(opened)
-    cards.cards(opened, made)
-    notebooks = executed(profile)
+    opened, place = Run(profile), place or profile.folder
+    made = read_json(opened.folder / "run.json")
+    notebooks = executed(place)
     with sources(notebooks) as folder:
         for model in profile.models:
             card = (opened.folder / model / "card.md").read_text(encoding="utf-8")
             write_text(folder / "models" / f"{model}.md", card)
         (folder / "figures").mkdir()
-        for path in about.figures(opened):
+        for path in about.figures(place):
             shutil.copy(path, folder / "figures")
-        text = about.about(opened, made) + "\n## Notebooks, as executed\n"
+        text = about.about(opened, made, place) + "\n## Notebooks, as executed\n"
         text += toctree([f"notebooks/{path.stem}" for path in notebooks], ":caption: Notebooks")
         for caption, entries in {
             "This run's model cards": ["models/*"],
@@ -70,9 +71,9 @@ def pages(profile: Profile) -> Path:
         }.items():
             text += toctree(entries, f":caption: {caption}", ":hidden:")
         documents(folder, text)
-        make(folder, opened.folder / "pages")
-    first = (opened.folder / "pages" / "index.html").read_text(encoding="utf-8")
-    return write_text(opened.folder / "index.html", ADDRESS.sub(r'\1="pages/', first))
+        make(folder, place / "pages")
+    first = (place / "pages" / "index.html").read_text(encoding="utf-8")
+    return write_text(place / "index.html", ADDRESS.sub(r'\1="pages/', first))
 
 
 def use(folder: Path) -> list[str]:
@@ -89,7 +90,7 @@ def documents(folder: Path, front: str) -> None:
     write_text(folder / "cards.md", CARDS + toctree(["results/*/*/card"]))
 
 
-def executed(profile: Profile) -> list[Path]:
-    """The executed notebooks of a run, in reading order."""
+def executed(place: Path) -> list[Path]:
+    """The executed notebooks of a run or study, in reading order."""
     names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-    return [path for name in names if (path := profile.folder / "notebooks" / name).is_file()]
+    return [path for name in names if (path := place / "notebooks" / name).is_file()]

@@ -1,0 +1,77 @@
+# What compares the runs of a study, after `Snakefile` has made each. `./run_all.sh real` calls this
+# with --config profile=STUDY overrides='{...}' and --directory runs/STUDY.
+import importlib
+import json
+import sys
+
+from deepcovid import imports, profiles
+from deepcovid.runs import ROOT, state
+
+study, overrides = config["profile"], config.get("overrides") or {}
+runs = profiles.chosen_runs(study, overrides)
+SETTINGS, OWN = json.dumps(overrides), profiles.load(f"{study}/paper", overrides)
+# what each run says of itself, whichever parts of it were asked for
+RUNS = [f"{run}/{'ablation' if run == 'ablation' else 'metrics'}.csv" for run in runs]
+COMPARED = ["ablation.csv", "ablation_effects.csv", "auc_search.csv", "drift.csv"] if "ablation" in runs else []
+if {"paper", "control"} <= {*runs} and "resnet18" in OWN.models:
+    COMPARED += ["radiographs/scores.csv"]
+LOG = " 2>&1 | tee {log} >&2 && rm -f {log}"
+GIVEN = " --overrides {SETTINGS:q}"
+PYTHON = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} PYTHONPATH={ROOT:q} {sys.executable:q} "
+
+
+localrules: pages, ablation
+
+
+rule ablation:
+    input: "ablation/{table}.csv"
+    output: "{table,ablation|ablation_effects}.csv"
+    shell: "cp {input} {output}"
+
+
+rule measurement:
+    message: "{wildcards.name}: a measurement beside the ablation"
+    input: imports.files("failure.ablation"), "ablation/ablation.csv", script=ROOT / "scripts" / "{name}.py"
+    output: "{name,auc_search|drift}.csv"
+    resources: mem_mb=12000, runtime=240
+    log: "logs/{name}.txt"
+    shell: PYTHON + "{input.script:q} --profile {study}/ablation --out {output}" + GIVEN + LOG
+
+
+rule radiographs:
+    message: "maps of the radiographs that may be shown"
+    input: imports.files("heatmaps.radiographs"), "paper/metrics.csv", "control/metrics.csv"
+    output: "radiographs/scores.csv", "radiographs/maps.csv"
+    log: "logs/radiographs.txt"
+    shell:
+        "rm -f {output}; for run in paper control; do " + PYTHON +
+        "-m deepcovid.heatmaps.radiographs {study}/$run --to radiographs" + GIVEN + " || exit 1; done" + LOG
+
+
+PARAMETERS = json.dumps({"study": f"runs/{study}", "overrides": overrides})
+NOTEBOOKS = [f"notebooks/.{path.stem}.done" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+rule notebook:
+    message: "{wildcards.notebook}"
+    input:
+        imports.files("study", "report.play", *(m for m in imports.modules() if m.endswith((".figures", ".tables")))),
+        RUNS, COMPARED, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+    output: touch("notebooks/.{notebook}.done")
+    log: "notebooks/{notebook}.ipynb"
+    shell:
+        "{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
+        "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
+
+
+rule pages:
+    message: "index.html: the notebooks as pages"
+    input: imports.files("report.site"), NOTEBOOKS, "paper/run.json"
+    params: docs=state(ROOT / "docs")
+    output: "index.html"
+    run: importlib.import_module("deepcovid.report.site").pages(OWN, OWN.folder.parent)
+
+
+rule all:
+    default_target: True
+    input: RUNS, COMPARED, NOTEBOOKS, rules.pages.output
