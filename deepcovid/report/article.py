@@ -24,7 +24,8 @@ def build(target: Path | None = None, root: Path = ROOT) -> Path:
             ignore_system_fonts=True, sys_inputs={"judged": judged(root / "results")},
         )  # fmt: skip
     except typst.TypstError as error:
-        raise UserError(f"The article cannot be typeset: {error}") from None
+        reason = " ".join(str(error).split()).removeprefix("panicked with: ")
+        raise UserError(f"The article cannot be typeset: {reason}") from None
     with atomic_write(target) as partial:
         partial.write_bytes(made)
     return target
