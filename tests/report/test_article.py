@@ -12,6 +12,7 @@ import yaml
 from conftest import user_error
 from pypdf import PdfReader
 
+from deepcovid.__main__ import parser
 from deepcovid.metrics import published
 from deepcovid.report import article
 from deepcovid.runs import ROOT
@@ -110,6 +111,20 @@ def test_no_number_is_typed_in_the_text():
     prose = STRING.sub("", prose)
     prose = re.sub(r"\b[\d.]+fr\b", "", prose)  # widths of columns
     assert not re.findall(r"\d+", re.sub(r"(19|20)\d\d", "", prose))
+
+
+def test_no_semicolon_is_lost():
+    """Typst takes one behind `#name(...)` for the end of the code, and does not print it."""
+    text = STRING.sub("", TEXT)
+    while (shorter := re.sub(r"\([^()]*\)", "", text)) != text:
+        text = shorter
+    assert not re.findall(r"#[\w.-]+;.*", text)
+
+
+def test_the_commands_of_the_article_exist():
+    known = parser()._subparsers._group_actions[0].choices
+    named = re.findall(r"`\./run_all\.sh (\w+)", TEXT)
+    assert named and set(named) <= set(known)
 
 
 def test_no_result_is_typed_where_the_numbers_are_read():
