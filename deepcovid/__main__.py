@@ -138,6 +138,13 @@ def site(args) -> None:
     print("Read", site.build(args.folder))
 
 
+def article(args) -> None:
+    """Typeset the study as an article, a PDF whose numbers are read from results/."""
+    from deepcovid.report import article
+
+    print("Read", article.build(args.pdf))
+
+
 def lab(args) -> None:
     """Open JupyterLab at the overview, on this machine only; says where."""
     from deepcovid.report import lab
@@ -254,6 +261,7 @@ def add_run_commands(add, work: Parser) -> None:
     add(redraw)
     add(notebooks)("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)")
     add(site)("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site")
+    add(article)("pdf", nargs="?", type=Path, metavar="PDF", help="default: article/article.pdf")
     argument = add(lab)
     argument("--port", type=int, help="default: one that is free")
     argument("--no-browser", action="store_true", help="only say where it is")

@@ -8,7 +8,7 @@ from deepcovid import runs
 from deepcovid.io import read_json
 from deepcovid.models.opened import Run
 from deepcovid.profiles import Profile
-from deepcovid.report import about
+from deepcovid.report import about, article
 from deepcovid.report.build import api, make, sources, toctree
 from deepcovid.runs import ROOT, UserError, write_text
 
@@ -19,6 +19,7 @@ CARDS = """# Model cards
 What each trained model is, how it does, and what it is not for. The dataset has
 [a card of its own](docs/data.md#dataset-card-covid-xray-5k).
 """
+ARTICLE = "\n[The study as an article](article/article.pdf), a PDF.\n"
 ADDRESS = re.compile(r'\b(href|src|action|data-content_root)="(?!#|[a-z]+:)')  # a relative one
 
 
@@ -33,7 +34,8 @@ def build(target: Path | None = None) -> Path:
         raise UserError(f"{target} holds other files, and a site replaces all: name a new folder.")
     with sources(sorted((ROOT / "notebooks").glob("*.ipynb"))) as folder:
         api(folder / "api")
-        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        article.build(folder / "article" / "article.pdf")
+        text = (ROOT / "README.md").read_text(encoding="utf-8") + ARTICLE
         for caption, entries in {
             "Findings": ["docs/findings"],
             "Notebooks": ["notebooks/*"],

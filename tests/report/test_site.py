@@ -1,5 +1,7 @@
 """The study's site and a run's, opened page by page in a browser."""
 
+import re
+
 import browser
 import nbformat
 import pytest
@@ -42,6 +44,11 @@ def read(study):
 
 def test_the_site_is_built_without_a_warning(study):
     assert study[1] == [""]
+
+
+def test_the_first_page_leads_to_the_article(study):
+    link = re.search(r'href="([^"]+article\.pdf)"', study[0].read_text())[1]
+    assert (study[0].parent / link).read_bytes().startswith(b"%PDF")
 
 
 def test_pages_are_light_and_ask_nothing_of_the_network(study):
