@@ -258,10 +258,10 @@ rule notebook:
 
 rule record:
     message: "what the numbers depend on, and the model cards"
-    input: code("report.provenance", "report.cards"), RESULTS
+    input: code("report.provenance"), RESULTS
     output: "run.json"
-    log: "logs/record.txt"
-    shell: STEP + "run.json" + GIVEN
+    # `report` is a word of Snakemake's own
+    run: importlib.import_module("deepcovid.report.provenance").record(profile)
 
 
 rule results:
@@ -274,7 +274,6 @@ rule pages:
     input: code("report.site"), NOTEBOOKS, "run.json"
     params: settings("external"), docs=at("docs/", ROOT / "docs")
     output: "index.html"
-    # `report` is a word of Snakemake's own
     run: importlib.import_module("deepcovid.report.site").pages(profile)
 
 

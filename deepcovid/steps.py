@@ -108,12 +108,6 @@ def fair_data(run) -> None:
     folder.write(run, target, others=False)
 
 
-def record(run) -> None:
-    from deepcovid.report import cards, provenance
-
-    cards.cards(run, provenance.write(run))
-
-
 MAKES: dict[str, Callable] = {
     "manifest.csv": manifest,
     "audit.json": audit,
@@ -135,7 +129,6 @@ MAKES: dict[str, Callable] = {
     "mending.csv": mending,
     "fair_test/*": fair_test,
     "fair_data/*": fair_data,
-    "run.json": record,
 }
 
 

@@ -2,8 +2,9 @@
 
 `results/` is the published study, of COVID-Xray-5k: tables and plots, without images. `runs/real/` is
 the same with its images at hand, a folder for each run. `runs/NAME/` of one recipe is a study as well:
-its only run is called `paper` here, whatever its recipe. A file there that is missing is made by its step (`steps.MAKES`); what is there and fresh is
-read. Nothing here loads torch until something has to be made.
+its only run is called `paper` here, whatever its recipe. A file there that is missing is made by its
+step (`steps.MAKES`); what is there and fresh is read. Nothing here loads torch until something has to
+be made.
 """
 
 from pathlib import Path
@@ -44,7 +45,9 @@ class Study:
     def __init__(self, folder: str = "results", overrides: dict | None = None):
         self.folder, self.overrides = place(folder), overrides or {}
         self.published = self.folder == RESULTS
-        self.runs = () if self.published else profiles.runs_of(self.folder.name)  # () is: one
+        name = self.folder.name
+        known = not self.published and name in profiles.names()
+        self.runs = profiles.runs_of(name) if known else {}  # of a study of several runs
         self.made: set = set()  # steps that this study has run, each once
 
     def run(self, name: str = OWN):

@@ -16,15 +16,18 @@ SQUARES = [f"x{i}" for i in range(GRID)]
 NAMES = {"paper": "paper's", "control": "untrained"}  # what a run's network is called in the figure
 
 
-def make(opened, target=SHOWN) -> None:
-    """Write the scores and maps of a run's ResNet18, first seed, in the place of its former ones."""
+def make(opened, folder=SHOWN, target=None) -> None:
+    """Write the scores and maps of a run's first network and seed, in the place of its former ones.
+
+    The radiographs lie in `folder`, the tables go to `target`, by default there too.
+    """
     from deepcovid.heatmaps import maps
     from deepcovid.heatmaps.kept import windows
 
-    name, seed = "resnet18", opened.profile.seeds[0]
+    name, seed = opened.profile.models[0], opened.profile.seeds[0]
     run = opened.folder.name
-    table = io.read_table(SHOWN / "radiographs.csv")
-    inputs = maps.read([SHOWN / file for file in table.file], opened.profile.image_size,
+    table = io.read_table(folder / "radiographs.csv")
+    inputs = maps.read([folder / file for file in table.file], opened.profile.image_size,
                        opened.preparation).to(opened.device)  # fmt: skip
     model, about = opened.model(name, seed), {"run": run, "model": name}
     side = windows(opened.profile.image_size)[0]
@@ -41,7 +44,7 @@ def make(opened, target=SHOWN) -> None:
         for y, line in enumerate(squares(heat))
     ]
     for file, new in (("scores.csv", scores), ("maps.csv", pd.DataFrame(rows))):
-        path = target / file
+        path = (target or folder) / file
         if path.is_file():
             old = io.read_table(path)
             new = pd.concat([old[old.run != run], new], ignore_index=True)
@@ -124,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, default=SHOWN, help="folder")
     args = parser.parse_args(arguments)
     try:
-        make(Run.open(args.run, args.overrides), args.to)
+        make(Run.open(args.run, args.overrides), target=args.to)
     except UserError as error:
         print(f"deepcovid: {error}", file=sys.stderr)
         return 2

@@ -6,7 +6,8 @@ import pandas as pd
 
 from deepcovid.data import manifest
 from deepcovid.models.opened import Run
-from deepcovid.profiles import PATHS
+from deepcovid.profiles import PATHS, Profile
+from deepcovid.report import cards
 from deepcovid.runs import NOTICE, digest, environment, read_json, write_json
 
 
@@ -34,7 +35,9 @@ def provenance(opened: Run) -> dict:
     }
 
 
-def write(opened: Run) -> dict:
+def record(profile: Profile) -> None:
+    """Write a run's `run.json` and its model cards."""
+    opened = Run(profile)
     found = provenance(opened)
     write_json(opened.folder / "run.json", found)
-    return found
+    cards.cards(opened, found)
