@@ -28,7 +28,7 @@ SEED = "squeezenet/seed0"
 # what a run makes beside the outputs of its rules
 BESIDE = [f"{SEED}/{n}" for n in ("checkpoint.pt", "training.json", "history.csv", "seen.csv")]
 BESIDE += [f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
-SHOWN = {"notebook", "pages"}
+SHOWN = {"notebook", "pages", "record"}
 TRAINED = SHOWN | {"training", "evaluation", "heatmaps", "external", "fair_test"}
 ALL = TRAINED | {"dataset", "audit", "augmentation", "failure", "shortcuts"}
 # a process that has Snakemake loaded, and a fork of it for each plan
