@@ -111,21 +111,3 @@ def calibrated(planned) -> Iterator[pd.DataFrame]:
     for case in planned:
         rows.append(row(*case))
         yield pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Datasets of each kind in a table of `calibrated`, those with alarm, those whose fault is named."""
-    groups = table.groupby(["fault", "share", "images"], sort=False)
-    return groups.agg(
-        datasets=("seed", "size"), alarms=("alarm", "sum"), named=("found", "sum"),
-        smallest_auc=("smallest_auc", "median"),
-    ).reset_index()  # fmt: skip
-
-
-def lines(table: pd.DataFrame) -> list[str]:
-    """The summary as the rows of a table in Markdown."""
-    return [
-        f"| {r.fault} | {r.share:.0%} | {r.images} + {r.images} | {r.alarms} of {r.datasets} | "
-        f"{r.named} of {r.datasets} | {r.smallest_auc:.2f} |"
-        for r in summary(table).itertuples()
-    ]

@@ -11,10 +11,20 @@ PAGE = " ".join((ROOT / "docs" / "audit.md").read_text(encoding="utf-8").split()
 TABLE = pd.read_csv(RESULTS / "audit" / "calibration.csv", keep_default_na=False)
 
 
+def rows_of_the_page():
+    """The table of docs/audit.md: datasets of each kind, those with alarm, those whose fault is named."""
+    for (fault, share, images), part in TABLE.groupby(["fault", "share", "images"], sort=False):
+        n = len(part)
+        yield (
+            f"| {fault} | {share:.0%} | {images} + {images} | {part.alarm.sum()} of {n} | "
+            f"{part.found.sum()} of {n} | {part.smallest_auc.median():.2f} |"
+        )
+
+
 def test_the_table_of_the_calibration_is_that_of_its_file():
-    for line in calibration.lines(TABLE):
-        assert line in PAGE
-    assert PAGE.count("% | ") == len(calibration.lines(TABLE))
+    lines = list(rows_of_the_page())
+    assert all(line in PAGE for line in lines)
+    assert PAGE.count("% | ") == len(lines)
 
 
 def test_of_twenty_honest_datasets_at_least_nineteen_are_silent():
