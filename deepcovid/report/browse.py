@@ -34,7 +34,9 @@ def heatmaps(opened: Run) -> Played:
         title = f"{name}, {model}: P(COVID-19) = {scores[name]:.3f}"
         one = slice(image, image + 1)
         heats = {method: heat[one] for method, heat in found.items()}
-        return figures.overlays(pictures[one], heats, [title], outlined[one])
+        drawn = figures.overlays(pictures[one], heats, [""], outlined[one])
+        drawn.suptitle(title)
+        return drawn
 
     wide = {
         "layout": {"width": "40rem", "max_width": "100%"},
