@@ -284,7 +284,7 @@ rule all:
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
 CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.failure --profile {profile.name} "
-PARTS = 8  # jobs; cells that another job trains are left to it
+PARTS = 8  # jobs; no two train the same cell
 
 
 rule ablation:

@@ -1,4 +1,4 @@
-"""What an occlusion map costs, beside the model's raw forward pass and Captum's own call.
+"""What an occlusion map costs, beside the model's raw forward pass.
 
     ./run_benchmarks.sh occlusion
 
@@ -6,7 +6,6 @@ The cost is images x windows forward passes.
 """
 
 import torch
-from captum.attr import Occlusion
 
 from benchmarks.measure import Asked, each_network, ratio, spread, turns
 from deepcovid.heatmaps import maps
@@ -14,7 +13,7 @@ from deepcovid.models import networks
 from deepcovid.models.features import to_device
 
 SIZE, WINDOW, STRIDE, BATCH = 224, 32, 16, 32
-WINDOWS = len(maps.starts(SIZE, WINDOW, STRIDE)) ** 2  # of an image
+WINDOWS = ((SIZE - WINDOW) // STRIDE + 1) ** 2  # of an image
 
 
 @torch.inference_mode()
@@ -25,16 +24,8 @@ def raw(model, inputs) -> None:
         model(batch[: min(BATCH, WINDOWS - start)]).softmax(1)[:, 1].cpu()
 
 
-@torch.no_grad()
-def captums(model, inputs, per_call: int) -> None:
-    method = Occlusion(lambda x: model(x).softmax(1)[:, 1])
-    paint = maps.grey(maps.FILL).to(inputs.device).expand_as(inputs)
-    sides = (3, WINDOW, WINDOW), (3, STRIDE, STRIDE)
-    method.attribute(inputs, *sides, baselines=paint, perturbations_per_eval=per_call)
-
-
 def section(asked: Asked) -> None:
-    """Occlusion maps against the raw forward pass, and against Captum's own call."""
+    """Occlusion maps against the raw forward pass."""
     each_network(asked, "occlusion", row)
 
 
@@ -46,8 +37,6 @@ def row(asked: Asked, name: str) -> dict:
     calls = {
         "raw forward": lambda: raw(model, inputs),
         "deepcovid": lambda: maps.occlusion(model, inputs, WINDOW, STRIDE, batch_size=BATCH),
-        "captum, default": lambda: captums(model, inputs, 1),
-        "captum, perturbations_per_eval": lambda: captums(model, inputs, BATCH),
     }
     seconds = turns(calls, asked.rounds)
     forward = seconds["raw forward"]

@@ -1,8 +1,7 @@
 """Train the ablation's cells: a head each, on features that are computed once.
 
 Each cell of the factorial is one training and leaves one file, `cells/<digest of its settings>.json`
-in the run's folder: what is there is not trained again, and several processes may share the cells
-between them.
+in the run's folder.
 """
 
 from pathlib import Path
@@ -10,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import Timeout
 
 from deepcovid import io, runs
 from deepcovid.failure import design
 from deepcovid.failure.arithmetic import MEASURES, verdict
-from deepcovid.failure.bench import VIEWS, Bench, lock
+from deepcovid.failure.bench import VIEWS, Bench
 from deepcovid.failure.design import CELL, EPOCHS, recipe
 from deepcovid.metrics import evaluation
 from deepcovid.models import fitting
@@ -72,47 +70,21 @@ def train_cell(bench: Bench, cell: dict) -> dict:
     }
 
 
-def run_cells(folder: Path, cells: list[dict], digest, train) -> list[Path]:
-    """Train the cells that have no file in `folder` yet; give the files of all of them.
-
-    `digest(cell)` names a cell's file, `train(cell)` gives what is written to it. A cell that
-    another process is training is left to it, and at the end waited for.
-    """
-    paths = {folder / f"{digest(cell)}.json": cell for cell in cells}
-    busy = each(paths, train, wait=False)
-    if busy:
-        print(f"Waiting for {len(busy)} trainings of other processes.")
-    each({path: paths[path] for path in busy}, train, wait=True)
-    return list(paths)
-
-
-def each(paths: dict[Path, dict], train, wait: bool) -> list[Path]:
-    """Train the cells without a file; give those that another process holds, unless `wait`."""
-    busy = []
-    for path, cell in paths.items():
-        if path.exists():
-            continue
-        try:
-            with lock(path).acquire(timeout=-1 if wait else 0):
-                if not path.exists():
-                    io.write_json(path, train(cell))
-        except Timeout:
-            busy.append(path)
-    return busy
-
-
 def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
-    """Train cells on the images of a run, `cells/<digest>.json` each; give those files."""
-    groups = {}
+    """Train cells on the images of a run, `cells/<digest>.json` each; give those files.
+
+    What is there is not trained again.
+    """
+    groups, paths = {}, []
     for cell in cells:
         groups.setdefault((cell["backbone"], cell["weights"]), []).append(cell)
-    found = []
     for (backbone, weights), group in groups.items():
         bench = Bench(run, backbone, weights, views)
-        found += run_cells(
-            run.folder / "cells", group, bench.digest, lambda cell, b=bench: train_cell(b, cell)
-        )
-    return found
+        for cell in group:
+            paths.append(run.folder / "cells" / f"{bench.digest(cell)}.json")
+            if not paths[-1].exists():
+                io.write_json(paths[-1], train_cell(bench, cell))
+    return paths
 
 
 def single_changes(run: Run, views: int = 2) -> pd.DataFrame:

@@ -17,21 +17,8 @@ REPORTED = {  # of the earlier attempt, by its author
     "auc": 0.715,
     "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0},
 }
-MEASURES = (
-    "auc",
-    "sensitivity",
-    "specificity",
-    "sensitivity_at_0.2",
-    "specificity_at_0.2",
-    "accuracy",
-    "balanced_accuracy",
-    "mean_score_covid",
-    "mean_score_non",
-    "tp",
-    "fn",
-    "fp",
-    "tn",
-)
+MEASURES = ("auc", "sensitivity", "specificity", "sensitivity_at_0.2", "specificity_at_0.2", "accuracy",
+            "balanced_accuracy", "mean_score_covid", "mean_score_non", "tp", "fn", "fp", "tn")  # fmt: skip
 
 
 def null_accuracies(counts: dict[str, tuple[int, int]] = RELEASE) -> pd.DataFrame:
@@ -67,18 +54,10 @@ def rate_sums(epochs: int = 150) -> pd.DataFrame:
     early, since it steps its scheduler before the first epoch (`models.fitting.learning_rates`).
     """
     epoch = np.arange(epochs)
-    rates = {
+    rates = pd.DataFrame({
         "the script's, old PyTorch": 0.1 ** (epoch // 7),
         "the script's, today's PyTorch": 0.1 ** ((epoch + 1) // 7),
-        "the paper's: constant": 0.1 ** (0 * epoch),
-    }
-    rows = {
-        name: {
-            "epochs": epochs,
-            "sum of the rates": rate.sum(),
-            "from epoch 22 on": rate[21:].sum(),
-        }
-        for name, rate in rates.items()
-    }
-    found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("schedule")
-    return found.astype({"epochs": int})
+        "the paper's: constant": np.ones(epochs),
+    })  # fmt: skip
+    sums = {"epochs": epochs, "sum of the rates": rates.sum(), "from epoch 22 on": rates[21:].sum()}
+    return pd.DataFrame(sums).rename_axis("schedule")

@@ -154,25 +154,22 @@ class Bench:
         path = self.path("crops", view).with_suffix(".npy")
         with lock(path):
             if not path.exists():
-                files = self.files(self.train, "random", 0)
-                self.see(files, view, path)
+                files, backbone = (
+                    self.files(self.train, "random", 0),
+                    networks.folded(self.backbone),
+                )
+                groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
+                features.save(
+                    self.see(backbone, files.batches(groups, self.device, view)).numpy(), path
+                )
         return torch.from_numpy(np.load(path, mmap_mode="c"))
 
     @torch.inference_mode()
-    def see(self, files: features.ImageSet, view: int, path: Path) -> None:
-        """Write what the backbone in evaluation mode gives for one view of the images, in order."""
-        backbone = networks.folded(self.backbone)
-        groups = np.array_split(np.arange(len(files)), -(-len(files) // features.CHUNK))
-        stream = files.batches(groups, self.device, view)
-        with io.atomic_write(path) as partial:
-            target = None
-            for group, batch in zip(groups, stream, strict=True):
-                values = networks.see(backbone, batch, self.half).float().cpu().numpy()
-                if target is None:
-                    shape = (len(files), *values.shape[1:])
-                    target = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-                target[group] = values
-            target.flush()
+    def see(self, backbone, stream) -> torch.Tensor:
+        """What a backbone gives for batches of images, float32, on the CPU."""
+        return torch.cat(
+            [networks.see(backbone, batch, self.half).float().cpu() for batch in stream]
+        )
 
     def epochs(self, cell: dict, table: pd.DataFrame) -> list[dict]:
         """What a backbone with batch norm in train mode sees, in the first epochs of a training.
@@ -198,9 +195,7 @@ class Bench:
         backbone = self.fresh()[0]
         backbone.load_state_dict(before, strict=False)
         backbone.train()
-        stream = files.batches(groups, self.device, epoch)
-        with torch.inference_mode():
-            seen = torch.cat([networks.see(backbone, batch, self.half).cpu() for batch in stream])
+        seen = self.see(backbone, files.batches(groups, self.device, epoch))
         return {
             "train": seen[torch.cat(groups).argsort()].clone(),
             "test": self.extract(self.test, backbone, keep=None, label=f"epoch {epoch + 1}"),

@@ -5,7 +5,6 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from deepcovid import runs
 from deepcovid.failure.arithmetic import MEASURES
 from deepcovid.failure.design import CELL, CHANGES, FACTORS, FAILED, LEVELS
 
@@ -45,8 +44,6 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
     An empty table has no rows.
     """
     varied = [factor for factor in factors if table[factor].nunique() > 1]
-    if len(table) and not varied:
-        raise runs.UserError("Effects need two levels of a factor; no factor varies.")
     rows = []
     for factor in varied:
         first, *others = [v for v in LEVELS[factor] if v in set(table[factor])]
@@ -92,8 +89,7 @@ def factorials(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     asked = {"weights": "pretrained", "epochs": FAILED["epochs"], "selection": "last"}
     table = select(table, **asked, after=FAILED["epochs"])
     some = {"resnet50": {"crop": "none", "batch_norm": "eval"}}  # what the plan crosses of it
-    parts = {name: select(part, **some.get(name, {})) for name, part in table.groupby("backbone")}
-    return {name: whole_replicates(part) for name, part in parts.items() if len(part)}
+    return {name: select(part, **some.get(name, {})) for name, part in table.groupby("backbone")}
 
 
 def published(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,17 +113,6 @@ def published(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(rows)[["backbone", "among", "outcome", "term", *EFFECTS]]
 
 
-def replicates(table: pd.DataFrame, by, outcomes=("sensitivity", "auc")) -> pd.DataFrame:
-    """Mean, lowest and highest of outcomes over the seeds of each cell, in the order of `LEVELS`."""
-    groups = table.groupby(list(by))
-    found = groups[list(outcomes)].agg(["mean", "min", "max"])
-    found["trainings", ""] = groups.size()
-    levels = {name: {v: i for i, v in enumerate(LEVELS.get(name, {}))} for name in by}
-    return found.sort_index(
-        key=lambda index: index.map(levels[index.name]) if levels[index.name] else index
-    )
-
-
 def single_changes(table: pd.DataFrame, backbone: str, **other) -> pd.DataFrame:
     """The failed recipe after its 24 epochs, and each of `CHANGES` to it: means over a network's seeds.
 
@@ -145,41 +130,3 @@ def single_changes(table: pd.DataFrame, backbone: str, **other) -> pd.DataFrame:
     columns = ["trainings", *MEASURES, "least", "most"]
     found = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return found.astype({"trainings": int}).rename_axis("change")
-
-
-def whole_replicates(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of those seeds that lack no cell which another seed has, crossed: a balanced table.
-
-    Levels of a factor that were not trained with all levels of the others are left out. UserError
-    where every seed lacks a cell.
-    """
-    settings = [*FAILED, "backbone", "after", "selection"]
-    settings = [name for name in settings if name in table]
-    cells = {
-        seed: set(part[settings].itertuples(index=False, name=None))
-        for seed, part in table.groupby("seed")
-    }
-    every = set().union(*cells.values())
-    whole = [seed for seed, found in cells.items() if found == every]
-    if not whole and cells:
-        lacking = "; ".join(f"seed {seed} {len(every - has)}" for seed, has in cells.items())
-        raise runs.UserError(
-            f"No seed has all {len(every)} cells of the factorial; missing are: {lacking}."
-        )
-    return crossed(table[table.seed.isin(whole)])
-
-
-def crossed(table: pd.DataFrame, factors=FACTORS) -> pd.DataFrame:
-    """The rows in which each level of a factor occurs with each combination of the others.
-
-    The level that occurs with the fewest goes first, until that is so.
-    """
-    while True:
-        varied = [factor for factor in factors if table[factor].nunique() > 1]
-        cells = table[varied].drop_duplicates()
-        if not varied or len(cells) == cells.nunique().prod():
-            return table
-        seen = {(f, v): n / len(cells) * cells[f].nunique() for f in varied
-                for v, n in cells[f].value_counts().items()}  # fmt: skip
-        factor, level = min(seen, key=seen.get)
-        table = table[table[factor] != level]

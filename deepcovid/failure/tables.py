@@ -124,18 +124,12 @@ def searched(search: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
     `search` is `auc_search.csv`, whose trainings see whole images with batch norm as pretrained;
     `first` the ablation's rows after one epoch, of random crops.
     """
-    tables = [
-        (f"first epoch ({name}, random crops)", part) for name, part in first.groupby("backbone")
-    ]
-    groups = search.groupby(["candidate", "backbone"], sort=False)
-    tables += [(f"{candidate} ({name})", part) for (candidate, name), part in groups]
-    rows = {
-        name: (part.auc.mean(), part.auc.min(), part.auc.max(), part.sensitivity.max(),
-               part.specificity.min())
-        for name, part in tables
-    }  # fmt: skip
-    columns = ["auc", "low", "high", "sensitivity", "specificity"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    first = first.assign(candidate="first epoch", backbone=first.backbone + ", random crops")
+    both = pd.concat([first, search])
+    return both.groupby(both.candidate + " (" + both.backbone + ")", sort=False).agg(
+        auc=("auc", "mean"), low=("auc", "min"), high=("auc", "max"),
+        sensitivity=("sensitivity", "max"), specificity=("specificity", "min"),
+    )  # fmt: skip
 
 
 def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -> pd.DataFrame:
@@ -146,22 +140,19 @@ def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -
     differences of the AUC over the epochs that both have, and of two seeds of the real run; only
     trainings judged on as many COVID-19 `images`.
     """
-    positives, found = "originals" if run == "failed" else "augmented", []
-    for (model, seed), history in histories.items():
-        cell = FAILED | {"positives": positives, "backbone": model, "seed": seed}
-        cell |= {"batch_norm": "eval"} if model == "squeezenet" else {}  # it has none
-        kept = select(ablation, **cell, selection="last")
-        kept = kept[kept.tp + kept.fn == images]
-        both = history[history.phase == "test"].merge(
-            kept, left_on="epoch", right_on="after", suffixes=("", " kept")
-        )
-        found.append(both.assign(model=model, seed=seed))
+    if not histories:
+        return pd.DataFrame()
+    cell = FAILED | {"positives": "originals" if run == "failed" else "augmented"}
+    kept = select(ablation, **cell, selection="last").eval("epoch = after")
+    kept = kept[kept.tp + kept.fn == images]
+    new = pd.concat(histories, names=["backbone", "seed"]).query("phase == 'test'")
+    both = new.merge(kept, on=["backbone", "seed", "epoch"], suffixes=("", "_kept"))
     rows = {}
-    for model, part in pd.concat(found).groupby("model", sort=False) if found else ():
+    for model, part in both.groupby("backbone", sort=False):
         wide = part.pivot(index="epoch", columns="seed", values="auc")
         others = [(wide[a] - wide[b]).abs().mean() for a, b in combinations(wide, 2)]
         rows[run, model] = {
-            "kept against new crops": (part["auc kept"] - part.auc).abs().mean(),
+            "kept against new crops": (part.auc_kept - part.auc).abs().mean(),
             "seed against seed": sum(others) / len(others) if others else float("nan"),
             "epochs": len(wide), "seeds": wide.shape[1],
         }  # fmt: skip

@@ -4,26 +4,20 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
-from deepcovid.runs import UserError
-
 SCORES = ("pointing", "mass", "iou", "average_precision")
 DRAWS = 100  # of random maps, for an interval
 
 
 def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """How a map (height, width) agrees with a bool mask; all values 0 to 1, 1 is best.
+    """How a map (height, width) agrees with a bool mask that is not empty; all values 0 to 1, 1 is best.
 
     `pointing` (Zhang et al. 2018): share of the map's highest pixels that lie in the mask, 0 or 1
     for a single peak. `mass`: share of the positive values' sum inside. `iou`: intersection over
     union of the mask and as many highest pixels. `average_precision`: of the values as scores of
     pixels. `area`: share of the image that is mask, what an even map's mass gives; a map without
-    positive values counts as even. Pixels of equal value share. UserError where the two do not fit.
+    positive values counts as even. Pixels of equal value share.
     """
     heat, mask = np.asarray(heat, dtype=float), np.asarray(mask, dtype=bool)
-    if heat.shape != mask.shape:
-        raise UserError(f"The map is {heat.shape} px, its mask {mask.shape}: they must be alike.")
-    if not mask.any() or not np.isfinite(heat).all():
-        raise UserError("Agreement needs a mask that is not empty and a map of finite values.")
     positive = np.maximum(heat, 0)
     pixels, found = captured(heat, mask)
     both = np.interp(mask.sum(), pixels, found)

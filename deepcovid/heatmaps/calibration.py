@@ -1,7 +1,5 @@
 """The instrument, tried where the truth is known: networks taught a lesion, or a marker."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -9,11 +7,10 @@ from PIL import Image
 from scipy import ndimage
 from torch import nn
 
-from deepcovid import io, profiles
+from deepcovid import profiles
 from deepcovid.data import augmentation, phantom
-from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance, rounded
-from deepcovid.heatmaps.kept import code
-from deepcovid.heatmaps.maps import grad_cam, occlusion, pictures_of, probability
+from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance
+from deepcovid.heatmaps.maps import grad_cam, occlusion, probability
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting, networks
 from deepcovid.models.features import to_device
@@ -70,46 +67,30 @@ def taught(shortcut: str | None = None, seed: int = 0) -> networks.Classifier:
     return model.eval().requires_grad_(False)
 
 
-def judge(name: str, shortcut: str | None, n: int) -> tuple[dict, dict]:
-    """What the maps of a network show on `n` new phantoms: numbers, and arrays for the overlays."""
+def judge(name: str, shortcut: str | None, n: int) -> dict:
+    """What the maps of a network show on `n` new phantoms with COVID-19."""
     model = taught(shortcut)
     inputs, label, lesions, marks = twins(900_000, n, shortcut)
-    score, ill = probability(model, inputs), inputs[label == 1]
-    window = SIDE // 7
+    ill, window = inputs[label == 1], SIDE // 7
     # no map resolves less than a window, so that the marker's box is widened by half of one
     marks = [ndimage.binary_dilation(m, np.ones((3, 3)), window // 2) for m in marks]
-    maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name)}
-    maps["Grad-CAM"] = grad_cam(model, ill)
+    maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name),
+            "Grad-CAM": grad_cam(model, ill)}  # fmt: skip
     rows = {}
     for mask, of in {"lesion": lesions, **({"marker": marks} if shortcut else {})}.items():
         rows[mask] = {"random maps": by_chance(np.array(of), window)}
         for method, heat in maps.items():
             each = pd.DataFrame([agreement(*pair) for pair in zip(heat, of, strict=True)])
             rows[mask][method] = {s: intervals.patient_interval(each[s], range(n)) for s in SCORES}
-    auc = float(intervals.auc(label, score))
-    kept = {f"{name} {method}": heat for method, heat in maps.items()}
-    kept |= {f"{name} pictures": pictures_of(ill), f"{name} scores": score[label == 1]}
-    kept[f"{name} masks"] = np.array(marks if shortcut else lesions)
-    return {"auc": auc, "phantoms": n, "window": window, "agreement": rows}, kept
+    auc = float(intervals.auc(label, probability(model, inputs)))
+    return {"auc": auc, "phantoms": n, "window": window, "agreement": rows}
 
 
-def calibrate(folder: Path, n: int = 16) -> dict:
-    """Do the maps show what a model is known to look at? `calibration.json` and `.npz`, cached.
+def calibrate(n: int = 16) -> dict:
+    """Do the maps show what a model is known to look at?
 
     Two networks, `lesion` trained without and `marker` trained with a planted corner marker, each
     on `n` new phantoms with COVID-19. Per network: ROC AUC, and `agreement` of each method's maps
     with the masks of lesion and marker, mean and 95% interval, beside random maps.
     """
-    path = folder / "calibration.json"
-    stamp = io.digest([n, code("heatmaps.calibration")])
-    if io.is_fresh(path, stamp):
-        return io.read_json(path)
-    found, kept = {}, {}
-    for name, shortcut in NETWORKS.items():
-        found[name], arrays = judge(name, shortcut, n)
-        kept |= arrays
-    with io.atomic_write(folder / "calibration.npz") as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **kept)
-    io.write_json(path, rounded(found))
-    io.write_stamp(path, stamp)
-    return io.read_json(path)
+    return {name: judge(name, shortcut, n) for name, shortcut in NETWORKS.items()}

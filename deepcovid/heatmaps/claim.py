@@ -15,7 +15,7 @@ import pandas as pd
 from deepcovid.heatmaps.agreement import SCORES, agreement, captured
 from deepcovid.metrics.intervals import patient_interval, predict_positive
 
-HALF, MOST = 0.5, 0.5
+HALF = 0.5
 SHARES = np.linspace(0, 1, 21)  # of an image, where curves are kept
 FAILED, UNKNOWN = "not judged: failed calibration", "not judged: no calibration"
 NO_LUNGS = "not judged: no lung masks"
@@ -66,11 +66,6 @@ def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]
     return {"turned": float(region[mask].mean()), "turned_area": float(region.mean())}
 
 
-def needed(values) -> float:
-    """Share of the image that has to be highlighted for most (half) of the marks, by a mean curve."""
-    return float(np.interp(MOST, values, SHARES))
-
-
 def table(found: dict, of: str = "rows") -> pd.DataFrame:
     """A row for each group, model, method and image, from `heatmaps.json`; empty where none is.
 
@@ -85,23 +80,6 @@ def table(found: dict, of: str = "rows") -> pd.DataFrame:
         given["images"][g]["patient"][int(i)] for g, i in zip(rows.group, rows.image, strict=True)
     ]
     return rows.assign(patient=patients)
-
-
-def numbers(found: dict) -> pd.DataFrame:
-    """Mean and 95% interval, by patients, for each group, model, method and score.
-
-    `random maps` have the intervals of means of as many images.
-    """
-    each = table(found)
-    rows = [
-        [*key, name, len(part), *patient_interval(part[name], part.patient)]
-        for key, part in each.groupby(KEYS, sort=False)
-        for name in TOLD
-    ]
-    for group, of in (found.get("lesions") or {}).get("random_maps", {}).items():
-        n = each[each.group == group].image.nunique()
-        rows += [[group, "", RANDOM, name, n, *of[name]] for name in TOLD]
-    return pd.DataFrame(rows, columns=[*KEYS, "score", "images", "mean", "low", "high"])
 
 
 def zone_numbers(found: dict) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from deepcovid.heatmaps.agreement import agreement, coarse, correlation_by_chanc
 from deepcovid.heatmaps.maps import FILL, grad_cam, grey, occlusion, probability
 from deepcovid.models import networks
 from deepcovid.models.features import to_device
-from deepcovid.runs import UserError
 
 STEPS = 20  # of an insertion or deletion curve
 FILLS = (0, 128, 255)  # grey levels that are compared
@@ -19,8 +18,6 @@ def perturbed(model, inputs: torch.Tensor, maps: np.ndarray, fill: float = FILL)
     Gives `deletion` and `insertion`, each (n, STEPS + 1): the rows start at the whole image and at
     a grey one. A good map's deletion curve falls soon, its insertion curve rises soon.
     """
-    if maps.shape != (len(inputs), *inputs.shape[2:]):
-        raise UserError(f"Maps {maps.shape} do not belong to inputs {tuple(inputs.shape)}.")
     paint, found = grey(fill).to(inputs.device), {"deletion": [], "insertion": []}
     for picture, heat in zip(inputs, maps, strict=True):
         rank = np.empty(heat.size)

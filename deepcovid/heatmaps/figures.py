@@ -12,12 +12,8 @@ from deepcovid.heatmaps.tables import NETWORKS
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new
 
 DPI = 80  # of figures: a committed notebook stays under 1 MB
-SCORES = {
-    "pointing": "peak in the mask",
-    "mass": "share of the map in the mask",
-    "iou": "IoU at the mask's area",
-    "average_precision": "average precision",
-}
+SCORES = {"pointing": "peak\nin the mask", "mass": "share of the map\nin the mask",
+          "iou": "IoU\nat the mask's area", "average_precision": "average\nprecision"}  # fmt: skip
 
 
 def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figure:
@@ -27,7 +23,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     in the unit of the map. A mask, where given, is outlined.
     """
     n, height = len(titles), len(pictures[0])
-    side = min(1.6, 6.6 / n)
+    side = min(2.9, 6.6 / n)
     figure, axes = new(n, len(maps) + 1, size=(side, side), squeeze=False, dpi=DPI)
     figure.set_layout_engine("compressed")
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
@@ -54,25 +50,6 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     return figure
 
 
-def one_image(picture, maps: dict[str, np.ndarray], title: str, mask) -> Figure:
-    """One radiograph, and each map (height, width) over it; the mask is outlined on all."""
-    figure, axes = new(len(maps) + 1, size=(2.9, 2.9))
-    for axis, (method, heat) in zip(axes, {"image": None, **maps}.items(), strict=True):
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set(title=method, xticks=[], yticks=[])
-        axis.grid(visible=False)
-        if heat is not None:
-            heat = np.maximum(heat, 0).astype(float)
-            top = max(heat.max(), 1e-12)
-            strength = 0.75 * (heat / top) ** 0.5
-            axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
-            axis.set_xlabel(f"largest value {heat.max():.2g}", fontsize=8)
-        if np.asarray(mask).any():
-            axis.contour(np.asarray(mask), levels=[0.5], colors="#56B4E9", linewidths=1.2)
-    figure.suptitle(title)
-    return figure
-
-
 def map_scores(numbers: pd.DataFrame) -> Figure:
     """How well maps agree with masks, with 95% intervals; the grey band is of random maps.
 
@@ -89,13 +66,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
         axis.axvline(chance["mean"], color=GREY, lw=1)
         intervals(axis, part.loc[names], "mean", "low", "high", names=names)
         axis.set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
-        axis.set_xlabel(
-            SCORES[score]
-            .replace(" in the", "\nin the")
-            .replace(" at the", "\nat the")
-            .replace("average ", "average\n"),
-            fontsize=9,
-        )
+        axis.set_xlabel(SCORES[score], fontsize=9)
     for kind, row in zip(kinds, axes, strict=True):
         row[0].set_title(f"mask: {kind}", loc="left")
     return figure

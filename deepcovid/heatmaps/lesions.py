@@ -26,10 +26,9 @@ def trained_on(opened: Run) -> pd.DataFrame:
 
 def severity_of(opened: Run) -> Path | None:
     """The table of Brixia scores: the profile's, else `brixia.csv` beside or above the images."""
-    named = getattr(opened.profile, "severity", None)
+    if opened.profile.severity:
+        return Path(opened.profile.severity)
     places = [opened.data / "brixia.csv", opened.data.resolve().parent / "brixia.csv"]
-    if named:
-        places = [Path(named)]
     return next((path for path in places if path.is_file()), None)
 
 
@@ -57,36 +56,27 @@ class Group:
         }
         self.second = {i: grades["junior"] for i, grades in read_by.items()}
 
-    def maps(self, name: str, model) -> dict[str, np.ndarray]:
-        """A model's maps by method, and each laid over the next patient."""
+    def maps(self, name: str, model) -> dict[str, dict[int, np.ndarray]]:
+        """A model's maps by method, then image, and each laid over the next patient."""
         side = windows(self.opened.profile.image_size)[:1]
         made = maps_of(self.opened, name, model, self.table, side)
         other = of_another(self.patient)
-        return made | {method + claim.OTHER: heat[other] for method, heat in made.items()}
+        made |= {method + claim.OTHER: heat[other] for method, heat in made.items()}
+        return {method: dict(enumerate(heat)) for method, heat in made.items()}
 
-    def contained(self, made: dict[str, np.ndarray], model) -> list[dict]:
-        """`claim.scores` of maps by method, a row for each image with lesions."""
-        which = list(self.lesions)
-        if not which:
-            return []
-        given = probability(model, read(self.opened, self.table.iloc[which]))
-        score, rows = dict(zip(which, given, strict=True)), []
+    def contained(self, made: dict[str, dict], score=None) -> list[dict]:
+        """`claim.scores` of maps by method, a row for each image with lesions of which there is a map.
+
+        `score` holds P(COVID-19) of each image, for `claim.turned`.
+        """
+        rows = []
         for method, heat in made.items():
-            for i, mask in self.lesions.items():
-                row = dict.fromkeys(("turned", "turned_area"))
-                row |= {"method": method, "image": i, **claim.scores(heat[i], mask)}
-                if claim.OTHER not in method:
-                    row |= claim.turned(heat[i], mask, score[i])
-                rows.append(row)
+            for i in (i for i in self.lesions if i in heat):
+                row = {"method": method, "image": i, **claim.scores(heat[i], self.lesions[i])}
+                if score is not None and claim.OTHER not in method:
+                    row |= claim.turned(heat[i], self.lesions[i], score[i])
+                rows.append(dict.fromkeys(("turned", "turned_area")) | row)
         return rows
-
-    def in_lungs(self) -> list[dict]:
-        """`claim.scores` of the lung field taken as a map."""
-        return [
-            {"method": claim.LUNGS, "image": i, **claim.scores(self.lungs[i].astype(float), mask)}
-            for i, mask in self.lesions.items()
-            if i in self.lungs
-        ]
 
     def curve(self, heat) -> dict[str, list[float]] | None:
         """`claim.mean_curve` over the images with lesions of which there is a map."""
@@ -131,16 +121,17 @@ def judge(opened: Run, models: dict, test: pd.DataFrame) -> dict:
     groups = {"test": Group(opened, test), "train": Group(opened, trained_on(opened))}
     rows, zone_rows, curves = [], [], []
     for name, group in groups.items():
-        lungs = {i: lung.astype(float) for i, lung in group.lungs.items()}
-        made = {"": (group.in_lungs(), group.readers(), {claim.LUNGS: group.curve(lungs)})}
+        lungs = {claim.LUNGS: {i: lung.astype(float) for i, lung in group.lungs.items()}}
+        made = {"": (lungs, group.contained(lungs), group.readers())}
         for model_name, model in models.items() if len(group.table) else ():
             maps = group.maps(model_name, model)
-            lines = {method: group.curve(dict(enumerate(heat))) for method, heat in maps.items()}
-            made[model_name] = group.contained(maps, model), group.followed(maps), lines
-        for of, (contained, followed, lines) in made.items():
+            score = probability(model, read(opened, group.table))
+            made[model_name] = maps, group.contained(maps, score), group.followed(maps)
+        for of, (maps, contained, followed) in made.items():
             about = {"group": name, "model": of}
             rows += [about | row for row in contained]
             zone_rows += [about | row for row in followed]
+            lines = {method: group.curve(heat) for method, heat in maps.items()}
             curves += [about | {"method": m, **v} for m, v in lines.items() if v]
     side = windows(opened.profile.image_size)[0]
     chance = {

@@ -34,7 +34,7 @@ def run(opened: Run) -> dict:
         "weights": networks.find_weights(opened.profile.weights, name)[1].label(),
         **judge(opened, models[name], name, table),
         "lesions": lesions.judge(opened, models, table),
-        "calibration": calibration.calibrate(opened.folder / "heatmaps"),
+        "calibration": calibration.calibrate(),
     }
     io.write_json(path, agreement.rounded(found))
     io.write_stamp(path, stamp)
@@ -120,10 +120,3 @@ def examples(opened: Run, n: int = 3) -> tuple[torch.Tensor, dict, list[np.ndarr
         there = (masks.read(opened, kind, image) for kind in masks.MASKS)
         outlined.append(next((mask for mask in there if mask is not None), none))
     return read(opened, table[:n]).cpu(), {m: heat[:n] for m, heat in made.items()}, outlined
-
-
-def of_all_models(opened: Run, inputs: torch.Tensor) -> dict[str, np.ndarray]:
-    """Grad-CAM of the first input by each model of a run, largest value 1, by the model's name."""
-    first, seed = inputs[:1].to(opened.device), opened.profile.seeds[0]
-    found = {n: maps.grad_cam(opened.model(n, seed), first)[0] for n in opened.profile.models}
-    return {name: heat / max(float(heat.max()), 1e-12) for name, heat in found.items()}

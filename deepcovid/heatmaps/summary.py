@@ -6,12 +6,6 @@ from deepcovid.heatmaps.agreement import SCORES
 from deepcovid.metrics.intervals import patient_interval, predict_positive
 
 
-def methods(found: dict) -> list[str]:
-    """The methods of a run, without those of other patients' maps."""
-    named = dict.fromkeys(found["agreement"].get("method", []))
-    return [name for name in named if "another" not in name]
-
-
 def agreement_table(found: dict) -> pd.DataFrame:
     """Agreement of each map of a run, a row each, with the image's patient and score.
 
@@ -33,22 +27,10 @@ def numbers(found: dict) -> pd.DataFrame:
             method: {name: patient_interval(part[name], part.patient) for name in SCORES}
             for method, part in of.groupby("method", sort=False)
         }
-        rows += flat(mask, by_method | {"random maps": found["random_maps"][mask]})
+        by_method["random maps"] = found["random_maps"][mask]
+        rows += [(mask, method, name, *values) for method, scores in by_method.items()
+                 for name, values in scores.items()]  # fmt: skip
     return pd.DataFrame(rows, columns=["mask", "method", "score", "mean", "low", "high"])
-
-
-def flat(mask: str, by_method: dict) -> list[dict]:
-    return [
-        {"mask": mask, "method": method, "score": name, "mean": v[0], "low": v[1], "high": v[2]}
-        for method, values in by_method.items()
-        for name, v in values.items()
-    ]
-
-
-def calibration_numbers(found: dict, network: str) -> pd.DataFrame:
-    """`numbers` of a network of `calibration.calibrate`."""
-    parts = found[network]["agreement"].items()
-    return pd.DataFrame([row for mask, by_method in parts for row in flat(mask, by_method)])
 
 
 def lungs(found: dict) -> pd.DataFrame:
@@ -72,19 +54,3 @@ def lungs(found: dict) -> pd.DataFrame:
             else [float("nan")] * 3,
         }
     return pd.DataFrame(rows).T.rename(index=str)
-
-
-def own(found: dict) -> dict[str, list[float]]:
-    """By how much more a patient's own map lies in the lungs than another patient's does.
-
-    Mean over images and 95% interval, by method.
-    """
-    table = agreement_table(found)
-    table = table[table["mask"] == "lung"].set_index(["method", "image"])
-    result = {}
-    for method in methods(found):
-        other = f"{method}, another patient's"
-        if other in table.index:
-            gain = table.loc[method]["mass"] - table.loc[other]["mass"]
-            result[method] = patient_interval(gain, table.loc[method].patient)
-    return result

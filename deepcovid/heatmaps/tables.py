@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
 from deepcovid.heatmaps import claim
-from deepcovid.heatmaps.summary import calibration_numbers, lungs
+from deepcovid.heatmaps.summary import lungs
 from deepcovid.metrics import intervals
 
 NO_LESIONS = Markdown(
@@ -49,17 +48,6 @@ def claims(found: dict, group: str = "test") -> pd.DataFrame:
     }).set_index(["network", "method"])  # fmt: skip
 
 
-def half_cut(found: dict, group: str = "test") -> pd.DataFrame:
-    """What maps contain where they are cut at half of their largest value, as an earlier rule had it."""
-    each = claim.gains(found, group)
-    table = pd.DataFrame({
-        "network": each.model.map(NETWORKS), "method": each.method,
-        "image highlighted": each.highlighted, "marks contained": each.contained.map(format_ci),
-        "images": each.images, "patients": each.patients,
-    })  # fmt: skip
-    return table.set_index(["network", "method"])
-
-
 def text_rule(found: dict, group: str = "test") -> pd.DataFrame:
     """What the rule of the paper's text highlights: where covering turns the call. Means."""
     each = claim.table(found)
@@ -92,44 +80,16 @@ def calibration_table(found: dict) -> pd.DataFrame:
     """
     passed, rows = claim.calibrated(found), []
     for taught, of in found["calibration"].items():
-        each = calibration_numbers(found["calibration"], taught).query("score == 'pointing'")
-        for mask, part in each.groupby("mask", sort=False):
-            part = part.set_index("method")
-            chance = part.loc[claim.RANDOM]
-            for method, share in part["mean"].drop(claim.RANDOM).items():
-                found_in = round(share * of["phantoms"])  # peaks of equal height share
-                low, high = intervals.proportion_interval(
-                    found_in, of["phantoms"], "clopper_pearson"
-                )
-                rows.append(
-                    {"network was taught": taught, "peak in the": mask, "method": method,
-                     "mean": share, "low": low, "high": high, "random_low": chance.low,
-                     "random_high": chance.high, "phantoms": of["phantoms"],
-                     "passed": passed[method]}
-                )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def randomised_table(found: dict) -> pd.DataFrame:
-    """Mean rank correlation of maps before and after weights were drawn anew, and by chance."""
-    of = found["randomised"]
-    low, high = of["chance"]  # of as many images
-    return pd.DataFrame({
-        "last layer new": {m: np.mean(v) for m, v in of["head"].items()},
-        "all weights new": {m: np.mean(v) for m, v in of["all"].items()},
-        "95% of random maps": f"{low:.2f} to {high:.2f}",
-        "images": {m: len(v) for m, v in of["all"].items()},
-    })  # fmt: skip
-
-
-def fills_table(found: dict) -> pd.DataFrame:
-    """What the square's grey level does, a row per level."""
-    names = {
-        "alone": "P(COVID-19) of a plain grey image",
-        "inside": "share of the maps inside the lungs",
-        "like": f"rank correlation with the maps of level {found['fill']}",
-    }
-    return pd.DataFrame(found["fills"]).T.rename(columns=names).rename_axis("grey level")
+        for mask, methods in of["agreement"].items():
+            _, *chance = methods[claim.RANDOM]["pointing"]
+            for method in (m for m in methods if m != claim.RANDOM):
+                share, n = methods[method]["pointing"][0], of["phantoms"]
+                # peaks of equal height share
+                interval = intervals.proportion_interval(round(share * n), n, "clopper_pearson")
+                rows.append((taught, mask, method, share, *interval, *chance, n, passed[method]))
+    columns = ["network was taught", "peak in the", "method", "mean", "low", "high", "random_low",
+               "random_high", "phantoms", "passed"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
 def answer(found: dict) -> pd.DataFrame:

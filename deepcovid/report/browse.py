@@ -32,8 +32,11 @@ def heatmaps(opened: Run) -> Played:
         found, scores = made(model)
         name = table.image[image]
         title = f"{name}, {model}: P(COVID-19) = {scores[name]:.3f}"
-        heats = {method: heat[image] for method, heat in found.items()}
-        return figures.one_image(pictures[image], heats, title, outlined[image])
+        one = slice(image, image + 1)
+        heats = {method: heat[one] for method, heat in found.items()}
+        drawn = figures.overlays(pictures[one], heats, [""], outlined[one])
+        drawn.suptitle(title)
+        return drawn
 
     wide = {
         "layout": {"width": "40rem", "max_width": "100%"},

@@ -1,13 +1,9 @@
-import multiprocessing
-import os
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import changed, user_error
 
-from deepcovid import runs, steps
+from deepcovid import steps
 from deepcovid.data import manifest
 from deepcovid.failure import ablation, arithmetic, bench, design, effects
 from deepcovid.models import fitting, networks, training
@@ -18,82 +14,11 @@ def cell(**levels):
     return design.cell("resnet18", **{"epochs": 2} | levels)
 
 
-def numbered(count):
-    return [{"seed": i} for i in range(count)]
-
-
-def test_no_cell_is_trained_twice_and_a_stopped_ablation_goes_on(tmp_path):
-    trained = []
-
-    def train(chosen):
-        if chosen["seed"] == 3 and stopping:
-            raise KeyboardInterrupt
-        trained.append(chosen["seed"])
-        return {"cell": chosen}
-
-    stopping = True
-    with pytest.raises(KeyboardInterrupt):
-        ablation.run_cells(tmp_path, numbered(6), runs.digest, train)
-    assert trained == [0, 1, 2]
-    stopping = False
-    for _ in range(2):
-        assert len(ablation.run_cells(tmp_path, numbered(6), runs.digest, train)) == 6
-    assert trained == [0, 1, 2, 3, 4, 5]
-    assert len(list(tmp_path.glob("*.json"))) == 6
-
-
-def worker(folder, out):
-    def train(chosen):
-        time.sleep(0.02)
-        with out.open("a") as file:
-            file.write(f"{chosen['seed']} {os.getpid()}\n")
-        return {"cell": chosen}
-
-    ablation.run_cells(folder, numbered(20), runs.digest, train)
-
-
-def test_processes_share_the_cells_between_them(tmp_path):
-    context = multiprocessing.get_context("fork")
-    out = tmp_path / "log.txt"
-    started = [context.Process(target=worker, args=(tmp_path / "cells", out)) for _ in range(2)]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join()
-        assert process.exitcode == 0
-    seeds = [int(line.split()[0]) for line in out.read_text().splitlines()]
-    assert sorted(seeds) == list(range(20))
-
-
-def slow(folder):
-    def train(chosen):
-        (folder / "started").touch()
-        time.sleep(0.5)
-        return {"by": "another"}
-
-    ablation.run_cells(folder, numbered(1), runs.digest, train)
-
-
-def test_a_cell_that_another_process_trains_is_waited_for(tmp_path, capsys):
-    """None goes missing: the call gives all of its cells."""
-    process = multiprocessing.get_context("fork").Process(target=slow, args=(tmp_path,))
-    process.start()
-    while not (tmp_path / "started").exists():
-        time.sleep(0.01)
-    found = ablation.run_cells(tmp_path, numbered(2), runs.digest, lambda chosen: {"cell": chosen})
-    process.join()
-    assert len(found) == 2 and all(path.exists() for path in found)
-    assert "Waiting for 1 training" in capsys.readouterr().out
-    assert runs.read_json(found[0]) == {"by": "another"}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "levels",
     [
-        {"optimiser": "Adam", "positives": "augmented", "crop": "none", "batch_norm": "eval"},
-        {"positives": "augmented", "batch_norm": "eval"},
-        {"seed": 1},
+        {"optimiser": "Adam", "positives": "augmented", "batch_norm": "eval"},
         {"seed": 1, "crop": "none", "positives": "augmented", "classes": "balanced"},
     ],
 )

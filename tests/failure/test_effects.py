@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import user_error
 
 from deepcovid.failure import arithmetic, design, effects
 from deepcovid.failure.design import FACTORS, LEVELS
@@ -88,8 +87,6 @@ def test_an_outcome_that_never_changes_has_no_effects():
     assert len(found) == 5 and (found[["effect", "least", "most", "share"]] == 0).all(axis=None)
     assert (found.p == 1).all() and found.change["crop"] == "random -> none"
     assert effects.effects(table.head(0)).empty
-    with user_error("no factor varies"):
-        effects.effects(table.head(1))
 
 
 def test_the_published_effects_are_those_of_the_published_trainings(monkeypatch):
@@ -99,18 +96,6 @@ def test_the_published_effects_are_those_of_the_published_trainings(monkeypatch)
     lucky = ["p", "holm"]  # of random swaps, fewer here
     pd.testing.assert_frame_equal(made.drop(columns=lucky), there.drop(columns=lucky), rtol=1e-4)
     assert there.p.min() >= 1e-4 and set(there[there.backbone == "resnet18"].trainings) == {144, 12}
-
-
-def test_replicates_count_trainings_and_keep_the_order_of_levels():
-    found = effects.replicates(made_up(0.02), ["optimiser", "crop"], ["sensitivity"])
-    assert list(found.index) == [
-        ("SGD, steps", "random"),
-        ("SGD, steps", "none"),
-        ("Adam", "random"),
-        ("Adam", "none"),
-    ]
-    assert set(found.trainings) == {32}
-    assert found.sensitivity["mean"]["Adam", "none"] == pytest.approx(0.85, abs=0.02)
 
 
 def test_single_changes_are_of_one_setting_of_the_failed_recipe():
@@ -127,35 +112,3 @@ def test_single_changes_are_of_one_setting_of_the_failed_recipe():
     assert (found.most - found.least).round(3).eq(0.08).all() and set(found.trainings) == {4}
     whole = effects.single_changes(table, "made up", crop="none", batch_norm="eval")
     assert not {"whole images", "pretrained batch norm"} & set(whole.index)
-
-
-def test_an_unfinished_replicate_is_left_out_of_a_factorial():
-    table = made_up(0.02)
-    last = table.index[table.seed == table.seed.max()][0]
-    assert effects.whole_replicates(table).equals(table)
-    kept = effects.whole_replicates(table.drop(last))
-    assert set(kept.seed) == set(table.seed) - {table.seed.max()}
-
-
-def test_replicates_of_as_many_but_other_cells_are_not_a_whole():
-    table = made_up(0.02, seeds=3).sort_values(["seed", *FACTORS], ignore_index=True)
-    first, second = (table.index[table.seed == seed] for seed in (0, 1))
-    kept = effects.whole_replicates(table.drop([first[0], second[1]]))
-    assert set(kept.seed) == {2}
-    with user_error("seed 0 1; seed 1 1"):
-        two = table[table.seed < 2]
-        effects.whole_replicates(two.drop([first[0], second[1]]))
-
-
-def test_levels_that_were_not_crossed_with_all_others_are_left_out():
-    """Batch norm in train mode with the failed crops and positives alone tells nothing of its own effect."""
-    rows = design.factorial(
-        {f: tuple(LEVELS[f]) for f in design.FACTORS}, [0, 1], backbone="resnet18"
-    )
-    table = pd.DataFrame(rows)
-    assert effects.crossed(table).equals(table)
-    failed = (table.crop == "random") & (table.positives == "originals")
-    some = table[(table.batch_norm == "eval") | failed]
-    kept = effects.crossed(some)
-    assert kept.batch_norm.eq("eval").all() and len(kept) == len(table) / 2
-    assert effects.crossed(table.iloc[:1]).equals(table.iloc[:1])

@@ -1,10 +1,8 @@
-import numpy as np
 import pandas as pd
 import pytest
 
 from deepcovid.failure import design, figures
 from deepcovid.failure.design import FACTORS, LEVELS
-from deepcovid.metrics.evaluation import roc
 from deepcovid.plots import NON_COVID
 
 
@@ -18,10 +16,10 @@ def test_a_factorial_shows_each_recipes_mean_and_frames_the_failed_one():
     last = (table.optimiser == "Adam") & (table.batch_norm == "eval")
     table.loc[last, "sensitivity"] = 0.2 + 0.4 * table.seed[last]
     axis, bar = figures.factorial(table).axes
-    cells = [t.get_text() for t in axis.texts if t.get_text().endswith("%")]
-    assert len(cells) == 48 and cells[:2] == ["0%", "0%"] and cells[-2:] == ["0%", "40%"]
-    failed, paper = ((f.get_x() + 0.47, f.get_y() + 0.46) for f in axis.patches)
-    assert failed == pytest.approx((0, 0)) and paper == pytest.approx((3, 10))
+    cells = [t.get_text() for t in axis.texts]
+    assert len(cells) == 48 and cells[:2] == ["0", "0"] and cells[-2:] == ["0", "40"]
+    failed, paper = ((int(f.get_x()), int(f.get_y())) for f in axis.patches)
+    assert failed == (0, 0) and paper == (3, 10)
     assert "10 COVID-19 images" in bar.get_ylabel() and "2 seeds" in bar.get_ylabel()
     assert "96 trainings, 48 recipes" in axis.figure.get_suptitle()
 
@@ -29,28 +27,18 @@ def test_a_factorial_shows_each_recipes_mean_and_frames_the_failed_one():
 def test_a_factorial_of_fewer_settings_has_names_for_all_of_them():
     table = trainings(optimiser=("SGD, steps", "Adam"), classes=("unweighted", "balanced"))
     axis = figures.factorial(table).axes[0]
-    assert {t.get_text() for t in axis.texts} == {"0%", "SGD,\nfalling rate", "Adam"}
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["SGD, falling rate", "Adam"]
     assert [t.get_text() for t in axis.get_xticklabels()] == ["not\nweighted", "class\nweights"]
 
 
 def test_attempts_show_counts_auc_and_both_classes():
     table = pd.DataFrame({"label": [0, 0, 0, 1], "score": [0.1, 0.2, 0.3, 0.4]})
-    reported = {"name": "earlier", "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0}}
-    left, right, curves, scores = figures.attempts({"seed 0": table}, reported).axes
+    left, right, curves, scores = figures.attempts({"seed 0": table}).axes
     assert [t.get_text() for t in left.texts] == ["3,000", "0", "100", "0"]
     assert [t.get_text() for t in right.texts] == ["3", "0", "1", "0"]
     assert "seed 0: AUC 1.000" in curves.get_legend().get_texts()[0].get_text()
     heights = sum(patch.get_height() for patch in scores.patches)
     assert heights == pytest.approx(200)  # each class' bars are its 100%
-
-
-def test_a_roc_curve_is_that_of_scikit_learn():
-    random = np.random.default_rng(0)
-    label, score = random.integers(0, 2, 60), random.integers(0, 9, 60) / 10  # with ties
-    false, found, _ = roc(label, score)
-    ours = set(zip(*np.round(figures.roc(label, score), 9), strict=True))
-    assert set(zip(*np.round((false, found), 9), strict=True)) <= ours
-    assert len(ours) == len(np.unique(score)) + 1
 
 
 def test_a_filled_dot_is_a_candidate_that_calls_all_non_covid():
@@ -76,7 +64,7 @@ def long(optimisers):
 
 def test_lines_over_epochs_are_one_per_training():
     axis = figures.over_epochs(long(("Adam", "SGD, steps"))).axes[0]
-    assert len([line for line in axis.lines if len(line.get_xdata()) > 2]) == 4
+    assert len([line for line in axis.lines if len(line.get_xdata()) > 1]) == 4
 
 
 def test_the_failed_recipes_auc_after_the_first_epoch_and_the_last():
@@ -104,5 +92,6 @@ def test_the_drift_is_drawn_by_stage_and_crop_in_the_same_units():
     )  # fmt: skip
     left, right = figures.drift(table).axes
     assert left.get_shared_y_axes().joined(left, right)
-    assert len(left.lines) == 4
-    assert all(line.get_ydata()[-1] == pytest.approx(0.1) for line in left.lines)
+    assert [line.get_ydata()[-1] for line in left.lines if len(line.get_xdata())] == pytest.approx(
+        [0.1] * 4
+    )

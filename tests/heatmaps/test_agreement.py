@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import user_error
 from sklearn.metrics import average_precision_score
 
 from deepcovid.heatmaps.agreement import (
@@ -104,10 +103,3 @@ def test_another_patient_is_another_patient():
 def test_numbers_are_rounded_wherever_they_stand():
     given = {"a": [0.12345678, 3], "b": {"c": np.float32(1) / 3, "d": "x"}, "e": np.ones(1) / 3}
     assert rounded(given) == {"a": [0.1235, 3], "b": {"c": 0.3333, "d": "x"}, "e": [0.3333]}
-
-
-def test_maps_and_masks_that_do_not_fit_are_refused():
-    with user_error("alike"):
-        agreement(np.ones((5, 5)), np.ones((5, 6), bool))
-    with user_error("empty"):
-        agreement(np.ones((5, 5)), np.zeros((5, 5), bool))

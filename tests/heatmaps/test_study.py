@@ -21,13 +21,12 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantom
     assert made.shape == (8, 64, 64)
     numbers = summary.numbers(found)
     assert list(numbers.method)[-1] == "random maps" and numbers.notna().all(axis=None)
-    assert (tables.lungs_table(found).images == 8).all() and len(tables.fills_table(found)) == 3
-    assert len(tables.randomised_table(found)) == 2
+    assert (tables.lungs_table(found).images == 8).all()
     assert claim.calibrated(found)["occlusion"]
     curve = found["lesions"]["curves"][0]
     assert len(curve["low"]) == len(curve["values"]) == len(claim.SHARES)
     assert tables.has_lesions(found) and tables.has_lesions(found, "train")
-    assert len(tables.claims(found)) == len(tables.half_cut(found)) == 2
+    assert len(tables.claims(found)) == 2
     assert tables.answer(found).notna().all(axis=None)
 
     inputs, shown, outlined = study.examples(phantoms, 2)
@@ -61,13 +60,7 @@ def test_other_masks_grades_or_code_are_other_numbers(phantoms, monkeypatch):
 
 def test_stamps_hang_on_the_code_of_all_that_computes():
     """They named their own module only, not those of maps, agreement and masks."""
-    wing = {"agreement", "kept", "maps"}
-    more = {"claim", "faithfulness", "lesions", "masks", "study", "summary", "zones"}
-    for module, names in (("study", wing | more), ("calibration", wing | {"calibration"})):
-        there = {path.stem for path in imports.files(f"heatmaps.{module}")}
-        assert names <= there and not {"tables", "figures"} & there
-
-
-def test_every_model_has_a_map_of_the_first_image(phantoms):
-    inputs = maps.read(phantoms.paths(masks.chosen(phantoms).image[:1]), 64)
-    assert set(study.of_all_models(phantoms, inputs)) == {"squeezenet"}
+    names = {"agreement", "calibration", "claim", "faithfulness", "kept", "lesions", "maps", "masks",
+             "study", "summary", "zones"}  # fmt: skip
+    there = {path.stem for path in imports.files("heatmaps.study")}
+    assert names <= there and not {"tables", "figures"} & there
