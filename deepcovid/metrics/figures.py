@@ -88,12 +88,13 @@ def operating_points(table: pd.DataFrame) -> Figure:
             points(axis, own, "value", "low", "high", y=at, **style)
             if name == "sensitivity":
                 axis.plot(own.bound, at, ">", color=colour(model), mfc="none", ms=5)
-            if TEST in chosen and ("auc", model) in claims:
-                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **paper)
         axis.set_xlabel(f"{name} on test")
         axis.grid(False, axis="y")
         for between in range(1, len(chosen)):
             axis.axhline(between - 0.5, **REFERENCE)
+        for model, shift in side_by_side(models, 0.25):
+            if TEST in chosen and (claim, model) in claims:
+                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **paper)
     axes[0].plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
     axes[0].plot([], [], label="the paper", **paper)
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
