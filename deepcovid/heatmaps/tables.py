@@ -98,9 +98,7 @@ def calibration_table(found: dict) -> pd.DataFrame:
             chance = part.loc[claim.RANDOM]
             for method, share in part["mean"].drop(claim.RANDOM).items():
                 found_in = round(share * of["phantoms"])  # peaks of equal height share
-                low, high = intervals.proportion_interval(
-                    found_in, of["phantoms"], "clopper_pearson"
-                )
+                low, high = intervals.proportion_interval(found_in, of["phantoms"], "beta")
                 rows.append(
                     {"network was taught": taught, "peak in the": mask, "method": method,
                      "mean": share, "low": low, "high": high, "random_low": chance.low,
