@@ -85,7 +85,7 @@ def calibration_table(found: dict) -> pd.DataFrame:
             for method in (m for m in methods if m != claim.RANDOM):
                 share, n = methods[method]["pointing"][0], of["phantoms"]
                 # peaks of equal height share
-                interval = intervals.proportion_interval(round(share * n), n, "clopper_pearson")
+                interval = intervals.proportion_interval(round(share * n), n, "beta")
                 rows.append((taught, mask, method, share, *interval, *chance, n, passed[method]))
     columns = ["network was taught", "peak in the", "method", "mean", "low", "high", "random_low",
                "random_high", "phantoms", "passed"]  # fmt: skip

@@ -12,6 +12,7 @@ from deepcovid.metrics.intervals import (
     auc,
     auc_interval,
     bootstrap,
+    ci_columns,
     confusion,
     patient_interval,
     predict_positive,
@@ -21,41 +22,14 @@ from deepcovid.metrics.intervals import (
 from deepcovid.runs import UserError, read_json, read_table, shown
 
 COLUMNS = (
-    "model",
-    "seed",
-    "weights",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "average_precision",
-    "threshold",
-    "sensitivity",
-    "sensitivity_low",
-    "sensitivity_high",
-    "specificity",
-    "specificity_low",
-    "specificity_high",
-    "specificity_at_98_sensitivity",
-    "accuracy",
-    "null_accuracy",
-    "tp",
-    "fn",
-    "fp",
-    "tn",
-    "validation_positive",
-    "validation_patients",
-    "cv_threshold",
-    "cv_positive",
-    "cv_patients",
-    "cv_sensitivity",
-    "cv_sensitivity_low",
-    "cv_sensitivity_high",
-    "cv_specificity",
-    "cv_specificity_low",
-    "cv_specificity_high",
-    "doubles",
-    "auc_without_doubles",
-)
+    "model", "seed", "weights", "auc", "auc_low", "auc_high", "average_precision", "threshold",
+    "sensitivity", "sensitivity_low", "sensitivity_high",
+    "specificity", "specificity_low", "specificity_high", "specificity_at_98_sensitivity",
+    "accuracy", "null_accuracy", "tp", "fn", "fp", "tn",
+    "validation_positive", "validation_patients", "cv_threshold", "cv_positive", "cv_patients",
+    "cv_sensitivity", "cv_sensitivity_low", "cv_sensitivity_high",
+    "cv_specificity", "cv_specificity_low", "cv_specificity_high", "doubles", "auc_without_doubles",
+)  # fmt: skip
 
 
 def read_scores(path: Path, also: tuple[str, ...] = ("split",)) -> pd.DataFrame:
@@ -64,10 +38,8 @@ def read_scores(path: Path, also: tuple[str, ...] = ("split",)) -> pd.DataFrame:
     UserError names the file and what is wrong.
     """
     text = {"image": str, "patient": str, "split": str}
-    table = read_table(path, dtype=text, keep_default_na=False)
-    missing = {"image", "label", "score", *also} - set(table)
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
+    required = ("image", "label", "score", *also)
+    table = read_table(path, required, dtype=text, keep_default_na=False)
     for column in ("label", "score"):
         table[column] = pd.to_numeric(table[column], errors="coerce")
     for problem, rows in {
@@ -107,12 +79,6 @@ def roc(label, score):
     return roc_curve(*validate_scores(label, score), drop_intermediate=False)
 
 
-def average_precision(label, score) -> float:
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(*validate_scores(label, score)))
-
-
 def n_hits_for_sensitivity(positives: int, target: float = TARGET) -> int:
     """How many of `positives` must be found to reach a sensitivity: 98 of 100, but 96 of 97."""
     return next(k for k in range(positives + 1) if k / positives >= target)
@@ -141,28 +107,22 @@ def choose_threshold(label, score, rule: float | str) -> float:
 
 def summary(scores: pd.DataFrame, rule: float | str) -> dict:
     """All numbers of `metrics.csv` but model, seed and weights, of the test split."""
-    test = scores[scores.split == "test"]
-    validation = scores[scores.split == "validation"]
+    from sklearn.metrics import average_precision_score
+
+    test, validation = (scores[scores.split == split] for split in ("test", "validation"))
     if isinstance(rule, str) and validation.empty:
         raise UserError(f"threshold {rule} is chosen on validation images, and there are none.")
     threshold = choose_threshold(validation.label, validation.score, rule)
     counts = confusion(test.label, test.score, threshold)
     positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
-    low, high = auc_interval(test.label, test.score)
-    sensitivity = proportion_interval(counts["tp"], positives)
-    specificity = proportion_interval(counts["tn"], negatives)
-    return {
-        "auc": auc(test.label, test.score),
-        "auc_low": low,
-        "auc_high": high,
-        "average_precision": average_precision(test.label, test.score),
+    row = ci_columns("auc", auc(test.label, test.score), *auc_interval(test.label, test.score))
+    row |= {
+        "average_precision": float(average_precision_score(test.label, test.score)),
         "threshold": threshold,
-        "sensitivity": counts["tp"] / positives,
-        "sensitivity_low": sensitivity[0],
-        "sensitivity_high": sensitivity[1],
-        "specificity": counts["tn"] / negatives,
-        "specificity_low": specificity[0],
-        "specificity_high": specificity[1],
+    }
+    for name, found, n in (("sensitivity", "tp", positives), ("specificity", "tn", negatives)):
+        row |= ci_columns(name, counts[found] / n, *proportion_interval(counts[found], n))
+    return row | {
         "specificity_at_98_sensitivity": at_sensitivity(test.label, test.score)[1],
         "accuracy": (counts["tp"] + counts["tn"]) / len(test),
         "null_accuracy": max(positives, negatives) / len(test),
@@ -176,13 +136,11 @@ def details(scores: pd.DataFrame, rule: float | str) -> dict:
     Where `scores` has a column `patient`, `by_patient` has the intervals that resample patients;
     else `by_image` those that resample images.
     """
-    row = summary(scores, rule)
-    test = scores[scores.split == "test"]
-    patient = test.get("patient")
-    resampled = bootstrap(test.label, test.score, patient, row["threshold"])
+    row, test = summary(scores, rule), scores[scores.split == "test"]
+    patient, positives = test.get("patient"), test[test.label == 1]
     low, high = at_sensitivity_interval(test.label, test.score, patient)
     threshold, _ = at_sensitivity(test.label, test.score)
-    positives = test[test.label == 1]
+    resampled = bootstrap(test.label, test.score, patient, row["threshold"])
     row |= {
         "specificity_at_98_sensitivity_low": low,
         "specificity_at_98_sensitivity_high": high,
@@ -193,8 +151,8 @@ def details(scores: pd.DataFrame, rule: float | str) -> dict:
     if patient is not None:
         row["positive_patients"] = int(positives.patient.nunique())
         row["patients"] = int(patient.nunique())
-    found = calibration(test.label, test.score)[1] | recalibration(test.label, test.score, patient)
-    return row | {"calibration": found}
+    _, errors = calibration(test.label, test.score)
+    return row | {"calibration": errors | recalibration(test.label, test.score, patient)}
 
 
 def net_benefit(label, score, thresholds) -> np.ndarray:
@@ -242,20 +200,17 @@ def recalibration(label, score, patient=None) -> dict[str, float]:
 
     label, score = validate_scores(label, score)
     patient = np.arange(len(label)) if patient is None else np.asarray(patient)
-    keys = ("brier", "brier_low", "brier_high")
-    row = dict(zip(keys, patient_interval((score - label) ** 2, patient), strict=True))
+    row = ci_columns("brier", *patient_interval((score - label) ** 2, patient))
     x = logit(score.clip(1e-6, 1 - 1e-6))
     separated = score[label == 1].min() >= score[label == 0].max()
-    clusters = {
-        "cov_type": "cluster",
-        "cov_kwds": {"groups": np.unique(patient, return_inverse=True)[1]},
-    }
-    with_slope = {"exog": np.column_stack([x, np.ones(len(x))])}
-    only_intercept = {"exog": np.ones(len(x)), "offset": x}
-    for name, design in (("slope", with_slope), ("intercept", only_intercept)):
+    groups = np.unique(patient, return_inverse=True)[1]
+    one = np.ones(len(x))
+    designs = {"slope": {"exog": np.c_[x, one]}, "intercept": {"exog": one, "offset": x}}
+    for name, design in designs.items():
         values = [None] * 3
         if not separated and np.ptp(x) > 0:
-            found = GLM(label, family=Binomial(), **design).fit(**clusters)
+            model = GLM(label, family=Binomial(), **design)
+            found = model.fit(cov_type="cluster", cov_kwds={"groups": groups})
             values = map(float, (found.params[0], *found.conf_int()[0]))
-        row |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+        row |= ci_columns(name, *values)
     return row

@@ -10,7 +10,6 @@ from statsmodels.stats.proportion import proportion_confint
 from deepcovid.runs import UserError
 
 TARGET = 0.98  # the sensitivity at which the paper compares its models
-INTERVALS = {"gaussian": "normal", "wilson": "wilson", "clopper_pearson": "beta"}
 
 
 def validate_scores(label, score) -> tuple[np.ndarray, np.ndarray]:
@@ -34,18 +33,20 @@ def predict_positive(score, threshold: float):
 def confusion(label, score, threshold: float) -> dict[str, int]:
     """tp, fn, fp, tn at a threshold, by `predict_positive`."""
     label, score = validate_scores(label, score)
-    said = predict_positive(score, threshold)
-    return {
-        "tp": int((said & (label == 1)).sum()),
-        "fn": int((~said & (label == 1)).sum()),
-        "fp": int((said & (label == 0)).sum()),
-        "tn": int((~said & (label == 0)).sum()),
-    }
+    positive = predict_positive(score, threshold)
+    parts = {"tp": positive & (label == 1), "fn": ~positive & (label == 1),
+             "fp": positive & (label == 0), "tn": ~positive & (label == 0)}  # fmt: skip
+    return {name: int(part.sum()) for name, part in parts.items()}
 
 
 def format_ci(value: float, low: float, high: float, digits: int = 3) -> str:
     """A value with its interval as text: `0.912 (0.871 to 0.953)`."""
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def ci_columns(name: str, value, low, high) -> dict[str, float]:
+    """A value with its interval as a row has it: NAME, NAME_low, NAME_high."""
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def format_ci_from_row(row, name: str) -> str:
@@ -86,11 +87,10 @@ def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
 
 
 def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
-    """95% interval of a share: `gaussian` (the paper's), `wilson` or `clopper_pearson`."""
+    """95% interval of a share; `method` as statsmodels has it: `wilson`, `beta` (Clopper-Pearson)."""
     if n < 1:
         raise UserError("An interval of a share needs at least one image.")
-    low, high = proportion_confint(successes, n, method=INTERVALS[method])
-    return float(low), float(high)
+    return tuple(map(float, proportion_confint(successes, n, method=method)))
 
 
 def sensitivity_lower_bound(found: int, n: int, level: float = 0.95) -> float:
@@ -159,8 +159,6 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     Where the two rank alike, the difference is 0 and p is 1.
     """
     first, second = mean_placements(label, score), mean_placements(label, other)
-    if min(map(len, first)) < 2:
-        raise UserError("DeLong's test needs at least two images of each class.")
     above, below = (a - b for a, b in zip(first, second, strict=True))
     seeds = seed_variance(label, score) + seed_variance(label, other)
     difference = float(above.mean())
@@ -178,11 +176,10 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
 
 def standard_error(value: float, positives: int = 100, negatives: int = 3000) -> float:
     """Standard error of an AUC that was published without one (Hanley and McNeil 1982)."""
-    q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
-    variance = (
-        value * (1 - value) + (positives - 1) * (q1 - value**2) + (negatives - 1) * (q2 - value**2)
-    ) / (positives * negatives)
-    return float(np.sqrt(variance))
+    square = value**2
+    q1, q2 = value / (2 - value) - square, 2 * square / (1 + value) - square
+    variance = value * (1 - value) + (positives - 1) * q1 + (negatives - 1) * q2
+    return float(np.sqrt(variance / (positives * negatives)))
 
 
 @lru_cache(maxsize=4)
@@ -213,43 +210,51 @@ def share_interval(right, patient) -> list[float]:
     return patient_interval(right, patient)
 
 
+def draw_patients(
+    label, patient, resamples: int, seed: int
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Of each class (0, then 1): each image's patient, by number, and how often each is drawn.
+
+    Each class is resampled by itself, as its number of patients was given: (resamples, patients).
+    Without `patient` each image counts as one.
+    """
+    label, random, found = np.asarray(label), np.random.default_rng(seed), {}
+    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    for value in (0, 1):
+        names, group = np.unique(patient[label == value], return_inverse=True)
+        share = np.full(len(names), 1 / len(names))
+        found[value] = group, random.multinomial(len(names), share, resamples)
+    return found
+
+
 def resample(
     label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """The auc, and sensitivity and specificity at `threshold`, of resamples by patient: (resamples,).
 
     All images of a patient stay together: they resemble each other, so intervals that resample
-    images are too narrow. Each class is resampled by itself, as its number of patients was given.
-    Without `patient` each image counts as one. Scores (repeats, n) give the mean over the repeats
-    of each quantity. Equal labels, patients and seeds give the same resamples, so that two models'
-    draws are paired. All are computed at once, from the pairs of patients of which one scores
-    higher: scipy.stats.bootstrap knows neither clusters nor weights.
+    images are too narrow. Scores (repeats, n) give the mean over the repeats of each quantity. Equal
+    labels, patients and seeds give the same resamples, so that two models' draws are paired. All are
+    computed at once, from the pairs of patients of which one scores higher: scipy.stats.bootstrap
+    knows neither clusters nor weights.
     """
     label, score = validate_scores(label, score)
     score = np.atleast_2d(score)
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
-    random = np.random.default_rng(seed)
     groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
-    for value in (0, 1):
-        own = label == value
-        names, group = np.unique(patient[own], return_inverse=True)
-        draws = random.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
+    for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
         groups.append(group)
         drawn.append(draws.astype(float))
         size.append(drawn[-1] @ np.bincount(group))
-        hits = np.bincount(group, predict_positive(score[:, own], threshold).mean(0))
-        hit.append(drawn[-1] @ hits / size[-1])
+        hits = predict_positive(score[:, label == value], threshold).mean(0)
+        hit.append(drawn[-1] @ np.bincount(group, hits) / size[-1])
     # each pair of images counts 1 where the positive is above, and half where they are beside
     above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
     negative = score[:, label == 0]
     for i, one in zip(groups[1], score[:, label == 1].T, strict=True):
         won = (one[:, None] > negative) + 0.5 * (one[:, None] == negative)
         above[i] += np.bincount(groups[0], won.mean(0), above.shape[1])
-    return {
-        "auc": np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1]),
-        "sensitivity": hit[1],
-        "specificity": 1 - hit[0],
-    }
+    auc = np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1])
+    return {"auc": auc, "sensitivity": hit[1], "specificity": 1 - hit[0]}
 
 
 def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> dict[str, tuple]:
@@ -268,15 +273,10 @@ def roc_band(
     """
     scores = np.atleast_2d(validate_scores(label, np.asarray(scores, dtype=float))[1])
     label, fpr = np.asarray(label), np.asarray(fpr)
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
-    random, weights = np.random.default_rng(seed), {}
-    for value in (0, 1):
-        names, group = np.unique(patient[label == value], return_inverse=True)
-        share = np.full(len(names), 1 / len(names))
-        drawn = random.multinomial(len(names), share, resamples)
-        weights[value] = np.vstack([np.ones(len(names), int), drawn])[
-            :, group
-        ]  # first: as they are
+    weights = {
+        value: np.vstack([np.ones(draws.shape[1], int), draws])[:, group]  # first: as they are
+        for value, (group, draws) in draw_patients(label, patient, resamples, seed).items()
+    }
     curves = []
     for score in scores:
         negative, positive = (np.sort(score[label == value])[::-1] for value in (0, 1))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from deepcovid.metrics.evaluation import choose_threshold
 from deepcovid.metrics.intervals import (
+    ci_columns,
     patient_interval,
     predict_positive,
     proportion_interval,
@@ -26,7 +27,7 @@ COLUMNS = (
 
 
 def operating_points(
-    scores: pd.DataFrame, cross_validated: pd.DataFrame | None = None, rules=RULES
+    scores: pd.DataFrame, cross_validated: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """A model's operating points on test, a row per rule, images it was chosen on, and interval.
 
@@ -39,14 +40,17 @@ def operating_points(
     test = scores[scores.split == "test"]
     parts = {VALIDATION: scores[scores.split == "validation"], CROSS_VALIDATED: cross_validated}
     rows = []
-    for rule in rules:
+    for rule in RULES:
         for name, part in (parts | {TEST: test}).items():
             if part is None or part.label.nunique() < 2:
                 continue
             threshold = choose_threshold(part.label, part.score, rule)
-            row = {"rule": rule, "chosen_on": name, "threshold": threshold} | choice(
-                part, threshold
-            )
+            row = {
+                "rule": rule,
+                "chosen_on": name,
+                "threshold": threshold,
+                **choice(part, threshold),
+            }
             if rule != "sensitivity_98":
                 row |= dict.fromkeys(("guaranteed_by_image", "guaranteed_by_patient"))
             rows += [row | one for one in judge(test, threshold)]
@@ -71,17 +75,15 @@ def choice(table: pd.DataFrame, threshold: float) -> dict:
 def judge(test: pd.DataFrame, threshold: float) -> list[dict]:
     """Sensitivity and specificity on test, with Wilson's intervals, and with those by patient."""
     n = test.label.value_counts()
-    known = {"test_positive": n[1], "test_negative": n[0]}
+    row = {"test_positive": n[1], "test_negative": n[0]}
+    rows = [row | {"interval": "Wilson, images"}]
     if "patient" in test:
-        known["test_patients"] = test.patient.nunique()
-    by_image = known | {"interval": "Wilson, images"}
-    by_patient = known | {"interval": "bootstrap, patients"}
+        row = row | {"test_patients": test.patient.nunique()}
+        rows = [row | {"interval": name} for name in ("Wilson, images", "bootstrap, patients")]
     for label, name in ((1, "sensitivity"), (0, "specificity")):
         own = test[test.label == label]
         right = predict_positive(own.score, threshold) == bool(label)
-        keys = (name, f"{name}_low", f"{name}_high")
-        wilson = proportion_interval(right.sum(), len(right))
-        by_image |= dict(zip(keys, (right.mean(), *wilson), strict=True))
+        rows[0] |= ci_columns(name, right.mean(), *proportion_interval(right.sum(), len(right)))
         if "patient" in test:
-            by_patient |= dict(zip(keys, patient_interval(right, own.patient), strict=True))
-    return [by_image, by_patient] if "patient" in test else [by_image]
+            rows[1] |= ci_columns(name, *patient_interval(right, own.patient))
+    return rows

@@ -4,26 +4,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepcovid.io import read_json, write_csv, write_json
 from deepcovid.metrics import evaluation
 from deepcovid.metrics.intervals import auc
-from deepcovid.metrics.operating_points import (
-    CROSS_VALIDATED,
-    VALIDATION,
-    operating_points,
-)
-from deepcovid.runs import read_json, replacing, write_json
+from deepcovid.metrics.operating_points import CROSS_VALIDATED, VALIDATION, operating_points
 
 
-def evaluate(
-    folder: Path, models, seeds, threshold: float | str
-) -> dict[tuple[str, int], pd.DataFrame]:
-    """Evaluate the `scores.csv` of models and seeds in a run's folder; give the scores.
+def evaluate(folder: Path, models, seeds, threshold: float | str) -> None:
+    """Evaluate the `scores.csv` of models and seeds in a run's folder.
 
     `threshold` is a number or a rule, see `evaluation.choose_threshold`. Scores without the column
     `patient` are evaluated by image. Where a model has a `cv_scores.csv`, the rule is followed there
     as well; all operating points are in `operating_points.csv`.
     """
-    tables, rows, points = {}, [], []
+    rows, points = [], []
     doubles = train_test_doubles(folder)
     for model in models:
         for seed in seeds:
@@ -35,17 +29,13 @@ def evaluate(
             found = operating_points(table, read_cv_scores(place))
             row |= chosen(found, threshold) | without_doubles(table, doubles)
             write_json(place / "metrics.json", row)
-            points.append(found.assign(model=model, seed=seed))
-            tables[model, seed] = table
+            found.insert(0, "model", model)
+            found.insert(1, "seed", seed)
+            points.append(found)
             rows.append(row)
-    points = pd.concat(points)
-    points.insert(0, "model", points.pop("model"))
-    points.insert(1, "seed", points.pop("seed"))
     metrics = pd.DataFrame(rows).reindex(columns=list(evaluation.COLUMNS))
-    for name, found in (("operating_points.csv", points), ("metrics.csv", metrics)):
-        with replacing(folder / name) as partial:
-            found.to_csv(partial, index=False)
-    return tables
+    write_csv(folder / "operating_points.csv", pd.concat(points))
+    write_csv(folder / "metrics.csv", metrics)
 
 
 def read_cv_scores(place: Path) -> pd.DataFrame | None:
@@ -59,15 +49,18 @@ def chosen(points: pd.DataFrame, rule: float | str) -> dict:
     found = points[points.rule == rule].drop_duplicates("chosen_on")  # first Wilson's intervals
     found = found.rename(columns={"n_positive": "positive", "n_patients": "patients"})
     found = found.set_index("chosen_on").to_dict("index")
-    shares = (
+    counts = ("positive", "patients")
+    shares = [
         f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")
-    )
-    row = {}
-    for name in ("positive", "patients"):
-        row[f"validation_{name}"] = found.get(VALIDATION, {}).get(name)
-    for name in ("threshold", "positive", "patients", *shares):
-        row[f"cv_{name}"] = found.get(CROSS_VALIDATED, {}).get(name)
-    return row
+    ]
+    return {
+        f"{part}_{name}": found.get(chosen_on, {}).get(name)
+        for part, chosen_on, names in (
+            ("validation", VALIDATION, counts),
+            ("cv", CROSS_VALIDATED, ("threshold", *counts, *shares)),
+        )
+        for name in names
+    }
 
 
 def train_test_doubles(folder: Path) -> set[str]:

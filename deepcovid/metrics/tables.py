@@ -6,84 +6,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.metrics.evaluation import (  # noqa: F401  (notebooks read them here)
-    n_hits_for_sensitivity,
-    of_seeds,
-    scores_of,
-    summaries,
-)
+from deepcovid.metrics.evaluation import n_hits_for_sensitivity
 from deepcovid.metrics.intervals import (
     TARGET,
     auc,
     delong_test,
     format_ci,
+    format_ci_from_row,
     mean_auc_interval,
     share_interval,
 )
-from deepcovid.metrics.published import FINAL, published
+from deepcovid.metrics.published import CLAIMS, FINAL, published
 from deepcovid.runs import UserError
 
-
-def auc_differences(tables: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
-    """Differences of the models' mean AUCs over seeds, a row per pair of models, with their tests.
-
-    `tables` are scores of the same images by (model, seed). Intervals and `p` (DeLong's test) count
-    images of a patient together where patients are known, and the seeds' variance; `p_holm` is
-    corrected for the number of pairs. `least` and `most` are over all pairs of single seeds.
-    """
-    by_model, first = {}, next(iter(tables.values()))
-    for key, table in tables.items():
-        both = first[["image", "label"]].merge(table, on=["image", "label"], validate="one_to_one")
-        if not len(both) == len(first) == len(table):
-            raise UserError(
-                f"{key[0]}, seed {key[1]} was not scored on the same images as the others."
-            )
-        by_model.setdefault(key[0], []).append(both.score)
-    rows = {}
-    for one, other in combinations(by_model, 2):
-        scores = np.array(by_model[one]), np.array(by_model[other])
-        aucs = [[auc(first.label, each) for each in part] for part in scores]
-        single = np.subtract.outer(*aucs)
-        rows[f"{one} - {other}"] = {
-            **delong_test(first.label, *scores, first.get("patient")),
-            "seeds": f"{len(scores[0])} and {len(scores[1])}",
-            "least": single.min(), "most": single.max(),
-        }  # fmt: skip
-    from statsmodels.stats.multitest import multipletests
-
-    found = pd.DataFrame(rows).T
-    if len(found):
-        found.insert(5, "p_holm", multipletests(found.p.astype(float), method="holm")[1])
-    return found
-
-
-def with_intervals(row: dict, *names: str) -> dict:
-    return {key: row[key] for name in names for key in (name, f"{name}_low", f"{name}_high")}
-
-
-def metrics_table(path: Path) -> pd.DataFrame:
-    """`metrics.csv` for a reader: one column a quantity, with its interval."""
-    table = pd.read_csv(path, dtype={"seed": "Int64"})
-    shown = table[["model", "seed", "weights"]].copy()
-
-    def with_interval(name):
-        columns = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-        return [format_ci(*one) if pd.notna(one[0]) else "" for one in columns]
-
-    shown["ROC AUC"] = with_interval("auc")
-    shown["threshold"] = table.threshold.map("{:.3g}".format, na_action="ignore")
-    shown["sensitivity"] = with_interval("sensitivity")
-    shown["specificity"] = with_interval("specificity")
-    shown["average precision"] = table.average_precision.map("{:.3f}".format, na_action="ignore")
-    shown["specificity at 98% sensitivity"] = [
-        "" if pd.isna(row.auc) else
-        f"{row.specificity_at_98_sensitivity:.3f} ({n_hits_for_sensitivity(int(row.tp + row.fn))} of "
-        f"{row.tp + row.fn:.0f} found)"
-        for row in table.itertuples()
-    ]  # fmt: skip
-    return shown.astype(object).where(shown.notna(), "")
-
-
+Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
             "densenet121": "DenseNet121"}  # fmt: skip
 AT_98 = "specificity_at_98_sensitivity"
@@ -98,10 +34,64 @@ MEASURES = {
 }  # fmt: skip
 
 
-PUBLISHED = (
-    "auc",
-    AT_98,
-)  # those that the paper gives; its 98% sensitivity is where it put the threshold
+def of_models(tables: Scores) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The images (label, patient), and each model's scores of them, (seeds, n)."""
+    first, scores = None, {}
+    for (model, seed), table in tables.items():
+        table = table.sort_values("image", ignore_index=True)
+        first = table if first is None else first
+        if not table[["image", "label"]].equals(first[["image", "label"]]):
+            raise UserError(
+                f"{model}, seed {seed} was not scored on the same images as the others."
+            )
+        scores.setdefault(model, []).append(table.score)
+    return first, {model: np.array(each) for model, each in scores.items()}
+
+
+def auc_differences(tables: Scores) -> pd.DataFrame:
+    """Differences of the models' mean AUCs over seeds, a row per pair of models, with their tests.
+
+    Intervals and `p` (DeLong's test) count images of a patient together where patients are known, and
+    the seeds' variance; `p_holm` is corrected for the number of pairs. `least` and `most` are over all
+    pairs of single seeds.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    (first, by_model), rows = of_models(tables), {}
+    for one, other in combinations(by_model, 2):
+        scores = by_model[one], by_model[other]
+        single = np.subtract.outer(*([auc(first.label, each) for each in part] for part in scores))
+        rows[f"{one} - {other}"] = {
+            **delong_test(first.label, *scores, first.get("patient")),
+            "seeds": f"{len(scores[0])} and {len(scores[1])}",
+            "least": single.min(), "most": single.max(),
+        }  # fmt: skip
+    found = pd.DataFrame(rows).T
+    if len(found):
+        found.insert(5, "p_holm", multipletests(found.p.astype(float), method="holm")[1])
+    return found
+
+
+def with_intervals(row: dict, *names: str) -> dict:
+    return {key: row[key] for name in names for key in (name, f"{name}_low", f"{name}_high")}
+
+
+def metrics_table(path: Path) -> pd.DataFrame:
+    """`metrics.csv` for a reader: one column a quantity, with its interval."""
+    table = pd.read_csv(path, dtype={"seed": "Int64"})
+    shown = table[["model", "seed", "weights"]].astype(object)
+    for row in table.dropna(subset="auc").itertuples():
+        found = f"{n_hits_for_sensitivity(int(row.tp + row.fn))} of {row.tp + row.fn:.0f} found"
+        for name, text in {
+            "ROC AUC": format_ci_from_row(row._asdict(), "auc"),
+            "threshold": f"{row.threshold:.3g}",
+            "sensitivity": format_ci_from_row(row._asdict(), "sensitivity"),
+            "specificity": format_ci_from_row(row._asdict(), "specificity"),
+            "average precision": f"{row.average_precision:.3f}",
+            "specificity at 98% sensitivity": f"{row.specificity_at_98_sensitivity:.3f} ({found})",
+        }.items():
+            shown.loc[row.Index, name] = text
+    return shown.where(shown.notna(), "")
 
 
 def published_values() -> dict[tuple[str, str], float]:
@@ -134,7 +124,7 @@ def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame, rows: list[dict])
     }}  # fmt: skip
     for measure, (name, digits) in MEASURES.items():
         for model, network in NETWORKS.items():
-            claim = claims.get((name, model)) if name in PUBLISHED else None
+            claim = claims.get((name, model)) if name in CLAIMS else None
             ours, untrained = (
                 mean_and_range(table.reindex(columns=[name])[name][table.model == model], digits)
                 if len(table) else "-" for table in (metrics, control)
@@ -163,48 +153,35 @@ def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
 
-def of_models(
-    test: dict[tuple[str, int], pd.DataFrame],
-) -> dict[str, tuple[pd.DataFrame, np.ndarray]]:
-    """Of each model its images (label, patient) and the scores of all seeds of them, (k, n)."""
-    found = {}
-    for (model, _), table in test.items():
-        table = table.sort_values("image", ignore_index=True)
-        first, scores = found.setdefault(model, (table, []))
-        if not first.image.equals(table.image):
-            raise UserError(f"The seeds of {model} were not scored on the same images.")
-        scores.append(table.score)
-    return {model: (first, np.array(scores)) for model, (first, scores) in found.items()}
-
-
-def intervals(test: dict[tuple[str, int], pd.DataFrame], thresholds: dict) -> pd.DataFrame:
+def intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
     """95% intervals that count images beside those that count patients, a row per model and quantity.
 
     Means over seeds: the AUC's interval is DeLong's, or Obuchowski's by patients, with the seeds'
     variance; the shares' resample. `thresholds` are the frozen ones by (model, seed).
     """
-    cells = {}
-    for model, (table, scores) in of_models(test).items():
-        units = {"by images": np.arange(len(table)), "by patients": table.get("patient")}
+    (table, by_model), cells = of_models(test), {}
+    label = table.label.to_numpy()
+    units = {"by images": np.arange(len(table))}
+    if "patient" in table:
+        units["by patients"] = table.patient.to_numpy()
+    for model, scores in by_model.items():
         cut = np.array([[t] for key, t in thresholds.items() if key[0] == model])
-        right = (scores >= cut) == (table.label.to_numpy() == 1)
-        for name, own in (("ROC AUC", slice(None)), ("sensitivity", table.label == 1),
-                          ("specificity", table.label == 0)):  # fmt: skip
-            row = {"images": int(np.sum(np.ones(len(table))[own]))}
+        right = ((scores >= cut) == (label == 1)).mean(axis=0)
+        for name, own in (
+            ("ROC AUC", label >= 0),
+            ("sensitivity", label == 1),
+            ("specificity", label == 0),
+        ):
+            row = {}
             for unit, of in units.items():
-                if of is None:
-                    continue
                 value, low, high = (
-                    mean_auc_interval(table.label, scores, of) if name == "ROC AUC"
-                    else share_interval(right[:, own].mean(axis=0), np.asarray(of)[own])
+                    mean_auc_interval(label, scores, of) if name == "ROC AUC"
+                    else share_interval(right[own], of[own])
                 )  # fmt: skip
                 row |= {"value": f"{value:.4f}", unit: f"{low:.4f} to {high:.4f}"}
-                if unit == "by patients":
-                    row["patients"] = len(np.unique(np.asarray(of)[own]))
+            row |= {unit.removeprefix("by "): len(np.unique(of[own])) for unit, of in units.items()}
             cells[NETWORKS.get(model, model), name] = row
-    names = ["value", "by images", "by patients", "images", "patients"]
-    found = pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
-    return found[[name for name in names if name in found]]
+    return pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
 
 
 def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> pd.DataFrame:
@@ -213,10 +190,9 @@ def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> p
     Of means over seeds of sensitivity and specificity in a `metrics.csv`, beside the paper's.
     """
     claims, cells = published_values(), {}
+    names = ["sensitivity", "specificity", AT_98, "cv_sensitivity", "cv_specificity"]
     for model, part in metrics.dropna(subset="auc").groupby("model", sort=False):
-        mean = part.reindex(
-            columns=["sensitivity", "specificity", AT_98, "cv_sensitivity", "cv_specificity"]
-        ).mean()
+        mean = part.reindex(columns=names).mean()
         found = {"ours, validation images": (mean.sensitivity, mean.specificity),
                  "ours, cross-validated training images": (mean.cv_sensitivity, mean.cv_specificity),
                  "ours, tuned on test images": (TARGET, mean[AT_98])}  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from deepcovid import runs
+from deepcovid import io
 from deepcovid.data import augmentation, manifest
 from deepcovid.models import features, fitting, networks, scoring, training
 from deepcovid.models.features import to_device
@@ -87,18 +87,13 @@ def run(opened: Run, name: str, seed: int) -> Path | None:
         table = table.assign(view=opened.views(table))
     code = (augmentation, networks, features, fitting, training, scoring, sys.modules[__name__])
     of = ["image", "sha1", "label", "patient", *(["view"] if "view" in table else [])]
-    stamp = runs.digest(
-        [
-            opened.made_from(model),
-            table[of].to_numpy().tolist(),
-            folds.to_dict(),
-            runs.code_digest(*code),
-        ]
-    )
-    if runs.done(path, stamp):
+    stamp = io.digest([
+        opened.made_from(model), table[of].to_numpy().tolist(), folds.to_dict(), io.code_digest(*code)
+    ])  # fmt: skip
+    if io.is_fresh(path, stamp):
         return path
     found = pd.DataFrame(columns=COLUMNS)
-    if runs.done(part, stamp):
+    if io.is_fresh(part, stamp):
         found = pd.read_csv(part, dtype={"patient": str}, keep_default_na=False)
     for fold in sorted(set(folds) - set(found.fold)):
         scored = one_fold(opened, name, seed, split(table, folds, fold)).assign(fold=fold)
@@ -120,10 +115,6 @@ def one_fold(opened: Run, name: str, seed: int, tables: dict[str, pd.DataFrame])
 
 
 def write(table: pd.DataFrame, path: Path, stamp: str) -> None:
-    """Write scores and what they were made from, so that a half-written pair never counts."""
-    path.with_name(path.name + ".made-from").unlink(missing_ok=True)
-    with runs.replacing(path) as partial:
-        table.to_csv(
-            partial, columns=COLUMNS, index=False, float_format="%.7g", lineterminator="\n"
-        )
-    runs.mark_done(path, stamp)
+    path.with_name(f"{path.name}.made-from").unlink(missing_ok=True)  # no half-written pair counts
+    io.write_csv(path, table, float_format="%.7g")
+    io.write_stamp(path, stamp)

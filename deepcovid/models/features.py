@@ -41,14 +41,9 @@ class ImageSet(Dataset):
     """
 
     def __init__(
-        self,
-        paths: list[Path],
-        size: int,
-        train_crop: str = "none",
-        seed: int = 0,
-        change: Change | None = None,
-        keep: torch.device | None = None,
-    ):
+        self, paths: list[Path], size: int, train_crop: str = "none", seed: int = 0,
+        change: Change | None = None, keep: torch.device | None = None,
+    ):  # fmt: skip
         self.paths, self.seed, self.change, self.keep = paths, seed, change, keep
         same, drawn = steps(size, train_crop)
         self.same, self.drawn = v2.Compose(same), v2.Compose(drawn) if drawn else None
@@ -76,8 +71,7 @@ class ImageSet(Dataset):
         picture = self.same(picture)
         if self.keep is not None:
             picture = picture.to(self.keep)
-            grey = bool((picture == picture[:1]).all())
-            small = picture[:1].clone() if grey else picture
+            small = picture[:1].clone() if (picture == picture[:1]).all() else picture
             if small.nbytes <= self.room:
                 self.room -= small.nbytes
                 self.kept[i] = small
@@ -85,13 +79,12 @@ class ImageSet(Dataset):
 
     def batches(self, groups, device, epoch=0) -> Iterator[torch.Tensor]:
         """Inputs of each group of indices, on the device, channels last."""
-        loader = DataLoader(
-            self,
-            batch_sampler=[[(epoch, int(i)) for i in group] for group in groups],
-            generator=torch.Generator(),  # else it draws from the one that dropout draws from
-            pin_memory=device.type == "cuda" and self.keep is None,
-        )
-        for batch in loader:
+        keys = [[(epoch, int(i)) for i in group] for group in groups]
+        pin = device.type == "cuda" and self.keep is None
+        # a generator of its own, else it draws from the one that dropout draws from
+        for batch in DataLoader(
+            self, batch_sampler=keys, generator=torch.Generator(), pin_memory=pin
+        ):
             yield batch.to(device, memory_format=torch.channels_last, non_blocking=True)
 
 
@@ -102,10 +95,8 @@ def to_device(module: nn.Module, device: torch.device) -> nn.Module:
 
 def code(*names: str) -> str:
     """Stands for the code of modules of the package (`imageaudit.images`) and of all that they import."""
-    needed = [
-        name for name in imports.needed(*names) if name not in (*imports.BESIDE, *imports.INERT)
-    ]
-    return code_digest(*(SimpleNamespace(__file__=imports.modules()[name]) for name in needed))
+    needed = set(imports.needed(*names)) - {*imports.BESIDE, *imports.INERT}
+    return code_digest(*(SimpleNamespace(__file__=imports.modules()[n]) for n in sorted(needed)))
 
 
 def reading(size: int) -> str:
@@ -140,18 +131,10 @@ def check_unchanged(paths: Iterable[Path], sha1: Iterable[str]) -> None:
 
 @torch.inference_mode()
 def extract(
-    backbone: nn.Module,
-    paths: list[Path],
-    sha1: list[str],
-    wanted,
-    size: int,
-    device: torch.device,
-    keep: Path | None = RUNS / "features",
-    label: str = "features",
-    change: Change | None = None,
-    variant: str = "",
-    half: bool = False,
-) -> np.ndarray:
+    backbone: nn.Module, paths: list[Path], sha1: list[str], wanted, size: int, device: torch.device,
+    keep: Path | None = RUNS / "features", label: str = "features",
+    change: Change | None = None, variant: str = "", half: bool = False,
+) -> np.ndarray:  # fmt: skip
     """What `backbone` gives for the images at positions `wanted`, float32 (len(wanted), ...).
 
     `paths` and `sha1` list all images of a run; chunks of them that hold a wanted one are
@@ -173,26 +156,24 @@ def extract(
         store = keep / digest(name + [variant] * bool(change) + ["bfloat16"] * half)
         files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
     missing = [c for c, file in files.items() if not (file and file.exists())]
-    groups = [range(len(paths))[parts[c]] for c in missing]
     if missing:
         backbone = to_device(networks.folded(backbone), device)
+    groups = [range(len(paths))[parts[c]] for c in missing]
     stream = ahead(ImageSet(paths, size, change=change).batches(groups, device))
     result = None
-    with tqdm(total=len(parts), initial=len(parts) - len(missing), desc=label, unit="chunk") as bar:
-        for c in sorted(parts, key=lambda c: (c not in missing, c)):
-            if c in missing:
-                values = (
-                    networks.see(backbone, next(stream), half).float().cpu().contiguous().numpy()
-                )
-                bar.update()
-                if files[c]:
-                    save(values, files[c])
-            else:
-                values = np.load(files[c], mmap_mode="r")
-            if result is None:
-                result = np.empty((len(wanted), *values.shape[1:]), np.float32)
-            here = chunk_of == c
-            result[here] = values[wanted[here] - c * CHUNK]
+    for c in tqdm([*missing, *sorted(parts.keys() - set(missing))], desc=label, unit="chunk"):
+        if c in missing:
+            seen = networks.see(backbone, next(stream), half)
+            values = seen.float().cpu().contiguous().numpy()
+            if files[c]:
+                with atomic_write(files[c]) as partial:
+                    np.save(partial, values)
+        else:
+            values = np.load(files[c], mmap_mode="r")
+        if result is None:
+            result = np.empty((len(wanted), *values.shape[1:]), np.float32)
+        here = chunk_of == c
+        result[here] = values[wanted[here] - c * CHUNK]
     return result
 
 
@@ -206,8 +187,3 @@ def ahead(stream: Iterator) -> Iterator:
         while (found := coming.result()) is not None:
             coming = thread.submit(next, stream, None)
             yield found
-
-
-def save(values: np.ndarray, path: Path) -> None:
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.save(file, values)

@@ -19,7 +19,7 @@ from deepcovid.models.networks import Classifier, folded, has_batch_norm, traine
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 
-HISTORY = ["epoch", "phase", "loss", "accuracy", "auc", "learning_rate"]
+KEPT = ("epoch", "best", "selected", "history")  # of a stopped training, beside its tensors
 SAVE_EVERY = 30  # seconds between the states that a stopped training resumes from
 
 
@@ -86,12 +86,10 @@ def evaluate(model: Classifier, inputs: Inputs, batch_size: int = 256) -> dict[s
 def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.Tensor:
     """Logits, float32 (n, 2), of all inputs in their order."""
     model.eval()
-    count = len(inputs.label)
-    if inputs.cached is None:
-        module, groups = folded(model), torch.arange(count).split(batch_size)
-    else:  # slices of what is kept, which are no copies
-        module = model.head
-        groups = [slice(i, i + batch_size) for i in range(0, count, batch_size)]
+    groups = torch.arange(len(inputs.label)).split(batch_size)
+    if inputs.cached is not None:  # slices of what is kept, which are no copies
+        groups = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
+    module = folded(model) if inputs.cached is None else model.head
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 
 
@@ -120,9 +118,7 @@ def weights(kind: str, train: Inputs) -> torch.Tensor | None:
         return None
     if kind == "views":
         return matched(train.label, train.view)
-    part = train.label
-    if kind == "sources":
-        part = 2 * train.source + train.label
+    part = 2 * train.source + train.label if kind == "sources" else train.label
     _, part, counts = part.unique(return_inverse=True, return_counts=True)
     return (len(part) / (len(counts) * counts).float())[part]
 
@@ -163,16 +159,11 @@ class Fitting:
             self.optimizer = torch.optim.SGD(trainable, profile.learning_rate, profile.momentum)
         self.weight = weights(profile.class_weights, train)
 
-    def groups(self) -> list[torch.Tensor]:
-        """The images of each batch of the next epoch."""
-        size, count = self.profile.batch_size, len(self.train.label)
-        return drawn(count, size, self.shuffle, self.drifts)
-
     def one_epoch(self) -> dict[str, float]:
         """Train for an epoch; loss, accuracy and AUC as they were on the way."""
         label, device = self.train.label, self.train.label.device
         self.optimizer.param_groups[0]["lr"] = float(self.rates[self.epoch])
-        groups = self.groups()
+        groups = drawn(len(label), self.profile.batch_size, self.shuffle, self.drifts)
         set_mode(self.profile, self.model)
         # a frozen backbone sees in float32, as its kept features were made
         half = device.type == "cuda" and self.part is self.model
@@ -206,43 +197,36 @@ class Fitting:
                     f"{values['loss']}. Take a lower learning rate: "
                     f"-p learning_rate {self.profile.learning_rate / 10:g}."
                 )
-        rate = self.rates[self.epoch]
+        rate = float(self.rates[self.epoch])
         self.history += [
             {"epoch": self.epoch + 1, "phase": phase, **values, "learning_rate": rate}
             for phase, values in measured.items()
         ]
-        merit = {
-            "last": self.epoch,
-            "test_accuracy": measured.get("test", {}).get("accuracy"),
-        }[self.profile.selection]
+        last = self.profile.selection == "last"
+        merit = self.epoch if last else measured["test"]["accuracy"]
         if merit > self.best:
             self.best = float(merit)
             self.selected = {k: v.detach().cpu().clone() for k, v in self.part.state_dict().items()}
         self.epoch += 1
 
     def save(self, folder: Path) -> None:
-        write_history(self.history, folder / "resume.csv")
         state = {
             "part": self.part.state_dict(), "optimizer": self.optimizer.state_dict(),
             "shuffle": self.shuffle.get_state(), "random": torch.get_rng_state(),
-            "epoch": self.epoch, "best": self.best, "selected": self.selected,
+            **{name: getattr(self, name) for name in KEPT},
         }  # fmt: skip
         save_tensors(folder / "resume.pt", state)
 
     def resume(self, folder: Path) -> None:
         """Go on from what `save` left, if there is anything."""
-        path = folder / "resume.pt"
-        if not path.exists():
+        if not (path := folder / "resume.pt").exists():
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.part.load_state_dict(state["part"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.shuffle.set_state(state["shuffle"])
         torch.set_rng_state(state["random"])
-        self.epoch, self.best, self.selected = state["epoch"], state["best"], state["selected"]
-        kept = folder / "resume.csv"
-        kept = pd.read_csv(kept if kept.exists() else folder / "history.csv")
-        self.history = kept[kept.epoch <= self.epoch].to_dict("records")
+        vars(self).update({name: state[name] for name in KEPT})
 
 
 def fit(
@@ -270,13 +254,9 @@ def fit(
                 fitting.save(folder)
                 saved = time.monotonic()
     fitting.part.load_state_dict(fitting.selected)
-    return pd.DataFrame(fitting.history, columns=HISTORY), fitting.selected
+    return pd.DataFrame(fitting.history), fitting.selected
 
 
 def save_tensors(path: Path, state: dict) -> None:
     with io.atomic_write(path) as partial:
         torch.save(state, partial)
-
-
-def write_history(history, path: Path) -> None:
-    io.write_csv(path, pd.DataFrame(history, columns=HISTORY))

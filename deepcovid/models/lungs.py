@@ -17,17 +17,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
+from deepcovid import io
 from deepcovid.data import manifest
-from deepcovid.io import (
-    atomic_write,
-    code_digest,
-    digest,
-    file_digest,
-    is_fresh,
-    write_csv,
-    write_json,
-    write_stamp,
-)
 from deepcovid.models.features import reading
 from deepcovid.models.weights import load_state
 from deepcovid.runs import UserError
@@ -40,17 +31,12 @@ MARGIN = 0.03  # of the picture's side, left around the lungs
 LEAST = 0.05  # of the picture's area: with less lung than that, nothing was found
 
 # a lung is where it is however a radiograph was turned, framed and exposed
+SMOOTH = v2.InterpolationMode.BILINEAR
 MOVED = v2.Compose(
-    [
-        v2.RandomHorizontalFlip(),
-        v2.RandomAffine(
-            15, (0.12, 0.12), (0.65, 1.2), 5, interpolation=v2.InterpolationMode.BILINEAR
-        ),
-    ]
+    [v2.RandomHorizontalFlip(), v2.RandomAffine(15, (0.12, 0.12), (0.65, 1.2), 5, SMOOTH)]
 )
-EXPOSED = v2.Compose(
-    [v2.ColorJitter(0.4, 0.5), v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.5))], 0.5)]
-)
+BLURRED = v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.5))], 0.5)
+EXPOSED = v2.Compose([v2.ColorJitter(0.4, 0.5), BLURRED])
 
 
 def segmenter() -> nn.Module:
@@ -71,11 +57,11 @@ def masked(table: pd.DataFrame, data: Path) -> list[tuple[Path, Path]]:
 
     A mask lies under `lung-masks` where its image lies, as a PNG.
     """
-    places = [
-        (data / image, data / "lung-masks" / image) for image in manifest.originals(table).image
-    ]
-    found = [(image, mask.with_suffix(".png")) for image, mask in places]
-    return [(image, mask) for image, mask in found if mask.is_file()]
+    found = {
+        data / image: (data / "lung-masks" / image).with_suffix(".png")
+        for image in manifest.originals(table).image
+    }
+    return [(image, mask) for image, mask in found.items() if mask.is_file()]
 
 
 def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,11 +100,9 @@ def fit(pictures: torch.Tensor, masks: torch.Tensor, epochs: int = EPOCHS, seed:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps)
         for _ in tqdm(range(epochs), desc="lungs", unit="epoch"):
             for rows in torch.randperm(len(pictures)).split(BATCH):
-                moved = [
-                    MOVED(tv_tensors.Image(pictures[i]), tv_tensors.Mask(masks[i])) for i in rows
-                ]
-                x = as_input(torch.stack([EXPOSED(picture) for picture, _ in moved]))
-                truth = torch.stack([mask for _, mask in moved]).float()
+                pairs = [(tv_tensors.Image(pictures[i]), tv_tensors.Mask(masks[i])) for i in rows]
+                moved, truth = zip(*(MOVED(*pair) for pair in pairs), strict=True)
+                x, truth = as_input(torch.stack([*map(EXPOSED, moved)])), torch.stack(truth).float()
                 logits = network(x + 0.05 * torch.rand(len(x), 1, 1, 1) * torch.randn_like(x))
                 optimizer.zero_grad()
                 loss_of(logits, truth).backward()
@@ -165,33 +149,23 @@ def made_from(table: pd.DataFrame, data: Path) -> str:
     """Stands for the images and masks that a segmenter hangs on, their split, and the code."""
     known = table.set_index("image").sha1
     given = [
-        [split, known[image.relative_to(data).as_posix()], file_digest(mask)]
+        [split, known[image.relative_to(data).as_posix()], io.file_digest(mask)]
         for split in ("train", "test")
         for image, mask in masked(table[table.split == split], data)
     ]
-    return digest([given, sorted(known), reading(SIZE), code_digest(sys.modules[__name__])])
-
-
-def survey(network: nn.Module, table: pd.DataFrame, data: Path) -> pd.DataFrame:
-    """Columns image, split and `lung`, the share of the picture that is lung, of all originals."""
-    table = manifest.originals(table)
-    shares = [
-        find(network, images.open_radiograph(data / image)).mean()
-        for image in tqdm(table.image, desc="lungs found", unit="image")
-    ]
-    return table[["image", "split"]].assign(lung=shares)
+    return io.digest([given, sorted(known), reading(SIZE), io.code_digest(sys.modules[__name__])])
 
 
 def run(folder: Path, data: Path) -> Path:
     """Fit a segmenter for the manifest in `folder` unless that was done; its weights: `lungs.pt`.
 
     `lungs.json` says how well it does on masks of test images, and in how many of all pictures it
-    finds no lungs; `lungs.csv` in which.
+    finds no lungs; `lungs.csv` has the share of each that is lung.
     """
     target = folder / "lungs.pt"
     table = manifest.read(folder / "manifest.csv")
     stamp = made_from(table, data)
-    if is_fresh(target, stamp):
+    if io.is_fresh(target, stamp):
         return target
     pictures, masks = pairs(table[table.split == "train"], data)
     network = fit(pictures, masks)
@@ -201,13 +175,15 @@ def run(folder: Path, data: Path) -> Path:
         result |= {"test_masks": len(each), "dice": float(each.mean()), "least": float(each.min())}
     except UserError:  # no masks to judge by
         pass
-    found = survey(network, table, data)
+    found = manifest.originals(table)[["image", "split"]].copy()
+    shown = tqdm(found.image, desc="lungs found", unit="image")
+    found["lung"] = [find(network, images.open_radiograph(data / image)).mean() for image in shown]
     result |= {"pictures": len(found), "without_lungs": int((found.lung < LEAST).sum())}
-    write_csv(folder / "lungs.csv", found, float_format="%.4f")
-    write_json(folder / "lungs.json", result)
-    with atomic_write(target) as partial:
+    io.write_csv(folder / "lungs.csv", found, float_format="%.4f")
+    io.write_json(folder / "lungs.json", result)
+    with io.atomic_write(target) as partial:
         torch.save(network.state_dict(), partial)
-    write_stamp(target, stamp)
+    io.write_stamp(target, stamp)
     return target
 
 

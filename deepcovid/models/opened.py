@@ -37,10 +37,7 @@ class Run:
     @cached_property
     def training(self) -> pd.DataFrame:
         """The images that are trained on, augmented ones among them."""
-        path = self.folder / "training.csv"
-        if not path.is_file():
-            raise UserError(f"{path} is not there yet: run notebook 02_augmentation first.")
-        return manifest.sound(path)
+        return manifest.sound(there(self.folder / "training.csv", "02_augmentation"))
 
     @cached_property
     def inventory(self) -> pd.DataFrame:
@@ -108,12 +105,10 @@ class Run:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""
         prepare, train = self.preparation, self.phases["train"]
         views = {"views": io.digest(list(train["view"]))} if "view" in train else {}
+        images = {p: io.digest([list(t.sha1), list(t.label)]) for p, t in self.phases.items()}
         return views | {
             "recipe": {key: getattr(self.profile, key) for key in RECIPE},
-            "images": {
-                phase: io.digest([list(table.sha1), list(table.label)])
-                for phase, table in self.phases.items()
-            },
+            "images": images,
             "reading": features.reading(self.profile.image_size),
             "weights": networks.state_digest(model),
             "preparation": prepare.variant if prepare else "",
@@ -125,9 +120,7 @@ class Run:
         Raises UserError where there is none, or one of another recipe, other images or weights.
         """
         folder = self.model_folder(name, seed)
-        path, note = folder / "checkpoint.pt", folder / "training.json"
-        if not path.is_file():
-            raise UserError(f"{path} is not there yet: run notebook 03_training first.")
+        path, note = there(folder / "checkpoint.pt", "03_training"), folder / "training.json"
         model, _ = self.build(name, seed)
         known = io.read_json(note)["made_from"] if note.is_file() else {}
         other = differences(known, self.made_from(model))
@@ -176,30 +169,30 @@ class Run:
         preparation with its segmenter, and the code of the modules and of all that they import.
         """
         settings = {k: v for k, v in self.profile.settings().items() if k != "name"}
-        networks_of = [
-            networks.state_digest(self.build(name, self.profile.seeds[0])[0])
-            for name in self.profile.models
-        ]
-        prepare, known = self.preparation, images.drop(columns="path").astype(str)
+        seed, prepare = self.profile.seeds[0], self.preparation
+        first = [networks.state_digest(self.build(name, seed)[0]) for name in self.profile.models]
         return io.digest([
-            settings, known.to_numpy().tolist(), networks_of, prepare.variant if prepare else "",
-            features.code(*modules),
+            settings, images.drop(columns="path").astype(str).to_numpy().tolist(), first,
+            prepare.variant if prepare else "", features.code(*modules),
         ])  # fmt: skip
 
     def scores(self, name: str, seed: int) -> pd.DataFrame:
         """P(COVID-19) of each original image, as `scores.csv` has it."""
         path = self.model_folder(name, seed) / "scores.csv"
-        if not path.is_file():
-            raise UserError(f"{path} is not there yet: run notebook 03_training first.")
-        return evaluation.read_scores(path)
+        return evaluation.read_scores(there(path, "03_training"))
+
+
+def there(path: Path, notebook: str) -> Path:
+    """A path, if it is one; UserError that names the notebook which makes it otherwise."""
+    if not path.is_file():
+        raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
+    return path
 
 
 def differences(known: dict, now: dict) -> list[str]:
     """In what two things differ that `Run.made_from` gave, the first as JSON kept it."""
     now = json.loads(json.dumps(now, default=str))
     was = known.get("recipe", {})
-    return [
-        f"{key} was {was.get(key)}, now {value}"
-        for key, value in now["recipe"].items()
-        if was.get(key) != value
-    ] + [f"other {key}" for key in now if key != "recipe" and known.get(key) != now[key]]
+    recipe = [f"{key} was {was.get(key)}, now {value}"
+              for key, value in now["recipe"].items() if was.get(key) != value]  # fmt: skip
+    return recipe + [f"other {k}" for k in now if k != "recipe" and known.get(k) != now[k]]

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import nn
 
+from deepcovid.io import code_digest
 from deepcovid.models import lungs
 from deepcovid.models.networks import state_digest
 from deepcovid.profiles import Profile
-from deepcovid.runs import code_digest
 
 SIZE = 96  # pixels a side
 ORDER = ("lungs", "coarse", "equalise", "only_lungs", "grey")
@@ -32,15 +32,10 @@ class Preparation:
     `found` keeps the lungs of each path once they are found; several may share one.
     """
 
-    def __init__(
-        self,
-        steps: tuple[str, ...],
-        segmenter: nn.Module | None = None,
-        found: dict[Path, np.ndarray] | None = None,
-    ):
+    def __init__(self, steps, segmenter: nn.Module | None = None, found: dict | None = None):
         self.steps = [step for step in ORDER if step in steps]
         self.segmenter = segmenter if SEGMENTED & set(steps) else None
-        self.found = {} if found is None else found
+        self.found: dict[Path, np.ndarray] = {} if found is None else found
         # stands for all that the steps do
         self.variant = f"{' '.join(self.steps)} {code_digest(lungs, sys.modules[__name__])}"
         if self.segmenter is not None:
@@ -77,17 +72,16 @@ class Preparation:
         return self.lungs(mask, path) if "lungs" in self.steps else mask
 
 
-def run(profile: Profile) -> None:
-    """Fit what a run's preparation needs, before several jobs ask for it."""
+def run(profile: Profile) -> Path | None:
+    """Fit what a run's preparation needs, before several jobs ask for it; its weights, if any."""
     if SEGMENTED & set(profile.preparation):
-        lungs.run(profile.folder, profile.data_folder)
+        return lungs.run(profile.folder, profile.data_folder)
+    return None
 
 
 def of(profile: Profile) -> Preparation | None:
     """A run's preparation; None where its profile says `none`."""
     if profile.preparation == ("none",):
         return None
-    run(profile)
-    found = SEGMENTED & set(profile.preparation)
-    segmenter = lungs.load(profile.folder / "lungs.pt") if found else None
-    return Preparation(profile.preparation, segmenter)
+    weights = run(profile)
+    return Preparation(profile.preparation, lungs.load(weights) if weights else None)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from deepcovid.io import write_csv
@@ -17,9 +16,7 @@ PART = 1024  # images whose features are in memory at a time; those of SqueezeNe
 COLUMNS = ["image", "split", "label", "score", "patient"]
 
 
-def score(
-    model: Classifier, paths: list[Path], size: int, change: Change | None = None
-) -> np.ndarray:
+def score(model: Classifier, paths: list[Path], size: int, change: Change | None = None):
     """P(COVID-19), float32 (n,) from 0 to 1, of image files, each resized to `size` pixels a side.
 
     `change` is the preparation that the model was trained with, if any (`Run.preparation`).
@@ -46,9 +43,6 @@ def run(opened: Run, name: str, seed: int) -> Path:
     for start in range(0, len(table), PART):
         part = gather(opened, model, {"scored": table[start : start + PART]}, seed)["scored"]
         found.append(probability(predict(model, part)))
+    path = opened.model_folder(name, seed) / "scores.csv"
     scored = table.assign(score=np.concatenate(found))
-    return write(scored, opened.model_folder(name, seed) / "scores.csv")
-
-
-def write(table: pd.DataFrame, path: Path) -> Path:
-    return write_csv(path, table, columns=COLUMNS, float_format="%.7g")
+    return write_csv(path, scored, columns=COLUMNS, float_format="%.7g")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.data import records
+from deepcovid.io import atomic_write, code_digest, digest
 from deepcovid.models.features import code
-from deepcovid.runs import code_digest, digest, replacing
 from imageaudit import images, matching
 
 FILE = "seen.csv"  # in a model's folder
@@ -48,12 +48,6 @@ def of_phases(phases: dict[str, pd.DataFrame], data: Path) -> pd.DataFrame:
     )
 
 
-def write(table: pd.DataFrame, path: Path) -> Path:
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
-    return path
-
-
 def signatures(table: pd.DataFrame, keep: Path) -> list[matching.Signature]:
     """By what the radiographs of images (rows with `path` and `sha1`) are recognised.
 
@@ -65,7 +59,7 @@ def signatures(table: pd.DataFrame, keep: Path) -> list[matching.Signature]:
         file = keep / sha1[:2] / f"{sha1}.npz"
         if not file.is_file():
             found = matching.signature(images.open_radiograph(path))
-            with replacing(file) as partial:
+            with atomic_write(file) as partial:
                 np.savez(partial, **found._asdict())
         with np.load(file) as kept:
             return matching.Signature(**kept)

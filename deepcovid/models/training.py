@@ -16,21 +16,19 @@ from deepcovid.models.networks import Classifier, backbone_is_fixed
 from deepcovid.models.opened import Run
 
 
-def gather(
-    run: Run, model: Classifier, tables: dict[str, pd.DataFrame], seed: int
-) -> dict[str, Inputs]:
+def gather(run: Run, model: Classifier, tables: dict, seed: int) -> dict[str, Inputs]:
     """Inputs of each phase, cached wherever backbone and images are the same in every epoch.
 
-    Raises UserError where an image is no longer the one that the manifest lists.
+    `tables` has the images of each phase. Raises UserError where an image is no longer the one that the manifest lists.
     """
     profile, prepare = run.profile, run.preparation
     paths, sha1 = run.paths(run.inventory.image), list(run.inventory.sha1)
-    position = {image: i for i, image in enumerate(run.inventory.image)}
+    position = pd.Index(run.inventory.image)
     fixed = backbone_is_fixed(profile, model)
     inputs = {}
     for phase, table in tables.items():
         label = torch.tensor(table.label.to_numpy(), device=run.device)
-        rows = [position[image] for image in table.image]
+        rows = position.get_indexer(table.image)
         if fixed and (phase != "train" or profile.train_crop == "none"):
             found = extract(
                 model.backbone, paths, sha1, rows, profile.image_size, run.device,
@@ -69,8 +67,7 @@ def run(opened: Run, name: str, seed: int) -> Path:
     if io.is_fresh(folder / "checkpoint.pt", stamp):
         return folder
     if not io.is_fresh(folder / "resume.pt", stamp):
-        for file in ("resume.pt", "resume.csv"):
-            (folder / file).unlink(missing_ok=True)
+        (folder / "resume.pt").unlink(missing_ok=True)
         io.write_stamp(folder / "resume.pt", stamp)
     started = time.monotonic()
     to_device(model, opened.device)
@@ -79,26 +76,18 @@ def run(opened: Run, name: str, seed: int) -> Path:
     history, state = fit(opened.profile, model, inputs, seed, folder)
     # from here on nothing in the folder counts as done until all of it is
     (folder / "checkpoint.pt.made-from").unlink(missing_ok=True)
-    fitting.write_history(history, folder / "history.csv")
+    io.write_csv(folder / "history.csv", history)
     fitting.save_tensors(folder / "checkpoint.pt", state)
-    record = seen.write(seen.of_phases(tables, opened.data), folder / seen.FILE)
-    io.write_json(
-        folder / "training.json",
-        {
-            "model": name,
-            "seed": seed,
-            "weights": vars(origin),
-            "device": str(opened.device),
-            "images": {phase: len(table) for phase, table in tables.items()},
-            "cached": {phase: part.cached is not None for phase, part in inputs.items()},
-            "seconds": {
-                "inputs": round(ready - started, 1),
-                "training": round(time.monotonic() - ready, 1),
-            },
-            "seen": io.file_digest(record),  # of the table beside it: all images that it saw
-            "made_from": given,
-        },
-    )
+    record = io.write_csv(folder / seen.FILE, seen.of_phases(tables, opened.data))
+    seconds = {"inputs": ready - started, "training": time.monotonic() - ready}
+    io.write_json(folder / "training.json", {
+        "model": name, "seed": seed, "weights": vars(origin), "device": str(opened.device),
+        "images": {phase: len(table) for phase, table in tables.items()},
+        "cached": {phase: part.cached is not None for phase, part in inputs.items()},
+        "seconds": {what: round(value, 1) for what, value in seconds.items()},
+        "seen": io.file_digest(record),  # of the table beside it: all images that it saw
+        "made_from": given,
+    })  # fmt: skip
     io.write_stamp(folder / "checkpoint.pt", stamp)
     for leftover in folder.glob("resume.*"):
         leftover.unlink()

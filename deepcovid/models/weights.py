@@ -4,7 +4,6 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import torch
 from torch import nn
@@ -12,12 +11,8 @@ from torchvision import models as torchvision_models
 
 from deepcovid.runs import UserError, file_digest, near_miss
 
-TORCHVISION = {
-    "resnet18": "resnet18",
-    "resnet50": "resnet50",
-    "squeezenet": "squeezenet1_1",
-    "densenet121": "densenet121",
-}
+TORCHVISION = {"resnet18": "resnet18", "resnet50": "resnet50", "squeezenet": "squeezenet1_1",
+               "densenet121": "densenet121"}  # fmt: skip
 WRAPPED = ("state_dict", "model_state_dict", "model")  # what training scripts put a state dict in
 # of names: what wraps a network, and how torchvision's own DenseNet files call a dense layer's parts
 PREFIX = re.compile(r"^(module\.|backbone\.)+")
@@ -78,20 +73,18 @@ def download(name: str) -> Path:
     `DEEPCOVID_WEIGHTS_URL` may name another server that holds files of the same names.
     """
     url = torchvision_models.get_model_weights(TORCHVISION[name]).IMAGENET1K_V1.url
-    file = url.rsplit("/", 1)[1]
-    if mirror := os.environ.get("DEEPCOVID_WEIGHTS_URL"):
-        url = f"{mirror.rstrip('/')}/{file}"
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / file
+    base, _, file = url.rpartition("/")
+    base = os.environ.get("DEEPCOVID_WEIGHTS_URL", base).rstrip("/")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / file
     # torchvision's names end in the first digits of the file's SHA-256
     expected = path.stem.rsplit("-", 1)[1]
     if path.exists() and not file_digest(path).startswith(expected):
         path.unlink()
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=expected)
-        except (HTTPError, URLError, RuntimeError, OSError) as error:
+            torch.hub.download_url_to_file(f"{base}/{file}", str(path), hash_prefix=expected)
+        except (RuntimeError, OSError) as error:
             raise UserError(
                 f"The ImageNet weights of {name} could not be downloaded ({error}). Try again, or "
                 f"put {file} into a folder and name it: -p weights FOLDER."
@@ -103,8 +96,11 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     """A file's state dict, read without running any code in it; UserError where it holds none."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for files that are no state dicts
-        raise UserError(f"{path} {no_state(path, str(error))}") from None
+    except Exception:  # torch raises many kinds for files that are no state dicts
+        raise UserError(
+            f"{path} is no file of PyTorch weights that can be read without running code in it. "
+            "Download it again, or save it by torch.save(model.state_dict(), FILE)."
+        ) from None
     if isinstance(state, dict):
         state = next((state[key] for key in WRAPPED if isinstance(state.get(key), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
@@ -112,24 +108,6 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
             f"{path} does not hold a state dict (names and tensors): save model.state_dict()."
         )
     return state
-
-
-def no_state(path: Path, error: str) -> str:
-    """What a file is that torch refused with `error`, and what to do."""
-    with path.open("rb") as file:
-        start = file.read(512)
-    if not start:
-        return "is empty: download or copy it again."
-    if start.lstrip()[:1] == b"<":
-        return "is a web page, no file of PyTorch weights: download the file that it links to."
-    if "Unsupported" in error:
-        return (
-            "holds a whole pickled model or other objects, which could run any code: open it where "
-            "you trust it, and save its state, torch.save(model.state_dict(), FILE)."
-        )
-    if start[:2] == b"PK":
-        return "is damaged or not whole: download or copy it again."
-    return "is no file of PyTorch weights: save model.state_dict() by torch.save."
 
 
 def load_backbone(network: nn.Module, path: Path, name: str) -> None:
@@ -150,12 +128,6 @@ def load_backbone(network: nn.Module, path: Path, name: str) -> None:
     )
     # files from before PyTorch 0.4.1 do not count the batches
     missing = {key for key in wanted.keys() - given if not key.endswith("num_batches_tracked")}
-    if missing and len(given) <= 2:
-        raise UserError(
-            f"{path} holds a last layer alone, as a run's checkpoint.pt does where the backbone "
-            "stays fixed: give the backbone's weights, a state dict of torchvision's "
-            f"{TORCHVISION[name]}, or imagenet: -p weights VALUE."
-        )
     for what, keys in {
         "lacks": missing,
         "has another shape of": {k for k in wanted.keys() & given if given[k] != wanted[k]},

@@ -107,7 +107,7 @@ def alarms(calibration: pd.DataFrame) -> pd.DataFrame:
 
 def share(count: int, n: int) -> str:
     """So many of n, with the share's exact 95% interval, as text."""
-    low, high = proportion_interval(count, n, "clopper_pearson")
+    low, high = proportion_interval(count, n, "beta")
     return f"{count} of {n:,} ({low:.0%} to {high:.0%})"
 
 

@@ -65,12 +65,3 @@ def test_calibration_says_slope_intercept_and_brier_of_each_model(tables):
     brier = intervals.patient_interval((score.score - score.label) ** 2, score.patient)[0]
     (own,) = [line for line in told if line.startswith("ResNet18: slope")]
     assert f"Brier {brier:.4f}" in own and len(told) == 2
-
-
-def test_a_confusion_matrix_shows_counts_and_shares():
-    axis = figures.new()[1]
-    figures.matrix(axis, {"tp": 3, "fn": 1, "fp": 10, "tn": 1990}, 0.2)
-    assert [text.get_text() for text in axis.texts] == [
-        "1,990\n99.5%", "10\n0.5%", "1\n25.0%", "3\n75.0%"
-    ]  # fmt: skip
-    assert axis.get_xlabel() == "answer at 0.2"

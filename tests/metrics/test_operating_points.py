@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import beta
 
-from deepcovid.metrics import evaluation, intervals
+from deepcovid.metrics import intervals
 from deepcovid.metrics import operating_points as points
 
 
@@ -78,10 +78,3 @@ def test_a_patient_counts_as_found_where_all_of_its_images_are():
     assert (row["n_positive"], row["n_patients"]) == (3, 2)
     assert row["guaranteed_by_image"] == intervals.sensitivity_lower_bound(2, 3)
     assert row["guaranteed_by_patient"] == intervals.sensitivity_lower_bound(1, 2)
-
-
-def test_a_threshold_rule_is_evaluations(scores):
-    found = points.operating_points(scores, rules=("youden",))
-    validation = scores[scores.split == "validation"]
-    chosen = evaluation.choose_threshold(validation.label, validation.score, "youden")
-    assert found.threshold[0] == chosen

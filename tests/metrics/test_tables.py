@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid.metrics import run, tables
+from deepcovid.metrics import evaluation, run, tables
 from deepcovid.metrics.intervals import auc
 from deepcovid.runs import write_json
 from deepcovid.study import Missing
@@ -31,23 +31,23 @@ def test_a_run_is_evaluated_from_its_scores_alone(folder):
         ["squeezenet", 10, "random"],
     ]
     assert not (folder / "resnet18" / "seed2" / "metrics.json").exists()
-    rows = tables.summaries(folder)
+    rows = evaluation.summaries(folder)
     assert [row["auc"] for row in rows] == table.auc.tolist()
     assert rows[0]["patients"] == 51
 
 
 def test_seeds_are_in_the_order_of_their_numbers(folder):
-    assert list(tables.scores_of(folder)) == [
+    assert list(evaluation.scores_of(folder)) == [
         ("resnet18", 2),
         ("squeezenet", 2),
         ("squeezenet", 10),
     ]
-    assert [row["seed"] for row in tables.summaries(folder)] == [2, 10]
-    assert [row["seed"] for row in tables.summaries(folder, [("squeezenet", 10)])] == [10]
+    assert [row["seed"] for row in evaluation.summaries(folder)] == [2, 10]
+    assert [row["seed"] for row in evaluation.summaries(folder, [("squeezenet", 10)])] == [10]
 
 
 def test_models_are_compared_over_their_seeds_in_one_row_each(folder):
-    scores = tables.scores_of(folder)
+    scores = evaluation.scores_of(folder)
     one = scores["squeezenet", 2]
     made = {("a", 0): one, ("a", 1): one.assign(score=one.score**2),
             ("b", 0): one.sample(frac=1, random_state=0),
@@ -70,7 +70,7 @@ def test_models_are_compared_over_their_seeds_in_one_row_each(folder):
 
 
 def test_intervals_count_images_beside_patients_in_a_row_per_model(folder):
-    scores = {k: t for k, t in tables.scores_of(folder).items() if k[0] == "resnet18"}
+    scores = {k: t for k, t in evaluation.scores_of(folder).items() if k[0] == "resnet18"}
     found = tables.intervals(scores, {("resnet18", 2): 0.5})
     assert [*found.index] == [("ResNet18", n) for n in ("ROC AUC", "sensitivity", "specificity")]
     table = scores["resnet18", 2]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from deepcovid.data import audit, duplicates
 from deepcovid.data import external as data_external
-from deepcovid.metrics import tables as metrics_tables
+from deepcovid.metrics import evaluation
 from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
 from deepcovid.report import cards, provenance
@@ -62,7 +62,7 @@ def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
     run = changed(outside, models=("squeezenet",), seeds=(0,))
     found = judged(run)
     evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
-    (row,) = metrics_tables.summaries(run.folder)
+    (row,) = evaluation.summaries(run.folder)
     cards.cards(run, provenance.provenance(run))
     card = (run.folder / "squeezenet" / "card.md").read_text()
     here, _, elsewhere = card.partition("## Elsewhere")
