@@ -103,9 +103,7 @@ def publish(args) -> None:
         made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
         return print("Published to", made)
     opened = Run.open(args.profile, args.overrides)
-    parts = {"models": publish.publish_models, "fair_test": publish.publish_fair_test}
-    do = parts.get(args.only, publish.publish)
-    print("Published to", do(opened, args.to, args.replace))
+    print("Published to", publish.publish(opened, args.to, args.replace, args.only or ""))
 
 
 def redraw(args) -> None:

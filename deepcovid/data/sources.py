@@ -55,7 +55,9 @@ class Build:
 
     def __str__(self) -> str:
         built = ", ".join(f"{count:,} {place}" for place, count in self.counts.items())
-        text = f"Built {self.folder}: {built}.\nThe release's augmented copies are in no raw source: "
+        text = (
+            f"Built {self.folder}: {built}.\nThe release's augmented copies are in no raw source: "
+        )
         text += "use augment_positives 5, not release."
         text += listed(self.changed, "built, but not from the bytes of the release")
         return text + listed(self.without_row, "without a row in their source's table")
@@ -79,7 +81,9 @@ def build(covid_chestxray: Path, chexpert: Path, folder: Path) -> Build:
     )
     with ThreadPoolExecutor() as pool:
         refusals = list(pool.map(images.refusal, plan.path))
-    if missing := [f"{shown(p)}: {why}" for p, why in zip(plan.place, refusals, strict=True) if why]:
+    if missing := [
+        f"{shown(p)}: {why}" for p, why in zip(plan.place, refusals, strict=True) if why
+    ]:
         raise UserError(
             f"{len(missing)} of {len(plan)} images cannot be built; bring them:\n  "
             + "\n  ".join(missing)
