@@ -167,7 +167,11 @@ def results_folder(opened: Run, only: str) -> Path:
             f"(./run_all.sh verify -p data {opened.data}). To publish your own run elsewhere: "
             f"./run_all.sh publish {opened.profile.name} --to FOLDER."
         )
-    return RESULTS / opened.profile.name.rpartition("/")[2] / ("fair_test" if only == "fair_test" else "")
+    return (
+        RESULTS
+        / opened.profile.name.rpartition("/")[2]
+        / ("fair_test" if only == "fair_test" else "")
+    )
 
 
 def tables(profile: Profile) -> list[str]:
