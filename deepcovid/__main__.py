@@ -36,10 +36,21 @@ def run_profile(args) -> int:
 
 
 def obtain(args) -> None:
-    """Download the released archive and unpack it to the folder of -p data FOLDER."""
-    from deepcovid.data import archive
+    """Download the images: the release's archive, or the originals of all or one of the origins."""
+    from deepcovid.data import archive, originals
 
-    print("Unpacked to", archive.obtain(data_folder(args), args.archive or archive.ADDRESS))
+    names = originals.origins().index
+    if args.what == "all" or args.what in names:
+        print(originals.obtain(data_folder(args), *(names if args.what == "all" else [args.what])))
+    else:
+        print("Unpacked to", archive.obtain(data_folder(args), args.what or archive.ADDRESS))
+
+
+def pack(args) -> None:
+    """Make the files that the study used of the originals in a folder, to that of -p data FOLDER."""
+    from deepcovid.data import pack
+
+    print(pack.pack(args.originals, data_folder(args)))
 
 
 def build(args) -> None:
@@ -50,11 +61,14 @@ def build(args) -> None:
 
 
 def verify(args) -> int:
-    """Compare the copy of COVID-Xray-5k in -p data FOLDER with the release, image by image."""
-    from deepcovid.data import verify
+    """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
+    from deepcovid.data import pack, verify
 
-    found = verify.verify(data_folder(args))
-    print(found)
+    folder = data_folder(args)
+    if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
+        print(table := pack.compare(folder))
+        return int(table[["different", "missing"]].to_numpy().any())
+    print(found := verify.verify(folder))
     return int(not found.sound)
 
 
@@ -103,9 +117,7 @@ def publish(args) -> None:
         made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
         return print("Published to", made)
     opened = Run.open(args.profile, args.overrides)
-    parts = {"models": publish.publish_models, "fair_test": publish.publish_fair_test}
-    do = parts.get(args.only, publish.publish)
-    print("Published to", do(opened, args.to, args.replace))
+    print("Published to", publish.publish(opened, args.to, args.replace, args.only or ""))
 
 
 def redraw(args) -> None:
@@ -231,7 +243,9 @@ def workflow_options() -> Parser:
 
 def add_data_commands(add) -> None:
     """The commands that bring images, or look at them."""
-    add(obtain)("archive", nargs="?", metavar="ARCHIVE", help="another address, or a local file")
+    add(obtain)("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
+                "address of the release's archive, or a local file")  # fmt: skip
+    add(pack)("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`")
     argument = add(build)
     argument("covid_chestxray", type=Path, metavar="COVID_CHESTXRAY",
              help="a covid-chestxray-dataset checkout")  # fmt: skip

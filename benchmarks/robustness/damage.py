@@ -126,7 +126,7 @@ def unpacked(path: Path, target: Path):
     import shutil
 
     shutil.rmtree(target, ignore_errors=True)
-    return archive.unpack(archive.refuse_no_archive(path), target)
+    return archive.unpack(path, target)
 
 
 def run(each: int, seed: int) -> dict:

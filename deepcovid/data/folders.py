@@ -18,19 +18,20 @@ def refuse_existing(folder: Path) -> None:
 
 
 @contextmanager
-def made_whole(folder: Path) -> Iterator[Path]:
+def made_whole(folder: Path, replace: bool = False) -> Iterator[Path]:
     """A temporary folder on the disk of `folder`, which it becomes once all went well.
 
-    Raises UserError where there is already something in `folder`.
+    Raises UserError where there is already something in `folder`, unless to `replace` it.
     """
-    refuse_existing(folder)
+    if not replace:
+        refuse_existing(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     try:
         yield room
         room.chmod(0o755)  # a temporary folder is its owner's alone
-        if folder.is_dir():
-            folder.rmdir()  # not every system moves onto an empty folder
+        if folder.is_dir():  # not every system moves onto an empty folder
+            shutil.rmtree(folder)
         room.rename(folder)
     finally:
         shutil.rmtree(room, ignore_errors=True)

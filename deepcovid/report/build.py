@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from deepcovid import imports
+from deepcovid.data.folders import made_whole
 from deepcovid.report.page import page
 from deepcovid.runs import ROOT, write_text
 
@@ -71,16 +72,10 @@ def make(folder: Path, target: Path) -> str:
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     settings, warned = ROOT / "docs", io.StringIO()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
-        built = Path(name) / "site"
-        with patch_docutils(settings), docutils_namespace():
-            doctrees = Path(name) / "doctrees"
-            app = Sphinx(folder, settings, built, doctrees, "html", status=None, warning=warned)
-            app.build()
+    with made_whole(target, replace=True) as built:
+        with patch_docutils(settings), docutils_namespace(), tempfile.TemporaryDirectory() as trees:
+            Sphinx(folder, settings, built, trees, "html", status=None, warning=warned).build()
         for path in built.glob("_static/**/*.map"):  # half of the theme's size, for its developers
             path.unlink()
-        shutil.rmtree(target, ignore_errors=True)
-        built.replace(target)
     return warned.getvalue()

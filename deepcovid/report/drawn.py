@@ -20,6 +20,17 @@ from deepcovid.report import front
 from deepcovid.runs import RESULTS, read_json
 from deepcovid.shortcuts import figures as shortcuts_figures
 
+OF_TABLE = {  # plots of the CSV file of the same name
+    "operating_points": metrics_figures.operating_points,
+    "subgroups": metrics_figures.subgroups,
+    "mending": shortcuts_figures.mitigation,
+    "swap": fair_figures.swapped,
+    "findings": fair_figures.by_finding,
+    "within": fair_figures.within,
+    "severity": fair_figures.severity,
+    "right_data": fair_figures.right_data,
+}
+
 
 def redraw(folder: Path) -> list[Path]:
     """Draw all plots that a folder's tables allow into its `figures`; the paths."""
@@ -41,74 +52,33 @@ def folders() -> list[Path]:
 
 def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
     """Names and plots of what lies in a folder of results."""
+    files = {path.name: path for path in folder.glob("*.*")}
     if folder == RESULTS:
         yield from front.drawn(folder)
-    for file, draw in {
-        "metrics.csv": of_scores,
-        "audit.json": of_audit,
-        "heatmaps.json": of_heatmaps,
-        "shortcuts.csv": of_shortcuts,
-        "external.json": of_external,
-        "mending.csv": of_mending,
-        "ablation.csv": of_ablation,
-        "swap.csv": of_fair_test,
-    }.items():
-        if (folder / file).is_file():
-            yield from draw(folder / file)
-
-
-def of_scores(path: Path) -> Iterator[tuple[str, Figure]]:
-    folder = path.parent
-    test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
-    yield "roc", metrics_figures.roc(test)
-    yield "calibration", metrics_figures.calibration(test)
-    for name in ("operating_points", "subgroups"):
-        if (folder / f"{name}.csv").is_file():
-            yield name, getattr(metrics_figures, name)(pd.read_csv(folder / f"{name}.csv"))
-
-
-def of_audit(path: Path) -> Iterator[tuple[str, Figure]]:
-    found = read_json(path)
-    yield "near_duplicates", data_figures.near_duplicates(found["near_duplicates"])
-    yield "acquisition", data_figures.acquisition(data_tables.acquisition(found))
-    if found["views"]["available"]:
-        yield "views", data_figures.shares(found["views"]["by_split_and_class"])
-    if found["released_augmentation"]["available"]:
-        yield "released_copies", data_figures.released_copies(found["released_augmentation"])
-
-
-def of_heatmaps(path: Path) -> Iterator[tuple[str, Figure]]:
-    found = read_json(path)
-    numbers = summary.numbers(found)
-    if len(numbers):
-        yield "map_scores", heatmaps_figures.map_scores(numbers)
-    yield "perturbation", heatmaps_figures.perturbation(found["curves"])
-
-
-def of_shortcuts(path: Path) -> Iterator[tuple[str, Figure]]:
-    audit = path.with_name("audit.json")
-    known = read_json(audit) if audit.is_file() else None
-    yield "shortcuts", shortcuts_figures.how_little(pd.read_csv(path), known)
-
-
-def of_external(path: Path) -> Iterator[tuple[str, Figure]]:
-    yield "collections", shortcuts_figures.collections(read_json(path))
-
-
-def of_mending(path: Path) -> Iterator[tuple[str, Figure]]:
-    yield "mending", shortcuts_figures.mitigation(pd.read_csv(path))
-
-
-def of_fair_test(path: Path) -> Iterator[tuple[str, Figure]]:
-    draw = {"swap": fair_figures.swapped, "findings": fair_figures.by_finding,
-            "within": fair_figures.within, "severity": fair_figures.severity,
-            "right_data": fair_figures.right_data}  # fmt: skip
-    for name, figure in draw.items():
-        if (file := path.with_name(f"{name}.csv")).is_file():
-            yield name, figure(pd.read_csv(file))
-
-
-def of_ablation(path: Path) -> Iterator[tuple[str, Figure]]:
-    """The factorial of each network, as in notebook 06."""
-    for backbone, part in effects.factorials(pd.read_csv(path)).items():
-        yield f"ablation_{backbone}", failure_figures.factorial(part)
+    for name, draw in OF_TABLE.items():
+        if f"{name}.csv" in files:
+            yield name, draw(pd.read_csv(files[f"{name}.csv"]))
+    if "metrics.csv" in files:
+        test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
+        yield "roc", metrics_figures.roc(test)
+        yield "calibration", metrics_figures.calibration(test)
+    audit = read_json(files["audit.json"]) if "audit.json" in files else None
+    if audit:
+        yield "near_duplicates", data_figures.near_duplicates(audit["near_duplicates"])
+        yield "acquisition", data_figures.acquisition(data_tables.acquisition(audit))
+        if audit["views"]["available"]:
+            yield "views", data_figures.shares(audit["views"]["by_split_and_class"])
+        if made := data_tables.released(audit):
+            yield "released_copies", data_figures.released_copies(made)
+    if "heatmaps.json" in files:
+        found = read_json(files["heatmaps.json"])
+        if len(numbers := summary.numbers(found)):
+            yield "map_scores", heatmaps_figures.map_scores(numbers)
+        yield "perturbation", heatmaps_figures.perturbation(found["curves"])
+    if "shortcuts.csv" in files:
+        yield "shortcuts", shortcuts_figures.how_little(pd.read_csv(files["shortcuts.csv"]), audit)
+    if "external.json" in files:
+        yield "collections", shortcuts_figures.collections(read_json(files["external.json"]))
+    if "ablation.csv" in files:
+        for backbone, part in effects.factorials(pd.read_csv(files["ablation.csv"])).items():
+            yield f"ablation_{backbone}", failure_figures.factorial(part)

@@ -32,21 +32,19 @@ LEFT = {
 def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
     """Names and plots of the findings that the files in `results` allow."""
     paper = results / "paper"
-    table = {
-        path.name: pd.read_csv(path)
-        for path in (results / "ablation.csv", *paper.glob("*.csv"), paper / "fair_test" / "swap.csv")
-        if path.is_file()
-    }  # fmt: skip
-    control = results / "control" / "metrics.csv"
-    control = pd.read_csv(control) if control.is_file() else pd.DataFrame()
-    if "ablation.csv" in table:
-        yield "finding_1", single_changes(table["ablation.csv"])
-    if "metrics.csv" in table:
-        yield "finding_2", beside_paper(compare(paper), table["metrics.csv"], control)
-    if "shortcuts.csv" in table:
-        yield "finding_3", shortcuts(table["shortcuts.csv"], control, table.get("external.csv"))
-    if "swap.csv" in table:
-        yield "finding_4", same_collection(table["swap.csv"])
+
+    def table(path: Path) -> pd.DataFrame:
+        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+    control, external = table(results / "control" / "metrics.csv"), table(paper / "external.csv")
+    if len(ablation := table(results / "ablation.csv")):
+        yield "finding_1", single_changes(ablation)
+    if len(metrics := table(paper / "metrics.csv")):
+        yield "finding_2", beside_paper(compare(paper), metrics, control)
+    if len(shown := table(paper / "shortcuts.csv")):
+        yield "finding_3", shortcuts(shown, control, external if len(external) else None)
+    if len(swap := table(paper / "fair_test" / "swap.csv")):
+        yield "finding_4", same_collection(swap)
 
 
 def single_changes(ablation: pd.DataFrame) -> Figure:
@@ -86,58 +84,44 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
     """ROC AUC of the paper, ours and untrained networks; sensitivity by where the threshold is from."""
     part = comparison[(comparison.claim == "auc") & comparison.ours.notna()].reset_index(drop=True)
     models = list(part.model) or [m for m in NETWORKS if m in set(metrics.model)]
+    at = np.arange(len(models))
     figure, (left, right) = new(2, size=(WIDTH / 2, 2.9), sharey=True)
     left.plot(part.published, part.index - 0.25, "D", color=GREY, ms=5, label="the paper")
-    intervals(
-        left, part, "ours", "low", "high", part.index.to_numpy(), color=NON_COVID, label="ours"
-    )
+    intervals(left, part, "ours", "low", "high", part.index, color=NON_COVID, label="ours")
     if len(control):
-        seeds = control.groupby("model").auc.agg(["mean", "min", "max"]).reindex(models)
-        intervals(
-            left,
-            seeds,
-            "mean",
-            "min",
-            "max",
-            np.arange(len(models)) + 0.25,
-            color=COVID,
-            label="untrained",
-        )
+        seeds = over_seeds(control, "auc", models)
+        intervals(left, seeds, "mean", "min", "max", at + 0.25, color=COVID, label="untrained")
     left.locator_params("x", nbins=5)
     first = metrics.dropna(subset="auc").iloc[0]
     left.set_xlabel(f"ROC AUC ({first.tp + first.fn:.0f} + {first.tn + first.fp:,.0f} test images)")
-    for shift, (column, name, style) in zip((-0.2, 0.2), (
-        ("sensitivity", "8 validation images", {"color": NON_COVID, "mfc": "white"}),
-        ("cv_sensitivity", "cross-validation", {"color": NON_COVID}),
-    ), strict=True):  # fmt: skip
-        own = metrics.reindex(columns=["model", column]).dropna()
-        if own.empty:
-            continue
-        if column == "sensitivity" and "validation_positive" in metrics:
-            name = f"{metrics.validation_positive.min():.0f} validation images"
-        elif column == "sensitivity":
-            name = "validation images"
-        else:
-            name = f"{metrics.cv_positive.min():.0f} cross-validated"
-        seeds = own.groupby("model")[column].agg(["mean", "min", "max"]).reindex(models)
-        intervals(
-            right, seeds, "mean", "min", "max", np.arange(len(models)) + shift, label=name, **style
-        )
+    for shift, column, positives, where, style in (
+        (-0.2, "sensitivity", "validation_positive", "validation images", {"mfc": "white"}),
+        (0.2, "cv_sensitivity", "cv_positive", "cross-validated", {}),
+    ):
+        if metrics.get(column, pd.Series()).notna().any():
+            number = f"{metrics[positives].min():.0f} " if positives in metrics else ""
+            seeds = over_seeds(metrics, column, models)
+            intervals(right, seeds, "mean", "min", "max", at + shift, label=number + where,
+                      color=NON_COVID, **style)  # fmt: skip
     right.axvline(0.98, **REFERENCE)
-    right.annotate(
-        "98%",
-        (0.98, len(models) - 0.55),
-        (-3, 0),
-        textcoords="offset points",
-        ha="right",
-        color=GREY,
-    )
+    right.annotate("98%", (0.98, len(models) - 0.55), (-3, 0), textcoords="offset points", ha="right",
+                   color=GREY)  # fmt: skip
     right.set_xlabel("sensitivity, threshold chosen on ...")
-    left.set_yticks(range(len(models)), [NETWORKS[model] for model in models])
+    left.set_yticks(at, [NETWORKS[model] for model in models])
     left.set_ylim(len(models) - 0.5, -0.5)
     for axis in (left, right):
         axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=9, columnspacing=0.8, handletextpad=0.2)  # fmt: skip
     return figure
+
+
+def over_seeds(table: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
+    """Mean and range of a column over the seeds of each model."""
+    return (
+        table.dropna(subset=column)
+        .groupby("model")[column]
+        .agg(["mean", "min", "max"])
+        .reindex(models)
+    )
 
 
 def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame | None) -> Figure:

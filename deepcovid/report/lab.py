@@ -2,10 +2,8 @@
 
 import os
 import secrets
-import socket
-import sys
 
-from deepcovid.runs import NOTICE, ROOT, UserError
+from deepcovid.runs import NOTICE, ROOT
 
 FIRST = "notebooks/00_overview.ipynb"
 # nothing is asked of the network, and Ctrl-C is not asked back
@@ -24,11 +22,8 @@ WORDS = (
 def start(port: int | None = None, browser: bool = True) -> None:
     """Serve JupyterLab until Ctrl-C; says where it is, once it is there.
 
-    `port` is the one to use, by default the first free one from 8888 on; `browser` says to open one,
-    if there is a screen. Raises UserError where the port is taken.
+    It takes the first free port from `port` on; `browser` says to open one.
     """
-    if port:
-        refuse_taken(port)
     token = secrets.token_urlsafe(24)
     code = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     # kernels come from this environment, not from the user's home, and run the code that lies here
@@ -36,7 +31,7 @@ def start(port: int | None = None, browser: bool = True) -> None:
     os.environ["JUPYTER_TOKEN"] = token  # a command line can be read by everybody on the machine
     from jupyterlab.labapp import LabApp
 
-    server = LabApp.initialize_server(argv=words(port, browser and screen()))
+    server = LabApp.initialize_server(argv=words(port, browser))
     address = f"http://127.0.0.1:{server.port}/lab/tree/{FIRST}?token={token}"
     print(f"JupyterLab is at {address}\nCtrl-C ends it. {NOTICE}", flush=True)
     if "SSH_CONNECTION" in os.environ:
@@ -53,19 +48,3 @@ def words(port: int | None, browser: bool) -> list[str]:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         found.append("--allow-root")  # as in a container
     return found
-
-
-def screen() -> bool:
-    """Is there one for a browser?"""
-    return sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-
-
-def refuse_taken(port: int) -> None:
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            raise UserError(f"Port {port} cannot be had: name another, or none.") from None

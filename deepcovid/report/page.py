@@ -8,30 +8,24 @@ import nbformat
 
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|]+|<[^>]+>")
+CAPTION = re.compile(r"\*\*((?:Figure|Table) .*?)(?:\n\n|\Z)", re.DOTALL)
 BETWEEN = re.compile(r"(?<=[\d%]) to (?=-?\d)")  # the ends of an interval
 
 
 def page(path: Path) -> nbformat.NotebookNode:
     """A copy of an executed notebook for readers; the file stays as it is.
 
-    One of several models is named in its title.
+    A figure's words are its caption, which stands above its cell.
     """
     notebook = copy.deepcopy(nbformat.read(path, as_version=4))
     still(notebook)
-    first, _, of = path.stem.partition("-")
-    if of:
-        model, _, seed = of.rpartition("-seed")
-        cell = notebook.cells[0]
-        cell.source = HEADING.sub(rf"# \1: {model}, seed {seed}", cell.source, count=1)
-    section = title(notebook)
-    for number, cell in enumerate(notebook.cells):
+    section = above = ""
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            section = [section, *HEADING.findall(cell.source)][-1]
+            section, above = [section, *HEADING.findall(cell.source)][-1], cell.source
             continue
         cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
-        above = [numbered(cell.source) for cell in notebook.cells[number - 1 : number]]
-        below = caption(notebook.cells[number + 1 :])
-        said = "".join(above) or below or f"a figure of notebook {first}"
+        said = caption(above) or f"a figure of notebook {path.stem}"
         unbroken(cell)
         cell.metadata["mystnb"] = {"image": {"alt": f"{section}: {said}"}}
     return notebook
@@ -46,7 +40,7 @@ def still(notebook) -> None:
                 if moving and "image/png" in output.data:
                     for kind in moving:
                         del output.data[kind]
-            cell.outputs = [o for o in cell.outputs if not (is_progress(o) or says_nothing(o))]
+            cell.outputs = [o for o in cell.outputs if not is_progress(o)]
     notebook.metadata.pop("widgets", None)
 
 
@@ -63,33 +57,7 @@ def is_progress(output) -> bool:
     return output.get("name") == "stderr" or any("widget" in kind for kind in kinds)
 
 
-def says_nothing(output) -> bool:
-    """Is it Markdown without a word? A page would show the name of its object."""
-    return output.get("data", {}).get("text/markdown") == ""
-
-
-def title(notebook) -> str:
-    """The first heading of a notebook."""
-    found = (HEADING.search(cell.source) for cell in notebook.cells)
-    return next((heading[1] for heading in found if heading), "")
-
-
-def numbered(text: str) -> str:
-    """The caption `**Figure 1. ...` or `**Table 1. ...` in a text, plain; nothing where none is."""
-    _, begin, rest = (
-        text.partition("**Figure ") if "**Figure " in text else text.partition("**Table ")
-    )
-    return plain((begin + rest).partition("\n\n")[0])
-
-
-def caption(following) -> str:
-    """What the next words after a cell say, up to the next heading: the caption of its figures."""
-    for cell in following:
-        if cell.cell_type == "markdown":
-            words, *_ = re.split(r"\n\n|^---|^#", cell.source.strip(), flags=re.MULTILINE)
-            return plain(words)
-    return ""
-
-
-def plain(words: str) -> str:
-    return " ".join(MARKUP.sub(r"\1", words).split())
+def caption(text: str) -> str:
+    """The caption `**Figure 1. ...` or `**Table 1. ...` in a text, plain; empty where none is."""
+    found = CAPTION.search(text)
+    return " ".join(MARKUP.sub(r"\1", found[1]).split()) if found else ""

@@ -1,15 +1,14 @@
 """The part of a run that may be published: numbers and plots, never a radiograph, never weights."""
 
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from deepcovid import profiles
 from deepcovid.data import verify
+from deepcovid.data.folders import made_whole
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import tables as heatmap_tables
 from deepcovid.io import read_json, write_csv, write_json
@@ -46,20 +45,33 @@ STUDY = (  # of a study of several runs
 EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
 
-def publish(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
+def publish(opened: Run, target: Path | None = None, replace: bool = False, only: str = "") -> Path:
     """Copy a finished run's tables to `target`, draw its plots there, and return that folder.
 
-    Without a target it is `results/<profile>/`, the study's own findings: there only a run on the
-    whole release goes, as `verify` finds it. What the run did not make is not in the target
-    afterwards. Scores are published for the validation and test images, by file name.
-    Raises UserError for an unfinished run, other data, or a target that is there already, unless
-    `replace` says to replace it.
+    `only` is `models` for a run that went as far as notebook 04, or `fair_test` for the tables of
+    notebook 08. Without a target it is `results/<profile>/` (its `fair_test/`), the study's own
+    findings: there only a run on the whole release goes, as `verify` finds it. What the run did not
+    make is not in the target afterwards. Scores are published for the validation and test images,
+    by file name. Raises UserError for an unfinished run, other data, or a target that is there
+    already, unless `replace` says to replace it.
     """
-    refuse_unfinished(opened)
-    with made_for(opened, target, "", replace) as (target, made):
-        copy(opened, made, tables(opened.profile))
-        copy_fair_test(opened, made / "fair_test")
-        write_claims(made)
+    if not only:
+        refuse_unfinished(opened)
+    target = target or results_folder(opened, only)
+    refuse_present(
+        target, f"publish {opened.profile.name}" + f" --only {only}" * bool(only), replace
+    )
+    with made_whole(target, replace) as made:
+        if only == "models":
+            copy_models(opened, made)
+        elif only == "fair_test":
+            if not copy_fair_test(opened, made):
+                raise UserError(f"{opened.folder} holds no fair test: run notebook 08_fair_test.")
+            write_json(made / "run.json", provenance.provenance(opened))
+        else:
+            copy(opened, made, tables(opened.profile))
+            copy_fair_test(opened, made / "fair_test")
+            write_claims(made)
         redraw(made)
     return target
 
@@ -75,9 +87,8 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
             continue
         opened = Run.open(f"{study}/{run}", overrides)
         whole = "results" in made
-        (publish if whole else publish_models)(
-            opened, None if target == RESULTS else target / run, replace
-        )
+        own = None if target == RESULTS else target / run
+        publish(opened, own, replace, "" if whole else "models")
     for name in STUDY:
         path = profiles.RUNS / study / name
         if path.is_file():
@@ -86,37 +97,19 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
     return target
 
 
-def publish_models(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
-    """As `publish`, of a run that went as far as notebook 04: metrics, scores and model cards.
-
-    Raises UserError where a model is missing, or is not of these settings.
-    """
+def copy_models(opened: Run, made: Path) -> None:
+    """Copy metrics, scores and model cards; UserError where a model is not of these settings."""
     for model in opened.profile.models:
         for seed in opened.profile.seeds:
             opened.model(model, seed)
-    with made_for(opened, target, "models", replace) as (target, made):
-        copy(opened, made, ["metrics.csv", "operating_points.csv", "subgroups.csv", "mending.csv"])
-        if path := external.result(opened):
-            for one in (path, path.with_suffix(".csv")):
-                if one.is_file():
-                    shutil.copyfile(one, made / one.name)
-        write_json(made / "run.json", found := provenance.provenance(opened))
-        cards.cards(opened, found, made)
-        redraw(made)
-    return target
-
-
-def publish_fair_test(opened: Run, target: Path | None = None, replace: bool = False) -> Path:
-    """Copy the tables of notebook 08 to `results/<profile>/fair_test/`, or another target.
-
-    Needs the trained models and notebook 08 only, not the whole run; see `publish`.
-    """
-    with made_for(opened, target, "fair_test", replace) as (target, made):
-        if not copy_fair_test(opened, made):
-            raise UserError(f"{opened.folder} holds no fair test yet: run notebook 08_fair_test.")
-        write_json(made / "run.json", provenance.provenance(opened))
-        redraw(made)
-    return target
+    names = ["metrics.csv", "operating_points.csv", "subgroups.csv", "mending.csv"]
+    path = external.result(opened)
+    copy(opened, made, names)
+    for one in (path, path.with_suffix(".csv")) if path else ():
+        if one.is_file():
+            shutil.copyfile(one, made / one.name)
+    write_json(made / "run.json", found := provenance.provenance(opened))
+    cards.cards(opened, found, made)
 
 
 def copy_fair_test(opened: Run, made: Path) -> bool:
@@ -131,39 +124,12 @@ def copy_fair_test(opened: Run, made: Path) -> bool:
     return True
 
 
-@contextmanager
-def made_for(
-    opened: Run, target: Path | None, only: str, replace: bool
-) -> Iterator[tuple[Path, Path]]:
-    """The folder to publish to, a run's in results/ without a `target`, and the one to fill for it.
-
-    Raises UserError as `publish` does for other data and for what is there already.
-    """
-    name = opened.profile.name
-    if target is None:
-        target = RESULTS / name.rpartition("/")[2] / ("fair_test" if only == "fair_test" else "")
-        refuse_other_data(opened)
-    refuse_present(target, f"publish {name}" + f" --only {only}" * bool(only), replace)
-    with made_whole(target) as made:
-        yield target, made
-
-
 def refuse_present(target: Path, command: str, replace: bool) -> None:
     if target.exists() and any(target.iterdir()) and not replace:
         raise UserError(
             f"{target} holds published findings. To replace them: ./run_all.sh {command} "
             "--replace; to write elsewhere: --to FOLDER."
         )
-
-
-@contextmanager
-def made_whole(target: Path) -> Iterator[Path]:
-    """A folder to be made, which takes the place of `target` once all went well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as name:
-        yield Path(name) / "made"
-        shutil.rmtree(target, ignore_errors=True)
-        (Path(name) / "made").replace(target)
 
 
 def refuse_unfinished(opened: Run) -> None:
@@ -193,13 +159,19 @@ def told(value) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def refuse_other_data(opened: Run) -> None:
+def results_folder(opened: Run, only: str) -> Path:
+    """A run's place in results/; UserError unless its images are those of the whole release."""
     if opened.profile.drawn or not verify.verify(opened.data).sound:
         raise UserError(
             f"results/ holds findings on COVID-Xray-5k, and {opened.data} is not that release "
             f"(./run_all.sh verify -p data {opened.data}). To publish your own run elsewhere: "
             f"./run_all.sh publish {opened.profile.name} --to FOLDER."
         )
+    return (
+        RESULTS
+        / opened.profile.name.rpartition("/")[2]
+        / ("fair_test" if only == "fair_test" else "")
+    )
 
 
 def tables(profile: Profile) -> list[str]:

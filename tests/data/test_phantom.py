@@ -233,20 +233,3 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path / "data", 0, FEW, SIZE)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("call", "word"),
-    [
-        (lambda _: radiograph("Flu", 0), "Flu"),
-        (lambda _: radiograph("Edema", 0, shortcut="halo"), "halo"),
-        (lambda _: radiograph("Edema", 0, 8), "8"),
-        (lambda path: write(path / "x", 0, {("val", "covid"): 1}), "val"),
-        (lambda path: write(path / "x", 0, FEW, shortcut="halo"), "halo"),
-        (lambda path: write(path / "x", 0, FEW, shortcut_in="both"), "both"),
-    ],
-)
-def test_unknown_words_are_refused_by_name(call, word, tmp_path):
-    with pytest.raises(UserError, match=word):
-        call(tmp_path)
-    assert not list(tmp_path.iterdir())

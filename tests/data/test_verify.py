@@ -36,71 +36,45 @@ def copy(tmp_path, monkeypatch):
 
 def test_whole_copy(copy):
     found = verify.verify(copy)
-    assert len(found.present) == 8
-    assert found.sound
-    assert not any((found.repacked, found.named, found.changed, found.missing, found.misplaced, found.twice,
-                    found.foreign))  # fmt: skip
+    assert len(found.present) == 8 and found.sound
+    assert not any((found.repacked, found.named, found.changed, found.missing, found.foreign))
     assert "8 of the 8" in str(found) and "whole and unchanged" in str(found)
 
 
-def test_content_counts_not_place_or_name(copy):
-    flat = copy.parent / "elsewhere"
-    flat.mkdir()
-    for number, path in enumerate(sorted(copy.rglob("*.*g"))):
-        path.rename(flat / f"{number}.bin")
-    found = verify.verify(flat)
-    assert len(found.present) == 8 and not found.misplaced and not found.foreign
-
-
-def test_missing_changed_foreign_misplaced_twice(copy):
+def test_missing_changed_foreign(copy):
     paths = sorted(copy.rglob("*.*g"))  # test/covid 0 1, test/non 2 3, train/covid 4 5, non 6 7
     place = [path.relative_to(copy).as_posix() for path in paths]
     paths[0].unlink()
     paths[1].write_bytes(picture(500))  # of the right size: tampered with
     paths[2].write_bytes(paths[2].read_bytes()[:400])
     paths[3].write_bytes(picture(501, (60, 20)))
-    shutil.move(paths[6], copy / "test" / "non" / "moved.jpg")
-    shutil.copy(paths[7], copy / "train" / "non" / "again.jpg")
     (copy / "train" / "covid" / "foreign.jpg").write_bytes(picture(502))
     (copy / "masks").mkdir()
     (copy / "masks" / "mask.png").write_bytes(picture(503))
     (copy / "train" / "notes.txt").write_text("no image")
+    again = copy / "train" / "non" / "again"
+    again.mkdir()
+    shutil.copy(paths[7], again)
     found = verify.verify(copy)
     assert found.present == place[4:]
     assert found.missing == [place[0]]
     assert found.changed == place[1:4]
-    assert found.misplaced == ["test/non/moved.jpg"]
-    assert found.twice in (["train/non/again.jpg"], [place[7]])
-    assert found.foreign == ["train/covid/foreign.jpg"]
-    assert found.repacked == []
-    text = str(found)
-    for line in (
-        "4 of the 8",
-        "1 missing",
-        "3 changed",
-        "1 not in the folder",
-        "1 foreign",
-        place[0],
-    ):
-        assert line in text
-    assert "whole" not in text
+    assert len(found.foreign) == 2 and "train/covid/foreign.jpg" in found.foreign
+    assert not found.sound
 
 
-@pytest.mark.parametrize("below", ["", "hospital A"])
-def test_an_image_in_another_class_or_split_is_not_sound(copy, below):
+def test_an_image_in_another_class_or_split_is_missing_in_its_own(copy):
     path = next((copy / "train" / "covid").iterdir())
+    gone = path.relative_to(copy).as_posix()
     for place in ("train/non", "test/covid", "train", "elsewhere"):
-        target = copy / place / below / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = copy / place / path.name
+        target.parent.mkdir(exist_ok=True)
         path.rename(target)
-        found = verify.verify(copy)
-        assert len(found.present) == 8 and found.misplaced == [target.relative_to(copy).as_posix()]
-        assert not found.sound and "whole" not in str(found)
+        assert verify.verify(copy).missing == [gone]
         target.rename(path)
     deeper = path.parent / "hospital B" / path.name
     deeper.parent.mkdir()
     path.rename(deeper)
-    assert verify.verify(copy).sound
     (copy / "train" / "covid").rename(copy / "train" / "COVID")
     (copy / "test").rename(copy / "Test")
     assert verify.verify(copy).sound
@@ -144,13 +118,6 @@ def test_names_are_shown_without_terminal_codes(copy):
     assert r"train/non/a\n\x1b[2J.jpg" in str(verify.verify(copy))
 
 
-def test_of_two_equal_images_the_missing_one_is_named(copy):
-    first = sorted((copy / "train" / "covid").iterdir())[0]
-    first.unlink()
-    found = verify.verify(copy)
-    assert found.missing == [first.relative_to(copy).as_posix()]
-
-
 def test_downsized_copy_is_said_to_be_repacked(copy):
     for path in sorted(copy.rglob("*.*g")):
         name = path.name if path.suffix == ".jpg" else path.name + ".jpg"
@@ -190,7 +157,7 @@ def test_real_copy_is_a_repacked_one():
     # of five the size is unknown, so that nothing but the name can be compared
     counts = [len(part) for part in (found.repacked, found.named, found.changed, found.missing)]
     assert counts == [5515, 5, 0, 0] and found.sound
-    assert found.present == found.foreign == found.misplaced == found.twice == []
+    assert found.present == found.foreign == []
     fingerprint = pd.read_csv(REAL / "fingerprint.csv", dtype=str, keep_default_na=False)
     shipped = sources.known()[fingerprint.columns.drop("packed")]
     pd.testing.assert_frame_equal(shipped, fingerprint.drop(columns="packed"))

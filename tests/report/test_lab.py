@@ -2,13 +2,11 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 
 import pytest
 from browser import chromium, needs_chromium
-from conftest import user_error
 
 from deepcovid.report import lab
 from deepcovid.runs import ROOT
@@ -24,17 +22,6 @@ PLAY = f"""() => {{
     book.scrollToItem(book.widgets.findIndex(cell => cell.model.sharedModel.source.startsWith('play.')));
 }}"""
 CELLS = f"() => [...{OPEN}.content.model.cells].map(cell => cell.toJSON())"
-
-
-def test_a_port_that_is_taken_is_told():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        with user_error(f"Port {port} cannot be had"):
-            lab.start(port)
-    lab.refuse_taken(port)
-    with user_error("Port 70000"):
-        lab.start(70000)
 
 
 def test_it_listens_here_only_and_asks_nothing_of_the_network():
