@@ -25,11 +25,11 @@ def make(opened, folder=SHOWN, target=None) -> None:
     from deepcovid.heatmaps.kept import windows
 
     name, seed = opened.profile.models[0], opened.profile.seeds[0]
-    run = opened.folder.name
+    called = opened.folder.name
     table = io.read_table(folder / "radiographs.csv")
     inputs = maps.read([folder / file for file in table.file], opened.profile.image_size,
                        opened.preparation).to(opened.device)  # fmt: skip
-    model, about = opened.model(name, seed), {"run": run, "model": name}
+    model, about = opened.model(name, seed), {"run": called, "model": name}
     side = windows(opened.profile.image_size)[0]
     made = {
         "occlusion": maps.occlusion(model, inputs, side, side // 2),
@@ -47,7 +47,7 @@ def make(opened, folder=SHOWN, target=None) -> None:
         path = (target or folder) / file
         if path.is_file():
             old = io.read_table(path)
-            new = pd.concat([old[old.run != run], new], ignore_index=True)
+            new = pd.concat([old[old.run != called], new], ignore_index=True)
         io.write_csv(path, new, float_format="%.4g")
 
 

@@ -82,12 +82,12 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
     To `results/`, or below another target; see `publish`. What `results/` holds beside runs stays.
     """
     target = target or RESULTS
-    for run, made in profiles.chosen_runs(study, overrides).items():
-        if run == "ablation":
+    for part, made in profiles.chosen_runs(study, overrides).items():
+        if part == "ablation":
             continue
-        opened = Run.open(f"{study}/{run}", overrides)
+        opened = Run.open(f"{study}/{part}", overrides)
         whole = "results" in made
-        own = None if target == RESULTS else target / run
+        own = None if target == RESULTS else target / part
         publish(opened, own, replace, "" if whole else "models")
     for name in STUDY:
         path = profiles.RUNS / study / name
