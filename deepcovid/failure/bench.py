@@ -159,9 +159,9 @@ class Bench:
                     networks.folded(self.backbone),
                 )
                 groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
-                features.save(
-                    self.see(backbone, files.batches(groups, self.device, view)).numpy(), path
-                )
+                seen = self.see(backbone, files.batches(groups, self.device, view))
+                with io.atomic_write(path) as partial, partial.open("wb") as file:
+                    np.save(file, seen.numpy())
         return torch.from_numpy(np.load(path, mmap_mode="c"))
 
     @torch.inference_mode()

@@ -83,10 +83,10 @@ def test_a_study_runs_a_step_once(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setitem(steps.MAKES, "fair_test/*", asked.append)
     study = Study(str(tmp_path))
-    monkeypatch.setattr(study, "run", lambda: "run")
+    monkeypatch.setattr(study, "run", lambda name: name)
     for name in ("swap", "within"):
         assert not len(study.table(f"paper/fair_test/{name}.csv"))
-    assert asked == ["run"]
+    assert asked == ["paper"]
 
 
 def test_every_seed_of_both_kinds_of_negatives_is_drawn():
