@@ -42,12 +42,14 @@ class CrossFit(NamedTuple):
     high: np.ndarray
 
 
-def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
+def patient_rows(
+    table: pd.DataFrame, seed: int = 0, copies: int = COPIES, within: bool = False
+) -> PatientRows:
     """Rows from images (`label`, `split`, `patient`), with the folds and the relabelled copies.
 
     With `train` and `test` (or `validation`) given and at least FEW patients of two classes in both,
     the one is trained on and the other tested; else the patients are dealt into FOLDS parts, each
-    tested by what the others teach.
+    tested by what the others teach. `within`: `split` is no split; labels are dealt out within it.
     """
     rng = np.random.default_rng(seed)
     classes = tuple(table.label.value_counts().index)
@@ -57,7 +59,7 @@ def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
     count = pd.crosstab(split, label).reindex(columns=range(len(classes)), fill_value=0)
     test = next((s for s in ("test", "validation") if s in count.index), "")
     enough = np.zeros(len(classes), bool)
-    if test and "train" in count.index:
+    if test and "train" in count.index and not within:
         enough = (count.loc[["train", test]] >= FEW).all().to_numpy()
     if enough.sum() >= 2:
         fold = np.where(split == test, 0, np.where(split == "train", -1, -2))
@@ -67,12 +69,12 @@ def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
         names, number = np.unique(patient, return_inverse=True)
         parts = FOLDS if len(names) >= 2 * FOLDS else len(names)
         fold = (rng.permutation(len(names)) % max(parts, 1))[number]
-        stratum = np.zeros(len(label), int)
+        stratum = split if within else np.zeros(len(label), int)
     targets = tuple(np.flatnonzero(enough)) if enough.sum() >= 2 else ()
     targets = (
         targets[1:] if len(classes) == 2 else targets
     )  # the rarer of two: the other mirrors it
-    labels = np.tile(label.astype(np.int16), (1 + COPIES, 1))
+    labels = np.tile(label.astype(np.int16), (1 + copies, 1))
     for part in np.unique(stratum):
         here = np.flatnonzero(stratum == part)
         for copy in labels[1:]:
