@@ -28,6 +28,7 @@ class PatientRows(NamedTuple):
     classes: tuple[str, ...]
     targets: tuple[int, ...]  # the classes that have enough patients to be told from the rest
     labels: np.ndarray  # (1 + COPIES, rows): the labels, and relabelled copies of them
+    stratum: np.ndarray  # pairs of rows of one count; 0: all
 
 
 class CrossFit(NamedTuple):
@@ -49,7 +50,8 @@ def patient_rows(
 
     With `train` and `test` (or `validation`) given and at least FEW patients of two classes in both,
     the one is trained on and the other tested; else the patients are dealt into FOLDS parts, each
-    tested by what the others teach. `within`: `split` is no split; labels are dealt out within it.
+    tested by what the others teach. `within`: `split` is no split; labels
+    are dealt out, and pairs compared, within it (no interval is computed then).
     """
     rng = np.random.default_rng(seed)
     classes = tuple(table.label.value_counts().index)
@@ -79,7 +81,8 @@ def patient_rows(
         here = np.flatnonzero(stratum == part)
         for copy in labels[1:]:
             copy[here] = label[rng.permutation(here)]
-    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels)
+    strata = np.unique(split, return_inverse=True)[1] if within else np.zeros(len(label), int)
+    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels, strata)
 
 
 def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: float = 1.0):
@@ -112,8 +115,10 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
                 if first == 0:
                     images = test[index]
                     score[images, k] = (values[images] - middle) @ weight[:, 0]
-            auc[block, k] = areas(found[tested], positive[block, tested])
-            if first == 0:
+            auc[block, k] = areas(
+                found[tested], positive[block, tested], rows.stratum[used][tested]
+            )
+            if first == 0 and np.ptp(rows.stratum) == 0:
                 low[k], high[k] = bootstrap_interval(
                     found[tested, 0], positive[0, tested], rows.patient[used][tested]
                 )
@@ -158,15 +163,16 @@ def midranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def areas(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """ROC AUC of each column of scores by each row of truths; 0.5 where one class is missing."""
-    ranks = midranks(np.round(scores, 12))
-    n1 = positive.sum(1)
-    n0 = positive.shape[1] - n1
-    sums = (ranks * positive.T).sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = (sums - n1 * (n1 + 1) / 2) / (n1 * n0)
-    return np.where((n1 > 0) & (n0 > 0), found, 0.5)
+def areas(scores: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """ROC AUC of each column of scores by each row of truths, over the pairs within the strata; 0.5
+    where there is no pair."""
+    won, pairs, scores = 0.0, 0, np.round(scores, 12)
+    for part in np.unique(strata):
+        here = strata == part
+        n1 = positive[:, here].sum(1)
+        won = won + (midranks(scores[here]) * positive[:, here].T).sum(0) - n1 * (n1 + 1) / 2
+        pairs = pairs + n1 * (here.sum() - n1)
+    return np.where(pairs > 0, won / np.maximum(pairs, 1), 0.5)
 
 
 def bootstrap_interval(score, positive, patient, seed: int = 0) -> tuple[float, float]:
