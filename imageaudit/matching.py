@@ -57,10 +57,11 @@ class Signature(NamedTuple):
 
 def signature(picture: Image.Image | np.ndarray) -> Signature:
     """Of a picture of any size and mode, or of grey levels (uint8, any 2-D shape)."""
-    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    whole = isinstance(picture, np.ndarray) and picture.shape == (SIDE, SIDE)
+    given = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    small = given.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     coarse = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX), np.float32)
-    return Signature(np.asarray(small), band(coarse, 0.7, 4, 15))
+    return Signature(picture if whole else np.asarray(small), band(coarse, 0.7, 4, 15))
 
 
 def band(pixels: np.ndarray, fine: float, coarse: float, around: int) -> np.ndarray:
@@ -89,8 +90,8 @@ def unit(waves: np.ndarray) -> np.ndarray:
 def positions(signatures: Sequence[Signature]) -> np.ndarray:
     """Vectors of the whole pictures in the order of TURNS: n x 8 x len(RING)."""
     whole = cosines(0, 1)
-    every = np.array([[turned(one.texture, turn) for turn in TURNS] for one in signatures])
-    return unit(whole @ every @ whole.T)
+    every = ([turned(one.texture, turn) for turn in TURNS] for one in signatures)
+    return np.array([unit(whole @ np.array(eight) @ whole.T) for eight in every])
 
 
 def turned(pixels: np.ndarray, turn: Image.Transpose | None) -> np.ndarray:
