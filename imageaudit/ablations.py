@@ -6,6 +6,7 @@ from scipy import ndimage
 
 SIDE = 128  # pixels
 EDGE = 0.05  # of each side: the border
+BANDS = 10
 BORDER, CORNERS = "the outer 5% of each side", "the four corners"
 
 
@@ -64,6 +65,30 @@ def coarse(pictures: np.ndarray) -> np.ndarray:
     return pictures.reshape(-1, 8, step, 8, step).mean((2, 4)).reshape(-1, 64)
 
 
+def strips(pictures: np.ndarray) -> np.ndarray:
+    """The outer 5% of the four sides, each lying: (n, 4 lines, SIDE)."""
+    edge, turned = round(EDGE * SIDE), pictures.swapaxes(1, 2)
+    sides = [part[:, place] for part in (pictures, turned) for place in (slice(edge), slice(-edge, None))]  # fmt: skip
+    return np.concatenate(sides, axis=1)
+
+
 def histogram(pictures: np.ndarray) -> np.ndarray:
-    """Share of the pixels in 32 equal ranges of grey: (n, 32)."""
-    return np.stack([np.bincount(p.ravel() // 8, minlength=32) for p in pictures]) / SIDE**2
+    """Share of the pixels in 32 equal ranges of grey: all that is left once pixels are shuffled."""
+    return np.stack([np.bincount(p.ravel() // 8, minlength=32) / p.size for p in pictures])
+
+
+def spectrum(pictures: np.ndarray) -> np.ndarray:
+    """Log power along the lines of pictures (n, lines, SIDE) in BANDS of frequency, mean of all
+    lines: how sharp and how noisy, without a place. (n, BANDS)."""
+    lines = pictures - pictures.mean(2, keepdims=True)
+    power = np.abs(np.fft.rfft(lines * np.hanning(SIDE), axis=2)[:, :, 1:]) ** 2
+    edges = np.unique(np.geomspace(1, SIDE // 2 + 1, BANDS + 1).astype(int)) - 1
+    return np.log(np.add.reduceat(power.mean(1), edges[:-1], axis=1) + 1)
+
+
+PLACELESS = {  # what is left once every place is gone: the kind, the part of the picture, its numbers
+    "the outer 5%, pixels shuffled": ("border", strips, histogram),
+    "the outer 5%, bands of frequency": ("border", strips, spectrum),
+    "all pixels, shuffled": ("little", whole, histogram),
+    "bands of frequency": ("little", whole, spectrum),
+}

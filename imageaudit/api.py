@@ -71,6 +71,8 @@ def audit(
     split: str | None = None,
     images: Path | str | None = None,
     join: Words = None,
+    against: Path | str | None = None,
+    clean_splits: Path | str | None = None,
     say=print,
 ) -> Audit:
     """Does a dataset of images give its classes away? Nothing is trained, nothing downloaded.
@@ -80,23 +82,37 @@ def audit(
     `classes` are those that count (default: all), `ignore` names columns that do not, `fail_on` the
     kinds of finding that are an alarm (default: FAIL_ON); each several words, or one string with
     commas. `label`, `path`, `patient` and `split` name columns, `images` the folder of the table's
-    paths, `join` further tables; see `dataset.Options`. `say` is told what was understood. `index.html`, which shows images, and `audit.json`, which
-    does not, are written to the folder `out` (default: one in `audits/`); an audit that is
-    stopped there goes on. Raises UserError for what cannot be audited.
+    paths, `join` further tables, `against` another dataset whose images and patients must not be in
+    this one; see `dataset.Options`. A table of corrected splits is written to `clean_splits`. `say`
+    is told what was understood. `index.html`, which shows images, and `audit.json`, which does not,
+    are written to the folder `out` (default: one in `audits/`); an audit that is stopped there goes
+    on. Raises UserError for what cannot be audited.
     """
     source = Path(source).expanduser()
     folder = Path(out).expanduser() if out else Path("audits") / folder_name(source)
     kinds = FAIL_ON if fail_on is None else words_of(fail_on)
     options = Options(
         words_of(classes), words_of(ignore), label, path, patient, split,
-        images and str(images), words_of(join),
+        images and str(images), words_of(join), against and str(against),
     )  # fmt: skip
     found = examine(source, options, kinds, folder / CACHE, say)
     from imageaudit.page import page  # once there is something to show
 
+    if clean_splits:
+        write_splits(Path(clean_splits).expanduser(), found, say)
     write_json(folder / JSON, found.report)
     write_text(folder / PAGE, page(found))
     return Audit(found.report, folder / PAGE)
+
+
+def write_splits(path: Path, found, say) -> None:
+    from imageaudit import splits
+    from imageaudit.dataset import OWN
+
+    table, words = splits.clean(found.table, found.pictures, found.duplicates)
+    splits.write(path, table, found.columns, OWN)
+    found.report["clean splits"] = words
+    say(f"{escape_control_chars(path)}: {words}")
 
 
 def folder_name(source: Path) -> str:

@@ -28,6 +28,7 @@ class PatientRows(NamedTuple):
     classes: tuple[str, ...]
     targets: tuple[int, ...]  # the classes that have enough patients to be told from the rest
     labels: np.ndarray  # (1 + COPIES, rows): the labels, and relabelled copies of them
+    stratum: np.ndarray  # pairs of rows of one count; 0: all
 
 
 class CrossFit(NamedTuple):
@@ -42,12 +43,15 @@ class CrossFit(NamedTuple):
     high: np.ndarray
 
 
-def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
+def patient_rows(
+    table: pd.DataFrame, seed: int = 0, copies: int = COPIES, within: bool = False
+) -> PatientRows:
     """Rows from images (`label`, `split`, `patient`), with the folds and the relabelled copies.
 
     With `train` and `test` (or `validation`) given and at least FEW patients of two classes in both,
     the one is trained on and the other tested; else the patients are dealt into FOLDS parts, each
-    tested by what the others teach.
+    tested by what the others teach. `within`: `split` is no split; labels
+    are dealt out, and pairs compared, within it (no interval is computed then).
     """
     rng = np.random.default_rng(seed)
     classes = tuple(table.label.value_counts().index)
@@ -57,7 +61,7 @@ def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
     count = pd.crosstab(split, label).reindex(columns=range(len(classes)), fill_value=0)
     test = next((s for s in ("test", "validation") if s in count.index), "")
     enough = np.zeros(len(classes), bool)
-    if test and "train" in count.index:
+    if test and "train" in count.index and not within:
         enough = (count.loc[["train", test]] >= FEW).all().to_numpy()
     if enough.sum() >= 2:
         fold = np.where(split == test, 0, np.where(split == "train", -1, -2))
@@ -67,17 +71,18 @@ def patient_rows(table: pd.DataFrame, seed: int = 0) -> PatientRows:
         names, number = np.unique(patient, return_inverse=True)
         parts = FOLDS if len(names) >= 2 * FOLDS else len(names)
         fold = (rng.permutation(len(names)) % max(parts, 1))[number]
-        stratum = np.zeros(len(label), int)
+        stratum = split if within else np.zeros(len(label), int)
     targets = tuple(np.flatnonzero(enough)) if enough.sum() >= 2 else ()
     targets = (
         targets[1:] if len(classes) == 2 else targets
     )  # the rarer of two: the other mirrors it
-    labels = np.tile(label.astype(np.int16), (1 + COPIES, 1))
+    labels = np.tile(label.astype(np.int16), (1 + copies, 1))
     for part in np.unique(stratum):
         here = np.flatnonzero(stratum == part)
         for copy in labels[1:]:
             copy[here] = label[rng.permutation(here)]
-    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels)
+    strata = np.unique(split, return_inverse=True)[1] if within else np.zeros(len(label), int)
+    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels, strata)
 
 
 def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: float = 1.0):
@@ -110,8 +115,10 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
                 if first == 0:
                     images = test[index]
                     score[images, k] = (values[images] - middle) @ weight[:, 0]
-            auc[block, k] = areas(found[tested], positive[block, tested])
-            if first == 0:
+            auc[block, k] = areas(
+                found[tested], positive[block, tested], rows.stratum[used][tested]
+            )
+            if first == 0 and np.ptp(rows.stratum) == 0:
                 low[k], high[k] = bootstrap_interval(
                     found[tested, 0], positive[0, tested], rows.patient[used][tested]
                 )
@@ -156,15 +163,16 @@ def midranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def areas(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """ROC AUC of each column of scores by each row of truths; 0.5 where one class is missing."""
-    ranks = midranks(np.round(scores, 12))
-    n1 = positive.sum(1)
-    n0 = positive.shape[1] - n1
-    sums = (ranks * positive.T).sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = (sums - n1 * (n1 + 1) / 2) / (n1 * n0)
-    return np.where((n1 > 0) & (n0 > 0), found, 0.5)
+def areas(scores: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """ROC AUC of each column of scores by each row of truths, over the pairs within the strata; 0.5
+    where there is no pair."""
+    won, pairs, scores = 0.0, 0, np.round(scores, 12)
+    for part in np.unique(strata):
+        here = strata == part
+        n1 = positive[:, here].sum(1)
+        won = won + (midranks(scores[here]) * positive[:, here].T).sum(0) - n1 * (n1 + 1) / 2
+        pairs = pairs + n1 * (here.sum() - n1)
+    return np.where(pairs > 0, won / np.maximum(pairs, 1), 0.5)
 
 
 def bootstrap_interval(score, positive, patient, seed: int = 0) -> tuple[float, float]:

@@ -22,6 +22,8 @@ class Examined:
     pictures: np.ndarray  # (n, side, side) uint8
     duplicates: pd.DataFrame
     fitted: list = field(default_factory=list)  # Probe, CrossFit, TestResult
+    other: pd.DataFrame | None = None  # the images of the dataset that it was held against
+    columns: tuple[str, ...] = ()  # of the user's table
 
     @property
     def alarm(self) -> bool:
@@ -49,9 +51,10 @@ def examine(
                 f"There are: {', '.join(KINDS)}."
             )
     given = dataset.read(source, options)
+    against = dataset.read_any(options.against) if options.against else None
     say(understood(given))
     # loaded once there is something to audit: what is refused is refused at once
-    from imageaudit import collect, crossfit, duplicates, patients
+    from imageaudit import collect, crossfit, duplicates, patients, relations
 
     table, pictures, refused = read_images(given, cache)
     pairs = duplicates.find_duplicates(table, pictures)
@@ -62,10 +65,16 @@ def examine(
         raise UserError(too_few(table, crossfit.FEW))
     fitted, left_out, rate = fit_probes(table, pictures, given, rows)
     search = duplicates.check_search(list(table.path), table, pictures)
+    other, external = (
+        held_against(table, pictures, given, against, cache) if against else (None, [])
+    )
     findings = [
+        *external,
         *collect.of_duplicates(table, pairs, search),
         *collect.of_patients(table),
         *collect.of_probes(fitted, rows, left_out),
+        *relations.of_visible(fitted, table),
+        *relations.of_shift(fitted, table, list(rows.classes)),
         *collect.of_files(table, given.missing, refused),
     ]
     report = summary(given, table, refused, rows, fitted, rate)
@@ -76,7 +85,28 @@ def examine(
          "advice": f.advice, "rows": f.rows, **f.more} for f in findings
     ]  # fmt: skip
     report["seconds"] = round(time.monotonic() - began, 1)
-    return Examined(report, findings, table, pictures, pairs, fitted)
+    return Examined(report, findings, table, pictures, pairs, fitted, other, given.columns)
+
+
+def held_against(table, pictures, given: dataset.Dataset, against: dataset.Dataset, cache):
+    """The other dataset's images, and the finding of those that are in both."""
+    from imageaudit import external, patients
+    from imageaudit.inspection import inspect
+
+    facts, seen, refused = inspect(list(against.table.path), cache)
+    if facts.empty:
+        raise UserError(
+            f"None of {len(refused)} images of {against.name} can be read. {refused[0]}"
+        )
+    other = against.table.iloc[facts.index].reset_index(drop=True)
+    other = pd.concat(
+        [other, facts.reset_index(drop=True).rename(columns={"patient": "number"})], axis=1
+    )
+    other["recorded"] = patients.known(other)
+    found = external.compare(
+        table, pictures, given.named_in, other, seen, against.named_in, against.name
+    )
+    return other, [found]
 
 
 def understood(given: dataset.Dataset) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 KINDS = {
+    "external": "Images or patients of the other dataset",
     "leak": "One radiograph in several splits",
     "conflict": "One radiograph in several classes",
     "patients": "Patients in several splits",
@@ -10,13 +11,16 @@ KINDS = {
     "tags": "DICOM tags tell the classes",
     "columns": "Columns of the table tell the classes",
     "border": "The border of the picture tells the classes",
+    "visible": "Columns that can be read from the picture",
+    "shift": "What goes with the class in train otherwise than in test",
     "little": "Little of the picture is enough",
     "doubles": "One radiograph several times",
     "names": "Tags that name people",
     "unread": "Images that cannot be read",
 }
-FAIL_ON = ("leak", "conflict", "patients", "properties", "tags", "columns", "border")
+FAIL_ON = ("external", "leak", "conflict", "patients", "properties", "tags", "columns", "border")
 ADVICE = {
+    "external": "Leave these images out before a score on this set is called an external validation.",
     "leak": "Remove all but one of each, or move them into one split. A model is tested on what it "
     "was trained on, and its score says little of other images.",
     "conflict": "Look at each pair and decide: one of the two labels is wrong, or the classes do not "
@@ -34,6 +38,10 @@ ADVICE = {
     "border": "Look at the pictures above: letters, frames, collimation, tables and tubes at the edge "
     "tell the source. Crop to what matters, take both classes from one source, and show the score on "
     "images of another hospital.",
+    "visible": "What goes with the class and can be read from the picture is what a network may learn in "
+    "place of the disease. Match the classes in it, or report results within its values.",
+    "shift": "A model that learns this in training meets another relation in the test: its score there "
+    "says less of other hospitals. Split again, or report results within the values.",
     "little": "This may be the disease or its severity, or the source. The border says which is "
     "likelier: where it tells nothing, the pictures alone do not prove a shortcut. A model that beats "
     "these numbers only little has learned little more.",

@@ -6,16 +6,39 @@ from pathlib import Path
 
 import pandas as pd
 
-from imageaudit import images
+from imageaudit import images, patients
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
+from imageaudit.labels import MANY
 
 SPLITS = {
     "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
+    "validation": ("validation", "validate", "valid", "val", "dev"),
+    "test": ("test", "testing", "holdout"),
 }
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
-MASK = re.compile(r"(^|[^a-z])(masks?|segmentations?)([^a-z]|$)", re.IGNORECASE)
+BESIDE = set(
+    [
+        "stage",
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "set",
+        "data",
+        "dataset",
+        "split",
+        "files",
+        "folder",
+        "png",
+        "jpg",
+        "dicom",
+    ]
+)
+MASK = re.compile(
+    r"(^|[^a-z])(masks?|segmentations?(?![ _-]*data)|seg|gt|ground[ _-]?truths?|annotations?)([^a-z]|$)",
+    re.IGNORECASE,
+)
+TABLES = (".csv", ".tsv", ".txt", ".xlsx")
 
 
 def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
@@ -23,14 +46,18 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
 
     Raises UserError where there are no two classes, and names the folder inside that has them.
     """
-    rooms, notes = {"": source}, []
-    splits = {p: SPLIT_OF[p.name.lower()] for p in folders(source) if p.name.lower() in SPLIT_OF}
+    notes = []
+    splits = {p: split_in([p.name]) for p in folders(source) if split_in([p.name])}
     if splits:
-        rooms = {split: folder for folder, split in splits.items()}
+        rooms = splits
         if others := [escape_control_chars(p.name) for p in folders(source) if p not in splits]:
-            notes.append(f"Beside {', '.join(sorted(rooms))}, left out: {', '.join(others)}.")
+            notes.append(
+                f"Beside {', '.join(sorted({*splits.values()}))}, left out: {', '.join(others)}."
+            )
+    else:
+        rooms = {source: ""}
     rows, names = [], {}
-    for split, room in rooms.items():
+    for room, split in rooms.items():
         for folder in folders(room):
             name = names.setdefault(folder.name.lower(), escape_control_chars(folder.name))
             if classes and name not in classes:
@@ -53,6 +80,7 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
             f"{escape_control_chars(inside)} has: audit that."
         )
     refuse_unknown(classes, list(names.values()))
+    refuse_patients(table, source)
     if not splits:
         table, told = splits_below(table, source)
         notes += told
@@ -81,19 +109,7 @@ def is_mask(inside: Path) -> bool:
 
 def other_files(folder: Path, found: set[Path]) -> Counter:
     """How many files of which ending are no images; tables and notes are not counted."""
-    known = (
-        ".txt",
-        ".csv",
-        ".tsv",
-        ".json",
-        ".xml",
-        ".md",
-        ".html",
-        ".yaml",
-        ".yml",
-        ".db",
-        ".ini",
-    )
+    known = (*TABLES, *[".json", ".xml", ".md", ".html", ".yaml", ".yml", ".db", ".ini"])
     endings = Counter()
     for path in images.walk(folder):
         ending = (
@@ -113,7 +129,32 @@ def splits_below(table: pd.DataFrame, source: Path) -> tuple[pd.DataFrame, list[
 
 
 def split_in(parts) -> str:
-    return next((SPLIT_OF[part.lower()] for part in parts if part.lower() in SPLIT_OF), "")
+    """The split that a folder's name says, `train`, `Training Set` or `stage_2_test_images`."""
+    for part in parts:
+        words = set(re.findall(r"[a-z]+", part.lower())) - BESIDE
+        if len(words) == 1 and (split := SPLIT_OF.get(words.pop())):
+            return split
+    return ""
+
+
+def refuse_patients(table: pd.DataFrame, source: Path) -> None:
+    """Raise UserError where the folders are patients or parts of an archive, and no classes."""
+    labels = table.label.unique()
+    parts = all(
+        re.fullmatch(r"(images?|part|batch|set)?[ _-]*\d+", name.lower()) for name in labels
+    )
+    people = all(patients.by_name(f"{name}/x") for name in labels)
+    if len(labels) >= 2 and (len(labels) > MANY or people or (parts and tables_in(source))):
+        raise UserError(
+            f"{escape_control_chars(source)} has {len(labels)} subfolders, such as {labels[0]!r}, which "
+            f"are no classes: name those that count with --classes A,B, or give a table.{tables_in(source)}"
+        )
+
+
+def tables_in(source: Path) -> str:
+    found = sorted(p.name for p in source.iterdir() if p.suffix.lower() in TABLES and p.is_file())
+    names = ", ".join(map(escape_control_chars, found[:8]))
+    return f" It holds tables, which may say the classes: {names}." if found else ""
 
 
 def deeper(source: Path) -> Path | None:

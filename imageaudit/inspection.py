@@ -46,7 +46,8 @@ def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.nda
     Images that cannot be read have no row and no picture, and stand in the refusals; the index of
     the facts is the position in `paths`. With `cache` a folder, chunks are kept there.
     """
-    facts, pictures, refused = [], [], []
+    facts, refused = [], []
+    pictures = np.empty((len(paths), SIDE, SIDE), np.uint8)
     code = sorted(Path(__file__).parent.glob("*.py"))
     code = files.digest([[path.name, files.file_digest(path)] for path in code])
     with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="images", unit="image") as bar:
@@ -56,11 +57,11 @@ def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.nda
                 if "refused" in fact:
                     refused.append(fact["refused"])
                 else:
+                    pictures[len(facts)] = picture
                     facts.append(fact | {"at": at})
-                    pictures.append(picture)
             bar.update(len(part))
     table = pd.DataFrame(facts, columns=None if facts else ["at"]).set_index("at")
-    return table, np.array(pictures, np.uint8).reshape(-1, SIDE, SIDE), refused
+    return table, pictures[: len(facts)], refused
 
 
 def chunk(paths: list[Path], cache: Path | None, code: str, pool) -> list[tuple[dict, np.ndarray]]:

@@ -9,7 +9,8 @@ from imageaudit.tables import by_plain, is_blank, number_text, plain
 
 MANY = 20  # classes, beyond which is asked first: each takes its time
 PARTS = re.compile(r"\s*[|;]\s*")
-STEPS = re.compile(r"\s*[|;/]\s*")  # also of a hierarchy: Pneumonia/Viral/COVID-19
+STEPS = re.compile(r"\s*[|;/,]\s*")  # also of a hierarchy: Pneumonia/Viral/COVID-19
+LIST = re.compile(r"\[(.*)\]")  # PadChest's: ['normal', 'scoliosis']
 AGREED = ("label", "class", "target", "diagnosis", "finding", "findinglabels", "labels", "category",
           "classname")  # fmt: skip
 
@@ -28,15 +29,15 @@ def labels_of(table: pd.DataFrame, label: str | None, source: str):
                 name)  # fmt: skip
     agreed = next((columns[word] for word in AGREED if word in columns), None)
     if label:
-        words = {plain(w) for cell in table[agreed] for w in STEPS.split(cell)} if agreed else set()
-        if plain(label) in words:
+        if agreed and table[agreed].map(lambda cell: plain(label) in findings(cell)).any():
             return (*one_finding(table[agreed], label, agreed), agreed)
         raise UserError(
             f"{source} has no column and no finding {label!r}.{did_you_mean(label, [*table])} Its "
             f"columns are: {', '.join(table)}."
         )
     if agreed is None:
-        few = [c for c in table if 1 < table[c].nunique() <= MANY]
+        few = sorted((c for c in table if 1 < table[c].nunique() <= MANY),
+                     key=lambda c: (-table[c].nunique(), list(table).index(c)))  # fmt: skip
         raise UserError(
             f"{source} has no column 'label'. Its columns are: {', '.join(table)}. Say which it is "
             f"with --label COLUMN" + (f", for instance --label {few[-1]!r}." if few else ".")
@@ -70,22 +71,32 @@ def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
 
 def one_finding(values: pd.Series, finding: str, name: str) -> tuple[pd.Series, list[str]]:
     """Whether each cell names a finding, alone or among several; a blank cell has no label."""
-    blank = is_blank(values)
-    parts = values.map(lambda cell: {plain(number_text(word)) for word in STEPS.split(cell)})
-    named = parts.map(lambda words: plain(number_text(finding)) in words)
+    blank = is_blank(values) | (values == "[]")
+    named = values.map(lambda cell: plain(number_text(finding)) in findings(cell))
     if not named.any():
-        among = sorted({word for cell in values for word in STEPS.split(cell)})
+        among = sorted({word.strip("[]'\" ") for cell in values for word in STEPS.split(cell)})
         raise UserError(f"No row of {name!r} says {finding!r}.{did_you_mean(finding, among)}")
     result = named.map({True: finding, False: f"no {finding}"}).mask(blank, "")
     return result, [f"{name}: {finding} against the rest."]
 
 
+def findings(cell: str) -> set[str]:
+    """What a cell says, as it is compared: each of several, each step of a hierarchy, and the whole."""
+    return {plain(number_text(word)) for word in (*STEPS.split(cell), *PARTS.split(cell), cell)}
+
+
+def parts_of(cell: str) -> list[str]:
+    if found := LIST.fullmatch(cell):
+        return [word.strip("'\" ") for word in found[1].split(",")]
+    return PARTS.split(cell)
+
+
 def refuse_unclear(labels: pd.Series, name: str) -> None:
     """Raise UserError where cells hold several labels, or there are too many classes to go on."""
     count = labels[labels != ""].value_counts()
-    several = [word for word in count.index if PARTS.search(word)]
+    several = [word for word in count.index if PARTS.search(word) or LIST.fullmatch(word)]
     if several:
-        parts = pd.Series([p for word, n in count.items() for p in PARTS.split(word) * int(n)])
+        parts = pd.Series([p for word, n in count.items() for p in parts_of(word) * int(n) if p])
         most = ", ".join(parts.value_counts().index[:8])
         raise UserError(
             f"Cells of {name!r} hold several labels, such as {several[0]!r}. Say which finding is told "

@@ -1,11 +1,16 @@
 """Which file each name of a table means: by path, by the end of a path, by name, with or without
 ending."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from imageaudit import images
+
+FILES = "files of the folder"  # the column that `by_folder` adds
 
 
 class Index(NamedTuple):
@@ -23,6 +28,27 @@ def index(folder: Path) -> Index:
         for key in {name, stem(name)}:
             known.setdefault(key, []).append(path)
     return Index(folder, paths, known)
+
+
+def by_folder(given: pd.DataFrame, among: Index) -> tuple[pd.DataFrame, str]:
+    """A row for each image of the folders that a column names: of a patient, a study (MIMIC's `s5000`).
+
+    Of several such columns the one with the fewest images a row; `` where there is none.
+    """
+    rooms = {}
+    for path in among.paths:
+        inside = path.relative_to(among.folder)
+        for part in {*map(str.lower, inside.parts[:-1])}:
+            for name in {part, *re.findall(r"^(?:sub-|ses-|[ps])(\d+)$", part)}:
+                rooms.setdefault(name, []).append(inside.as_posix())
+    tried = {c: given[c].str.lower().map(lambda name: rooms.get(name, [])) for c in given}
+    named = {
+        c: (int(files.map(bool).sum()), -int(files.map(len).sum())) for c, files in tried.items()
+    }
+    best = max(named, key=named.get, default="")
+    if not best or not named[best][0]:
+        return given, ""
+    return given.assign(**{FILES: tried[best]}).explode(FILES).fillna(""), best
 
 
 def stem(name: str) -> str:

@@ -42,6 +42,9 @@ BATCH = 64  # pictures that are compared with all others at once
 # overlay
 BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
 CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
+PLAUSIBLE = (
+    0.75  # least median correlation of the blocks of one radiograph; 0.84 was the least found
+)
 LIKELY = 0.65  # from this correlation at COARSE pixels on, details are compared
 
 
@@ -54,10 +57,11 @@ class Signature(NamedTuple):
 
 def signature(picture: Image.Image | np.ndarray) -> Signature:
     """Of a picture of any size and mode, or of grey levels (uint8, any 2-D shape)."""
-    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    whole = isinstance(picture, np.ndarray) and picture.shape == (SIDE, SIDE)
+    given = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    small = given.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     coarse = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX), np.float32)
-    return Signature(np.asarray(small), band(coarse, 0.7, 4, 15))
+    return Signature(picture if whole else np.asarray(small), band(coarse, 0.7, 4, 15))
 
 
 def band(pixels: np.ndarray, fine: float, coarse: float, around: int) -> np.ndarray:
@@ -86,8 +90,8 @@ def unit(waves: np.ndarray) -> np.ndarray:
 def positions(signatures: Sequence[Signature]) -> np.ndarray:
     """Vectors of the whole pictures in the order of TURNS: n x 8 x len(RING)."""
     whole = cosines(0, 1)
-    every = np.array([[turned(one.texture, turn) for turn in TURNS] for one in signatures])
-    return unit(whole @ every @ whole.T)
+    every = ([turned(one.texture, turn) for turn in TURNS] for one in signatures)
+    return np.array([unit(whole @ np.array(eight) @ whole.T) for eight in every])
 
 
 def turned(pixels: np.ndarray, turn: Image.Transpose | None) -> np.ndarray:
@@ -146,29 +150,34 @@ def screen(query: np.ndarray, reference: np.ndarray | None, query_crops, referen
 def blocks(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Correlation of each block of a texture with its best place in another; pixels it moved.
 
-    Both are FINE or COARSE pixels wide.
+    Both are FINE or COARSE pixels wide, or as many such textures, (n, side, side).
     """
-    scale = FINE // len(one)
+    scale = FINE // one.shape[-1]
     block, most = BLOCK // scale, REACH // scale
     reach, full, corners = 2 * most + 1, block + 2 * most, CORNERS // scale
-    own = np.array([one[y : y + block, x : x + block] for y, x in corners])
-    own = own - own.mean((1, 2), keepdims=True)
-    own /= np.linalg.norm(own, axis=(1, 2), keepdims=True) + 1e-6
-    window = np.array([other[y : y + full, x : x + full] for y, x in corners - most])
-    product = fft.irfft2(fft.rfft2(window) * np.conj(fft.rfft2(own, (full, full))), (full, full))
-    deviation = spread(other, block)
-    deviation = np.array([deviation[y : y + reach, x : x + reach] for y, x in corners - most])
-    values = (product[:, :reach, :reach] / deviation).reshape(len(own), -1)
-    return values.max(axis=1), np.stack(np.divmod(values.argmax(axis=1), reach), axis=1) - most
+
+    def parts(of: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
+        return np.stack([of[..., y : y + size, x : x + size] for y, x in at], axis=-3)
+
+    own = parts(one, corners, block)
+    own = own - own.mean((-2, -1), keepdims=True)
+    own /= np.linalg.norm(own, axis=(-2, -1), keepdims=True) + 1e-6
+    window = fft.rfft2(parts(other, corners - most, full))
+    product = fft.irfft2(window * np.conj(fft.rfft2(own, (full, full))), (full, full))
+    values = product[..., :reach, :reach] / parts(spread(other, block), corners - most, reach)
+    values = values.reshape(*values.shape[:-2], -1)
+    moved = np.stack(np.divmod(values.argmax(axis=-1), reach), axis=-1) - most
+    return values.max(axis=-1), moved
 
 
 def spread(texture: np.ndarray, block: int) -> np.ndarray:
     """Root of the summed squared deviations in each `block` x `block` part of a texture."""
-    sums = np.pad(np.stack([texture, texture**2]).astype(float), ((0, 0), (1, 0), (1, 0)))
-    sums = sums.cumsum(axis=1).cumsum(axis=2)
+    sums = np.zeros((2, *texture.shape[:-2], *(side + 1 for side in texture.shape[-2:])))
+    sums[..., 1:, 1:] = np.stack([texture, texture**2])
+    sums = sums.cumsum(axis=-2).cumsum(axis=-1)
     whole, squares = (
-        sums[:, block:, block:] - sums[:, :-block, block:] - sums[:, block:, :-block]
-        + sums[:, :-block, :-block]
+        sums[..., block:, block:] - sums[..., :-block, block:] - sums[..., block:, :-block]
+        + sums[..., :-block, :-block]
     )  # fmt: skip
     return np.sqrt(np.maximum(squares - whole**2 / block**2, 1e-3))
 
@@ -204,13 +213,12 @@ def part(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(small, np.float32)
 
 
-def overlay(whole: Signature, cropped: Signature, box: np.ndarray) -> float:
+def overlay(whole: Signature, cropped: Signature, box: np.ndarray, other, found) -> float:
     """How well the details of two pictures agree, `whole` lying in `box` of `cropped`: 0 to 1.
 
-    `box`: upper and lower, left and right edge as shares, roughly.
+    `box`: upper and lower, left and right edge as shares, roughly; `other`: the texture there, which
+    `found` brings over that of `whole`.
     """
-    other = part(cropped.texture, box, COARSE)
-    found = movement(*blocks(whole.texture, other), COARSE)
     if found is None or correlation(whole.texture, other, found) < LIKELY:
         return 0.0
     # crop again, where the blocks say, so that both are equally sharp
@@ -226,20 +234,30 @@ def overlay(whole: Signature, cropped: Signature, box: np.ndarray) -> float:
     return correlation(band(one, 0.5, 2.5, 15), band(other, 0.5, 2.5, 15), found)
 
 
-def agreement(
-    whole: Signature, cropped: Signature, vectors: np.ndarray, parts: np.ndarray
-) -> float:
-    """`overlay` in the position and of the crop whose cosines (`vectors`, `parts`) agree most."""
+def place(whole: Signature, cropped: Signature, vectors: np.ndarray, parts: np.ndarray):
+    """The one in the position, and the box of the crop of the other, whose cosines agree most."""
     turn, crop = np.unravel_index((vectors @ parts.T).argmax(), (len(vectors), len(parts)))
     down, across = np.divmod(crop, len(CROPS))
     there = Signature(*(turned(pixels, TURNS[turn]) for pixels in whole))
-    return overlay(there, cropped, np.r_[CROPS[down], CROPS[across]])
+    return there, cropped, np.r_[CROPS[down], CROPS[across]]
+
+
+def agreements(placed: list) -> list[float]:
+    """`overlay` of each of what `place` gave; the blocks of all are compared at once."""
+    others = np.array([part(cropped.texture, box, COARSE) for _, cropped, box in placed])
+    fits, moved = blocks(np.array([whole.texture for whole, _, _ in placed]), others)
+    return [
+        overlay(*one, other, movement(fit, move, COARSE)) if np.median(fit) >= PLAUSIBLE else 0.0
+        for one, other, fit, move in zip(placed, others, fits, moved, strict=True)
+    ]
 
 
 def compare(one: Signature, other: Signature, turns: int = len(TURNS)) -> float:
-    """`agreement` of two pictures, either the crop of the other, in the first so many TURNS."""
+    """How well two pictures agree, either the crop of the other, in the first so many TURNS."""
     pairs = ((one, other), (other, one))
-    return max(agreement(a, b, positions([a])[0][:turns], crops([b])[0]) for a, b in pairs)
+    return max(
+        agreements([place(a, b, positions([a])[0][:turns], crops([b])[0]) for a, b in pairs])
+    )
 
 
 def same_radiograph(
@@ -259,14 +277,18 @@ def same_radiograph(
     (_, own, own_crops), (others, there, their_crops) = pair
     candidates = screen(own, None if within else there, own_crops, their_crops)
 
-    def value(candidate: tuple[int, int, bool]) -> float:
+    def placed(candidate: tuple[int, int, bool]):
         i, j, whole = candidate
         if whole:
-            return agreement(query[i], others[j], own[i], their_crops[j])
-        return agreement(others[j], query[i], there[j], own_crops[i])
+            return place(query[i], others[j], own[i], their_crops[j])
+        return place(others[j], query[i], there[j], own_crops[i])
 
+    def values(part: list) -> list[float]:
+        return agreements([placed(candidate) for candidate in part])
+
+    parts = [candidates[i : i + BATCH] for i in range(0, len(candidates), BATCH)]
     with ThreadPoolExecutor() as pool:
-        values = list(pool.map(value, candidates, chunksize=64))
+        values = [value for part in pool.map(values, parts) for value in part]
     found = pd.DataFrame([c[:2] for c in candidates], columns=columns[:2]).assign(agreement=values)
     if within:
         found[columns[:2]] = np.sort(found[columns[:2]], axis=1)

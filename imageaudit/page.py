@@ -22,8 +22,8 @@ def page(found: Examined) -> str:
     return template.render(
         report=found.report, kinds=KINDS, findings=by_kind, shown=SHOWN, lines=LINES,
         values={kind: values(found, kind) for kind in probes.BLIND},
-        pairs={kind: pictures.pairs(found, by_kind[kind]["rows"][:PAIRS])
-               for kind in ("leak", "conflict", "doubles") if kind in by_kind},
+        pairs={kind: pictures.pairs(found, by_kind[kind]["rows"][:PAIRS], kind == "external")
+               for kind in ("external", "leak", "conflict", "doubles") if kind in by_kind},
         means=pictures.means(found), ablated=pictures.ablated(found),
         surest=pictures.surest(found, SUREST),
     )  # fmt: skip

@@ -29,30 +29,28 @@ def in_page(picture: Image.Image) -> str:
 
 def of_image(found: Examined, at: int) -> dict:
     """One image of the dataset with its name, class and split."""
-    row = found.table.iloc[at]
+    return of_row(found.table.iloc[at], found.pictures[at])
+
+
+def of_row(row, small: np.ndarray | None) -> dict:
     try:
         picture = images.open_radiograph(row.path)
     except UserError:  # gone since it was read
-        picture = Image.fromarray(found.pictures[at])
+        picture = Image.fromarray(np.zeros((2, 2), np.uint8) if small is None else small)
     picture.thumbnail((SIZE, SIZE))
     return {"source": in_page(picture), "name": row.image, "class": row.label, "split": row.split}
 
 
-def pairs(found: Examined, rows: list[dict]) -> list[dict]:
-    """Pairs of images that are one radiograph."""
+def pairs(found: Examined, rows: list[dict], external: bool) -> list[dict]:
+    """Pairs of images that are one radiograph; `external`: the second is of the other dataset."""
     place = {name: at for at, name in enumerate(found.table.image)}
+    if external:
+        others = found.other.drop_duplicates("image").set_index("image", drop=False)
     return [
-        {
-            "a": of_image(found, place[row["a"]]),
-            "b": of_image(found, place[row["b"]]),
-            **row_of(row),
-        }
+        {"a": of_image(found, place[row["a"]]),
+         "b": of_row(others.loc[row["b"]], None) if external else of_image(found, place[row["b"]])}
         for row in rows
-    ]
-
-
-def row_of(row: dict) -> dict:
-    return {"agreement": row["agreement"], "same": row["same file"]}
+    ]  # fmt: skip
 
 
 def means(found: Examined) -> list[dict]:

@@ -112,7 +112,8 @@ def picture_probes(pictures: np.ndarray, facts: pd.DataFrame, at: np.ndarray) ->
     for seen, (kind, ablate) in ablations.ENCODED.items():
         add(kind, seen, encode(ablate(part), seen))
     add("little", "8 x 8 pixels", ablations.coarse(part))
-    add("little", "the histogram of grey levels", ablations.histogram(part))
+    for seen, (kind, which, numbers) in ablations.PLACELESS.items():
+        add(kind, seen, numbers(which(part)))
     size = np.log(facts["bytes per pixel"].to_numpy(float)[at])
     add("little", "bytes of the file per pixel", np.stack([size, size**2], axis=1))
     return probes

@@ -1,8 +1,10 @@
 """Tables as people have them: any separator, with a header or without, joined by what they share."""
 
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +15,9 @@ from imageaudit.errors import UserError, escape_control_chars
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
-NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
+COUNTERS = ("index", "id", "row", "no", "nr", "number")  # columns that may number the rows
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 BLANK = ("", "nan", "na", "n/a", "null", "<na>")
 
@@ -50,10 +53,10 @@ def is_blank(values: pd.Series) -> pd.Series:
 def read_table(source: Path) -> Table:
     """A table of any separator, in UTF-8 or UTF-16. Raises UserError for what is none."""
     where = escape_control_chars(source)
-    lines = decode(source).splitlines()
+    lines = re.split(r"\r\n|\r|\n", decode(source))
     mark, notes = None, []
-    if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
-        mark, lines = lines[0].strip()[-1], lines[1:]
+    if excel := re.fullmatch(r"\"?sep=(.)\"?", lines[0], re.IGNORECASE):
+        mark, lines = excel[1], lines[1:]
     lines = lines[next((i for i, line in enumerate(lines) if line.strip()), len(lines)) :]
     if not lines:
         raise UserError(f"{where} cannot be read as a table: it is empty.")
@@ -92,6 +95,11 @@ def decode(source: Path) -> str:
         data = source.read_bytes()
     except OSError as error:
         raise UserError(f"{where} cannot be read as a table: {error.strerror}") from None
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error):
+            raise UserError(f"{where} is no whole gzip file.") from None
     if data.startswith(b"PK"):
         raise UserError(f"{where} is a workbook or an archive: save its table as CSV.")
     try:
@@ -141,21 +149,24 @@ def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for place, name in enumerate(list(table), 1):
         if name != f"column {place}":
             continue
-        values = table[name]
-        counted = pd.to_numeric(values, errors="coerce").diff().iloc[1:]
-        if (values == "").all():
+        if (table[name] == "").all():
             table = table.drop(columns=name)
-        elif len(values) > 1 and (counted == 1).all():
+        elif numbers_rows(table[name]):
             table = table.drop(columns=name)
             notes.append(f"{name.capitalize()}, without a name, numbers the rows: left out.")
     return table, notes
+
+
+def numbers_rows(values: pd.Series) -> bool:
+    steps = pd.to_numeric(values, errors="coerce").diff().iloc[1:]
+    return len(values) > 1 and bool((steps == 1).all())
 
 
 def decimal_points(values: pd.Series) -> pd.Series:
     """`3,5` becomes `3.5` where all values are numbers."""
     stated = values[~is_blank(values)]
     if stated.str.fullmatch(DECIMAL_COMMA).any() and stated.str.fullmatch(NUMBER).all():
-        return values.str.replace(",", ".")
+        return values.str.replace(r"\.(?=\d{3}(\D|$))", "", regex=True).str.replace(",", ".")
     return values
 
 
@@ -163,35 +174,48 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     """The table with the columns of another, by the columns that both have, and a note.
 
     Without common names, by the two columns whose values agree most, with or without the ending of a
-    file. Raises UserError where nothing is common, or rows of the other contradict each other.
+    file, or where a part of a path is the other's value. A row for which the other has several becomes as many. Raises
+    UserError where nothing is common, or both have several rows of one value.
     """
     where = escape_control_chars(name)
     names = by_plain(other)
     keys = [(column, names[plain(column)]) for column in table if plain(column) in names]
     keys = [(a, b) for a, b in keys if set(key_of(table[a])) & set(key_of(other[b]))]
+    left = [key_of(table[a]) for a, _ in keys]
     if not keys:
-        shared = {
-            (a, b): len(set(key_of(table[a])) & set(key_of(other[b])))
-            for a in table for b in other if other[b].nunique() > 1
+        tried = {
+            (a, b, of): of(table[a], set(key_of(other[b])))
+            for of in (part_among, whole_among) for a in table for b in other if other[b].nunique() > 1
         }  # fmt: skip
-        pair = max(shared, key=shared.get, default=None)
-        if pair is None or shared[pair] < min(2, len(table)):
+        pair = max(tried, key=lambda pair: (tried[pair] != "").sum(), default=None)
+        if pair is None or tried[pair][tried[pair] != ""].nunique() < min(2, len(table)):
             raise UserError(f"{where} and the table have no column in common to be joined by.")
-        keys = [pair]
-    left = pd.concat([key_of(table[a]) for a, _ in keys], axis=1).agg(", ".join, axis=1)
+        keys, left = [pair[:2]], [tried[pair]]
+    left = pd.concat(left, axis=1).agg(", ".join, axis=1)
     right = pd.concat([key_of(other[b]) for _, b in keys], axis=1).agg(", ".join, axis=1)
     taken = {plain(column) for column in table}
     more = other[[c for c in other if plain(c) not in taken and c not in {b for _, b in keys}]]
-    same = more.assign(**{"": right}).duplicated()
-    more = more[~same].set_axis(right[~same])
-    if (twice := more.index.duplicated() & more.index.isin(left)).any():
-        first = escape_control_chars(more.index[twice][0])
-        raise UserError(f"{where} says different things of {first}.")
-    more = more[~more.index.duplicated()]
-    found = int(left.isin(more.index).sum())
-    joined = more.reindex(left).fillna("").set_axis(table.index)
+    more = more.assign(**{"": right}).drop_duplicates()
+    several = {*left[left.duplicated()]} & {*more[""][more[""].duplicated()]} - {""}
+    if several:
+        raise UserError(f"{where} says different things of {escape_control_chars(min(several))}.")
+    found = int(left.isin(more[""]).sum())
+    joined = table.assign(**{"": left}).merge(more, on="", how="left").fillna("").drop(columns="")
     by = " and ".join(a for a, _ in keys)
-    return pd.concat([table, joined], axis=1), f"{where} is joined by {by}: {found} of {len(table)} rows."  # fmt: skip
+    return joined, f"{where} is joined by {by}: {found} of {len(table)} rows."
+
+
+def whole_among(values: pd.Series, known: set[str]) -> pd.Series:
+    keys = key_of(values)
+    return keys.where(keys.isin(known), "")
+
+
+def part_among(values: pd.Series, known: set[str]) -> pd.Series:
+    """The first part of each path, `sub-01` of `sub-01/sub-01_ses-2.png`, that is known; else ``."""
+    parts = values.str.lower().map(lambda cell: re.split(r"[/\\_]", cell))
+    return parts.map(
+        lambda words: next((number_text(w) for w in words if number_text(w) in known), "")
+    )
 
 
 def key_of(values: pd.Series) -> pd.Series:

@@ -79,15 +79,15 @@ def save(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def cases(honest: int) -> Iterator[tuple[str, float, int, int]]:
+def cases(datasets: int) -> Iterator[tuple[str, float, int, int]]:
     """Fault, share, images of each class, seed: of honest datasets, every fault, and small marks."""
-    for seed in range(honest):
-        yield NOTHING, 0.0, 30, seed
-    for fault in FAULTS:
-        yield fault, 1.0, 30, 500
-    for images in (10, 30, 100):
-        for share in (0.2, 0.35, 0.5, 0.75):
-            yield "marker", share, images, 600
+    for number in range(datasets):
+        yield NOTHING, 0.0, 30, number
+        for fault in FAULTS:
+            yield fault, 1.0, 30, 500 + number
+        for images in (10, 30):
+            for share in (0.2, 0.35, 0.5, 0.75):
+                yield "marker", share, images, 600 + number
 
 
 def row(fault: str, share: float, images: int, seed: int) -> dict:
@@ -105,9 +105,12 @@ def row(fault: str, share: float, images: int, seed: int) -> dict:
     }  # fmt: skip
 
 
-def calibrated(planned) -> Iterator[pd.DataFrame]:
-    """The table of all rows so far, after each."""
-    rows = []
+def calibrated(planned, table: pd.DataFrame | None = None) -> Iterator[pd.DataFrame]:
+    """The table of all rows so far, after each; cases that are in `table` are not audited again."""
+    table = pd.DataFrame(columns=list(COLUMNS)) if table is None else table
+    there = {*table[list(COLUMNS[:4])].itertuples(index=False, name=None)}
+    rows = table.to_dict("records")
     for case in planned:
-        rows.append(row(*case))
-        yield pd.DataFrame(rows, columns=list(COLUMNS))
+        if case not in there:
+            rows.append(row(*case))
+            yield pd.DataFrame(rows, columns=list(COLUMNS))

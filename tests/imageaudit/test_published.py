@@ -1,5 +1,6 @@
 """The tables and folders of the best-known public datasets, as small stand-ins."""
 
+import gzip
 import os
 from collections import Counter
 
@@ -187,6 +188,8 @@ def test_kermany_one_wrapper_too_many_and_patients_in_names(tmp_path):
         ("p10/p10000032/s50414267/02aa804e.jpg", "p10000032"),
         ("train/PNEUMONIA/person1007_virus_1690.jpeg", "person1007"),
         ("x/NORMAL2-IM-0285-0001.jpeg", "normal2-im-0285"),
+        ("train/NORMAL/NORMAL-1003233-0001.jpeg", "1003233"),
+        ("CNV/CNV-1016042-2.jpeg", "1016042"),
         ("x/submarine.png", ""),
         ("x/p1/1.png", ""),
     ],
@@ -226,3 +229,141 @@ def test_names_that_are_no_utf_8(tmp_path):
     (tmp_path / "a" / "1.png").rename(tmp_path / "a" / os.fsdecode(b"caf\xe9.png"))
     found = dataset.read(tmp_path)
     assert found.table.image[0].encode("utf-8") and found.table.path[0].is_file()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_padchest_holds_lists_in_its_cells(tmp_path, packed):
+    put(tmp_path, *(f"{i % 2}/21684_{i}.png" for i in range(4)))
+    said = ("['normal']", "['pleural effusion', 'cardiomegaly']", "['cardiomegaly']", "[]")
+    rows = [f'{i},21684_{i}.png,{i % 2},84{i // 2}.0,"{w}"' for i, w in enumerate(said)]
+    table = write(tmp_path / "PADCHEST.csv", ",ImageID,ImageDir,PatientID,Labels", *rows)
+    if packed:
+        table = table.with_suffix(".csv.gz")
+        table.write_bytes(gzip.compress((tmp_path / "PADCHEST.csv").read_bytes()))
+    found = dataset.read(table, Options(label="cardiomegaly"))
+    assert classes(found) == {"cardiomegaly": 2, "no cardiomegaly": 1}
+    assert found.table.patient.nunique() == 2
+    with user_error("several labels.*frequent are: cardiomegaly, normal"):
+        dataset.read(table)
+
+
+def test_vindr_has_a_row_for_each_reader_or_box(tmp_path):
+    put(tmp_path, *(f"train/{c}.png" for c in "abcd"))
+    votes = {"a": "110", "b": "111", "c": "000", "d": "001"}
+    rows = [f"{c},R{i},{v}" for c, given in votes.items() for i, v in enumerate(given)]
+    table = write(tmp_path / "image_labels_train.csv", "image_id,rad_ID,Cardiomegaly", *rows)
+    found = dataset.read(table, Options(label="Cardiomegaly"))
+    assert found.table.label.tolist() == ["Cardiomegaly"] * 2 + ["no Cardiomegaly"] * 2
+    assert "Readers (rad_ID) differ on 2 images: the majority" in told(found)
+    rows = ["a,Cardiomegaly,1", "a,Mass,2", "b,No finding,1", "c,Mass,1", "d,Cardiomegaly,1"]
+    table = write(tmp_path / "train.csv", "image_id,class_name,rad_id", *rows)
+    found = dataset.read(table, Options(label="Cardiomegaly"))
+    assert classes(found) == {"Cardiomegaly": 2, "no Cardiomegaly": 2}
+    with user_error("more than one label: a"):
+        dataset.read(table)
+
+
+def test_bids_names_folders_of_participants_and_sessions(tmp_path):
+    names = [f"sub-S{i}/ses-E{i}/mod-rx/sub-S{i}_ses-E{i}_run-{r}_cr.png" for i in range(4) for r in (1, 2)]  # fmt: skip
+    put(tmp_path, *names)
+    rows = [f"sub-S{i}\tses-E{i}\t['{('pneumonia', 'normal')[i % 2]}', 'x']" for i in range(4)]
+    table = write(tmp_path / "labels.tsv", "PatientID\tReportID\tLabels", *rows)
+    found = dataset.read(table, Options(label="pneumonia"))
+    assert classes(found) == {"pneumonia": 4, "no pneumonia": 4}
+    assert found.table.patient.nunique() == 4
+    people = write(tmp_path / "participants.tsv", "participant_id\tgroup", *(f"sub-S{i}\t{i % 2}" for i in range(4)))  # fmt: skip
+    scans = write(tmp_path / "scans.tsv", "filename\tview", *(f"{name}\tpa" for name in names))
+    found = dataset.read(scans, Options(label="group", join=(str(people),)))
+    assert classes(found) == {"no group": 4, "group": 4} and "8 of 8 rows" in told(found)
+
+
+def test_a_study_has_several_images_and_is_a_folder_or_a_key(tmp_path):
+    put(tmp_path, *(f"files/p10/p1000/s500{i}/{i}{v}.jpg" for i in range(2) for v in "ab"))
+    studies = write(tmp_path / "chexpert.csv", "subject_id,study_id,Edema", "1000,5000,1.0", "1000,5001,0.0")  # fmt: skip
+    split = write(tmp_path / "split.csv", "dicom_id,study_id,subject_id,split",
+                  *(f"{i}{v},500{i},1000,{'validate' if i else 'train'}" for i in range(2) for v in "ab"))  # fmt: skip
+    found = dataset.read(studies, Options(label="Edema", join=(str(split),)))
+    assert classes(found) == {"Edema": 2, "no Edema": 2}
+    assert Counter(found.table.split) == {"train": 2, "validation": 2}
+    found = dataset.read(studies, Options(label="Edema"))
+    assert classes(found) == {"Edema": 2, "no Edema": 2} and "folder that 'study_id'" in told(found)
+    twice = write(tmp_path / "two.csv", "study_id,Edema", "5000,1", "5001,0", "5001,1")
+    more = write(tmp_path / "three.csv", "study_id,site", "5000,x", "5001,y", "5001,z")
+    with user_error("says different things of 5001"):
+        dataset.read(twice, Options(label="Edema", join=(str(more),)))
+
+
+def test_parts_of_one_table_and_lists_of_a_split(tmp_path):
+    put(tmp_path, *(f"images_001/images/0000000{i}_000.png" for i in range(6)))
+    head = "Image Index,Finding Labels"
+    rows = [f"0000000{i}_000.png,{'Mass' if i % 2 else 'No Finding'}" for i in range(6)]
+    table = write(tmp_path / "Data_Entry.csv", head, *rows)
+    for name, part in (("train_val_list", rows[:4]), ("test_list", rows[4:])):
+        write(tmp_path / f"{name}.txt", *(row.split(",")[0] for row in part))
+    lists = tuple(str(tmp_path / f"{name}.txt") for name in ("train_val_list", "test_list"))
+    assert Counter(dataset.read(table, Options(join=lists)).table.split) == {"train": 4, "test": 2}
+    for name, part in (("train", rows[:3]), ("valid", rows[3:])):
+        write(tmp_path / f"{name}.csv", head, *part)
+    found = dataset.read(tmp_path / "train.csv", Options(join=(str(tmp_path / "valid.csv"),)))
+    assert Counter(found.table.split) == {"train": 3, "validation": 3}
+    with user_error("images_001.*It holds tables.*Data_Entry.csv"):
+        put(tmp_path, "images_002/images/x.png")
+        dataset.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names, splits",
+    [
+        ("{s}_images/{c}/{i}.png", ("train", "test")),
+        ("{c}/{s}/{i}.png", ("Training Set", "holdout")),
+        ("stage_2_{s}_images/{c}/{i}.png", ("train", "test")),
+    ],
+)
+def test_folders_that_name_a_split(tmp_path, names, splits):
+    put(tmp_path, *(names.format(s=s, c=c, i=i) for s in splits for c in "ab" for i in (1, 2)))
+    found = dataset.read(tmp_path)
+    assert classes(found) == {"a": 4, "b": 4}
+    assert Counter(found.table.split) == {"train": 4, "test": 4}
+
+
+def test_masks_have_many_names_and_segmentation_data_holds_images(tmp_path):
+    room = tmp_path / "Lung Segmentation Data" / "Train"
+    for kind in ("COVID-19", "Normal"):
+        put(
+            room,
+            *(f"{kind}/{part}/1.png" for part in ("images", "lung masks", "annotations", "GT")),
+        )
+        put(room, f"{kind}/images/1-seg.png", f"{kind}/images/1_GT.png")
+    assert classes(dataset.read(room.parent)) == {"COVID-19": 1, "Normal": 1}
+
+
+@pytest.mark.parametrize(
+    "text, columns",
+    [
+        ("sep=\t\npath\tlabel\n0.png\ta\n1.png\tb\n", {}),
+        ("path;label;dose\n0.png;a;1.234,5\n1.png;b;2.000,0\n", {"dose": ["1234.5", "2000.0"]}),
+        ("index,path,label\n7,0.png,a\n8,1.png,b\n", {}),
+        ("path,label,note\n0.png,a,x\u2028y\n1.png,b,z\n", {"note": ["x\u2028y", "z"]}),
+        ("id,label\n0,a\n1,b\n", {}),
+    ],
+)
+def test_odd_columns(tmp_path, text, columns):
+    put(tmp_path, "0.png", "1.png")
+    (tmp_path / "t.csv").write_text(text)
+    found = dataset.read(tmp_path / "t.csv")
+    assert classes(found) == {"a": 1, "b": 1} and list(found.columns) == list(columns)
+    for name, values in columns.items():
+        assert found.table[f"column {name}"].tolist() == values
+
+
+def test_patients_of_no_name_and_a_split_without_one(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    people = ("ANONYMOUS", "none", "0000", "Anon-0042")
+    rows = [
+        f"{i}.png,{'ab'[i % 2]},{p},{'TRAIN' if i < 2 else 'TEST'}" for i, p in enumerate(people)
+    ]
+    found = dataset.read(write(tmp_path / "t.csv", "path,label,PatientID,Dataset_type", *rows))
+    assert found.table.patient.tolist() == ["", "", "", "PatientID Anon-0042"]
+    assert Counter(found.table.split) == {"train": 2, "test": 2}
+    write(tmp_path / "t.csv", "path,label,PatientID", *(f"{i}.png,{'ab'[i % 2]},{i}" for i in range(4)))  # fmt: skip
+    assert dataset.read(tmp_path / "t.csv").table.patient.nunique() == 4

@@ -1,0 +1,55 @@
+"""Is an external set external? Images and patients that are in another dataset as well."""
+
+import re
+
+import pandas as pd
+
+from imageaudit import matching
+from imageaudit.collect import counted
+from imageaudit.findings import Finding
+
+WHY = {"bytes": "the same file", "picture": "the same radiograph", "name": "the same name of a file",
+       "patient": "the same patient"}  # fmt: skip
+SHORT = re.compile(r"\d{1,4}")  # numbers that any dataset gives its patients
+
+
+def compare(table: pd.DataFrame, pictures, column: str, other: pd.DataFrame, other_pictures,
+            other_column: str, name: str) -> Finding:  # fmt: skip
+    """Which images of a dataset are in another, by file, radiograph, file's name or patient.
+
+    Both tables have `image`, `sha1`, `recorded`; the columns are those that patients are named in.
+    """
+    own, theirs = numbers(table, column), numbers(other, other_column)
+    short = {number for number in {*own} & {*theirs} if SHORT.fullmatch(number)}
+    found = matching.match(
+        table.assign(patient=own.mask(own.isin(short), "")),
+        other.assign(patient=theirs.mask(theirs.isin(short), "")),
+        [matching.signature(picture) for picture in pictures],
+        [matching.signature(picture) for picture in other_pictures],
+    )
+    there = found[found.reason != ""]
+    rows = [
+        {"a": table.image[i], "b": row.twin, "why": WHY[row.reason], "class": table.label[i],
+         "split": table.split[i]} for i, row in there.iterrows()
+    ]  # fmt: skip
+    count = there.reason.value_counts()
+    words = f"{len(there):,} of {counted(len(table), 'image')} are also in {name} ({len(other):,} images)"
+    words += (
+        "".join(f", {count[why]:,} as {text}" for why, text in WHY.items() if why in count) + "."
+    )
+    people = {*own} & {*theirs} - short - {""}
+    words += f" Patients of both: {len(people):,}." if people else ""
+    if short:
+        words += (
+            f" {counted(len(short), 'patient')} of both have a number of up to four digits, which may "
+            "be chance: not counted."
+        )
+    more = {"dataset": name, "patients of both": sorted(people), "short numbers": len(short)}
+    return Finding("external", bool(len(there)), words, rows, more)
+
+
+def numbers(table: pd.DataFrame, column: str) -> pd.Series:
+    """Patients as two datasets can be compared by: without the column's name, `` where unknown."""
+    said = table.recorded.mask(table.recorded.str.startswith("image "), "")
+    said = said.map(lambda text: text.removeprefix(f"{column} ").removeprefix("ChestX-ray14 "))
+    return said.str.replace("^0+(?=.)", "", regex=True).str.lower()
