@@ -1,4 +1,7 @@
-"""Each number in docs/findings.md is the one in the file that docs/sources.md names."""
+"""Each number in docs/findings.md is the one in the file that docs/sources.md names.
+
+Those of ours in docs/related.md are numbers of the findings; those of others that the article cites are the same there.
+"""
 
 import json
 import re
@@ -11,6 +14,7 @@ from deepcovid.runs import ROOT
 
 PROSE = (ROOT / "docs" / "findings.md").read_text()
 TABLE = (ROOT / "docs" / "sources.md").read_text()
+RELATED = (ROOT / "docs" / "related.md").read_text()
 ROW = re.compile(
     r"^\| ([\d.,%+-]+) \| ([^|]+) \| \[`([^`]+)`\]\([^)]*\) \| `([^`]+)` \|$", re.MULTILINE
 )
@@ -63,3 +67,19 @@ GIVEN = {"96.77", "0.715", "98", "90", "0.80", "0.65", "0.005", "5", "19", "50",
 def test_each_number_of_the_text_is_in_the_table():
     known = {number.strip("%+-") for number, *_ in ROWS} | GIVEN
     assert set(re.findall(r"\d+\.\d+|\d+(?=%)", PROSE)) <= known
+
+
+def test_our_numbers_beside_related_work_are_those_of_the_findings():
+    cells = [line.split("|")[1:-1] for line in RELATED.splitlines() if line.startswith("| ")]
+    ours = " ".join(cell[2] for cell in cells if len(cell) == 3)
+    found = set(re.findall(r"\d+\.\d+|\d+(?=%)|(?<=\+)\d+", ours))
+    assert len(found) > 20
+    assert found - {"5"} <= {number.strip("%+-") for number, *_ in ROWS}  # 5: a width
+
+
+def test_what_others_measured_is_what_the_article_cites():
+    stated = pd.read_csv(ROOT / "article" / "stated.csv", dtype=str)
+    for author in ("Teixeira", "Zech", "Roberts"):
+        row = next(line for line in RELATED.splitlines() if line.startswith(f"| {author} "))
+        values = stated[stated.source.str.startswith(author.lower())].value
+        assert len(values) and all(v in row.replace(",", "") for v in values), author
