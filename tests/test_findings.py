@@ -83,3 +83,9 @@ def test_what_others_measured_is_what_the_article_cites():
         row = next(line for line in RELATED.splitlines() if line.startswith(f"| {author} "))
         values = stated[stated.source.str.startswith(author.lower())].value
         assert len(values) and all(v in row.replace(",", "") for v in values), author
+
+
+def test_counts_of_what_is_not_shown_are_those_of_the_findings():
+    page = (ROOT / "docs" / "not_shown.md").read_text()
+    counts = set(re.findall(r"\b(\d+)(?= (?:and \d+ )?(?:images|patients|cases|negatives))", page))
+    assert len(counts) > 5 and counts <= {number for number, *_ in ROWS}

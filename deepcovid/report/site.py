@@ -12,8 +12,8 @@ from deepcovid.report import about, article
 from deepcovid.report.build import api, make, sources, toctree
 from deepcovid.runs import ROOT, UserError, write_text
 
-DONE = ["docs/method", "docs/sources", "docs/glossary", "docs/data", "docs/checklist",
-        "results/README", "results/radiographs/README", "cards"]  # fmt: skip
+DONE = ["docs/method", "docs/not_shown", "docs/related", "docs/sources", "docs/glossary",
+        "docs/data", "docs/checklist", "results/README", "results/radiographs/README", "cards"]  # fmt: skip
 CARDS = """# Model cards
 
 What each trained model is, how it does, and what it is not for. The dataset has
