@@ -80,7 +80,7 @@ def pages(profile: Profile, place: Path | None = None) -> Path:
 
 def use(folder: Path) -> list[str]:
     """The documents on how to use the study: those first that most readers want, then all others."""
-    first = ["docs/run", "docs/own_images", "docs/extend", "docs/architecture"]
+    first = ["docs/run", "docs/teach", "docs/own_images", "docs/extend", "docs/architecture"]
     others = sorted(f"docs/{path.stem}" for path in (folder / "docs").glob("*.md"))
     known = {*first, *DONE, "docs/findings"}
     return [*first, *(o for o in others if o not in known), "CONTRIBUTING", "CHANGELOG"]
