@@ -1,4 +1,7 @@
-"""Each number in docs/findings.md is the one in the file that docs/sources.md names."""
+"""Each number in docs/findings.md is the one in the file that docs/sources.md names.
+
+Those of ours in docs/related.md are numbers of the findings, or of a table of its own.
+"""
 
 import json
 import re
@@ -11,10 +14,11 @@ from deepcovid.runs import ROOT
 
 PROSE = (ROOT / "docs" / "findings.md").read_text()
 TABLE = (ROOT / "docs" / "sources.md").read_text()
+RELATED = (ROOT / "docs" / "related.md").read_text()
 ROW = re.compile(
     r"^\| ([\d.,%+-]+) \| ([^|]+) \| \[`([^`]+)`\]\([^)]*\) \| `([^`]+)` \|$", re.MULTILINE
 )
-ROWS = ROW.findall(TABLE)
+ROWS, MORE = ROW.findall(TABLE), ROW.findall(RELATED)
 
 
 @cache
@@ -45,9 +49,10 @@ def found(path: str, key: str) -> float:
 def test_the_table_is_read_whole():
     rows = [line for line in TABLE.splitlines() if line.startswith("| ") and "`" in line]
     assert len(ROWS) == len(rows) > 20
+    assert len(MORE) == RELATED.count("](../results/") > 0
 
 
-@pytest.mark.parametrize(("number", "what", "path", "key"), ROWS, ids=[row[1] for row in ROWS])
+@pytest.mark.parametrize(("number", "what", "path", "key"), ROWS + MORE)
 def test_a_number_is_that_of_its_file(number, what, path, key):
     share = number.endswith("%")
     digits = number.strip("%+").replace(",", "")
@@ -63,3 +68,25 @@ GIVEN = {"96.77", "0.715", "98", "90", "0.80", "0.65", "0.005", "5", "19", "50",
 def test_each_number_of_the_text_is_in_the_table():
     known = {number.strip("%+-") for number, *_ in ROWS} | GIVEN
     assert set(re.findall(r"\d+\.\d+|\d+(?=%)", PROSE)) <= known
+
+
+def test_our_numbers_beside_related_work_are_those_of_the_findings():
+    cells = [line.split("|")[1:-1] for line in RELATED.splitlines() if line.startswith("| ")]
+    ours = " ".join(cell[2] for cell in cells if len(cell) == 3)
+    found = set(re.findall(r"\d+\.\d+|\d+(?=%)|(?<=\+)\d+", ours))
+    assert len(found) > 20
+    assert found - {"5"} <= {number.strip("%+-") for number, *_ in ROWS + MORE}  # 5: a width
+
+
+def test_what_others_measured_is_what_the_article_cites():
+    stated = pd.read_csv(ROOT / "article" / "stated.csv", dtype=str)
+    for author in ("Teixeira", "Zech", "Roberts"):
+        row = next(line for line in RELATED.splitlines() if line.startswith(f"| {author} "))
+        values = stated[stated.source.str.startswith(author.lower())].value
+        assert len(values) and all(v in row.replace(",", "") for v in values), author
+
+
+def test_counts_of_what_is_not_shown_are_those_of_the_findings():
+    page = (ROOT / "docs" / "not_shown.md").read_text()
+    counts = set(re.findall(r"\b(\d+)(?= (?:and \d+ )?(?:images|patients|cases|negatives))", page))
+    assert len(counts) > 5 and counts <= {number for number, *_ in ROWS}

@@ -12,8 +12,8 @@ from deepcovid.report import about, article
 from deepcovid.report.build import api, make, sources, toctree
 from deepcovid.runs import ROOT, UserError, write_text
 
-DONE = ["docs/method", "docs/sources", "docs/glossary", "docs/data", "docs/checklist",
-        "results/README", "results/radiographs/README", "cards"]  # fmt: skip
+DONE = ["docs/method", "docs/not_shown", "docs/related", "docs/sources", "docs/glossary",
+        "docs/data", "docs/checklist", "results/README", "results/radiographs/README", "cards"]  # fmt: skip
 CARDS = """# Model cards
 
 What each trained model is, how it does, and what it is not for. The dataset has
@@ -80,7 +80,7 @@ def pages(profile: Profile, place: Path | None = None) -> Path:
 
 def use(folder: Path) -> list[str]:
     """The documents on how to use the study: those first that most readers want, then all others."""
-    first = ["docs/run", "docs/own_images", "docs/extend", "docs/architecture"]
+    first = ["docs/run", "docs/teach", "docs/own_images", "docs/extend", "docs/architecture"]
     others = sorted(f"docs/{path.stem}" for path in (folder / "docs").glob("*.md"))
     known = {*first, *DONE, "docs/findings"}
     return [*first, *(o for o in others if o not in known), "CONTRIBUTING", "CHANGELOG"]
