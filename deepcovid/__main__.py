@@ -1,4 +1,4 @@
-"""The command line behind `run_all.sh`: a function per command, and the parser that knows them.
+"""The command line behind `run_all.sh`: the parser that knows all commands and profiles.
 
 What is heavy, or may not be installed yet, is imported where it is used: `--help` needs Python only.
 """
@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from deepcovid import runs
+from deepcovid import commands, runs
 from deepcovid.runs import NOTICE, ROOT, UserError, near_miss
 from imageaudit.cli import OPTIONS, PLACE, SOURCE
 
@@ -21,153 +21,13 @@ examples:
   ./run_all.sh paper -p seeds 0,1,2 --cores 8
   ./run_all.sh paper -p seeds 0,1,2 --cluster slurm
   ./run_all.sh robust -p data ~/covid-xray-5k -p external ~/other-hospital
+  ./run_all.sh real -p data ~/covid-xray-5k -p external ~/other-hospital -p weights ~/weights
   ./run_all.sh my/own.yaml
 
 Without a name it is demo. On the first call the pinned dependencies are installed into .venv, unless
 an environment that has them is active. A second call does only what is missing or out of date. A run
 writes to runs/PROFILE; open runs/PROFILE/index.html. The settings that -p takes are explained in
 profiles/paper.yaml. ./run_all.sh NAME --help explains a profile or command."""
-
-
-def run_profile(args) -> int:
-    from deepcovid import workflow
-
-    return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
-
-
-def obtain(args) -> None:
-    """Download the images: the release's archive, or the originals of all or one of the origins."""
-    from deepcovid.data import archive, originals
-
-    names = originals.origins().index
-    if args.what == "all" or args.what in names:
-        print(originals.obtain(data_folder(args), *(names if args.what == "all" else [args.what])))
-    else:
-        print("Unpacked to", archive.obtain(data_folder(args), args.what or archive.ADDRESS))
-
-
-def pack(args) -> None:
-    """Make the files that the study used of the originals in a folder, to that of -p data FOLDER."""
-    from deepcovid.data import pack
-
-    print(pack.pack(args.originals, data_folder(args)))
-
-
-def build(args) -> None:
-    """Build the release's lists from its two raw sources, to the folder of -p data FOLDER."""
-    from deepcovid.data import sources
-
-    print(sources.build(args.covid_chestxray, args.chexpert, data_folder(args)))
-
-
-def verify(args) -> int:
-    """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
-    from deepcovid.data import pack, verify
-
-    folder = data_folder(args)
-    if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
-        print(table := pack.compare(folder))
-        return int(table[["different", "missing"]].to_numpy().any())
-    print(found := verify.verify(folder))
-    return int(not found.sound)
-
-
-def ablation(args) -> int:
-    """Train the cells of notebook 06's ablation, each once, in parallel parts; to runs/ablation/."""
-    from deepcovid import workflow
-    from deepcovid.failure import design
-
-    args.overrides.setdefault("models", sorted({cell["backbone"] for cell in design.plan()}))
-    # the recipes that the ablation varies differ from the released one
-    goal = {"goals": ["ablation"], "made": "../ablation/ablation.csv"}
-    return workflow.run(
-        "released", args.overrides, args.cores, args.snakemake, args.cluster, **goal
-    )
-
-
-def outside(args) -> None:
-    """Judge the models of a finished run on the images in -p external FOLDER (covid|non)."""
-    from deepcovid.models.opened import Run
-    from deepcovid.shortcuts import external
-
-    folder = args.overrides.pop("external", None)
-    if folder is None:
-        raise UserError(f"Say which folder: ./run_all.sh outside {args.profile} -p external FOLDER")
-    opened = Run.open(args.profile, args.overrides)
-    print("The results are in", external.outside(opened, Path(folder)))
-
-
-def fair_folder(args) -> None:
-    """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
-    from deepcovid.fair_test import folder
-    from deepcovid.models.opened import Run
-
-    opened = Run.open(args.profile, args.overrides)
-    made = folder.write(opened, args.folder, not args.alone)
-    print(f"Train on it: ./run_all.sh fair -p data {made}")
-
-
-def publish(args) -> None:
-    """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
-    from deepcovid import profiles
-    from deepcovid.models.opened import Run
-    from deepcovid.report import publish
-
-    if profiles.runs_of(args.profile):
-        made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
-        return print("Published to", made)
-    opened = Run.open(args.profile, args.overrides)
-    print("Published to", publish.publish(opened, args.to, args.replace, args.only or ""))
-
-
-def redraw(args) -> None:
-    """Draw the plots in results/ anew from the tables beside them."""
-    from deepcovid.report import drawn
-
-    print(*drawn.redraw_all(), sep="\n")
-
-
-def audit(args) -> int:
-    """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
-    from deepcovid.auditing.call import audit
-
-    options = [name[2:].replace("-", "_") for name in OPTIONS]
-    print(found := audit(args.source, **{name: getattr(args, name) for name in options}))
-    return found.status
-
-
-def notebooks(args) -> None:
-    """Execute the committed notebooks in place, after a change."""
-    from deepcovid.report import notebooks
-
-    notebooks.refresh(*args.names)
-
-
-def site(args) -> None:
-    """Build the study's site, findings first, from the committed notebooks and results."""
-    from deepcovid.report import site
-
-    print("Read", site.build(args.folder))
-
-
-def article(args) -> None:
-    """Typeset the study as an article, a PDF whose numbers are read from results/."""
-    from deepcovid.report import article
-
-    print("Read", article.build(args.pdf))
-
-
-def lab(args) -> None:
-    """Open JupyterLab at the overview, on this machine only; says where."""
-    from deepcovid.report import lab
-
-    lab.start(args.port, not args.no_browser)
-
-
-def data_folder(args) -> Path:
-    if "data" not in args.overrides:
-        raise UserError(f"Say which folder: ./run_all.sh {args.command} -p data FOLDER")
-    return Path(args.overrides["data"])
 
 
 class Parser(argparse.ArgumentParser):
@@ -209,9 +69,9 @@ def parser(*files: str) -> Parser:
 
     for path in sorted(PROFILES.glob("*.yaml")):  # its first comment line says what it is
         text = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        add(run_profile, work, name=path.stem, text=text)
+        add(commands.run_profile, work, name=path.stem, text=text)
     for name in files:
-        add(run_profile, work, name=name, text=f"The profile in {name}.")
+        add(commands.run_profile, work, name=name, text=f"The profile in {name}.")
     add_data_commands(add)
     add_run_commands(add, work)
     return top
@@ -243,15 +103,15 @@ def workflow_options() -> Parser:
 
 def add_data_commands(add) -> None:
     """The commands that bring images, or look at them."""
-    add(obtain)("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
+    add(commands.obtain)("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
                 "address of the release's archive, or a local file")  # fmt: skip
-    add(pack)("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`")
-    argument = add(build)
+    add(commands.pack)("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`")
+    argument = add(commands.build)
     argument("covid_chestxray", type=Path, metavar="COVID_CHESTXRAY",
              help="a covid-chestxray-dataset checkout")  # fmt: skip
     argument("chexpert", type=Path, metavar="CHEXPERT", help="a CheXpert-v1.0-small folder")
-    add(verify)
-    argument = add(audit)
+    add(commands.verify)
+    argument = add(commands.audit)
     argument("source", metavar=SOURCE[0], help=SOURCE[1])
     for name, (value, text) in OPTIONS.items():
         argument(name, metavar=value, help=text)
@@ -261,22 +121,24 @@ def add_run_commands(add, work: Parser) -> None:
     """The commands that make something of runs or of what is committed."""
     profile = Parser(add_help=False)
     profile.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
-    add(ablation, work)
-    add(outside, profile)
-    argument = add(fair_folder, profile)
+    add(commands.ablation, work)
+    add(commands.outside, profile)
+    argument = add(commands.fair_folder, profile)
     argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made")
     argument("--alone", action="store_true", help="without the run's own Non-COVID images")
-    argument = add(publish)
+    argument = add(commands.publish)
     argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real")
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE")
     argument("--replace", action="store_true", help="replace what is there")
     argument("--only", choices=["models", "fair_test"],
              help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/PROFILE/fair_test")  # fmt: skip
-    add(redraw)
-    add(notebooks)("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)")
-    add(site)("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site")
-    add(article)("pdf", nargs="?", type=Path, metavar="PDF", help="default: article/article.pdf")
-    argument = add(lab)
+    add(commands.redraw)
+    add(commands.notebooks)("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)")
+    add(commands.site)("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site")
+    add(commands.article)(
+        "pdf", nargs="?", type=Path, metavar="PDF", help="default: article/article.pdf"
+    )
+    argument = add(commands.lab)
     argument("--port", type=int, help="default: one that is free")
     argument("--no-browser", action="store_true", help="only say where it is")
 

@@ -24,6 +24,7 @@ ORDER = (
     ("study",),
     ("report",),
     ("workflow",),
+    ("commands",),
     ("__main__",),
 )
 INERT = ("io", "runs", "profiles", "imageaudit.errors", "imageaudit.io")

@@ -1,0 +1,150 @@
+"""What each command of `run_all.sh` does: a function each, of what was typed; its first line is its help.
+
+What is heavy is imported where it is used.
+"""
+
+from pathlib import Path
+
+from deepcovid.runs import UserError
+from imageaudit.cli import OPTIONS
+
+
+def run_profile(args) -> int:
+    from deepcovid import workflow
+
+    return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
+
+
+def obtain(args) -> None:
+    """Download the images: the release's archive, or the originals of all or one of the origins."""
+    from deepcovid.data import archive, originals
+
+    names = originals.origins().index
+    if args.what == "all" or args.what in names:
+        print(originals.obtain(data_folder(args), *(names if args.what == "all" else [args.what])))
+    else:
+        print("Unpacked to", archive.obtain(data_folder(args), args.what or archive.ADDRESS))
+
+
+def pack(args) -> None:
+    """Make the files that the study used of the originals in a folder, to that of -p data FOLDER."""
+    from deepcovid.data import pack
+
+    print(pack.pack(args.originals, data_folder(args)))
+
+
+def build(args) -> None:
+    """Build the release's lists from its two raw sources, to the folder of -p data FOLDER."""
+    from deepcovid.data import sources
+
+    print(sources.build(args.covid_chestxray, args.chexpert, data_folder(args)))
+
+
+def verify(args) -> int:
+    """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
+    from deepcovid.data import pack, verify
+
+    folder = data_folder(args)
+    if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
+        print(table := pack.compare(folder))
+        return int(table[["different", "missing"]].to_numpy().any())
+    print(found := verify.verify(folder))
+    return int(not found.sound)
+
+
+def ablation(args) -> int:
+    """Train the cells of notebook 06's ablation, each once, in parallel parts; to runs/ablation/."""
+    from deepcovid import workflow
+    from deepcovid.failure import design
+
+    args.overrides.setdefault("models", sorted({cell["backbone"] for cell in design.plan()}))
+    # the recipes that the ablation varies differ from the released one
+    goal = {"goals": ["ablation"], "made": "../ablation/ablation.csv"}
+    return workflow.run(
+        "released", args.overrides, args.cores, args.snakemake, args.cluster, **goal
+    )
+
+
+def outside(args) -> None:
+    """Judge the models of a finished run on the images in -p external FOLDER (covid|non)."""
+    from deepcovid.models.opened import Run
+    from deepcovid.shortcuts import external
+
+    folder = args.overrides.pop("external", None)
+    if folder is None:
+        raise UserError(f"Say which folder: ./run_all.sh outside {args.profile} -p external FOLDER")
+    opened = Run.open(args.profile, args.overrides)
+    print("The results are in", external.outside(opened, Path(folder)))
+
+
+def fair_folder(args) -> None:
+    """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
+    from deepcovid.fair_test import folder
+    from deepcovid.models.opened import Run
+
+    opened = Run.open(args.profile, args.overrides)
+    made = folder.write(opened, args.folder, not args.alone)
+    print(f"Train on it: ./run_all.sh fair -p data {made}")
+
+
+def publish(args) -> None:
+    """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
+    from deepcovid import profiles
+    from deepcovid.models.opened import Run
+    from deepcovid.report import publish
+
+    if profiles.runs_of(args.profile):
+        made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
+        return print("Published to", made)
+    opened = Run.open(args.profile, args.overrides)
+    print("Published to", publish.publish(opened, args.to, args.replace, args.only or ""))
+
+
+def redraw(args) -> None:
+    """Draw the plots in results/ anew from the tables beside them."""
+    from deepcovid.report import drawn
+
+    print(*drawn.redraw_all(), sep="\n")
+
+
+def audit(args) -> int:
+    """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
+    from deepcovid.auditing.call import audit
+
+    options = [name[2:].replace("-", "_") for name in OPTIONS]
+    print(found := audit(args.source, **{name: getattr(args, name) for name in options}))
+    return found.status
+
+
+def notebooks(args) -> None:
+    """Execute the committed notebooks in place, after a change."""
+    from deepcovid.report import notebooks
+
+    notebooks.refresh(*args.names)
+
+
+def site(args) -> None:
+    """Build the study's site, findings first, from the committed notebooks and results."""
+    from deepcovid.report import site
+
+    print("Read", site.build(args.folder))
+
+
+def article(args) -> None:
+    """Typeset the study as an article, a PDF whose numbers are read from results/."""
+    from deepcovid.report import article
+
+    print("Read", article.build(args.pdf))
+
+
+def lab(args) -> None:
+    """Open JupyterLab at the overview, on this machine only; says where."""
+    from deepcovid.report import lab
+
+    lab.start(args.port, not args.no_browser)
+
+
+def data_folder(args) -> Path:
+    if "data" not in args.overrides:
+        raise UserError(f"Say which folder: ./run_all.sh {args.command} -p data FOLDER")
+    return Path(args.overrides["data"])
