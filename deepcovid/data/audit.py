@@ -227,7 +227,7 @@ def disagreements(audit: dict) -> list[dict[str, str]]:
 def run(profile: Profile) -> dict:
     """Audit the images of a run's manifest; written to its `audit.json`.
 
-    It is kept while images, tables and code are the same. Raises UserError for bad metadata tables
+    It is made once for the same images, tables and code. Raises UserError for bad metadata tables
     and unreadable external images, all at once.
     """
     data, external = profile.data_folder, profile.external and Path(profile.external)
@@ -243,8 +243,9 @@ def run(profile: Profile) -> dict:
         {name: rows.to_csv() for name, rows in tables.items()},
         [[str(path.relative_to(external)), io.file_digest(path)] for path in outside],
     ])  # fmt: skip
-    if io.is_fresh(path, stamp):
-        return io.read_json(path)
+    kept = profile.features / "audits" / f"{stamp}.json"  # for all runs with these images
+    if kept.is_file():
+        return io.read_json(io.write_json(path, io.read_json(kept)))
     doubles = near_duplicates(of, data, external)
     audit = {
         "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
@@ -256,8 +257,8 @@ def run(profile: Profile) -> dict:
         "near_duplicates": doubles,
     }  # fmt: skip
     audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
-    io.write_json(path, plain(audit))
-    io.write_stamp(path, stamp)
+    for target in (kept, path):
+        io.write_json(target, plain(audit))
     return plain(audit)
 
 
