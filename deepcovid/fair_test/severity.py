@@ -74,7 +74,7 @@ def correlation(score, severity, group, rival=None, seed: int = 0) -> dict[str, 
 def rho(a: np.ndarray, b: np.ndarray) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[1, 0])
 
 
 def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
