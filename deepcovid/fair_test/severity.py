@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from deepcovid.fair_test import collection, swap
+from deepcovid.fair_test import swap
 from deepcovid.fair_test.within import as_prepared
 from deepcovid.io import read_table
 from deepcovid.models.opened import Run
@@ -98,13 +98,13 @@ def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand
-    beside. The junior radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
-    images and still score all of them alike. Border and untrained networks are what a score reaches
-    that cannot know the disease. A score is evidence that the disease is seen where it follows the
-    grades better than the same network untrained does: `gain`, with its interval above 0.
+    `table` is that of `collection.with_trained`. Only images of cases of which no model of the run
+    saw one, nor a twin. Two kinds of rivals stand beside. The junior radiologist's sums are what a
+    *grader* reaches, which a detector need not: it may be right on all images and still score all
+    of them alike. Border and untrained networks are what a score reaches that cannot know the
+    disease. A score is evidence that the disease is seen where it follows the grades better than
+    the same network untrained does: `gain`, with its interval above 0.
     """
-    table = collection.with_trained(opened, table)
     known = graded(opened, table)
     fresh = known[~known.trained]
     blind = dict(floors(opened, fresh))

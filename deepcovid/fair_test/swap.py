@@ -5,7 +5,6 @@ Nothing here is read by training, or by the choice of a threshold.
 
 import pandas as pd
 
-from deepcovid.fair_test import collection
 from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.io import read_json
 from deepcovid.metrics import evaluation, intervals
@@ -78,9 +77,11 @@ def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFra
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`.
 
+    `table` is that of `collection.with_trained`.
+
     `fair_test/findings.csv`: what each calls COVID-19, by finding, at its threshold.
     """
-    rows, findings, table = [], [], collection.with_trained(opened, table)
+    rows, findings = [], []
     for name in opened.profile.models:
         for seed in opened.profile.seeds:
             inside = opened.scores(name, seed)

@@ -9,7 +9,7 @@ from deepcovid.fair_test.names import RELEASE, SAME
 
 
 def aucs(run):
-    table = swap.run(run, collection.of(run))
+    table = swap.run(run, collection.with_trained(run, collection.of(run)))
     assert (run.folder / "fair_test" / "swap.csv").is_file()
     return table.set_index("non_covid").auc
 
