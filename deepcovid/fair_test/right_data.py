@@ -12,8 +12,8 @@ border and framing alone reach stands beside each, inside and externally.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -24,16 +24,12 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from deepcovid import runs
 from deepcovid.data import external
-from deepcovid.fair_test import within
 from deepcovid.metrics import intervals
-from deepcovid.models import lungs, seen
-from deepcovid.models.features import extract
+from deepcovid.models import seen
 from deepcovid.models.opened import Run
-from deepcovid.shortcuts import mending
-from deepcovid.shortcuts.eyes import Pooled
-from deepcovid.shortcuts.measure import regression, write
+from deepcovid.models.preparation import SEGMENTED
+from deepcovid.shortcuts import measure, prepared
 from imageaudit import images
 
 TRAINED_ON = ("release", "collection", "both")
@@ -66,7 +62,7 @@ def candidates(models) -> list[Candidate]:
     ]
 
 
-class Bench:
+class Bench(prepared.Bench):
     """All images that candidates are trained on or judged by, and what networks make of them.
 
     `of` has a row per image: collection, CheXpert's training images without twins of the
@@ -75,7 +71,6 @@ class Bench:
     """
 
     def __init__(self, opened: Run, table: pd.DataFrame):
-        self.opened = opened
         other = opened.originals("train")
         other = other[other.label == 0]
         other = other.assign(path=opened.paths(other.image), source="other",
@@ -94,50 +89,20 @@ class Bench:
             parts.append(there.assign(source="external", group="external " + there.patient, site="",
                                       part=""))  # fmt: skip
         columns = ["image", "path", "sha1", "label", "source", "group", "site", "part"]
-        self.of = pd.concat([part[columns] for part in parts], ignore_index=True)
+        super().__init__(opened, pd.concat([part[columns] for part in parts], ignore_index=True))
         self.inside = (self.of.source == "collection").to_numpy()
         self.outside = (self.of.source == "external").to_numpy()
-        self.found: dict[Path, np.ndarray] = {}  # lungs, by path
 
-    def prepare(self, steps: tuple[str, ...]):
-        prepared = Run(replace(self.opened.profile, preparation=steps)).preparation
-        if prepared is not None:
-            prepared.found = self.found
-        return prepared
-
-    def values(self, candidate: Candidate, blind: bool = False) -> np.ndarray:
+    def values(self, candidate: Candidate, border: bool = False) -> np.ndarray:
         """What the frozen networks make of all pictures, or of their borders: (n, columns)."""
         names = candidate.model.split("+")
-        return np.hstack([self.features(name, candidate.preparation, blind) for name in names])
-
-    def features(self, name: str, steps: tuple[str, ...], blind: bool) -> np.ndarray:
-        """The same of one network."""
-        prepare = self.prepare(steps)
-        variant = (
-            prepare.variant if prepare else ""
-        ) + f" border {mending.SIDE}, before any cut" * blind
-        change = (
-            partial(mending.changed, prepare=prepare, border=blind, copy=0) if variant else None
-        )
-        network, _ = self.opened.build(name, self.opened.profile.seeds[0])
-        return extract(
-            Pooled(network.backbone), list(self.of.path), list(self.of.sha1), range(len(self.of)),
-            self.opened.profile.image_size, self.opened.device,
-            label=f"{name}, {', '.join(steps)}", change=change, variant=variant,
-        )  # fmt: skip
+        return np.hstack([self.encode(name, candidate.preparation, border) for name in names])
 
     @cached_property
-    def frames(self) -> np.ndarray:
+    def framing(self) -> np.ndarray:
         """Where the lungs lie in each picture, and its aspect ratio: (n, 6)."""
-        finder = self.prepare(("lungs",))
-        rows = []
-        for path in self.of.path:
-            picture = images.open_radiograph(path)
-            if path not in self.found:
-                self.found[path] = lungs.find(finder.segmenter, picture)
-            lung = self.found[path]
-            rows.append([*lungs.box(lung), lung.mean(), picture.width / picture.height])
-        return np.array(rows)
+        sizes = [images.open_radiograph(path).size for path in self.of.path]
+        return np.column_stack([self.frames(), [width / height for width, height in sizes]])
 
 
 def rows_of(bench: Bench, trained_on: str) -> np.ndarray:
@@ -171,7 +136,7 @@ def classifier(kind: str, columns: int) -> Pipeline:
     """
     if kind == "ridge":
         return make_pipeline(StandardScaler(), RidgeProbe(alpha=columns))
-    return regression(kind)
+    return measure.regression(kind)
 
 
 def fitted(bench: Bench, values, rows: np.ndarray, kind: str = "network"):
@@ -192,7 +157,7 @@ def cross_validated(bench: Bench, values, trained_on: str, kind: str = "network"
         rows = allowed & ~bench.of.group.isin(groups).to_numpy()
         return fitted(bench, values, rows, kind).predict_proba(values[inner[judge]])[:, 1]
 
-    return within.out_of_fold(part.label.to_numpy(), part.group.to_numpy(), scored, REPEATS)
+    return measure.out_of_fold(part.label.to_numpy(), part.group, scored, REPEATS)
 
 
 def site_auc(bench: Bench, values, trained_on: str, kind: str = "network") -> float:
@@ -216,41 +181,45 @@ def site_auc(bench: Bench, values, trained_on: str, kind: str = "network") -> fl
     return float(np.mean(found)) if found else float("nan")
 
 
+def scored(bench: Bench, values, trained_on: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Out-of-fold scores of the collection's images, (repeats, n); scores of the external ones, (m,)."""
+    held, there = cross_validated(bench, values, trained_on, kind), np.empty(0)
+    if bench.outside.any():
+        model = fitted(bench, values, rows_of(bench, trained_on), kind)
+        there = model.predict_proba(values[bench.outside])[:, 1]
+    return held, there
+
+
 def row(bench: Bench, candidate: Candidate) -> dict:
     """All numbers of one candidate. Nothing of `external` is asked before the last lines."""
-    part, on = bench.of[bench.inside], candidate.trained_on
-    label, group = part.label.to_numpy(), part.group.to_numpy()
+    inside, outside, on = bench.of[bench.inside], bench.of[bench.outside], candidate.trained_on
     kind = "ridge" if candidate.classifier == "ridge" else "network"
-    inputs = {"picture": (bench.values(candidate), kind),
-              "border": (bench.values(candidate, blind=True), kind), "frame": (bench.frames, "table")}  # fmt: skip
-    inside = {
-        name: within.judged(label, cross_validated(bench, values, on, how), group)
-        for name, (values, how) in inputs.items()
-    }
-    seen = inside["picture"]
+    values = bench.values(candidate)
+    if ("framing", on) not in bench.known:  # the same for all candidates with these images
+        bench.known["framing", on] = scored(bench, bench.framing, on, "table")
+    (held, there), blind = scored(bench, values, on, kind), {
+        "border": scored(bench, bench.values(candidate, border=True), on, kind),
+        "frame": bench.known["framing", on],
+    }  # fmt: skip
+    within = measure.auc(inside.label, held, inside.group, "case")
     result = {
         "trained_on": on, "model": candidate.model, "classifier": candidate.classifier,
         "preparation": ",".join(candidate.preparation), "images": int(rows_of(bench, on).sum()),
-        "within": seen["auc"], "within_low": seen["case_low"], "within_high": seen["case_high"],
-        "border": inside["border"]["auc"], "frame": inside["frame"]["auc"],
-        "site": site_auc(bench, inputs["picture"][0], on, kind),
+        "within": within["auc"], "within_low": within["case_low"], "within_high": within["case_high"],
+        **{name: measure.mean_auc(inside.label, scores) for name, (scores, _) in blind.items()},
+        "site": site_auc(bench, values, on, kind),
     }  # fmt: skip
-    return result | (external_aucs(bench, inputs, on) if bench.outside.any() else {})
-
-
-def external_aucs(bench: Bench, inputs: dict, trained_on: str) -> dict:
-    """AUC on the external images, with an interval by patients, and what border and frame reach there."""
-    there, aucs = bench.of[bench.outside], {}
-    for name, (values, kind) in inputs.items():
-        model = fitted(bench, values, rows_of(bench, trained_on), kind)
-        score = model.predict_proba(values[bench.outside])[:, 1]
-        aucs[name] = intervals.auc(there.label, score)
-        if name == "picture":
-            low, high = intervals.bootstrap(there.label, score, there.group)["auc"]
-    return {"external": aucs["picture"], "external_low": low, "external_high": high,
-            "external_border": aucs["border"], "external_frame": aucs["frame"],
-            "external_positives": int(there.label.sum()),
-            "external_negatives": int((1 - there.label).sum())}  # fmt: skip
+    if not len(outside):
+        return result
+    found = measure.auc(outside.label, there, outside.group)
+    number = measure.counts(outside.label)
+    return result | {
+        "external": found["auc"], "external_low": found["patient_low"],
+        "external_high": found["patient_high"],
+        **{f"external_{name}": intervals.auc(outside.label, scores)
+           for name, (_, scores) in blind.items()},
+        "external_positives": number["positives"], "external_negatives": number["negatives"],
+    }  # fmt: skip
 
 
 def criterion(table: pd.DataFrame) -> pd.Series:
@@ -270,18 +239,16 @@ def chosen(table: pd.DataFrame) -> int:
 
 def measured(bench: Bench, folder: Path) -> Iterator[dict]:
     """A row per candidate, kept in `folder` as they come, and not computed twice."""
-    segmented = bench.prepare(("lungs",)).variant  # the candidates' own preparations need it
-    stamp = runs.digest([segmented, bench.opened.depends(bench.of, "fair_test.right_data")])
+    segmented = bench.prepare(tuple(SEGMENTED)).variant  # the candidates' own preparations need it
+    stamp = [segmented, bench.opened.depends(bench.of, "fair_test.right_data")]
     for candidate in candidates(bench.opened.profile.models):
-        path = folder / f"{runs.digest([repr(candidate), stamp])}.json"
-        if not path.exists():
-            runs.write_json(path, row(bench, candidate))
-        yield runs.read_json(path)
+        yield measure.kept(folder, [repr(candidate), stamp], lambda c=candidate: row(bench, c))
 
 
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Measure all candidates, choose one, and write `fair_test/right_data.csv`."""
-    found = pd.DataFrame(measured(Bench(opened, table), opened.folder / "fair_test" / "right_data"))
+    folder = opened.folder / "fair_test"
+    found = pd.DataFrame(measured(Bench(opened, table), folder / "right_data"))
     found["criterion"] = criterion(found)
     found["chosen"] = np.arange(len(found)) == chosen(found)
-    return write(found, opened.folder / "fair_test" / "right_data.csv")
+    return measure.write(found, folder / "right_data.csv")

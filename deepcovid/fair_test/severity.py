@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from deepcovid.fair_test import collection, swap, within
-from deepcovid.models import networks
+from deepcovid.fair_test import swap
+from deepcovid.fair_test.within import as_prepared
+from deepcovid.io import read_table
 from deepcovid.models.opened import Run
-from deepcovid.runs import UserError, read_table, shown
-from deepcovid.shortcuts.eyes import Pooled
-from deepcovid.shortcuts.looks import FRAME, looks, lung_masks
+from deepcovid.runs import UserError, shown
+from deepcovid.shortcuts import eyes
+from deepcovid.shortcuts.looks import FRAME, lung_masks, of_own_network
 from deepcovid.shortcuts.measure import regression, write
 
 SUMS = {"senior": "S-Global", "junior": "J-Global"}
@@ -29,16 +30,10 @@ def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     The severity file names images by their place below its own folder. Where several files could
     be meant the path decides, so nothing is matched by a name alone.
     """
-    path = opened.profile.severity
-    if path is None:
-        raise UserError("This run names no table of severities: -p severity FILE.")
-    path = Path(path)
+    path = Path(opened.profile.severity)
     if not path.is_file():
         raise UserError(f"There is no table of severities {path}: -p severity FILE.")
-    given = read_table(path, dtype={"image": str}, keep_default_na=False)
-    needed = ["image", *SUMS.values()]
-    if missing := [name for name in needed if name not in given]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
+    given = read_table(path, ("image", *SUMS.values()), dtype={"image": str}, keep_default_na=False)
     for reader in SUMS.values():
         given[reader] = pd.to_numeric(given[reader], errors="coerce")
         if not given[reader].between(0, 18).all():
@@ -77,8 +72,9 @@ def correlation(score, severity, group, rival=None, seed: int = 0) -> dict[str, 
 
 
 def rho(a: np.ndarray, b: np.ndarray) -> float:
-    even = np.ptp(a) == 0 or np.ptp(b) == 0
-    return 0.0 if even else float(stats.spearmanr(a, b).statistic)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[1, 0])
 
 
 def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
@@ -89,26 +85,26 @@ def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]
     train = opened.originals("train")
     train = train.assign(path=opened.paths(train.image))
     both = pd.concat([train, fresh])[["path", "sha1", "label"]]
-    seen = {look.seen: look for look in looks(lung_masks(opened.data)) if look.network == "own"}
-    plans = [(f"border only: {opened.profile.models[0]}", opened.profile.weights, FRAME)]
-    plans += [(f"untrained: {name}", "random", "whole picture") for name in opened.profile.models]
-    for title, weights, look in plans:
-        network, _ = networks.build(title.split(": ")[1], weights, opened.profile.seeds[0])
-        found = within.values(opened, both, Pooled(network.backbone), seen[look])
+    seen, models = of_own_network(lung_masks(opened.data)), opened.profile.models
+    plans = [("border only", "own", models[0], FRAME)]
+    plans += [("untrained", "untrained", name, "whole picture") for name in models]
+    for title, kind, name, look in plans:
+        network, _ = eyes.encoder(opened, kind, name)
+        found = eyes.encode(opened, network, both, as_prepared(opened, seen[look]))
         fitted = regression("network").fit(found[: len(train)], train.label)
-        yield title, fitted.predict_proba(found[len(train) :])[:, 1]
+        yield f"{title}: {name}", fitted.predict_proba(found[len(train) :])[:, 1]
 
 
 def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    Only images of cases of which no model of the run saw one, nor a twin. Two kinds of rivals stand
-    beside. The junior radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
-    images and still score all of them alike. Border and untrained networks are what a score reaches
-    that cannot know the disease. A score is evidence that the disease is seen where it follows the
-    grades better than the same network untrained does: `gain`, with its interval above 0.
+    `table` is that of `collection.with_trained`. Only images of cases of which no model of the run
+    saw one, nor a twin. Two kinds of rivals stand beside. The junior radiologist's sums are what a
+    *grader* reaches, which a detector need not: it may be right on all images and still score all
+    of them alike. Border and untrained networks are what a score reaches that cannot know the
+    disease. A score is evidence that the disease is seen where it follows the grades better than
+    the same network untrained does: `gain`, with its interval above 0.
     """
-    table = collection.with_trained(opened, table)
     known = graded(opened, table)
     fresh = known[~known.trained]
     blind = dict(floors(opened, fresh))

@@ -13,9 +13,10 @@ def run(opened: Run) -> None:
     if not opened.profile.collection:
         return
     table, folder = collection.of(opened), opened.folder / "fair_test"
-    swap.run(opened, table)
+    judged = collection.with_trained(opened, table)
+    swap.run(opened, judged)
     if opened.profile.severity:
-        severity.run(opened, table)
+        severity.run(opened, judged)
     stamp = opened.depends(table, "fair_test.within")
     if not done(folder / "within.csv", stamp):
         within.run(opened, table)

@@ -105,12 +105,10 @@ def training_data(table: pd.DataFrame) -> pd.DataFrame:
 
 def findings(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The answer in numbers, from the tables by name: mean, range, intervals, n and file of each."""
-    rows = [
-        row
-        for name, table in found.items()
-        if len(table) and name in SAYING
-        for row in SAYING[name](table)
-    ]
+    rows = []
+    for name, table in found.items():
+        if len(table) and name in SAYING:
+            rows += SAYING[name](table)
     columns = ["finding", "mean (range)", "95% intervals", "n", "file"]
     return pd.DataFrame(rows, columns=columns).set_index("finding")
 
@@ -125,10 +123,8 @@ def of_swap(table: pd.DataFrame):
         n = f"{images_of(part.iloc[0])} images"
         yield line(f"AUC, {KINDS[kind]}", part, "auc", "case_low", "case_high", n, "swap.csv")
     n = f"{part.iloc[0].negatives:,} images"
-    columns = "specificity", "specificity_low", "specificity_high"
-    yield line(
-        "Specificity at the frozen threshold, same collection", part, *columns, n, "swap.csv"
-    )
+    columns = "specificity", "specificity_low", "specificity_high", n, "swap.csv"
+    yield line("Specificity at the frozen threshold, same collection", part, *columns)
 
 
 def of_within(table: pd.DataFrame):
@@ -159,47 +155,28 @@ def of_severity(table: pd.DataFrame):
     columns, models = ("rho", "low", "high", n, "severity.csv"), table[table.seed.notna()]
     yield line("Rank correlation with severity, models", models, *columns)
     if "gain" in table:
-        columns = "gain", "gain_low", "gain_high", n, "severity.csv"
-        yield line("Gain over the same network untrained, models", models, *columns)
+        gain = "gain", "gain_low", "gain_high", n, "severity.csv"
+        yield line("Gain over the same network untrained, models", models, *gain)
     for name, start in (("untrained networks", "untrained"), ("border only", "border"),
                         ("a second grader", "junior")):  # fmt: skip
         part = table[table.reader.str.startswith(start)]
         if len(part):
-            yield line(
-                f"Rank correlation with severity, {name}",
-                part,
-                "rho",
-                "low",
-                "high",
-                n,
-                "severity.csv",
-            )
+            yield line(f"Rank correlation with severity, {name}", part, *columns)
 
 
 def of_right_data(table: pd.DataFrame):
     row = table[table.chosen].reset_index(drop=True)
     n, file = f"{row.images[0]:,} images", "right_data.csv"
-    yield line(
-        "AUC on held-out cases, chosen model", row, "within", "within_low", "within_high", n, file
-    )
+    columns = "within", "within_low", "within_high", n, file
+    yield line("AUC on held-out cases, chosen model", row, *columns)
     if "external_border" in row:
         n = f"{row.external_positives[0]:,} + {row.external_negatives[0]:,} images"
         columns = "external", "external_low", "external_high", n, file
         yield line("AUC of the chosen model, external", row, *columns)
         for blind in ("border", "frame"):
-            yield (
-                f"AUC of {blind} only, external",
-                known(row[f"external_{blind}"][0]),
-                "-",
-                n,
-                FOLDER + file,
-            )
+            value = known(row[f"external_{blind}"][0])
+            yield f"AUC of {blind} only, external", value, "-", n, FOLDER + file
 
 
-SAYING = {
-    "swap": of_swap,
-    "within": of_within,
-    "sites": of_sites,
-    "severity": of_severity,
-    "right_data": of_right_data,
-}
+SAYING = {"swap": of_swap, "within": of_within, "sites": of_sites, "severity": of_severity,
+          "right_data": of_right_data}  # fmt: skip

@@ -8,7 +8,7 @@ from PIL import Image
 
 from deepcovid import io
 from deepcovid.shortcuts.columns import WORDS
-from deepcovid.shortcuts.looks import EVER, looks, lung_masks
+from deepcovid.shortcuts.looks import EVER, lung_masks, of_own_network
 from imageaudit import images
 
 SHOWN = (
@@ -40,7 +40,7 @@ def ablations(study, measured: pd.DataFrame) -> tuple[list[Image.Image], list[st
     picture = images.open_radiograph(path)
     share = study.table("paper/lung_share.csv")
     region = np.array(share if len(share) else []).reshape(-1, PLACES, PLACES) > EVER
-    known = {look.seen: look for look in looks(region) if look.network == "own"}
+    known = of_own_network(region)
     shown = [known[name] for name in SHOWN if name in known]
     own = measured[(measured.told == "COVID-19") & (measured.kind != "untrained")]
     aucs = own.drop_duplicates("seen").set_index("seen").auc

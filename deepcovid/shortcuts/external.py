@@ -4,23 +4,24 @@ Nothing here is read by training or by the choice of a threshold.
 """
 
 from collections.abc import Iterator
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from deepcovid import io
 from deepcovid.data import audit, manifest
 from deepcovid.data import external as data_external
+from deepcovid.io import digest, read_json, write_json
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import features, lungs, networks, scoring
+from deepcovid.models import features, networks, scoring
 from deepcovid.models.opened import Run
 from deepcovid.models.seen import unseen
-from deepcovid.runs import UserError, digest, done, mark_done, read_json, replacing, write_json
-from deepcovid.shortcuts import measure, mending
+from deepcovid.runs import UserError
+from deepcovid.shortcuts import eyes, measure
 from deepcovid.shortcuts.columns import EXTERNAL, TIDY
-from deepcovid.shortcuts.eyes import Eyes
-from deepcovid.shortcuts.looks import FRAME, Look
+from deepcovid.shortcuts.prepared import Bench
 
 BINS = 20  # of a score's histogram
 
@@ -41,17 +42,18 @@ def laid_beside(opened: Run, found: pd.DataFrame, known: dict) -> Iterator[tuple
         yield name, seed, known[key]
 
 
-def score(opened: Run, name: str, seed: int, found: pd.DataFrame, target: Path) -> pd.DataFrame:
-    """`found` with P(COVID-19) of each image by a trained model; kept as `target`, a CSV file."""
+def score(
+    opened: Run, name: str, seed: int, found: pd.DataFrame, target: Path, columns=EXTERNAL
+) -> pd.DataFrame:
+    """`found` with P(COVID-19) of each image by a trained model; `columns` of it are kept as `target`."""
     model, prepare, size = opened.model(name, seed), opened.preparation, opened.profile.image_size
     settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
-    given = found.drop(columns="path").to_dict("list")
-    made_from = digest([networks.state_digest(model), given, *settings])
-    if not done(target, made_from):
+    given = found.drop(columns="path").astype(str).to_numpy().tolist()
+    made_from = digest([networks.state_digest(model), given, settings])
+    if not io.is_fresh(target, made_from):
         found = found.assign(score=scoring.score(model, list(found.path), size, prepare))
-        with replacing(target) as partial:
-            found.to_csv(partial, columns=list(EXTERNAL), index=False, float_format="%.7g")
-        mark_done(target, made_from)
+        io.write_csv(target, found[list(columns)], float_format="%.7g")
+        io.write_stamp(target, made_from)
     return pd.read_csv(target, keep_default_na=False)
 
 
@@ -123,31 +125,21 @@ def quantities(fresh: pd.DataFrame, threshold: float) -> Iterator[dict]:
         hit = intervals.predict_positive(part.score, threshold) == (label == 1)
         for source in part.source.unique():
             here = part.source == source
-            value, low, high, method = share(hit[here], part.patient[here])
+            # where all images agree there is nothing to resample
+            method = "patients resampled" if hit[here].nunique() > 1 else "Wilson, patients"
+            value, low, high = intervals.share_interval(hit[here], part.patient[here])
             yield {"set": f"{manifest.LABEL_NAMES[label]}, {source or 'source not stated'}",
                    "quantity": quantity, "value": value, "low": low, "high": high, "method": method,
                    "images": int(here.sum()), "patients": part.patient[here].nunique()}  # fmt: skip
     yield auc_row(fresh, fresh.score)
 
 
-def share(hit: pd.Series, patient: pd.Series) -> tuple[float, float, float, str]:
-    """A share of images with its 95% interval by patients, and how that was made.
-
-    Where all images agree, resampling has nothing to vary: Wilson's, each patient counted once.
-    """
-    if hit.nunique() > 1:
-        return *intervals.patient_interval(hit, patient), "patients resampled"
-    n = patient.nunique()
-    ends = intervals.proportion_interval(n * int(hit.iloc[0]), n)
-    return float(hit.iloc[0]), *ends, "Wilson, patients"
-
-
 def auc_row(fresh: pd.DataFrame, score) -> dict:
     """An AUC over both classes with its interval by patients, as a row of `external.csv`."""
-    low, high = intervals.bootstrap(fresh.label, score, fresh.patient)["auc"]
+    found = measure.auc(fresh.label, score, fresh.patient)
     both = "both classes" + coincide(fresh) * ", each from a source of its own"
-    return {"set": both, "quantity": "auc", "value": intervals.auc(fresh.label, score), "low": low,
-            "high": high, "method": "patients resampled", "images": len(fresh),
+    return {"set": both, "quantity": "auc", "value": found["auc"], "low": found["patient_low"],
+            "high": found["patient_high"], "method": "patients resampled", "images": len(fresh),
             "patients": fresh.patient.nunique()}  # fmt: skip
 
 
@@ -159,18 +151,12 @@ def probes(opened: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     """
     train = opened.originals("train")
     train = train.assign(path=opened.paths(train.image))
-    of = pd.concat([train, fresh])[["path", "sha1", "label"]]
-    eyes, prepare = Eyes(opened), opened.preparation
-    change = partial(mending.changed, prepare=prepare, border=True, copy=0)
-    variant = f"{prepare.variant if prepare else 'as it is'} border {mending.SIDE} {features.code('shortcuts.mending')}"
-    blind = {
-        "border alone": ("network", eyes.values(of, Look("border", FRAME, None, change, variant)))
-    }
-    try:
-        segmenter = lungs.load(lungs.run(opened.folder, opened.data))
-        blind["framing alone"] = "table", mending.framing(of.path, segmenter, prepare, {})
-    except UserError:  # without masks nobody finds lungs
-        pass
+    bench = Bench(opened, pd.concat([train, fresh])[["path", "sha1", "label"]])
+    steps = opened.profile.preparation
+    border = bench.encode(eyes.first_model(opened), steps, border=True)
+    blind = {"border alone": ("network", border)}
+    with suppress(UserError):  # without masks nobody finds lungs
+        blind["framing alone"] = "table", bench.frames(steps)
     for name, (kind, values) in blind.items():
         fitted = measure.regression(kind).fit(values[: len(train)], train.label)
         score = fitted.predict_proba(values[len(train) :])[:, 1]

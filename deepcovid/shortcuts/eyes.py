@@ -5,9 +5,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from deepcovid import io
 from deepcovid.data.augmentation import MEAN, STD
 from deepcovid.models import features, networks
 from deepcovid.models.opened import Run
+from deepcovid.shortcuts import looks
 from deepcovid.shortcuts.looks import BINS, Look
 
 
@@ -38,30 +40,39 @@ class Histogram(nn.Module):
         return torch.stack([torch.bincount(row, minlength=BINS) for row in index]) / grey.shape[1]
 
 
-class Eyes:
-    """The networks of a run, and their values for images: computed once, kept on disk."""
+def first_model(opened: Run) -> str:
+    """The model of a run whose backbone looks at everything."""
+    names = opened.profile.models
+    return "squeezenet" if "squeezenet" in names else names[0]
 
-    def __init__(self, opened: Run):
-        self.opened, self.device = opened, opened.device
-        names, seed = opened.profile.models, opened.profile.seeds[0]
-        self.name = "squeezenet" if "squeezenet" in names else names[0]
-        network, origin = opened.build(self.name, seed)
-        untrained, _ = networks.build(self.name, "random", seed)
-        self.networks = {
-            "own": (Pooled(network.backbone), f"{self.name} ({origin.label()})"),
-            "untrained": (Pooled(untrained.backbone), f"{self.name} (random)"),
-            "none": (Histogram(), "counts"),
-        }
 
-    def stamp(self) -> list:
-        """Stands for all that `values` hang on, but the images and the look."""
-        states = [networks.state_digest(network) for network, _ in self.networks.values()]
-        return [*states, features.reading(self.opened.profile.image_size), str(self.device)]
+def encoder(opened: Run, kind: str, name: str) -> tuple[nn.Module, str]:
+    """A frozen network, and its weights in words, by `Look.network`; `name` is that of a model."""
+    if kind == "none":
+        return Histogram(), "none"
+    weights = opened.profile.weights if kind == "own" else "random"
+    model, origin = networks.build(name, weights, opened.profile.seeds[0])
+    return Pooled(model.backbone), origin.label()
 
-    def values(self, of: pd.DataFrame, look: Look) -> np.ndarray:
-        """What the look's network makes of images (rows with `path` and `sha1`): (n, columns)."""
-        (network, _), profile = self.networks[look.network], self.opened.profile
-        return features.extract(
-            network, list(of.path), list(of.sha1), range(len(of)), profile.image_size, self.device,
-            self.opened.features, look.seen, look.change, look.variant,
-        )  # fmt: skip
+
+def encode(opened: Run, network: nn.Module, of: pd.DataFrame, look: Look) -> np.ndarray:
+    """What a frozen network makes of images (rows with `path` and `sha1`) under a look: (n, columns).
+
+    Computed once, kept on disk.
+    """
+    return features.extract(
+        network, list(of.path), list(of.sha1), range(len(of)), opened.profile.image_size,
+        opened.device, opened.features, look.seen, look.change,
+        f"{look.variant} {io.code_digest(looks)}",
+    )  # fmt: skip
+
+
+def stamp(opened: Run, of: pd.DataFrame, module: str) -> str:
+    """Stands for all that a module computes hangs on: images, what is known of them, networks, code."""
+    features.check_unchanged(of.path, of.sha1)
+    found = [encoder(opened, kind, first_model(opened))[0] for kind in ("own", "untrained")]
+    return io.digest([
+        of.drop(columns="path").astype(str).to_numpy().tolist(),
+        [networks.state_digest(network) for network in found], str(opened.device),
+        features.reading(opened.profile.image_size), features.code(module),
+    ])  # fmt: skip

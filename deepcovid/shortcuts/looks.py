@@ -1,6 +1,5 @@
 """What is taken away from a picture before it is judged: its centre, its rim, its lungs, its detail."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -88,7 +87,7 @@ class Look:
     seen: str
     share: float | None = None  # of the picture's area that is left
     change: Callable[[Image.Image, Path], Image.Image] | None = None
-    variant: str = ""  # stands for all of `change`, its code too
+    variant: str = ""  # stands for all of `change`, but for this module's code
     network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
 
 
@@ -96,33 +95,33 @@ def looks(masks: np.ndarray) -> list[Look]:
     """All looks; those at the lungs only where there are masks."""
     found = [Look("whole", "whole picture", 1.0)]
     for side in SIDES:
-        change = partial(without_centre, side=side)
-        seen = f"outer {50 * (1 - side):.3g}% of each side"
+        change, seen = (
+            partial(without_centre, side=side),
+            f"outer {50 * (1 - side):.3g}% of each side",
+        )
         found.append(Look("border", seen, 1 - side**2, change, f"without centre {side}"))
     for side in CENTRES:
-        change = partial(only_centre, side=side)
-        found.append(
-            Look(
-                "centre", f"central {side:.0%} of each side", side**2, change, f"only centre {side}"
-            )
-        )
+        change, seen = partial(only_centre, side=side), f"central {side:.0%} of each side"
+        found.append(Look("centre", seen, side**2, change, f"only centre {side}"))
     if len(masks):
         ever = (masks.mean(0) > EVER)[None]
-        sets = {"lungs": masks, "wherever lungs may be": ever}
-        for name, some in sets.items():
-            stamp = runs.digest(np.packbits(some).tobytes().hex())
-            for keep in (False, True):
-                share = float(some.mean() if keep else 1 - some.mean())
+        for name, some in {"lungs": masks, "wherever lungs may be": ever}.items():
+            stamp, area = runs.digest(np.packbits(some).tobytes().hex()), float(some.mean())
+            for keep, word in ((False, "without"), (True, "only")):
                 change = partial(masked, masks=some, keep=keep)
-                seen = f"only {name}" if keep else f"without {name}"
-                found.append(Look("lungs", seen, share, change, f"masked {keep} {stamp}"))
+                share = area if keep else 1 - area
+                found.append(Look("lungs", f"{word} {name}", share, change, f"{keep} {stamp}"))
+    (frame,) = (look for look in found if look.seen == FRAME)
     found += [
-        Look("coarse", "blurred", None, blurred, f"blurred {BLUR}"),
-        Look("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, f"coarse {COARSE}"),
+        Look("coarse", "blurred", None, blurred, "blurred"),
+        Look("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, "coarse"),
         Look("grey levels", f"histogram of {BINS} grey levels", network="none"),
         Look("untrained", "whole picture", 1.0, network="untrained"),
+        replace(frame, kind="untrained", network="untrained"),
     ]
-    frame = next(look for look in found if look.seen == FRAME)
-    found.append(replace(frame, kind="untrained", network="untrained"))
-    code = runs.code_digest(sys.modules[__name__])
-    return [replace(x, variant=f"{x.variant} {code}") if x.change else x for x in found]
+    return found
+
+
+def of_own_network(masks: np.ndarray) -> dict[str, Look]:
+    """Those of `looks` with the run's own backbone, by what is seen."""
+    return {look.seen: look for look in looks(masks) if look.network == "own"}

@@ -18,18 +18,17 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from deepcovid import io
 from deepcovid.data import audit, manifest
 from deepcovid.metrics import intervals
-from deepcovid.models import features
 from deepcovid.models.opened import Run
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import looks
+from deepcovid.shortcuts import eyes, looks
 from deepcovid.shortcuts.columns import SHORTCUTS
-from deepcovid.shortcuts.eyes import Eyes
 from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
 
 PROPERTIES = {
@@ -40,6 +39,7 @@ PROPERTIES["all of these"] = tuple(name for group in PROPERTIES.values() for nam
 NUMBERS = ("width", "height", "aspect ratio", "age")
 ALIKE = (("view", "PA"), ("view", "AP"), ("mode", "L"))  # the disease told among images like these
 WITHIN = ("view", "sex", "mode", "format")  # told apart within one class
+FOLDS = 5
 FEW = 10  # test and training images of each kind that a measurement needs at least
 C = {"network": 0.01, "table": 1.0}  # inverse strength of the penalty; standardised columns
 
@@ -87,30 +87,52 @@ def judged(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
     95%, the interval that resamples patients, and the number of test images of each class.
     """
     train, test = (of.folder == part for part in ("train", "test"))
-    least = min(
-        label[part].value_counts().reindex([0, 1], fill_value=0).min() for part in (train, test)
-    )
-    if least < 2:
+    if not enough(of, label, 2):
         raise UserError(
             "A shortcut is measured on two images of each class at least, in train and test."
         )
     fitted = model.fit(values[train.to_numpy()], label[train])
-    score = fitted.predict_proba(values[test.to_numpy()])[:, 1]
-    truth = label[test].to_numpy()
+    score, truth = fitted.predict_proba(values[test.to_numpy()])[:, 1], label[test]
     low, high = intervals.auc_interval(truth, score)
-    patient = intervals.bootstrap(truth, score, of.patient[test])["auc"]
-    return {
-        "auc": intervals.auc(truth, score), "auc_low": low, "auc_high": high,
-        "patient_low": patient[0], "patient_high": patient[1],
-        "positives": int(truth.sum()), "negatives": int((1 - truth).sum()),
-    }  # fmt: skip
+    return auc(truth, score, of.patient[test]) | counts(truth) | {"auc_low": low, "auc_high": high}
 
 
-def enough(of: pd.DataFrame, label: pd.Series) -> bool:
-    counts = pd.crosstab(of.folder, label).reindex(
-        index=["train", "test"], columns=[0, 1], fill_value=0
-    )
-    return bool((counts >= FEW).all(axis=None))
+def auc(label, score, group, unit: str = "patient") -> dict[str, float]:
+    """AUC and its 95% interval, `UNIT_low` and `UNIT_high`, resampling groups of images.
+
+    Of scores (repeats, n) it is the mean over the repeats.
+    """
+    low, high = intervals.bootstrap(label, score, group)["auc"]
+    return {"auc": mean_auc(label, score), f"{unit}_low": low, f"{unit}_high": high}
+
+
+def mean_auc(label, scores) -> float:
+    """Mean AUC over scores (n,) or (repeats, n)."""
+    return float(np.mean([intervals.auc(label, one) for one in np.atleast_2d(scores)]))
+
+
+def counts(label) -> dict[str, int]:
+    positives = int(np.sum(label))
+    return {"positives": positives, "negatives": len(label) - positives}
+
+
+def out_of_fold(label, group, fitted: Callable, repeats: int) -> np.ndarray:
+    """Scores of images by models that did not see their group, (repeats, n), 0 to 1.
+
+    `fitted(fit, judge)` gives the scores of the rows `judge` by a model fitted on the rows `fit`.
+    """
+    score = np.empty((repeats, len(label)))
+    for repeat in range(repeats):
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat)
+        for fit, judge in folds.split(score[0], label, group):
+            score[repeat, judge] = fitted(fit, judge)
+    return score
+
+
+def enough(of: pd.DataFrame, label: pd.Series, few: int = FEW) -> bool:
+    count = pd.crosstab(of.folder, label)
+    count = count.reindex(index=["train", "test"], columns=[0, 1], fill_value=0)
+    return bool((count >= few).all(axis=None))
 
 
 Plan = tuple[dict, Callable[[], dict]]  # the words of a row, and what measures its numbers
@@ -139,24 +161,25 @@ def metadata_row(part: pd.DataFrame, names: tuple[str, ...], trees: bool) -> dic
     return judged(part, part.label, part[list(names)], model)
 
 
-def of_pictures(of: pd.DataFrame, by: Eyes, seen: list[Look]) -> Iterator[Plan]:
+def of_pictures(opened: Run, of: pd.DataFrame, seen: list[Look]) -> Iterator[Plan]:
     """Measurements with each look, then what else the untouched pictures tell."""
-    for look in seen:
-        yield words_of(look, by), partial(picture_row, of, of.label, by, look)
-    plain = [
-        look for look in seen if look.network == "own" and look.seen in ("whole picture", FRAME)
+    model = eyes.first_model(opened)
+    encoders = {kind: eyes.encoder(opened, kind, model) for kind in ("own", "untrained", "none")}
+    questions = [
+        (look, of.index, {"kind": look.kind, "seen": look.seen}, of.label) for look in seen
     ]
-    for look in plain:
-        for part, among, told, label in others(of):
-            kind = "like with like" if told == "COVID-19" else "within a class"
-            words = {"kind": kind, "told": told, "seen": f"{look.seen}; {among}"}
-            yield words_of(look, by) | words, partial(picture_row, of, label, by, look, part)
-
-
-def words_of(look: Look, by: Eyes) -> dict:
-    model = f"{by.networks[look.network][1]} + regression"
-    return {"kind": look.kind, "seen": look.seen, "model": model, "seen_share": look.share,
-            "variant": look.variant}  # fmt: skip
+    for look in seen:
+        if look.network == "own" and look.seen in ("whole picture", FRAME):
+            for part, among, told, label in others(of):
+                kind = "like with like" if told == "COVID-19" else "within a class"
+                words = {"kind": kind, "told": told, "seen": f"{look.seen}; {among}"}
+                questions.append((look, part, words, label))
+    for look, part, words, label in questions:
+        network, weights = encoders[look.network]
+        name = "counts" if look.network == "none" else f"{model} ({weights})"
+        words |= {"model": f"{name} + regression", "seen_share": look.share}
+        words["variant"] = look.variant
+        yield words, partial(picture_row, opened, of, network, look, part, label)
 
 
 def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
@@ -178,30 +201,19 @@ def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
             yield part.index, f"{column} {value} only", "COVID-19", part.label
 
 
-def picture_row(of, label: pd.Series, by: Eyes, look: Look, part=None) -> dict:
-    """`judged` for one look, of all images or the rows `part`."""
-    part = of.index if part is None else part
-    values = by.values(of, look)[of.index.get_indexer(part)]
+def picture_row(opened: Run, of: pd.DataFrame, network, look: Look, part, label) -> dict:
+    """`judged` for one look, of the rows `part`."""
+    values = eyes.encode(opened, network, of, look)[of.index.get_indexer(part)]
     kind = "table" if look.network == "none" else "network"
     return judged(of.loc[part], label.loc[part], values, regression(kind))
 
 
-def measured(of: pd.DataFrame, by: Eyes, seen: list[Look], folder: Path) -> pd.DataFrame:
-    """All measurements; each row is kept in `folder` as it comes, and never computed twice.
-
-    A kept row hangs on the images, what is known of them, the networks and the code.
-    """
-    features.check_unchanged(of.path, of.sha1)
-    given = of.drop(columns="path").astype(str).to_numpy().tolist()
-    stamp = io.digest([features.code("shortcuts.measure"), given, by.stamp()])
-    rows = []
-    for words, measure in [*of_metadata(of), *of_pictures(of, by, seen)]:
-        words = {"told": "COVID-19", "seen_share": None} | words
-        path = folder / f"{io.digest([words, stamp])}.json"
-        if not path.exists():
-            io.write_json(path, words | measure())
-        rows.append(io.read_json(path))
-    return pd.DataFrame(rows, columns=list(SHORTCUTS))
+def kept(folder: Path, made_from: list, make: Callable[[], dict]) -> dict:
+    """The row that `make` gives, in `folder` by all it was made from, and never computed twice."""
+    path = folder / f"{io.digest(made_from)}.json"
+    if not path.exists():
+        io.write_json(path, make())
+    return io.read_json(path)
 
 
 def run(opened: Run) -> pd.DataFrame:
@@ -213,7 +225,11 @@ def run(opened: Run) -> pd.DataFrame:
     A stopped run goes on where it was.
     """
     of, seen = collection(opened.manifest, opened.data), looks.looks(lung_masks(opened.data))
-    table = measured(of, Eyes(opened), seen, opened.folder / "shortcuts")
+    stamp, rows = eyes.stamp(opened, of, "shortcuts.measure"), []
+    for words, make in (*of_metadata(of), *of_pictures(opened, of, seen)):
+        words = {"told": "COVID-19", "seen_share": None} | words
+        rows.append(words | kept(opened.folder / "shortcuts", [words, stamp], make))
+    table = pd.DataFrame(rows, columns=list(SHORTCUTS))
     return write(table, opened.folder / "shortcuts.csv")
 
 

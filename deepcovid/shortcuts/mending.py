@@ -5,36 +5,24 @@ frozen backbone makes of the training images, and is judged inside and outside. 
 is decided on training images alone, by `chosen`; other collections are looked at, never asked.
 """
 
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
-from sklearn.model_selection import StratifiedGroupKFold
-from tqdm.auto import tqdm
 
-from deepcovid import io
 from deepcovid.data import external
-from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.metrics import intervals
-from deepcovid.models import features, fitting, lungs, preparation
+from deepcovid.models import fitting, lungs
 from deepcovid.models.opened import Run
-from deepcovid.models.preparation import Preparation
+from deepcovid.models.preparation import SEGMENTED
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import looks, measure
+from deepcovid.shortcuts import eyes, looks, measure, prepared
 from deepcovid.shortcuts.columns import MENDING
-from deepcovid.shortcuts.eyes import Eyes
-from deepcovid.shortcuts.looks import Look
-from imageaudit import images
+from deepcovid.shortcuts.prepared import SIDE
 
-FOLDS = 5
-SIDE = 0.75  # of the central part that is black where only the border is left
 COPIES = 3  # of each training image, moved, where a step adds such
 
 
@@ -63,74 +51,29 @@ LADDER = (
 MORE = (("moved copies", {"copies": COPIES}), ("views matched", {"matched": True}))
 
 
-class Bench:
-    """The images of a run, those from outside, and what looks at them."""
+class Bench(prepared.Bench):
+    """The images of a run and those from outside, under any preprocessing."""
 
     def __init__(self, opened: Run):
         here = measure.collection(opened.manifest, opened.data)
         folder = Path(opened.profile.external)
         there = unseen(external.table(folder), opened.everything(), opened.signatures)
         there = there.rename(columns={"reason": "duplicate"}).drop(columns=["twin", "source"])
-        self.of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
-        self.of["duplicate"] = self.of.duplicate.fillna("")
-        self.train, self.test = (self.of.folder == part for part in ("train", "test"))
-        self.outside = (self.of.folder == "external").to_numpy()
+        of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
+        super().__init__(opened, of.fillna({"duplicate": ""}))
+        self.train, self.test, self.outside = (
+            (of.folder == part).to_numpy() for part in ("train", "test", "external")
+        )
         self.fresh = self.outside & (self.of.duplicate == "").to_numpy()
-        if self.of.label[self.fresh].nunique() < 2:
+        if of.label[self.fresh].nunique() < 2:
             raise UserError(f"No class of {folder} may be all duplicates of {opened.profile.data}.")
-        self.eyes, self.found, self.framed = Eyes(opened), {}, {}
-        lungs.run(opened.folder, opened.data)
-        self.segmenter = lungs.load(opened.folder / "lungs.pt")
 
-    def stamp(self) -> list:
-        """Stands for all that a step's numbers hang on: images, networks, preparation, code."""
-        features.check_unchanged(self.of.path, self.of.sha1)
-        given = self.of.drop(columns="path").astype(str).to_numpy().tolist()
-        prepare = Preparation(tuple(preparation.SEGMENTED), self.segmenter)
-        return [features.code("shortcuts.mending"), given, self.eyes.stamp(), prepare.variant]
-
-    def prepare(self, step: Step) -> Preparation | None:
-        if not step.preparation:
-            return None
-        return Preparation(step.preparation, self.segmenter, self.found)
-
-    def values(self, step: Step, border: bool = False, copy: int = 0) -> np.ndarray:
-        """What the network makes of all pictures; of training pictures only, where moved."""
-        prepare = self.prepare(step)
-        done = [f"border {SIDE}"] * border + [f"moved {copy}"] * bool(copy)
-        change, variant = None, ""
-        if prepare or done:
-            change = partial(changed, prepare=prepare, border=border, copy=copy)
-            prepared = prepare.variant if prepare else "as it is"
-            code = io.code_digest(sys.modules[__name__], looks)
-            variant = " ".join([prepared, *done, str(MOVED), code])
-        look = Look("mending", ", ".join([step.does, *done]), None, change, variant)
-        return self.eyes.values(self.of[self.train] if copy else self.of, look)
-
-    def frames(self, step: Step) -> np.ndarray:
-        """Where the lungs lie in each picture as the step leaves it: box and area, (n, 5)."""
-        if step.preparation in self.framed:
-            return self.framed[step.preparation]
-        prepare = self.prepare(step)
-        self.framed[step.preparation] = framing(self.of.path, self.segmenter, prepare, self.found)
-        return self.framed[step.preparation]
-
-
-def framing(paths, segmenter, prepare: Preparation | None, found: dict) -> np.ndarray:
-    """Where the lungs lie in each picture as `prepare` leaves it: box and area, (n, 5).
-
-    `found` has the lungs of pictures before that, and gets those that it lacks.
-    """
-    rows, cut = [], prepare is not None and "lungs" in prepare.steps
-    for path in tqdm(paths, desc="where the lungs lie", unit="image"):
-        if path not in found or cut:
-            picture = images.open_radiograph(path)
-        if path not in found:
-            found[path] = lungs.find(segmenter, picture)
-        # the other steps move nothing
-        lung = lungs.find(segmenter, prepare(picture, path)) if cut else found[path]
-        rows.append([*lungs.box(lung), lung.mean()])
-    return np.array(rows)
+    def values(self, step: Step, border: bool = False) -> list[np.ndarray]:
+        """What the network makes of all pictures, then of each moved copy of those for training."""
+        name = eyes.first_model(self.opened)
+        moved = [self.encode(name, step.preparation, border, copy, self.train)
+                 for copy in range(1, step.copies + 1)]  # fmt: skip
+        return [self.encode(name, step.preparation, border), *moved]
 
 
 def border_lung(bench: Bench) -> float:
@@ -139,21 +82,6 @@ def border_lung(bench: Bench) -> float:
     found = [bench.found[path] for path in bench.of.path[bench.train]]
     return float(np.mean([1 - lung[rows, columns].sum() / lung.sum() for lung in found
                           if not lungs.missed(lung)] or [np.nan]))  # fmt: skip
-
-
-def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:
-    """A picture prepared; where wanted, with its `border` only, and moved as the copy's number says."""
-    prepared = prepare(picture, path) if prepare else picture
-    if border:
-        centre = Image.new("L", picture.size)
-        rows, columns = looks.box(picture.size, SIDE)
-        centre.paste(255, (columns.start, rows.start, columns.stop, rows.stop))
-        centre = prepare.framed(centre, path) if prepare else centre
-        centre = centre.resize(prepared.size, Image.Resampling.NEAREST)
-        prepared = Image.composite(Image.new("RGB", prepared.size), prepared, centre)
-    if copy:
-        prepared = seeded(MOVED, copy, "/".join(path.parts[-3:]))(prepared)
-    return prepared
 
 
 def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
@@ -170,14 +98,12 @@ def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
     return weight * per_class[label]
 
 
-def judged(
-    bench: Bench, values: np.ndarray, kind: str, step: Step, moved=()
-) -> dict[str, np.ndarray]:
+def judged(bench: Bench, values, kind: str, step: Step, moved=()) -> dict[str, np.ndarray]:
     """Scores of training images by models fitted without their patients, and of all other images.
 
     `moved` are further values of the training images, fitted beside the first.
     """
-    of, own = bench.of[bench.train], values[bench.train.to_numpy()]
+    of, own = bench.of[bench.train], values[bench.train]
     label, weight = of.label.to_numpy(), weights(of, step.matched)
 
     def fit(rows):
@@ -187,28 +113,25 @@ def judged(
             x, np.tile(label[rows], times), logisticregression__sample_weight=np.tile(weight[rows], times)
         )  # fmt: skip
 
-    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    held = np.empty(len(of))
-    for rows, left_out in split.split(own, label, of.patient):
-        held[left_out] = fit(rows).predict_proba(own[left_out])[:, 1]
-    return {"cv": held, "all": fit(np.arange(len(of))).predict_proba(values)[:, 1]}
+    held = measure.out_of_fold(
+        label, of.patient, lambda rows, left_out: fit(rows).predict_proba(own[left_out])[:, 1], 1
+    )
+    return {"cv": held[0], "all": fit(np.arange(len(of))).predict_proba(values)[:, 1]}
 
 
 def row(bench: Bench, step: Step) -> dict:
     """All numbers of one step."""
-    moved = [bench.values(step, copy=k) for k in range(1, step.copies + 1)]
-    moved_border = [bench.values(step, True, k) for k in range(1, step.copies + 1)]
-    label, test = bench.of.label.to_numpy(), bench.test.to_numpy()
+    label, parts = bench.of.label.to_numpy(), {"test": bench.test, "external": bench.fresh}
+    (whole, *moved), (border, *moved_border) = bench.values(step), bench.values(step, border=True)
     found = {
-        "": judged(bench, bench.values(step), "network", step, moved),
-        "_border": judged(bench, bench.values(step, True), "network", step, moved_border),
-        "_frame": judged(bench, bench.frames(step), "table", step),
+        "": judged(bench, whole, "network", step, moved),
+        "_border": judged(bench, border, "network", step, moved_border),
+        "_frame": judged(bench, bench.frames(step.preparation), "table", step),
     }
     result = {
         "step": step.does, "preparation": ",".join(step.preparation) or "none",
-        "copies": step.copies, "matched": step.matched,
+        "copies": step.copies, "matched": step.matched, "border_lung": border_lung(bench),
     }  # fmt: skip
-    parts = {"test": test, "external": bench.fresh}
     for end, scores in found.items():
         result[f"cv{end}_scores"] = scores["cv"].tolist()
         result[f"cv{end}"] = intervals.auc(label[bench.train], scores["cv"])
@@ -218,13 +141,11 @@ def row(bench: Bench, step: Step) -> dict:
     for name, part in parts.items():
         low, high = intervals.auc_interval(label[part], score[part])
         result |= {f"{name}_low": low, f"{name}_high": high}
-    result["border_lung"] = border_lung(bench)
     result["with_duplicates"] = intervals.auc(label[bench.outside], score[bench.outside])
     # Non-COVID images of both collections: at 0.5 the score does not tell where one comes from
-    healthy = (label == 0) & (test | bench.fresh)
+    healthy = (label == 0) & (bench.test | bench.fresh)
     result["source"] = intervals.auc(bench.fresh[healthy].astype(int), score[healthy])
-    counts = np.bincount(label[bench.fresh], minlength=2)
-    return result | {"negatives": int(counts[0]), "positives": int(counts[1])}
+    return result | measure.counts(label[bench.fresh])
 
 
 def with_gap(table: pd.DataFrame) -> pd.DataFrame:
@@ -259,22 +180,19 @@ def chosen(table: pd.DataFrame) -> int:
     return int(with_gap(table).gap.to_numpy().argmax())
 
 
-def measured(bench: Bench, folder: Path) -> Iterator[dict]:
+def measured(bench: Bench, folder: Path) -> list[dict]:
     """A row of each step, then of what is added to the chosen one; kept in `folder` as they come."""
-    stamp, rows = io.digest(bench.stamp()), []
+    stamp = [bench.prepare(tuple(SEGMENTED)).variant,
+             eyes.stamp(bench.opened, bench.of, "shortcuts.mending")]  # fmt: skip
 
     def kept(step: Step) -> dict:
-        path = folder / f"{io.digest([repr(step), stamp])}.json"
-        if not path.exists():
-            io.write_json(path, row(bench, step))
-        rows.append(io.read_json(path))
-        return rows[-1]
+        return measure.kept(folder, [repr(step), stamp], lambda: row(bench, step))
 
-    for step in LADDER:
-        yield kept(step)
+    rows = [kept(step) for step in LADDER]
     best = LADDER[chosen(pd.DataFrame(rows))]
-    for name, more in MORE:
-        yield kept(Step(f"{best.does}; {name}", best.preparation, **more))
+    return rows + [
+        kept(Step(f"{best.does}; {name}", best.preparation, **more)) for name, more in MORE
+    ]
 
 
 def run(opened: Run) -> pd.DataFrame:

@@ -145,8 +145,6 @@ def of_external(outside: pd.DataFrame) -> Iterator[tuple]:
         n = f"{part.images.iloc[0]} images, {part.patients.iloc[0]} patients"
         yield words, spread(part.value), n, "paper/external.csv"
     for row in outside[~of_network].itertuples():
-        words, n = (
-            f"ROC AUC, external, {row.model}",
-            f"{row.images} images, {row.patients} patients",
-        )
-        yield words, format_ci(row.value, row.low, row.high), n, "paper/external.csv"
+        value = format_ci(row.value, row.low, row.high)
+        n = f"{row.images} images, {row.patients} patients"
+        yield f"ROC AUC, external, {row.model}", value, n, "paper/external.csv"

@@ -63,6 +63,7 @@ def test_folds_are_computed_anew_for_other_code_of_any_module(run, table, monkey
 
     run = changed(run, collection="any")
     monkeypatch.setattr(study.collection, "of", lambda _: table)
+    monkeypatch.setattr(study.collection, "with_trained", lambda _, table: table)
     monkeypatch.setattr(study.swap, "run", lambda *_: table)
     monkeypatch.setattr(study.within, "run", within)
     for _ in range(2):

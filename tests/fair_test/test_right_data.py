@@ -28,9 +28,9 @@ def bench(monkeypatch):
         features[name][:, column] += 1.2 * label
     blank = random.standard_normal((240, 20))
     fake = SimpleNamespace(
-        of=of, inside=(of.source == "collection").to_numpy(), frames=blank[:, :6],
+        of=of, inside=(of.source == "collection").to_numpy(), framing=blank[:, :6], known={},
         outside=(of.source == "external").to_numpy(),
-        features=lambda name, steps, blind: blank if blind else features[name],
+        encode=lambda name, steps, border: blank if border else features[name],
     )  # fmt: skip
     fake.values = lambda *args, **kind: right_data.Bench.values(fake, *args, **kind)
     return fake

@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid.fair_test import collection, sets, swap
+from deepcovid.fair_test import collection, swap
 from deepcovid.fair_test.names import RELEASE, SAME
 
 
 def aucs(run):
-    table = swap.run(run, collection.of(run))
+    table = swap.run(run, collection.with_trained(run, collection.of(run)))
     assert (run.folder / "fair_test" / "swap.csv").is_file()
     return table.set_index("non_covid").auc
 
@@ -37,7 +37,7 @@ def test_both_test_sets_have_the_same_positives_and_no_case_that_was_trained_on(
         "image": ["d", "e", "f"], "label": [0, 0, 1], "trained": [False, True, False],
         "group": [1, 2, 3], "score": [0.5, 0.6, 0.7],
     })  # fmt: skip
-    found = sets.swapped(inside, outside)
+    found = swap.swapped(inside, outside)
     assert found[RELEASE].image.tolist() == ["a", "b"]
     assert found[SAME].image.tolist() == ["a", "d"]
 
@@ -46,7 +46,7 @@ def test_the_numbers_of_a_test_set_are_those_counted_by_hand():
     table = pd.DataFrame(
         {"label": [1, 1, 0, 0], "score": [0.9, 0.4, 0.5, 0.1], "patient": list("abcd")}
     )
-    found = sets.judged(table, 0.45)
+    found = swap.judged(table, 0.45)
     assert (found["auc"], found["sensitivity"], found["specificity"]) == (0.75, 0.5, 0.5)
     assert (found["positives"], found["negatives"]) == (2, 2)
 
@@ -82,7 +82,7 @@ def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
 def test_scores_are_kept_until_the_model_changes(honest, monkeypatch):
     table = collection.with_trained(honest, collection.of(honest))
     first = swap.scored(honest, table, "resnet18", 0)
-    monkeypatch.setattr(swap.scoring, "predict", None)  # scoring again would fail
+    monkeypatch.setattr(swap.external.scoring, "predict", None)  # scoring again would fail
     assert swap.scored(honest, table, "resnet18", 0).equals(first)
     with pytest.raises(TypeError):
         swap.scored(honest, table.iloc[:-1], "resnet18", 0)

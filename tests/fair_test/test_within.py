@@ -1,22 +1,27 @@
 """Folds keep cases whole, and what judges never chooses."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import changed
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
 
 from deepcovid.fair_test import collection, right_data, within
 from deepcovid.fair_test.names import EVERYTHING
 from deepcovid.models.opened import Run
+from deepcovid.shortcuts import measure
 
 
 def test_a_feature_that_names_the_case_is_worth_nothing():
     """By images it would be worth all: each case has both of its images on one side."""
     group = np.repeat(np.arange(30), 2)
     label = np.repeat(np.random.default_rng(0).integers(0, 2, 30), 2)
-    fitted = within.regressed(np.eye(30)[group], label, lambda _: LogisticRegression())
-    found = within.judged(label, within.out_of_fold(label, group, fitted, repeats=3), group)
+    probe = within.Probe({}, np.eye(30)[group], lambda _: LogisticRegression())
+    held = measure.out_of_fold(label, group, partial(probe.score, label), 3)
+    found = within.judged(label, held, group)
     assert found["auc"] < 0.6
     assert found["groups"] == 30 and found["case_low"] <= found["auc_most"]
 
@@ -35,11 +40,15 @@ def test_the_interval_is_of_the_mean_over_repeats_and_not_of_the_averaged_scores
 
 def test_every_image_is_judged_once_in_each_repeat():
     label, group = np.tile([0, 1], 20), np.repeat(np.arange(20), 2)
-    seen = np.zeros((2, 40), int)
-    for repeat, fit, judge in within.folds(label, group, 2):
+    seen = np.zeros(40, int)
+
+    def fitted(fit, judge):
         assert not set(group[fit]) & set(group[judge])
-        seen[repeat, judge] += 1
-    assert (seen == 1).all()
+        seen[judge] += 1
+        return judge
+
+    score = measure.out_of_fold(label, group, fitted, 2)
+    assert (seen == 2).all() and (score == np.arange(40)).all()
 
 
 def test_questions_need_enough_images_of_both_classes():
@@ -57,7 +66,7 @@ def test_a_recipe_that_weighs_sources_or_views_is_trained_on_the_collection_too(
 def test_a_site_left_out_lends_no_case_to_the_fit(honest, monkeypatch):
     table = collection.of(honest)
     seen = [look for look in within.chosen_looks(honest) if look.seen == "whole picture"]
-    rows = list(within.left_out(honest, table, seen))
+    rows = list(within.left_out(table, [*within.of_pictures(honest, table, seen)]))
     assert {row["site"] for row in rows} == {"site 0", "site 1", "site 2"}
     known = (table.site != "").sum()
     for row in rows:
@@ -93,11 +102,9 @@ def test_no_image_that_judges_is_trained_on(bench, monkeypatch):
     for trained_on in right_data.TRAINED_ON:
         fits.clear()
         score = right_data.cross_validated(bench, values, trained_on)
-        assert np.isfinite(score).all() and len(fits) == within.FOLDS
-        folds = [
-            judge for _, _, judge in within.folds(part.label.to_numpy(), part.group.to_numpy(), 1)
-        ]
-        for rows, judge in zip(fits, folds, strict=True):
+        assert np.isfinite(score).all() and len(fits) == measure.FOLDS
+        folds = StratifiedGroupKFold(measure.FOLDS, shuffle=True, random_state=0)
+        for rows, (_, judge) in zip(fits, folds.split(part, part.label, part.group), strict=True):
             assert not (rows & bench.outside).any()
             assert not set(bench.of.group[rows]) & set(part.group.iloc[judge])
 

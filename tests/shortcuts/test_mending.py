@@ -15,7 +15,7 @@ from deepcovid.metrics import intervals
 from deepcovid.models import lungs
 from deepcovid.models.opened import Run
 from deepcovid.models.preparation import Preparation
-from deepcovid.shortcuts import mending
+from deepcovid.shortcuts import mending, prepared
 from deepcovid.shortcuts.looks import FRAME
 from deepcovid.shortcuts.mending import Step
 from imageaudit import images
@@ -160,14 +160,14 @@ def test_moved_pictures_depend_on_copy_and_name_only(tinted):
     path = run.data / run.manifest.image[0]
     picture = images.open_radiograph(path)
     first, again, other = (
-        np.asarray(mending.changed(picture, path, None, False, k)) for k in (1, 1, 2)
+        np.asarray(prepared.changed(picture, path, None, False, k)) for k in (1, 1, 2)
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
-    border = np.asarray(mending.changed(picture, path, None, True, 0))
+    border = np.asarray(prepared.changed(picture, path, None, True, 0))
     inside = np.asarray(picture).copy()
     inside[:12] = inside[-12:] = inside[:, :12] = inside[:, -12:] = 0
     assert np.array_equal(np.asarray(picture) - inside, border) and inside.any()
-    assert f"outer {50 * (1 - mending.SIDE):.3g}% of each side" == FRAME
+    assert f"outer {50 * (1 - prepared.SIDE):.3g}% of each side" == FRAME
 
 
 def test_the_border_is_that_of_the_picture_before_it_was_cut():
@@ -178,7 +178,7 @@ def test_the_border_is_that_of_the_picture_before_it_was_cut():
         lung = np.zeros((lungs.SIZE, lungs.SIZE), bool)
         lung[30:60, round(left * lungs.SIZE) : round(right * lungs.SIZE)] = True
         prepare = Preparation(("lungs", "coarse"), lungs.segmenter().eval(), {HERE: lung})
-        return np.asarray(mending.changed(picture, HERE, prepare, True, 0))[..., 0]
+        return np.asarray(prepared.changed(picture, HERE, prepare, True, 0))[..., 0]
 
     assert not seen(0.3, 0.7).any()
     shown = (seen(0.0, 0.5) > 0).mean(0)
@@ -193,7 +193,7 @@ def test_the_border_says_how_much_of_the_lungs_it_shows():
 
     bench = SimpleNamespace(of=of, train=pd.Series([True, True, False]))
     bench.found = {"whole": whole, "none": none, "outside": none}
-    assert mending.border_lung(bench) == pytest.approx(1 - mending.SIDE**2)
+    assert mending.border_lung(bench) == pytest.approx(1 - prepared.SIDE**2)
     bench.train = pd.Series([False, True, False])
     assert np.isnan(mending.border_lung(bench))
 
