@@ -125,7 +125,7 @@ class Job:
 
     def keep(self, name: str, row: dict) -> None:
         kept = Kept(Asked(self.place, "", (), 0, 0, again=True, folder=self.place), "gpu")
-        kept.add(name, lambda: row | {"day": time.strftime("%Y-%m-%d")})
+        kept.add(name, lambda: row)
         if self.out != self.place:
             self.out.mkdir(parents=True, exist_ok=True)
             shutil.copy(kept.path, self.out)
@@ -159,9 +159,10 @@ def limited(job: Job, words: list, seconds: float) -> dict:
             ended = "failed" if process.wait(end) else "done"
         except psutil.TimeoutExpired:
             # a notebook's kernel is a process of its own, which would go on
-            for one in [*process.children(recursive=True), process]:
+            started = [*process.children(recursive=True), process]
+            for one in started:
                 one.kill()
-            process.wait()
+            psutil.wait_procs(started, timeout=10)
             ended = "cut"
     return {"seconds": round(time.perf_counter() - start, 1), "ended": ended}
 
@@ -195,7 +196,7 @@ def forward(job: Job) -> None:
     """Images a second through each frozen backbone alone."""
     device = networks.device_of(job.settings["device"])
     end, size = time.monotonic() + LIMITS["forward"], job.settings["image_size"]
-    batch = 256 if device.type == "cuda" else 4
+    batch, repeats = (256, 13) if device.type == "cuda" else (2, 5)
     wait = torch.cuda.synchronize if device.type == "cuda" else int
     for model in profiles.MODELS:
         backbone = networks.folded(networks.build(model)[0].backbone)
@@ -203,7 +204,7 @@ def forward(job: Job) -> None:
         x = torch.rand(batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
         for half in (False, True):
             took = []
-            for _ in range(13):
+            for _ in range(repeats):
                 wait()
                 start = time.perf_counter()
                 networks.see(backbone, x, half)

@@ -18,9 +18,11 @@ for pack in runs/gpu-*/pack.tar; do
     tar -xf "$pack" -C runs/gpu
 done
 if compgen -G 'runs/gpu/weights/*.gz' >/dev/null; then gunzip -f runs/gpu/weights/*.gz; fi
-if compgen -G 'runs/gpu/wheels/*.whl' >/dev/null && ! "$python" -c 'import ipykernel, papermill, pydantic' 2>/dev/null; then
-    [ -d runs/gpu/site ] ||
-        "$python" -m pip install -q --no-index --no-deps --no-compile --target runs/gpu/site runs/gpu/wheels/*.whl
+lacks() { ! "$python" -c "import importlib.util as i, sys; sys.exit(not all(map(i.find_spec, sys.argv[1:])))" "$@"; }
+if compgen -G 'runs/gpu/wheels/*.whl' >/dev/null && lacks ipykernel papermill pydantic; then
+    # without them the other parts can still be measured
+    "$python" -m pip install -q --no-index --no-deps --no-compile --upgrade --target runs/gpu/site \
+        runs/gpu/wheels/*.whl || echo "The wheels do not fit $("$python" --version): see pack --python." >&2
     export PYTHONPATH="$PYTHONPATH:$here/runs/gpu/site"
 fi
 exec "$python" -m benchmarks.gpu "$@"
