@@ -5,6 +5,7 @@ set -euo pipefail
 unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE} # as run_all.sh has it
 cd "$here"
 
 # a machine with a card often has a torch of its own, and no network to install ours from
