@@ -13,7 +13,7 @@ from deepcovid.profiles import MODELS
 SECTIONS = {
     "loop": speed.loop, "features": speed.feature_pass, "heads": speed.heads, "scores": whole.scores,
     "start": whole.start, "notebooks": whole.notebooks, "growth_images": growth.images, "growth_features": growth.rows,
-    "occlusion": occlusion.section, "audit": whole.audit,
+    "occlusion": occlusion.section, "audit": whole.audit, "reruns": whole.reruns, "commands": whole.commands,
 }  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="./run_benchmarks.sh",
         description="Measure what the study costs; writes results/benchmarks/SECTION.json, and the "
-        "tables of docs/performance.md from them.\n\nsections (default: all):\n" + "\n".join(lines),
+        "tables of docs/performance.md from them.\n\nsections (default: all but commands):\n"
+        + "\n".join(lines),
         epilog="A measurement that is there is not made again, so a stopped call goes on. Nothing "
         "else should run meanwhile: the load of the machine is written beside each row.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     found.add_argument("--images", type=int, default=120, help="of a sample (default: 120)")
     found.add_argument("--rounds", type=int, default=3, help="repeats (default: 3)")
+    found.add_argument("--run", action="append", default=[], type=Path, metavar="FOLDER",
+                       help="a finished run that notebooks reads (default: runs/demo, runs/paper)")  # fmt: skip
     found.add_argument("--again", action="store_true", help="measure what is there anew")
     return found
 
@@ -64,8 +67,9 @@ def main(words: list[str] | None = None) -> int:
             weights=os.path.abspath(given["weights"]) if "weights" in given else "random",  # noqa: PTH100
             models=tuple(given.get("models", ",".join(MODELS)).split(",")),
             images=args.images, rounds=args.rounds, again=args.again,
+            finished=tuple(folder.absolute() for folder in args.run),
         )  # fmt: skip
-        for name in args.sections or SECTIONS:
+        for name in args.sections or [name for name in SECTIONS if name != "commands"]:
             print(f"\n{name}: {SECTIONS[name].__doc__.splitlines()[0]}")
             SECTIONS[name](asked)
     except runs.UserError as error:

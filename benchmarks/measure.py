@@ -36,6 +36,7 @@ class Asked:
     rounds: int
     again: bool = False
     folder: Path = RESULTS
+    finished: tuple[Path, ...] = ()  # folders of runs
 
 
 def turns(calls: dict[str, Callable], rounds: int) -> dict[str, list[float]]:
@@ -127,6 +128,7 @@ class Kept:
         before = os.getloadavg()[0]
         row = measure()
         load = {"load_average": [round(before, 1), round(os.getloadavg()[0], 1)]}
-        self.made["rows"][name] = row | (load if now else {}) | {"machine": machine()}
+        day = {"day": time.strftime("%Y-%m-%d")}
+        self.made["rows"][name] = day | row | (load if now else {}) | {"machine": machine()}
         runs.write_json(self.path, self.made)
         print(name, json.dumps(row))

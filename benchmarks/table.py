@@ -5,11 +5,13 @@ python -m benchmarks.table
 
 from pathlib import Path
 
+from benchmarks import goals
 from benchmarks.measure import RESULTS
 from deepcovid import runs
 
 PAGE = runs.ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
+GOALS, GOALS_END = "<!-- goals -->", "<!-- end of goals -->"
 
 
 def shown(found: dict) -> str:
@@ -64,6 +66,34 @@ def noted(row: dict) -> list[tuple[str, str]]:
     for step, took in row["steps"].items():
         of = f"{took['processor_seconds']:.0f} s of processor time, {took['peak_mb']:,} MB"
         found.append((step, f"{took['seconds']:.0f} s, {of}"))
+    found += [(f"notebook {name}", f"{took:.0f} s") for name, took in row.get("shown", {}).items()]
+    return found
+
+
+def used(row: dict) -> list[tuple[str, str]]:
+    return [
+        ("seconds, and of processor time", f"{row['seconds']:.0f}, {row['processor_seconds']:.0f}")
+    ]
+
+
+def engines(row: dict) -> list[tuple[str, str]]:
+    """Each engine beside torch: processor time, which other work changes least, and the difference."""
+    found = [("images/s of processor time, torch", shown(row["images_per_processor_second"]["torch, as here"]))]  # fmt: skip
+    for name, faster in row["times_less_processor_time"].items():
+        apart = f"largest difference {row['largest_difference'][name]:.1e} of {row['largest_value']:.3g}"
+        found.append((f"{name}, times less processor time", f"{shown(faster)}; {apart}"))
+        found.append((f"{name}, times faster by the clock", shown(row["times_faster"][name])))
+    return found
+
+
+def gpu(row: dict) -> list[tuple[str, str]]:
+    """A part that ran on a card: how it ended, and what it gave."""
+    found = [(f"seconds, {row['ended']}", f"{row['seconds']:.3g}")]
+    if "images_per_second" in row:
+        found.append(("images/s", f"{row['images_per_second']:,}"))
+    if "auc" in row:
+        n = f"{row['test_covid']} COVID-19, {row['test_non']:,} Non-COVID test images"
+        found.append((f"AUC after {row['epochs']} epochs, {row['weights']} weights", f"{row['auc']:.4f} ({n})"))  # fmt: skip
     return found
 
 
@@ -83,6 +113,10 @@ SECTIONS = {
     "growth_features": ("More kept features", process),
     "occlusion": ("Occlusion maps", occlusion),
     "audit": ("The audit", process),
+    "reruns": ("Each committed notebook again, reading `results/`", used),
+    "commands": ("Commands from nothing, in a clean clone", used),
+    "onnx": ("Frozen forward passes in other engines", engines),
+    "gpu": ("On a graphics card", gpu),
 }
 
 
@@ -114,12 +148,15 @@ def rendered(folder: Path = RESULTS) -> str:
     return "\n".join(lines).strip()
 
 
+def between(text: str, begin: str, end: str, new: str) -> str:
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{new}\n{end}{rest.partition(end)[2]}"
+
+
 def refresh(page: Path = PAGE, folder: Path = RESULTS) -> Path:
-    """Write the tables between the two marks of the page."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return runs.write_text(page, f"{before}{BEGIN}\n{rendered(folder)}\n{END}{after}")
+    """Write the tables between the marks of the page: what was measured, and the goals beside it."""
+    text = between(page.read_text(encoding="utf-8"), BEGIN, END, rendered(folder))
+    return runs.write_text(page, between(text, GOALS, GOALS_END, goals.rendered(folder)))
 
 
 if __name__ == "__main__":

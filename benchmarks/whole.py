@@ -1,8 +1,11 @@
 """What a user waits for: start-up, a run again with nothing to do, images to scores, the audit."""
 
+import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -88,30 +91,76 @@ def audit(asked: Asked) -> None:
 
 
 def notebooks(asked: Asked) -> None:
-    """The whole `demo` and `paper`, and each step of theirs, where they have run."""
+    """Finished runs (`demo` and `paper`, or --run FOLDER): each step and notebook."""
     kept = Kept(asked, "notebooks")
-    for name in ("demo", "paper"):
-        folder = runs.RUNS / name
+    for folder in asked.finished or (runs.RUNS / "demo", runs.RUNS / "paper"):
         if (folder / "run.json").is_file():
-            kept.add(name, lambda folder=folder: noted(folder), now=False)
+            kept.add(folder.name, lambda folder=folder: noted(folder), now=False)
         else:
-            print(f"{name}: not run yet")
+            print(f"{folder.name}: not run yet")
 
 
 def noted(folder: Path) -> dict:
-    """What the workflow noted of a run's steps: wall and processor seconds, peak memory of each.
+    """What a run's files say: wall and processor seconds and peak memory of each step, as Snakemake
+    noted them, and wall seconds of each notebook, as papermill did.
 
     The whole is from the start of the first to the end of the last, so it is that of a run in one go.
     """
-    made, steps, ends, starts = runs.read_json(folder / "run.json"), {}, [], []
+    made, steps, shown, ends, starts = runs.read_json(folder / "run.json"), {}, {}, [], []
     for path in sorted((folder / "benchmarks").glob("*.tsv")):
         row = pd.read_csv(path, sep="\t").iloc[-1]
         steps[path.stem] = {"seconds": float(row.s), "processor_seconds": float(row.cpu_time),
                             "peak_mb": round(float(row.max_rss))}  # fmt: skip
         ends.append(path.stat().st_mtime)
         starts.append(ends[-1] - row.s)
-    return {"images": made["data"]["images"], "models": ", ".join(made["profile"]["models"]),
-            "seconds": round(max(ends) - min(starts), 1), "steps": steps}  # fmt: skip
+    for path in sorted((folder / "notebooks").glob("*.ipynb")):
+        of = runs.read_json(path)["metadata"].get("papermill", {})
+        if of.get("duration") and not of.get("exception"):
+            shown[path.stem] = round(of["duration"], 1)
+            ends.append(pd.Timestamp(of["end_time"]).timestamp())
+    found = {
+        "images": made["data"]["images"], "models": ", ".join(made["profile"]["models"]),
+        "seconds": round(max(ends) - min(starts), 1), "steps": steps,
+    }  # fmt: skip
+    day = time.strftime("%Y-%m-%d", time.gmtime(max(ends)))
+    return found | ({"shown": shown} if shown else {}) | {"day": day}
+
+
+def reruns(asked: Asked) -> None:
+    """Each committed notebook by papermill, as it reads `results/`: seconds."""
+    kept = Kept(asked, "reruns")
+    for path in sorted((runs.ROOT / "notebooks").glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as place:
+            words = [sys.executable, "-m", "deepcovid.papermill", path, Path(place, path.name),
+                     "-k", "python3", "--cwd", path.parent, "--no-progress-bar"]  # fmt: skip
+            kept.add(path.stem, lambda words=words: used(words))
+
+
+COMMANDS = {"demo": ["./run_all.sh", "demo"], "ci": [".ci/run"]}
+
+
+def commands(asked: Asked) -> None:
+    """The demo from nothing, and `.ci/run`, each in a clean clone: long, so only where it is named."""
+    kept = Kept(asked, "commands")
+    for name, words in COMMANDS.items():
+        with tempfile.TemporaryDirectory() as place:
+            clone = ["git", "clone", "-q", runs.ROOT, place]
+            subprocess.run(clone, check=True)
+            env = os.environ | {"DEEPCOVID_RUNS": f"{place}/runs", "PYTHONPATH": place}
+            kept.add(name, lambda words=words, place=place, env=env: used(words, place, env))
+
+
+def used(words: list, folder: Path = runs.ROOT, env: dict | None = None) -> dict:
+    """Wall and processor seconds of a command and all that it starts; RuntimeError where it fails."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run(
+        list(map(str, words)), cwd=folder, env=env, capture_output=True, text=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if ended.returncode:
+        raise RuntimeError(ended.stderr[-2000:])
+    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(time.perf_counter() - start, 1), "processor_seconds": round(took, 1)}
 
 
 def elsewhere(asked: Asked, code: str, *names: str) -> dict:

@@ -3,15 +3,19 @@
 import json
 import os
 import sys
+import tarfile
+import time
 
+import psutil
 import pytest
+from PIL import Image
 
 from deepcovid import runs
 from deepcovid.runs import ROOT
 
 sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as program
-from benchmarks import measure, speed, table, whole
+from benchmarks import goals, gpu, measure, speed, table, whole
 
 
 @pytest.fixture
@@ -19,10 +23,24 @@ def asked(data, tmp_path):
     return measure.Asked(data, "random", ("squeezenet",), 20, 1, folder=tmp_path)
 
 
-def test_the_page_shows_the_committed_measurements():
-    text = table.PAGE.read_text()
-    shown = text.partition(table.BEGIN)[2].partition(table.END)[0].strip()
-    assert shown == table.rendered()
+def test_the_page_shows_the_committed_measurements_and_goals(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(text := table.PAGE.read_text())
+    assert table.refresh(page).read_text() == text and goals.rendered(measure.RESULTS) in text
+
+
+def test_a_goal_is_reached_missed_or_not_measured(tmp_path):
+    def shares(value):
+        row = {"share_of_one_plain_pass": {"median": value}, "machine": {"cores": 2}}
+        return row | {"day": "2026-01-02"}
+
+    runs.write_json(
+        tmp_path / "loop.json", {"rows": {"resnet18": shares(0.7), "resnet50": shares(0.9)}}
+    )
+    lines = {line.split(" | ")[0]: line for line in goals.rendered(tmp_path).splitlines()}
+    assert lines["| the same: ResNet18"].endswith("| 0.8 | 0.70 | yes | 2 cores, 2026-01-02 |")
+    assert "| 0.90 | **no** |" in lines["| the same: ResNet50"]
+    assert "| not measured |  |  |" in lines["| `.ci/run` on a clean clone, wall time"]
 
 
 def test_a_row_that_is_there_is_not_measured_again_unless_asked(asked):
@@ -69,10 +87,17 @@ def test_a_run_that_was_made_tells_what_each_step_took(asked, tmp_path, monkeypa
     for name, end, row in (("dataset", 1010, "10\t500\t9"), ("shortcuts", 1100, "80\t1500.4\t150")):  # fmt: skip
         (folder / f"{name}.tsv").write_text(f"{head}{row}\n")
         os.utime(folder / f"{name}.tsv", (end, end))
+    (folder.parent / "notebooks").mkdir()
+    for name, failed in (("01_dataset", False), ("02_broken", True)):
+        note = {"duration": 7.25, "end_time": "1970-01-01T00:18:30+00:00", "exception": failed}
+        (folder.parent / "notebooks" / f"{name}.ipynb").write_text(
+            json.dumps({"metadata": {"papermill": note}})
+        )
     monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
     whole.notebooks(asked)
     row = json.loads((asked.folder / "notebooks.json").read_text())["rows"]["paper"]
-    assert row["seconds"] == 100 and "load_average" not in row
+    assert row["seconds"] == 110 and "load_average" not in row and row["day"] == "1970-01-01"
+    assert row["shown"] == {"01_dataset": 7.2}
     assert row["steps"]["shortcuts"] == {
         "seconds": 80, "processor_seconds": 150, "peak_mb": 1500,
     }  # fmt: skip
@@ -89,3 +114,62 @@ def test_a_sample_has_both_classes_in_both_parts(asked, tmp_path):
 def test_what_does_not_exist_is_refused(capsys):
     assert program.main(["lop"]) == 2 and "say loop, features" in capsys.readouterr().err
     assert program.main(["loop", "-p", "epochs", "3"]) == 2
+
+
+def test_what_travels_to_a_card_fits_its_folders_and_arrives(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "squeezenet1_1.pth").write_bytes(bytes(10**6))  # compresses
+    (weights / "resnet50.pth").write_bytes(os.urandom(2**23 + 1))  # does not
+    limit = 150_000
+    archives = gpu.pack(data, weights, limit, python="", quality=75)
+    assert len(archives) > 1 and all(path.stat().st_size <= limit for path in archives)
+    for path in archives:
+        with tarfile.open(path) as archive:
+            archive.extractall(tmp_path / "there", filter="data")
+    images = {p.relative_to(data) for p in data.rglob("*.png")}
+    assert {
+        p.relative_to(tmp_path / "there/data") for p in (tmp_path / "there").rglob("*.png")
+    } == images
+    assert [p.name for p in (tmp_path / "there/weights").iterdir()] == ["squeezenet1_1.pth.gz"]
+    with Image.open(tmp_path / "there/data" / min(images)) as image:
+        assert image.mode == "L" and image.size == (gpu.SIZE, gpu.SIZE)
+
+
+def test_a_part_beyond_its_limit_is_cut_with_all_that_it_started(tmp_path):
+    job = gpu.Job(tmp_path, tmp_path / "out", {}, time.monotonic() + 60)
+    child = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    row = gpu.limited(job, [sys.executable, "-c", child], 2)
+    assert row["ended"] == "cut" and row["seconds"] < 20
+    started = int((tmp_path / "log.txt").read_text())
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == "zombie"
+    assert gpu.limited(job, [sys.executable, "-c", "raise SystemExit(3)"], 60)["ended"] == "failed"
+    late = gpu.Job(tmp_path, tmp_path / "out", {}, time.monotonic())
+    assert gpu.limited(late, [sys.executable, "-c", ""], 60)["ended"] == "no time left"
+
+
+def test_a_measured_part_is_written_at_once_and_a_done_one_is_left(tmp_path, monkeypatch):
+    job = gpu.Job(
+        tmp_path, tmp_path / "out", {"device": "cpu", "image_size": 32}, time.monotonic() + 60
+    )
+    ran = []
+    monkeypatch.setattr(
+        gpu,
+        "limited",
+        lambda job, words, seconds: (
+            ran.append(words) or {"seconds": 1.0, "ended": "cut" if len(ran) == 2 else "done"}
+        ),
+    )
+    gpu.paper(job)
+    assert (
+        len(ran) == 4 and len(json.loads((tmp_path / "out" / "gpu.json").read_text())["rows"]) == 4
+    )
+    gpu.paper(job)  # goes on with the one that was cut
+    assert len(ran) == 5 and "resnet50" in " ".join(map(str, ran[-1]))
+
+
+def test_without_a_card_nothing_is_measured_and_said_so(capsys, monkeypatch):
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
+    assert gpu.main(["run"]) == 2 and "no CUDA GPU here" in capsys.readouterr().err
+    assert gpu.main(["run", "nothing"]) == 2 and "There are: tests" in capsys.readouterr().err

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Measures the study on a graphics card; `benchmarks/gpu.sh --help` explains it.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+set -euo pipefail
+unset CDPATH # else `cd` prints where it went
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE} # as run_all.sh has it
+cd "$here"
+
+# a machine with a card often has a torch of its own, and no network to install ours from
+python=$(command -v python3 || true)
+"$python" -c 'import torch' 2>/dev/null || python=$("$here/install.sh")
+
+# what such a machine lacks came with `pack`; its own torch stays
+for pack in runs/gpu-*/pack.tar; do
+    [ -f "$pack" ] || continue
+    mkdir -p runs/gpu
+    tar -xf "$pack" -C runs/gpu
+done
+if compgen -G 'runs/gpu/weights/*.gz' >/dev/null; then gunzip -f runs/gpu/weights/*.gz; fi
+lacks() { ! "$python" -c "import importlib.util as i, sys; sys.exit(not all(map(i.find_spec, sys.argv[1:])))" "$@"; }
+if compgen -G 'runs/gpu/wheels/*.whl' >/dev/null && lacks ipykernel papermill pydantic; then
+    # without them the other parts can still be measured
+    "$python" -m pip install -q --no-index --no-deps --no-compile --upgrade --target runs/gpu/site \
+        runs/gpu/wheels/*.whl || echo "The wheels do not fit $("$python" --version): see pack --python." >&2
+    export PYTHONPATH="$PYTHONPATH:$here/runs/gpu/site"
+fi
+exec "$python" -m benchmarks.gpu "$@"
