@@ -56,7 +56,7 @@ def images():
 
 def lungs():
     """Stands for the lung masks, where pictures are prepared by them."""
-    return beside("lung masks", *["lung-masks"] * bool({"lungs", "only_lungs"} & {*profile.preparation}))
+    return beside("lung masks", *["lung-masks"] * bool({"crop_lungs", "mask_lungs"} & {*profile.preprocessing}))
 
 
 def first_weights():
@@ -106,8 +106,8 @@ rule audit:
 
 rule augmentation:
     message: "the training positives, augmented"
-    input: code("data.augmentation", "models.preparation"), "manifest.csv"
-    params: settings("augment_positives", "preparation"), masks=lungs()
+    input: code("data.augmentation", "models.preprocessing"), "manifest.csv"
+    params: settings("augment_positives", "preprocessing"), masks=lungs()
     output: "training.csv", "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
     benchmark: "benchmarks/augmentation.tsv"
@@ -140,7 +140,7 @@ rule heatmaps:
     message: "heatmaps beside lesions and lungs"
     input: code("heatmaps.study", "heatmaps.calibration"), SCORES
     params:
-        settings("models", "seeds", "weights", "image_size", "preparation", "severity"),
+        settings("models", "seeds", "weights", "image_size", "preprocessing", "severity"),
         masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"),
         # a table of severities is also looked for beside and above the images
         severity=at("severities", profile.severity or "", *(folder / "brixia.csv" for folder in
@@ -183,7 +183,7 @@ rule external:
     message: "a hospital that nobody trained on"
     input: code("shortcuts.external"), SCORES
     params:
-        settings("models", "seeds", "weights", "image_size", "preparation", "threshold"),
+        settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
         external=at("external images", profile.external or ""), masks=lungs(),
     resources: mem_mb=6000, runtime=60
     output: "external.json", "external.csv"
@@ -192,26 +192,26 @@ rule external:
     shell: STEP + "external.json" + GIVEN
 
 
-rule mending:
+rule mitigation:
     message: "what each step of preprocessing gains"
-    input: code("shortcuts.mending"), "manifest.csv", "training.csv"
+    input: code("shortcuts.mitigation"), "manifest.csv", "training.csv"
     params:
-        settings("models", "seeds", "weights", "image_size", "preparation"),
+        settings("models", "seeds", "weights", "image_size", "preprocessing"),
         external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
         weights=first_weights(),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
-    output: "mending.csv"
-    log: "logs/mending.txt"
-    benchmark: "benchmarks/mending.tsv"
-    shell: STEP + "mending.csv" + GIVEN
+    output: "mitigation.csv"
+    log: "logs/mitigation.txt"
+    benchmark: "benchmarks/mitigation.tsv"
+    shell: STEP + "mitigation.csv" + GIVEN
 
 
 rule fair_test:
     message: "the same collection, sites, severity, the right data"
     input: code("fair_test.study"), SCORES
     params:
-        settings("models", "seeds", "weights", "image_size", "preparation", "threshold"),
+        settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
         external=at("external images", profile.external or ""), masks=lungs(),
     priority: 1
@@ -236,7 +236,7 @@ rule fair_data:
 RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv", "heatmaps.json", "failure.csv",
            "shortcuts.csv"]
 RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
-RESULTS += ["mending.csv"] * bool(profile.external and profile.preparation != ("none",))
+RESULTS += ["mitigation.csv"] * bool(profile.external and profile.preprocessing != ("none",))
 PARAMETERS = json.dumps({"study": f"runs/{profile.name}", "overrides": overrides})
 NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
              for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]

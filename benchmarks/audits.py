@@ -38,7 +38,7 @@ def main(python: str) -> None:
         subprocess.run([python, HERE / "audits_others.py", name, table], check=True)
         found = pd.concat([pd.DataFrame(rows), pd.read_csv(table)])
     path = runs.RESULTS / "audit" / "others.csv"
-    with runs.replacing(path) as partial:
+    with runs.atomic_write(path) as partial:
         found.to_csv(partial, index=False, lineterminator="\n")
     print(found.to_string())
 

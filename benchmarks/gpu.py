@@ -199,7 +199,7 @@ def forward(job: Job) -> None:
     batch, repeats = (256, 13) if device.type == "cuda" else (2, 5)
     wait = torch.cuda.synchronize if device.type == "cuda" else int
     for model in profiles.MODELS:
-        backbone = networks.folded(networks.build(model)[0].backbone)
+        backbone = networks.fuse_batch_norm(networks.build(model)[0].backbone)
         backbone = features.to_device(backbone, device)
         x = torch.rand(batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
         for half in (False, True):
@@ -207,7 +207,7 @@ def forward(job: Job) -> None:
             for _ in range(repeats):
                 wait()
                 start = time.perf_counter()
-                networks.see(backbone, x, half)
+                networks.forward_backbone(backbone, x, half)
                 wait()
                 took.append(time.perf_counter() - start)
             rate = batch / statistics.median(took[3:])

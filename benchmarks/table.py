@@ -14,7 +14,7 @@ BEGIN, END = "<!-- measured -->", "<!-- end -->"
 GOALS, GOALS_END = "<!-- goals -->", "<!-- end of goals -->"
 
 
-def shown(found: dict) -> str:
+def escape_control_chars(found: dict) -> str:
     """A median, with its range where there is one: `1.2 (1.1 to 1.4)`."""
     low, high = found.get("low"), found.get("high")
     spread = f" ({low:.3g} to {high:.3g})" if low is not None and low != high else ""
@@ -22,7 +22,10 @@ def shown(found: dict) -> str:
 
 
 def per_image(row: dict) -> list[tuple[str, str]]:
-    return [(f"{k}, ms an image", shown(v)) for k, v in row["milliseconds_per_image"].items()]
+    return [
+        (f"{k}, ms an image", escape_control_chars(v))
+        for k, v in row["milliseconds_per_image"].items()
+    ]
 
 
 def loop(row: dict) -> list[tuple[str, str]]:
@@ -31,23 +34,31 @@ def loop(row: dict) -> list[tuple[str, str]]:
     return [
         (
             f"{many}: times faster than the reference loop",
-            shown(row["times_faster_than_reference"]),
+            escape_control_chars(row["times_faster_than_reference"]),
         ),
-        ("the same, in plain passes of the ordinary loop", shown(row["share_of_one_plain_pass"])),
+        (
+            "the same, in plain passes of the ordinary loop",
+            escape_control_chars(row["share_of_one_plain_pass"]),
+        ),
     ]
 
 
 def features(row: dict) -> list[tuple[str, str]]:
-    rates = [(f"{k}, images/s", shown(v)) for k, v in row["images_per_second"].items()]
+    rates = [
+        (f"{k}, images/s", escape_control_chars(v)) for k, v in row["images_per_second"].items()
+    ]
     return [
-        ("feature pass, share of the forward rate", shown(row["share_of_forward_rate"])),
+        (
+            "feature pass, share of the forward rate",
+            escape_control_chars(row["share_of_forward_rate"]),
+        ),
         *rates,
     ]
 
 
 def heads(row: dict) -> list[tuple[str, str]]:
     apart = f"{row['largest_difference_of_logits']:.1e}"
-    faster = shown(row["times_faster"])
+    faster = escape_control_chars(row["times_faster"])
     return [("an epoch of the head on kept features, times faster", faster),
             ("largest difference of logits from the uncached loop", apart)]  # fmt: skip
 
@@ -58,7 +69,7 @@ def process(row: dict) -> list[tuple[str, str]]:
 
 
 def waited(row: dict) -> list[tuple[str, str]]:
-    return [("seconds", shown(row["seconds"]))]
+    return [("seconds", escape_control_chars(row["seconds"]))]
 
 
 def noted(row: dict) -> list[tuple[str, str]]:
@@ -78,11 +89,15 @@ def used(row: dict) -> list[tuple[str, str]]:
 
 def engines(row: dict) -> list[tuple[str, str]]:
     """Each engine beside torch: processor time, which other work changes least, and the difference."""
-    found = [("images/s of processor time, torch", shown(row["images_per_processor_second"]["torch, as here"]))]  # fmt: skip
+    found = [("images/s of processor time, torch", escape_control_chars(row["images_per_processor_second"]["torch, as here"]))]  # fmt: skip
     for name, faster in row["times_less_processor_time"].items():
         apart = f"largest difference {row['largest_difference'][name]:.1e} of {row['largest_value']:.3g}"
-        found.append((f"{name}, times less processor time", f"{shown(faster)}; {apart}"))
-        found.append((f"{name}, times faster by the clock", shown(row["times_faster"][name])))
+        found.append(
+            (f"{name}, times less processor time", f"{escape_control_chars(faster)}; {apart}")
+        )
+        found.append(
+            (f"{name}, times faster by the clock", escape_control_chars(row["times_faster"][name]))
+        )
     return found
 
 
@@ -98,7 +113,7 @@ def gpu(row: dict) -> list[tuple[str, str]]:
 
 
 def occlusion(row: dict) -> list[tuple[str, str]]:
-    return [(f"{k}, share of the raw forward rate", shown(v))
+    return [(f"{k}, share of the raw forward rate", escape_control_chars(v))
             for k, v in row["share_of_raw"].items() if k != "raw forward"]  # fmt: skip
 
 

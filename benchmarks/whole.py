@@ -22,7 +22,7 @@ start = time.perf_counter()
 from deepcovid import profiles
 from deepcovid.data import augmentation, manifest
 from deepcovid.models import scoring, training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 name, data, weights = sys.argv[1:]
 given = {"models": name, "data": data, "weights": weights, "augment_positives": 1}
 profile = profiles.load("paper", given)

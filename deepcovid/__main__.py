@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from deepcovid import commands, runs
-from deepcovid.runs import NOTICE, ROOT, UserError, near_miss
+from deepcovid.runs import NOTICE, ROOT, UserError, did_you_mean
 from imageaudit.cli import OPTIONS, PLACE, SOURCE
 
 PROFILES = ROOT / "profiles"
@@ -159,7 +159,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     known = made._subparsers._group_actions[0].choices
     if words[0] not in (*known, "-h", "--help"):
         meant = (
-            near_miss(words[0], known) or f" There are: {', '.join(known)}, and files NAME.yaml."
+            did_you_mean(words[0], known) or f" There are: {', '.join(known)}, and files NAME.yaml."
         )
         raise UserError(f"There is no profile and no command '{words[0]}'.{meant}")
     args, rest = made.parse_known_args(words)
@@ -172,7 +172,7 @@ def refuse(word: str, args: argparse.Namespace) -> None:
     """Raise UserError for a word that the command does not take."""
     hint = " A profile or command comes first."
     if word.startswith("-"):
-        hint = near_miss(word, [f"--{name}" for name in vars(args)])
+        hint = did_you_mean(word, [f"--{name}" for name in vars(args)])
     elif args.overrides:
         name, value = args.overrides[-1]
         hint = f" Several values are one word, with commas: -p {name} {value},{word}"
@@ -192,13 +192,15 @@ def main(words: list[str] | None = None) -> int:
         args.overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
         return args.function(args) or 0
     except UserError as error:
-        lines = map(runs.shown, str(error).split("\n"))  # no terminal codes of a name or a file
+        lines = map(
+            runs.escape_control_chars, str(error).split("\n")
+        )  # no terminal codes of a name or a file
         print("deepcovid: " + "\n".join(lines), file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno not in PLACE:
             raise
-        where = f": {runs.shown(error.filename)}" if error.filename else ""
+        where = f": {runs.escape_control_chars(error.filename)}" if error.filename else ""
         print(f"deepcovid: {error.strerror}{where}. The same command goes on from here, once "
               "that is mended.", file=sys.stderr)  # fmt: skip
         return 2

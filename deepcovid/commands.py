@@ -67,37 +67,37 @@ def ablation(args) -> int:
 
 def outside(args) -> None:
     """Judge the models of a finished run on the images in -p external FOLDER (covid|non)."""
-    from deepcovid.models.opened import Run
+    from deepcovid.models.run import Run
     from deepcovid.shortcuts import external
 
     folder = args.overrides.pop("external", None)
     if folder is None:
         raise UserError(f"Say which folder: ./run_all.sh outside {args.profile} -p external FOLDER")
-    opened = Run.open(args.profile, args.overrides)
-    print("The results are in", external.outside(opened, Path(folder)))
+    run = Run.open(args.profile, args.overrides)
+    print("The results are in", external.outside(run, Path(folder)))
 
 
 def fair_folder(args) -> None:
     """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
     from deepcovid.fair_test import folder
-    from deepcovid.models.opened import Run
+    from deepcovid.models.run import Run
 
-    opened = Run.open(args.profile, args.overrides)
-    made = folder.write(opened, args.folder, not args.alone)
+    run = Run.open(args.profile, args.overrides)
+    made = folder.write(run, args.folder, not args.alone)
     print(f"Train on it: ./run_all.sh fair -p data {made}")
 
 
 def publish(args) -> None:
     """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
     from deepcovid import profiles
-    from deepcovid.models.opened import Run
+    from deepcovid.models.run import Run
     from deepcovid.report import publish
 
     if profiles.runs_of(args.profile):
         made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
         return print("Published to", made)
-    opened = Run.open(args.profile, args.overrides)
-    print("Published to", publish.publish(opened, args.to, args.replace, args.only or ""))
+    run = Run.open(args.profile, args.overrides)
+    print("Published to", publish.publish(run, args.to, args.replace, args.only or ""))
 
 
 def redraw(args) -> None:

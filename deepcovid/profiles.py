@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from deepcovid.runs import ROOT, RUNS, UserError, near_miss, shown, write_text
+from deepcovid.runs import ROOT, RUNS, UserError, did_you_mean, escape_control_chars, write_text
 
 PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
@@ -53,7 +53,7 @@ Text = Annotated[str, Field(min_length=1)]
 Folder = Annotated[str | None, BeforeValidator(lambda v: None if v in ("none", "") else v)]
 SEVERAL = Field(min_length=1), BeforeValidator(split_commas), AfterValidator(refuse_doubles)
 Model = Literal[MODELS]
-Step = Literal["none", "lungs", "coarse", "equalise", "only_lungs", "grey"]
+Step = Literal["none", "crop_lungs", "downsample", "equalise", "mask_lungs", "grey"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -79,7 +79,7 @@ class Profile:
     epochs: number(int, 1, 10_000)
     batch_size: number(int, 1, 4096)
     trainable: Literal["head", "all"]
-    preparation: Annotated[tuple[Step, ...], *SEVERAL]
+    preprocessing: Annotated[tuple[Step, ...], *SEVERAL]
     augment_positives: number(int, 1, 100) | Literal["release"]
     train_crop: Literal["none", "random", "moved"]
     batch_norm: Literal["eval", "train"]
@@ -116,7 +116,7 @@ class Profile:
 
 # what the trained weights depend on, besides the images, the seed and the first weights
 RECIPE = (
-    "preparation",
+    "preprocessing",
     "image_size",
     "precision",
     "optimizer",
@@ -148,7 +148,7 @@ def place(name: str) -> Path:
         name = path.stem
     elif path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise UserError(f"There is no profile file {path}.{near_miss(path.stem, names())}")
+            raise UserError(f"There is no profile file {path}.{did_you_mean(path.stem, names())}")
         taken = path.stem in (*names(), *OTHERS)
         word = re.fullmatch(r"\w[\w.-]*", path.stem) and yaml.safe_load(path.stem) == path.stem
         if taken or not word:
@@ -161,7 +161,7 @@ def place(name: str) -> Path:
         if path.is_file() and "/" not in name:
             return path
     raise UserError(
-        f"There is no profile '{name}'.{near_miss(name, names())} There are: {', '.join(names())}."
+        f"There is no profile '{name}'.{did_you_mean(name, names())} There are: {', '.join(names())}."
     )
 
 
@@ -189,7 +189,7 @@ def of_study(study: str, run: str, overrides: dict) -> tuple[dict[str, tuple[Any
     """
     entries, origin = runs_of(study), f"{study}.yaml"
     if run not in entries:
-        raise UserError(f"There is no run '{run}' in {origin}.{near_miss(run, entries)} "
+        raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
                         f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
     own = {k: v for k, v in entries[run].items() if k not in ("like", "make")}
     given = read(str(entries[run].get("like", run)))
@@ -208,7 +208,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        reason = shown(" ".join(str(error).split()))
+        reason = escape_control_chars(" ".join(str(error).split()))
         raise UserError(f"{path.name} is not valid YAML: {reason}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path.name} is not UTF-8 text: see byte {error.start + 1}.") from None
@@ -244,8 +244,8 @@ def check(values: dict[str, Any], origin: str, base: Path) -> dict[str, Any]:
     checked = dict(values)
     for key, value in values.items():
         if key not in SETTINGS:
-            meant = near_miss(key, SETTINGS) or f" There are: {', '.join(SETTINGS)}."
-            raise UserError(f"{origin}: unknown setting '{shown(key)}'.{meant}")
+            meant = did_you_mean(key, SETTINGS) or f" There are: {', '.join(SETTINGS)}."
+            raise UserError(f"{origin}: unknown setting '{escape_control_chars(key)}'.{meant}")
         if key not in PATHS or not isinstance(value, str | Path) or not str(value):
             continue
         if str(value).lower() in WORDS:
@@ -283,8 +283,8 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
         profile = Profile(name=called, **values)
     except ValidationError as error:
         raise UserError("\n".join(complaints(error, given))) from None
-    if "none" in profile.preparation and len(profile.preparation) > 1:
-        raise UserError(f"profile {called}: preparation is none or some steps, not both.")
+    if "none" in profile.preprocessing and len(profile.preprocessing) > 1:
+        raise UserError(f"profile {called}: preprocessing is none or some steps, not both.")
     if isinstance(profile.threshold, str) and not profile.validation_fraction:
         raise UserError(
             f"profile {called}: threshold {profile.threshold} is chosen on validation images: set "
@@ -300,7 +300,7 @@ def complaints(error: ValidationError, given: dict[str, tuple[Any, str]]) -> lis
         if found["type"] != "too_short" or found["loc"][0] not in words:  # follows from the other
             words.setdefault(found["loc"][0], []).append(found["msg"].removeprefix("Value error, "))
     return [
-        f"{given[key][1]}: {key} is {shown(repr(given[key][0]))}: {'; or '.join(said)}"
+        f"{given[key][1]}: {key} is {escape_control_chars(repr(given[key][0]))}: {'; or '.join(said)}"
         for key, said in words.items()
     ]
 

@@ -27,9 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-# earlier names
-near_miss, shown = did_you_mean, escape_control_chars
-replacing, done, mark_done = atomic_write, is_fresh, write_stamp
 
 
 def state(*places: Path | str) -> str:

@@ -25,10 +25,10 @@ def audit(run) -> None:
 
 def training(run) -> None:
     from deepcovid.data import augmentation
-    from deepcovid.models import preparation
+    from deepcovid.models import preprocessing
 
     augmentation.run(run.profile)
-    preparation.run(run.profile)  # once, before trainings share it
+    preprocessing.run(run.profile)  # once, before trainings share it
 
 
 def models(run) -> None:
@@ -88,10 +88,10 @@ def external(run) -> None:
         external.run(run)
 
 
-def mending(run) -> None:
-    from deepcovid.shortcuts import mending
+def mitigation(run) -> None:
+    from deepcovid.shortcuts import mitigation
 
-    mending.run(run)
+    mitigation.run(run)
 
 
 def fair_test(run) -> None:
@@ -126,7 +126,7 @@ MAKES: dict[str, Callable] = {
     "shortcuts.csv": shortcuts,
     "external.*": external,
     "lung_share.csv": lung_share,
-    "mending.csv": mending,
+    "mitigation.csv": mitigation,
     "fair_test/*": fair_test,
     "fair_data/*": fair_data,
 }
@@ -139,7 +139,7 @@ def maker(file: str) -> Callable | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make files of a run: `python -m deepcovid.steps demo metrics.csv shortcuts.csv`."""
-    from deepcovid.models.opened import Run
+    from deepcovid.models.run import Run
     from deepcovid.runs import UserError
 
     parser = argparse.ArgumentParser(prog="python -m deepcovid.steps", description=main.__doc__)

@@ -52,7 +52,7 @@ class Study:
 
     def run(self, name: str = OWN):
         """The study's own run, opened, whose images are at hand; UserError where there is none."""
-        from deepcovid.models.opened import Run
+        from deepcovid.models.run import Run
 
         if not self.has_images(name):
             raise UserError(f"{self.folder} has no images of a run {name}: name another study.")

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from deepcovid import profiles, repair
 from deepcovid.profiles import PATHS, PROFILES, WORDS, Profile
-from deepcovid.runs import NOTICE, ROOT, UserError, shown
+from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars
 
 CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
 STEP_SAYS = "deepcovid: "  # what a step begins its error with
@@ -200,7 +200,9 @@ def failures(folder: Path) -> list[str]:
     for log in sorted(folder.glob("notebooks/*.ipynb.txt")):
         found.append((log.with_suffix("").stem, notebook_error(log), log.with_suffix("")))
     return [
-        f"\n{name} stopped: " + "\n  ".join(map(shown, why.splitlines())) + f"\n  see {path}"
+        f"\n{name} stopped: "
+        + "\n  ".join(map(escape_control_chars, why.splitlines()))
+        + f"\n  see {path}"
         for name, why, path in found
         if why != "KeyboardInterrupt"
     ]

@@ -22,7 +22,7 @@ from deepcovid.failure.bench import Bench
 from deepcovid.failure.design import FAILED, recipe
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, networks
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import RESULTS
 
@@ -178,9 +178,11 @@ def seen_otherwise(bench: Bench, paths: list[Path], change) -> torch.Tensor:
     files = features.ImageSet(paths, bench.run.profile.image_size)
     files.floats = v2.Compose([files.floats.transforms[0], change])
     groups = torch.arange(len(paths)).split(64)
-    backbone = networks.folded(bench.backbone)
+    backbone = networks.fuse_batch_norm(bench.backbone)
     stream = files.batches(groups, bench.device)
-    return torch.cat([networks.see(backbone, batch, bench.half).cpu() for batch in stream])
+    return torch.cat(
+        [networks.forward_backbone(backbone, batch, bench.half).cpu() for batch in stream]
+    )
 
 
 @torch.inference_mode()

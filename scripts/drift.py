@@ -20,7 +20,7 @@ from deepcovid.data import manifest
 from deepcovid.failure.__main__ import of_ablation, prepared
 from deepcovid.failure.ablation import write
 from deepcovid.models import features, fitting
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.runs import RESULTS
 
 LOOKS = (0, 1, 2, 5, 10, 20, 50, 100, 200)  # batches after which the statistics are looked at
@@ -74,7 +74,7 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
     """Follow the statistics through the first epochs of the failed recipe, with its random crops and
     on whole images: `distances`, by `crop`."""
     profile, table = opened.profile, manifest.originals(opened.training)
-    one = len(fitting.drawn(len(table), profile.batch_size, torch.Generator(), drifts=True))
+    one = len(fitting.epoch_batches(len(table), profile.batch_size, torch.Generator(), drifts=True))
     looks = {*LOOKS, *range(one, epochs * one + 1, one)}
     found = {}
     for crop in ("random", "none"):
@@ -84,7 +84,7 @@ def run(opened: Run, name: str = "resnet18", epochs: int = 3, seed: int = 0) -> 
             batch
             for epoch in range(epochs)
             for batch in files.batches(
-                fitting.drawn(len(table), profile.batch_size, shuffle, drifts=True),
+                fitting.epoch_batches(len(table), profile.batch_size, shuffle, drifts=True),
                 opened.device, epoch,
             )
         )  # fmt: skip

@@ -10,7 +10,7 @@ from PIL import Image
 
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -170,8 +170,8 @@ def test_changed_settings_run_what_depends_on_them(project):
         ({"epochs": 3}, TRAINED, "'epochs': 3"),
         ({"threshold": 0.5}, SHOWN | {"evaluation", "external", "fair_test"}, "'threshold': 0.5"),
         ({"device": "cpu"}, set(), "Nothing to be done"),
-        ({"preparation": "lungs"}, (ALL | {"mending"}) - {"dataset", "audit", "shortcuts"},
-         "'preparation': ('lungs',)"),
+        ({"preprocessing": "crop_lungs"}, (ALL | {"mitigation"}) - {"dataset", "audit", "shortcuts"},
+         "'preprocessing': ('crop_lungs',)"),
     ):  # fmt: skip
         found, said = project.planned(**settings)
         assert {*found} == rules and told in said, (settings, found, said)
@@ -196,10 +196,10 @@ def test_steps_make_what_rules_ask_of_them_each_on_one_of_several_gpus(project):
     for names, one in (("0,1", True), ("0", False)):
         said = project.snakemake(
             "--dry-run", "--forceall", "--printshellcmds", environment={gpus.VISIBLE: names},
-            preparation="lungs",
+            preprocessing="crop_lungs",
         )  # fmt: skip
         made = re.findall(r"-m deepcovid\.steps demo (\S+)", said)
-        assert len(made) == len(ALL - SHOWN | {"mending"}) and all(map(steps.maker, made)), made
+        assert len(made) == len(ALL - SHOWN | {"mitigation"}) and all(map(steps.maker, made)), made
         assert said.count("-m deepcovid.models.gpus") == len(made) * one
 
 

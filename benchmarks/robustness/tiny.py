@@ -36,7 +36,7 @@ def compute(name: str, settings: dict) -> Path:
     from deepcovid.data import augmentation, manifest
     from deepcovid.metrics import run as metrics
     from deepcovid.models import fitting, scoring, training
-    from deepcovid.models.opened import Run
+    from deepcovid.models.run import Run
 
     fitting.SAVE_EVERY = (
         0  # after each epoch, so that a stopped training has something to go on from

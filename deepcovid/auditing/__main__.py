@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     path = args.out / "calibration.csv"
     there = pd.read_csv(path, keep_default_na=False) if path.is_file() else None
     for table in calibration.calibrated(calibration.cases(args.datasets), there):
-        with runs.replacing(path) as partial:
+        with runs.atomic_write(path) as partial:
             table.to_csv(partial, index=False, lineterminator="\n")
         print(table.tail(1).to_string(header=False, index=False), flush=True)
     return 0

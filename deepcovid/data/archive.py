@@ -8,7 +8,7 @@ from pathlib import Path
 import pooch
 
 from deepcovid.data.folders import CLASSES, SPLITS, made_whole, refuse_existing
-from deepcovid.runs import UserError, shown
+from deepcovid.runs import UserError, escape_control_chars
 
 # The authors' last release (v3). It may be dead by now; then another address or a local file does.
 ADDRESS = "https://www.dropbox.com/s/9w8nmj791c9ogsx/data_upload_v3.zip?dl=1"
@@ -60,7 +60,9 @@ def unpack(archive: Path, folder: Path) -> Path:
         try:
             extract(archive, room)
         except Exception as error:  # zipfile, tarfile and the decompressors raise nearly anything
-            raise UserError(f"{shown(archive)} cannot be unpacked: {shown(error)}") from error
+            raise UserError(
+                f"{escape_control_chars(archive)} cannot be unpacked: {escape_control_chars(error)}"
+            ) from error
         inside = sorted((p for p in room.rglob("*") if p.is_dir()), key=lambda p: len(p.parts))
         release = next((path for path in (room, *inside) if set_right(path)), None)
         if release is None:

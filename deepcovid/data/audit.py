@@ -43,10 +43,10 @@ def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for row in manifest.originals(table).to_dict("records"):
         folder, kind = row["image"].lower().split("/")[:2]
-        names = records.unpacked(Path(row["image"]).name)
+        names = records.name_variants(Path(row["image"]).name)
         known = next(filter(None, (release.get((folder, kind, name)) for name in names)), None)
         about = tables.get(kind, pd.DataFrame())
-        listed = records.listed_as(row["image"], about.index)
+        listed = records.find_listed_name(row["image"], about.index)
         said = about.loc[listed] if listed else {}
         original = known or {**row, "format": format_of(row)}
         rows.append({
@@ -75,7 +75,7 @@ def unmatched(of: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict:
     found = {}
     for kind, table in tables.items():
         here = of.image if kind == "patients" else of.image[of.label == manifest.CLASSES[kind]]
-        listed = here.map(lambda image, table=table: records.listed_as(image, table.index))
+        listed = here.map(lambda image, table=table: records.find_listed_name(image, table.index))
         found[kind] = {
             "rows": len(table),
             "rows_without_file": sorted(set(table.index) - set(listed)),

@@ -39,7 +39,7 @@ def external_images(folder: Path) -> pd.DataFrame:
         inside = manifest.named(folder, name)
         for path in images.find(inside) if inside else []:
             image = path.relative_to(folder).as_posix()
-            of = known.get(records.listed_as(image, known), {})
+            of = known.get(records.find_listed_name(image, known), {})
             rows.append({
                 "image": image, "label": label, "patient": patient_of(folder, image, of.get("patient")),
                 "view": of.get("view", ""), "source": of.get("source") or source_of(path.name),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deepcovid.runs import UserError, shown
+from deepcovid.runs import UserError, escape_control_chars
 
 SPLITS, CLASSES = ("train", "test"), ("covid", "non")
 
@@ -14,7 +14,9 @@ SPLITS, CLASSES = ("train", "test"), ("covid", "non")
 def refuse_existing(folder: Path) -> None:
     """Raise UserError unless `folder` is absent or empty."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"{shown(folder)} is there already: remove it or name another folder.")
+        raise UserError(
+            f"{escape_control_chars(folder)} is there already: remove it or name another folder."
+        )
 
 
 @contextmanager

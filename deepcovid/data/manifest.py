@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from deepcovid.data import miniature, records
 from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError, shown
+from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
 
 COLUMNS = (
@@ -172,7 +172,9 @@ def problems(table: pd.DataFrame) -> list[str]:
 
     def refuse(rows, what):
         if rows.any():
-            found.append(f"{what}: {', '.join(map(shown, table.image[rows].head(5)))}")
+            found.append(
+                f"{what}: {', '.join(map(escape_control_chars, table.image[rows].head(5)))}"
+            )
 
     refuse(~table.label.isin([0, 1]), "label is neither 0 nor 1")
     refuse(~table.split.isin(SPLITS), f"split is none of {', '.join(SPLITS)}")

@@ -72,7 +72,7 @@ def refuse_ambiguous(table: pd.DataFrame, paths: list[str]) -> None:
     """Raise ValueError unless each row of a table is about one of the images at `paths` at most."""
     found = {}
     for path in paths:
-        found.setdefault(listed_as(path, table.index), []).append(path)
+        found.setdefault(find_listed_name(path, table.index), []).append(path)
     found.pop(None, None)
     if several := [f"{name} ({', '.join(of[:3])})" for name, of in found.items() if len(of) > 1]:
         raise ValueError(
@@ -93,17 +93,17 @@ def class_of(image: str) -> str:
     return image.split("/")[1].lower()
 
 
-def unpacked(name: str) -> tuple[str, ...]:
+def name_variants(name: str) -> tuple[str, ...]:
     """The names under which a table may know a file: its own, and without an added `.jpg`."""
     return (name, name.removesuffix(".jpg"))
 
 
-def listed_as(image: str, table) -> str | None:
+def find_listed_name(image: str, table) -> str | None:
     """The name under which a table lists an image: its path, or its file name alone.
 
     `table` is anything that can be asked whether a name is in it.
     """
-    names = (*unpacked(image), *unpacked(image.rpartition("/")[2]))
+    names = (*name_variants(image), *name_variants(image.rpartition("/")[2]))
     return next((name for name in names if name in table), None)
 
 
@@ -138,8 +138,8 @@ def describe(folder: Path, image: str, original: str, tables: dict[str, dict]) -
     """
     of, kind = original or image, class_of(image)
     rows, listed = tables.get(kind, {}), tables.get("patients", {})
-    row = rows.get(listed_as(of, rows), {})
-    patient = listed.get(listed_as(of, listed), {}).get("patient")
+    row = rows.get(find_listed_name(of, rows), {})
+    patient = listed.get(find_listed_name(of, listed), {}).get("patient")
     folders, name = of.split("/")[2:-1], of.rpartition("/")[2]
     chexpert, drawn = CHEXPERT.match(name), PHANTOM.match(name)
 

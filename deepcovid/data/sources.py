@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data.folders import made_whole, refuse_existing
-from deepcovid.runs import UserError, shown, write_csv
+from deepcovid.runs import UserError, escape_control_chars, write_csv
 from imageaudit import images
 
 LIST = Path(__file__).with_name("covid-xray-5k.csv")
@@ -82,7 +82,9 @@ def build(covid_chestxray: Path, chexpert: Path, folder: Path) -> Build:
     with ThreadPoolExecutor() as pool:
         refusals = list(pool.map(images.refusal, plan.path))
     if missing := [
-        f"{shown(p)}: {why}" for p, why in zip(plan.place, refusals, strict=True) if why
+        f"{escape_control_chars(p)}: {why}"
+        for p, why in zip(plan.place, refusals, strict=True)
+        if why
     ]:
         raise UserError(
             f"{len(missing)} of {len(plan)} images cannot be built; bring them:\n  "
@@ -149,5 +151,5 @@ def read_tables(covid_chestxray: Path, chexpert: Path) -> tuple[pd.DataFrame, pd
 def listed(items: list[str], what: str, limit: int = 10) -> str:
     """A line `12 what:` and the first of them, a line each; empty without items."""
     more = [f"... and {len(items) - limit:,} more"] if len(items) > limit else []
-    first = map(shown, items[:limit])
+    first = map(escape_control_chars, items[:limit])
     return "\n  ".join([f"\n{len(items):,} {what}:", *first, *more]) if items else ""

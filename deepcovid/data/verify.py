@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepcovid.data.folders import CLASSES, SPLITS
 from deepcovid.data.sources import blob_sha1, known, listed
-from deepcovid.runs import UserError, shown
+from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
 
 MASK_LEVELS = 4  # a mask of lesions of two kinds has four grey levels, a radiograph far more
@@ -33,7 +33,7 @@ class Verification:
     def __str__(self) -> str:
         lists = (self.present, self.repacked, self.named, self.changed, self.missing)
         total = sum(map(len, lists))
-        text = f"{shown(self.folder)}: {len(self.present):,} of the {total:,} images of "
+        text = f"{escape_control_chars(self.folder)}: {len(self.present):,} of the {total:,} images of "
         text += "COVID-Xray-5k are there, byte for byte."
         if self.repacked:
             text += (f"\nThis is a repacked copy: {len(self.repacked):,} images have the name and "

@@ -9,7 +9,7 @@ from pathlib import Path
 from deepcovid import profiles, runs
 from deepcovid.data import augmentation, manifest
 from deepcovid.failure import ablation, design, effects
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 def part(text: str) -> tuple[int, int]:

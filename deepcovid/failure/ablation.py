@@ -17,7 +17,7 @@ from deepcovid.failure.bench import VIEWS, Bench
 from deepcovid.failure.design import CELL, EPOCHS, recipe
 from deepcovid.metrics import evaluation
 from deepcovid.models import fitting
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
 
 
@@ -90,10 +90,10 @@ def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
 def single_changes(run: Run, views: int = 2) -> pd.DataFrame:
     """The failed recipe, and single changes of it, on a run's own images; written to `failure.csv`.
 
-    A row per change as `effects.single_changes` has it, of one training each (`design.story`), with
+    A row per change as `effects.single_changes` has it, of one training each (`design.demo_cells`), with
     the accuracy of answering Non-COVID to every test image. What is trained already is kept.
     """
-    cells = design.story(run.profile, run.training)
+    cells = design.demo_cells(run.profile, run.training)
     made = {}
     for path in ablate(run, list(cells.values()), views):
         found = io.read_json(path)

@@ -21,7 +21,7 @@ from deepcovid import io
 from deepcovid.data.augmentation import to_input
 from deepcovid.failure.design import LEVELS
 from deepcovid.models import features, fitting, networks
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 VIEWS = 4  # epochs of random crops, or of a drifting backbone, that are kept
 
@@ -45,7 +45,7 @@ class Pool(fitting.Inputs):
 
 
 class Bench:
-    """The images of an opened run as one backbone sees them, without the run's preparation.
+    """The images of an opened run as one backbone sees them, without the run's preprocessing.
 
     A random backbone is that of seed 0 in all cells. Random crops are shared by all seeds where
     batch norm is in evaluation mode.
@@ -156,7 +156,7 @@ class Bench:
             if not path.exists():
                 files, backbone = (
                     self.files(self.train, "random", 0),
-                    networks.folded(self.backbone),
+                    networks.fuse_batch_norm(self.backbone),
                 )
                 groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
                 seen = self.see(backbone, files.batches(groups, self.device, view))
@@ -168,7 +168,10 @@ class Bench:
     def see(self, backbone, stream) -> torch.Tensor:
         """What a backbone gives for batches of images, float32, on the CPU."""
         return torch.cat(
-            [networks.see(backbone, batch, self.half).float().cpu() for batch in stream]
+            [
+                networks.forward_backbone(backbone, batch, self.half).float().cpu()
+                for batch in stream
+            ]
         )
 
     def epochs(self, cell: dict, table: pd.DataFrame) -> list[dict]:
@@ -180,7 +183,7 @@ class Bench:
         seed, crop, size = cell["seed"], cell["crop"], self.run.profile.batch_size
         shuffle, found = torch.Generator().manual_seed(seed), []
         for epoch in range(self.kept(cell)):
-            groups = fitting.drawn(len(table), size, shuffle, drifts=True)
+            groups = fitting.epoch_batches(len(table), size, shuffle, drifts=True)
             path = self.path("drifting", crop, cell["positives"], seed, epoch).with_suffix(".pt")
             with lock(path):
                 if not path.exists():

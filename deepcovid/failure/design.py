@@ -139,7 +139,7 @@ def recipe(profile: Profile, cell: dict) -> Profile:
     return replace(profile, **settings, epochs=cell["epochs"], trainable="head", selection="last")
 
 
-def story(profile: Profile, training: pd.DataFrame) -> dict[str, dict]:
+def demo_cells(profile: Profile, training: pd.DataFrame) -> dict[str, dict]:
     """The failed recipe and each of `CHANGES` for a run's own images, as cells by their names.
 
     They use the run's first model whose head is cheap. Where `training`, the run's table, holds no

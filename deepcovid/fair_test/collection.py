@@ -14,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 from deepcovid.data import manifest
 from deepcovid.models import seen
-from deepcovid.models.opened import Run
-from deepcovid.runs import UserError, read_table, shown
+from deepcovid.models.run import Run
+from deepcovid.runs import UserError, escape_control_chars, read_table
 from deepcovid.shortcuts import measure
 from imageaudit import images
 
@@ -34,7 +34,9 @@ def metadata(folder: Path) -> pd.DataFrame:
     if missing := [name for name in NEEDED if name not in table]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
     if table.name.duplicated().any():
-        raise UserError(f"{path} names {shown(table.name[table.name.duplicated()].iloc[0])} twice.")
+        raise UserError(
+            f"{path} names {escape_control_chars(table.name[table.name.duplicated()].iloc[0])} twice."
+        )
     for name in TOLD:
         if name not in table:
             table[name] = ""
@@ -61,38 +63,38 @@ def outer(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def inner(opened: Run) -> pd.DataFrame:
+def inner(run: Run) -> pd.DataFrame:
     """The run's own COVID-19 originals, as rows of the same kind; `part` is their split.
 
     View, sex and age as the run's metadata has them: where they were blank here and known in the
     collection, not to be told would tell the class.
     """
-    own = measure.collection(opened.manifest, opened.data)
+    own = measure.collection(run.manifest, run.data)
     own = own[own.label == 1]
     age = own.age.map(lambda years: "" if pd.isna(years) else f"{years:g}")
     table = own.assign(part=own.split, finding="COVID-19", case="", site="", age=age)
     return table[list(COLUMNS)].reset_index(drop=True)
 
 
-def of(opened: Run) -> pd.DataFrame:
+def of(run: Run) -> pd.DataFrame:
     """All images of the collection, those in the run's data among them, with their `group`.
 
     `group` numbers what belongs together: images that share a patient or a case, and twins.
     """
-    folder = opened.profile.collection
+    folder = run.profile.collection
     if folder is None:
         raise UserError("This run names no collection: -p collection FOLDER; see docs/data.md.")
-    table = pd.concat([inner(opened), outer(Path(folder))], ignore_index=True)
+    table = pd.concat([inner(run), outer(Path(folder))], ignore_index=True)
     table = table[~table.sha1.duplicated()].reset_index(drop=True)
     table["view"] = table["view"].str.replace(r"^AP\b.*", "AP", regex=True)  # supine ones as well
-    return table.assign(group=groups(table, seen.twins(table, opened.signatures)))
+    return table.assign(group=groups(table, seen.twins(table, run.signatures)))
 
 
-def with_trained(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+def with_trained(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """With `trained`: is an image, or one of its group, known to a model of the run? See `unseen`."""
-    models = [(name, seed) for name in opened.profile.models for seed in opened.profile.seeds]
-    known = pd.concat([opened.seen(*model) for model in models]).drop_duplicates("image")
-    found = seen.unseen(table, known, opened.signatures)
+    models = [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
+    known = pd.concat([run.seen(*model) for model in models]).drop_duplicates("image")
+    found = seen.unseen(table, known, run.signatures)
     return table.assign(trained=table.group.isin(table.group[found.reason != ""]))
 
 

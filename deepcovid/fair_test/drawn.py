@@ -9,7 +9,7 @@ from PIL import Image
 
 from deepcovid.data import phantom
 from deepcovid.models.features import code
-from deepcovid.runs import digest, done, mark_done, replacing
+from deepcovid.runs import atomic_write, digest, is_fresh, write_stamp
 
 COUNTS = {("test", "covid"): 60, ("test", "non"): 90}  # images
 SITES = ("site a", "site b", "site c")  # of publication
@@ -27,7 +27,7 @@ def collection(folder: Path) -> Path:
         root / "test",
         digest([str(COUNTS), SITES, GRADES, SLIP, code("fair_test.drawn")]),
     )
-    if done(found / "metadata.csv", stamp):
+    if is_fresh(found / "metadata.csv", stamp):
         return found
     if root.is_dir():  # drawn by other code or of other numbers
         shutil.rmtree(root)
@@ -45,9 +45,9 @@ def collection(folder: Path) -> Path:
                            for kind in ("lesion-masks", "lung-masks"))  # fmt: skip
             grades.append({"image": f"covid/{path.name}"} | graded(mask, lungs, seed=i))
     for name, table in {"severity.csv": grades, "metadata.csv": rows}.items():
-        with replacing(found / name) as partial:
+        with atomic_write(found / name) as partial:
             pd.DataFrame(table).to_csv(partial, index=False)
-    mark_done(found / "metadata.csv", stamp)
+    write_stamp(found / "metadata.csv", stamp)
     return found
 
 

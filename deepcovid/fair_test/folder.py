@@ -14,7 +14,7 @@ from deepcovid.data import folders, manifest
 from deepcovid.fair_test import collection
 from deepcovid.heatmaps.masks import MASKS
 from deepcovid.models import seen
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 FOLDS = 4  # one of which is held out
 NAMES = {label: name for name, label in manifest.CLASSES.items()}
@@ -32,7 +32,7 @@ def split(table: pd.DataFrame, seed: int = 0) -> pd.Series:
     return chosen
 
 
-def write(opened: Run, target: Path, others: bool = True) -> Path:
+def write(run: Run, target: Path, others: bool = True) -> Path:
     """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
 
     With `others`, the run's own Non-COVID training images are in `train/non/release`. `patients.csv`
@@ -40,23 +40,23 @@ def write(opened: Run, target: Path, others: bool = True) -> Path:
     (`recorded`), so that twins elsewhere are known; masks that lie beside the run's images go with
     them. Raises UserError where `target` is there already.
     """
-    table = collection.of(opened)
+    table = collection.of(run)
     table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
     table["recorded"] = seen.known_only(table.patient)
     table["patient"] = "case " + table.group.astype(str)
     if others:
-        own = opened.originals("train")
+        own = run.originals("train")
         own = own[own.label == 0].assign(folder="train/non/release")
-        own["path"], own["recorded"] = opened.paths(own.image), own.patient
+        own["path"], own["recorded"] = run.paths(own.image), own.patient
         table = pd.concat([table, own], ignore_index=True)
     with folders.made_whole(target) as room:
         named = [f"{row.folder}/{i:04}-{row.path.name}" for i, row in enumerate(table.itertuples())]
         for name, path in zip(named, table.path, strict=True):
             copy(path, room / name)
-            if path.is_relative_to(opened.data):
+            if path.is_relative_to(run.data):
                 for kind in MASKS:
                     beside = f"{kind}-masks"
-                    mask = opened.data / beside / path.relative_to(opened.data).with_suffix(".png")
+                    mask = run.data / beside / path.relative_to(run.data).with_suffix(".png")
                     if mask.is_file():
                         copy(mask, (room / beside / name).with_suffix(".png"))
         original = [path.name for path in table.path]

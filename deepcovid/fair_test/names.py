@@ -5,7 +5,7 @@ KINDS = {
     RELEASE: "the release's Non-COVID images",
     SAME: "Non-COVID images of the same collection",
 }
-# what is looked at, by its name among `shortcuts.looks`; the last three cannot show the lungs
+# what is looked at, by its name among `shortcuts.ablations`; the last three cannot show the lungs
 SEEN = (
     "whole picture",
     "only wherever lungs may be",
@@ -20,10 +20,10 @@ EVERYTHING = "the whole collection"
 # steps of preprocessing, as a table names them
 PREPROCESSING = {
     "none": "none",
-    "coarse": "downsampled",
+    "downsample": "downsampled",
     "equalise": "equalised",
-    "lungs": "cropped to the lungs",
-    "only_lungs": "lungs only",
+    "crop_lungs": "cropped to the lungs",
+    "mask_lungs": "lungs only",
     "grey": "without colour",
 }
 NETWORKS = {

@@ -27,14 +27,14 @@ from sklearn.preprocessing import StandardScaler
 from deepcovid.data import external
 from deepcovid.metrics import intervals
 from deepcovid.models import seen
-from deepcovid.models.opened import Run
-from deepcovid.models.preparation import SEGMENTED
+from deepcovid.models.preprocessing import SEGMENTED
+from deepcovid.models.run import Run
 from deepcovid.shortcuts import measure, prepared
 from imageaudit import images
 
 TRAINED_ON = ("release", "collection", "both")
-PREPARED = (("none",), ("coarse", "equalise"), ("lungs", "coarse", "equalise"),
-            ("lungs", "coarse", "equalise", "only_lungs"))  # fmt: skip
+PREPARED = (("none",), ("downsample", "equalise"), ("crop_lungs", "downsample", "equalise"),
+            ("crop_lungs", "downsample", "equalise", "mask_lungs"))  # fmt: skip
 CLASSIFIERS = ("logistic", "ridge")
 REPEATS, FEW = 5, 5
 
@@ -48,7 +48,7 @@ class Candidate:
 
     trained_on: str
     model: str
-    preparation: tuple[str, ...]
+    preprocessing: tuple[str, ...]
     classifier: str = "logistic"
 
 
@@ -70,33 +70,33 @@ class Bench(prepared.Bench):
     `source` names which.
     """
 
-    def __init__(self, opened: Run, table: pd.DataFrame):
-        other = opened.originals("train")
+    def __init__(self, run: Run, table: pd.DataFrame):
+        other = run.originals("train")
         other = other[other.label == 0]
-        other = other.assign(path=opened.paths(other.image), source="other",
+        other = other.assign(path=run.paths(other.image), source="other",
                              group="other " + other.patient, site="", part="train")  # fmt: skip
         collected = table.assign(name=[path.name for path in table.path], augmented_from="")
-        other = seen.unseen(other, collected, opened.signatures)
+        other = seen.unseen(other, collected, run.signatures)
         other = other[other.reason == ""]
         here = table.assign(source="collection", group="collection " + table.group.astype(str))
         parts = [here, other]
-        if opened.profile.external:
-            trained_on = pd.concat([collected, opened.everything()]).drop_duplicates("sha1")
+        if run.profile.external:
+            trained_on = pd.concat([collected, run.everything()]).drop_duplicates("sha1")
             there = seen.unseen(
-                external.table(Path(opened.profile.external)), trained_on, opened.signatures
+                external.table(Path(run.profile.external)), trained_on, run.signatures
             )
             there = there[there.reason == ""]
             parts.append(there.assign(source="external", group="external " + there.patient, site="",
                                       part=""))  # fmt: skip
         columns = ["image", "path", "sha1", "label", "source", "group", "site", "part"]
-        super().__init__(opened, pd.concat([part[columns] for part in parts], ignore_index=True))
+        super().__init__(run, pd.concat([part[columns] for part in parts], ignore_index=True))
         self.inside = (self.of.source == "collection").to_numpy()
         self.outside = (self.of.source == "external").to_numpy()
 
     def values(self, candidate: Candidate, border: bool = False) -> np.ndarray:
         """What the frozen networks make of all pictures, or of their borders: (n, columns)."""
         names = candidate.model.split("+")
-        return np.hstack([self.encode(name, candidate.preparation, border) for name in names])
+        return np.hstack([self.encode(name, candidate.preprocessing, border) for name in names])
 
     @cached_property
     def framing(self) -> np.ndarray:
@@ -204,7 +204,7 @@ def row(bench: Bench, candidate: Candidate) -> dict:
     within = measure.auc(inside.label, held, inside.group, "case")
     result = {
         "trained_on": on, "model": candidate.model, "classifier": candidate.classifier,
-        "preparation": ",".join(candidate.preparation), "images": int(rows_of(bench, on).sum()),
+        "preprocessing": ",".join(candidate.preprocessing), "images": int(rows_of(bench, on).sum()),
         "within": within["auc"], "within_low": within["case_low"], "within_high": within["case_high"],
         **{name: measure.mean_auc(inside.label, scores) for name, (scores, _) in blind.items()},
         "site": site_auc(bench, values, on, kind),
@@ -240,15 +240,15 @@ def chosen(table: pd.DataFrame) -> int:
 def measured(bench: Bench, folder: Path) -> Iterator[dict]:
     """A row per candidate, kept in `folder` as they come, and not computed twice."""
     segmented = bench.prepare(tuple(SEGMENTED)).variant  # the candidates' own preparations need it
-    stamp = [segmented, bench.opened.depends(bench.of, "fair_test.right_data")]
-    for candidate in candidates(bench.opened.profile.models):
+    stamp = [segmented, bench.run.depends(bench.of, "fair_test.right_data")]
+    for candidate in candidates(bench.run.profile.models):
         yield measure.kept(folder, [repr(candidate), stamp], lambda c=candidate: row(bench, c))
 
 
-def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+def run(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Measure all candidates, choose one, and write `fair_test/right_data.csv`."""
-    folder = opened.folder / "fair_test"
-    found = pd.DataFrame(measured(Bench(opened, table), folder / "right_data"))
+    folder = run.folder / "fair_test"
+    found = pd.DataFrame(measured(Bench(run, table), folder / "right_data"))
     found["criterion"] = criterion(found)
     found["chosen"] = np.arange(len(found)) == chosen(found)
     return measure.write(found, folder / "right_data.csv")

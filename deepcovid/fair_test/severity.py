@@ -13,10 +13,10 @@ from scipy import stats
 from deepcovid.fair_test import swap
 from deepcovid.fair_test.within import as_prepared
 from deepcovid.io import read_table
-from deepcovid.models.opened import Run
-from deepcovid.runs import UserError, shown
-from deepcovid.shortcuts import eyes
-from deepcovid.shortcuts.looks import FRAME, lung_masks, of_own_network
+from deepcovid.models.run import Run
+from deepcovid.runs import UserError, escape_control_chars
+from deepcovid.shortcuts import encoders
+from deepcovid.shortcuts.ablations import FRAME, lung_masks, of_own_network
 from deepcovid.shortcuts.measure import regression, write
 
 SUMS = {"senior": "S-Global", "junior": "J-Global"}
@@ -24,13 +24,13 @@ LEAST = 10  # images that a correlation needs
 RESAMPLES = 2000
 
 
-def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+def graded(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """COVID-19 images of `table` (of `collection.of`) with the radiologists' sums, 0 to 18.
 
     The severity file names images by their place below its own folder. Where several files could
     be meant the path decides, so nothing is matched by a name alone.
     """
-    path = Path(opened.profile.severity)
+    path = Path(run.profile.severity)
     if not path.is_file():
         raise UserError(f"There is no table of severities {path}: -p severity FILE.")
     given = read_table(path, ("image", *SUMS.values()), dtype={"image": str}, keep_default_na=False)
@@ -38,7 +38,9 @@ def graded(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
         given[reader] = pd.to_numeric(given[reader], errors="coerce")
         if not given[reader].between(0, 18).all():
             image = given.image[~given[reader].between(0, 18)].iloc[0]
-            raise UserError(f"{path}: {reader} of {shown(image)} is no number from 0 to 18.")
+            raise UserError(
+                f"{path}: {reader} of {escape_control_chars(image)} is no number from 0 to 18."
+            )
     given["path"] = [str((path.parent / image).resolve()) for image in given.image]
     sums = given.set_index("path")[list(SUMS.values())].set_axis(list(SUMS), axis=1)
     table = table.assign(place=[str(Path(p).resolve()) for p in table.path])
@@ -77,25 +79,25 @@ def rho(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[1, 0])
 
 
-def floors(opened: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
+def floors(run: Run, fresh: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     """Scores of `fresh` by what cannot know the disease: a border, and untrained networks.
 
     Regressions fitted on the run's own training images, as notebook 07 does.
     """
-    train = opened.originals("train")
-    train = train.assign(path=opened.paths(train.image))
+    train = run.originals("train")
+    train = train.assign(path=run.paths(train.image))
     both = pd.concat([train, fresh])[["path", "sha1", "label"]]
-    seen, models = of_own_network(lung_masks(opened.data)), opened.profile.models
+    seen, models = of_own_network(lung_masks(run.data)), run.profile.models
     plans = [("border only", "own", models[0], FRAME)]
     plans += [("untrained", "untrained", name, "whole picture") for name in models]
     for title, kind, name, look in plans:
-        network, _ = eyes.encoder(opened, kind, name)
-        found = eyes.encode(opened, network, both, as_prepared(opened, seen[look]))
+        network, _ = encoders.encoder(run, kind, name)
+        found = encoders.encode(run, network, both, as_prepared(run, seen[look]))
         fitted = regression("network").fit(found[: len(train)], train.label)
         yield f"{title}: {name}", fitted.predict_proba(found[len(train) :])[:, 1]
 
 
-def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+def run(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
     `table` is that of `collection.with_trained`. Only images of cases of which no model of the run
@@ -105,17 +107,17 @@ def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     disease. A score is evidence that the disease is seen where it follows the grades better than
     the same network untrained does: `gain`, with its interval above 0.
     """
-    known = graded(opened, table)
+    known = graded(run, table)
     fresh = known[~known.trained]
-    blind = dict(floors(opened, fresh))
+    blind = dict(floors(run, fresh))
     readers = [("junior radiologist", None, fresh.junior, None)]
-    for name in opened.profile.models:
-        for seed in opened.profile.seeds:
-            scores = swap.scored(opened, table, name, seed).set_index("image").score
+    for name in run.profile.models:
+        for seed in run.profile.seeds:
+            scores = swap.scored(run, table, name, seed).set_index("image").score
             readers.append((name, seed, scores[fresh.image], blind[f"untrained: {name}"]))
     readers += [(title, None, score, None) for title, score in blind.items()]
     rows = [
         {"reader": name, "seed": seed} | correlation(score, fresh.senior, fresh.group, rival)
         for name, seed, score, rival in readers
     ]
-    return write(pd.DataFrame(rows), opened.folder / "fair_test" / "severity.csv")
+    return write(pd.DataFrame(rows), run.folder / "fair_test" / "severity.csv")

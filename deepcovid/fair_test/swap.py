@@ -8,7 +8,7 @@ import pandas as pd
 from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.io import read_json
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.shortcuts import external, measure
 from deepcovid.shortcuts.measure import write
 
@@ -68,13 +68,13 @@ def by_finding(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return pd.concat([table[table.finding != OTHERS], table[table.finding == OTHERS]])
 
 
-def scored(opened: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFrame:
+def scored(run: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFrame:
     """`table` (of `collection.with_trained`) with P(COVID-19) by a trained model; kept on disk."""
-    target = opened.folder / "fair_test" / name / f"seed{seed}" / "collection.csv"
-    return external.score(opened, name, seed, table, target, SCORES)
+    target = run.folder / "fair_test" / name / f"seed{seed}" / "collection.csv"
+    return external.score(run, name, seed, table, target, SCORES)
 
 
-def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
+def run(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`.
 
     `table` is that of `collection.with_trained`.
@@ -82,17 +82,17 @@ def run(opened: Run, table: pd.DataFrame) -> pd.DataFrame:
     `fair_test/findings.csv`: what each calls COVID-19, by finding, at its threshold.
     """
     rows, findings = [], []
-    for name in opened.profile.models:
-        for seed in opened.profile.seeds:
-            inside = opened.scores(name, seed)
-            threshold = evaluation.summary(inside, opened.profile.threshold)["threshold"]
-            collected = scored(opened, table, name, seed)
+    for name in run.profile.models:
+        for seed in run.profile.seeds:
+            inside = run.scores(name, seed)
+            threshold = evaluation.summary(inside, run.profile.threshold)["threshold"]
+            collected = scored(run, table, name, seed)
             findings.append(by_finding(collected, threshold).assign(model=name, seed=seed))
             sets = swapped(inside, collected)
-            weights = read_json(opened.model_folder(name, seed) / "training.json")["weights"]
+            weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
             words = {"model": name, "seed": seed, "weights": weights["file"] or weights["kind"]}
             for negatives, part in sets.items():
                 rows.append(words | {"non_covid": negatives} | judged(part, threshold))
-    folder = opened.folder / "fair_test"
+    folder = run.folder / "fair_test"
     write(pd.concat(findings), folder / "findings.csv")
     return write(pd.DataFrame(rows), folder / "swap.csv")

@@ -80,7 +80,7 @@ def training_data(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for row in chosen_by_kind(table).to_dict("records"):
-        steps = [PREPROCESSING[step] for step in row["preparation"].split(",")]
+        steps = [PREPROCESSING[step] for step in row["preprocessing"].split(",")]
         shown = {
             "trained on": row["trained_on"] + ", chosen" * bool(row["chosen"]),
             "images": f"{row['images']:,}",

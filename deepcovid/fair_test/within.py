@@ -17,9 +17,9 @@ from PIL import Image
 from deepcovid.fair_test.names import EVERYTHING, SEEN
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting
-from deepcovid.models.opened import Run
-from deepcovid.shortcuts import eyes, measure
-from deepcovid.shortcuts.looks import Look, looks, lung_masks
+from deepcovid.models.run import Run
+from deepcovid.shortcuts import encoders, measure
+from deepcovid.shortcuts.ablations import ImageAblation, all_ablations, lung_masks
 from deepcovid.shortcuts.measure import counts, regression, table_model, write
 
 REPEATS = 4
@@ -68,9 +68,9 @@ def questions(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return parts
 
 
-def as_prepared(opened: Run, look: Look) -> Look:
+def as_prepared(run: Run, look: ImageAblation) -> ImageAblation:
     """The look as the run's models see pictures: prepared, where nothing is taken from them."""
-    prepare = opened.preparation
+    prepare = run.preprocessing
     if look.change or prepare is None:
         return look
     return replace(look, change=prepare, variant=prepare.variant)
@@ -95,28 +95,28 @@ def of_properties(table: pd.DataFrame) -> Iterator[Probe]:
             yield Probe(words, part, partial(table_model, names=columns, trees=False))
 
 
-def of_pictures(opened: Run, table: pd.DataFrame, seen: list[Look]) -> Iterator[Probe]:
+def of_pictures(run: Run, table: pd.DataFrame, seen: list[ImageAblation]) -> Iterator[Probe]:
     for look in seen:
         kind = "table" if look.network == "none" else "network"
-        for name, (network, weights) in encoders(opened, look):
+        for name, (network, weights) in own_and_untrained(run, look):
             words = {"seen": look.seen, "model": name, "weights": weights}
             words["weights_kind"] = KIND.get(weights, "pretrained")
-            values = eyes.encode(opened, network, table, as_prepared(opened, look))
+            values = encoders.encode(run, network, table, as_prepared(run, look))
             yield Probe(words, values, lambda _, kind=kind: regression(kind))
 
 
-def encoders(opened: Run, look: Look) -> Iterator[tuple]:
+def own_and_untrained(run: Run, look: ImageAblation) -> Iterator[tuple]:
     """All that look, by the name of the model: each model's own backbone and an untrained one.
 
     Whole pictures are seen by all models of the run, all else by the first, as in notebook 07.
     """
     if look.network == "none":
-        yield "histogram", eyes.encoder(opened, "none", "")
+        yield "histogram", encoders.encoder(run, "none", "")
         return
-    for name in opened.profile.models[: None if look.seen == "whole picture" else 1]:
-        yield name, (own := eyes.encoder(opened, "own", name))
+    for name in run.profile.models[: None if look.seen == "whole picture" else 1]:
+        yield name, (own := encoders.encoder(run, "own", name))
         if own[1] != "random":
-            yield name, eyes.encoder(opened, "untrained", name)
+            yield name, encoders.encoder(run, "untrained", name)
 
 
 def battery(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
@@ -133,27 +133,27 @@ def battery(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
             yield words | judged(label[rows], held, part.group)
 
 
-def by_recipe(opened: Run, table: pd.DataFrame) -> Iterator[dict]:
+def by_recipe(run: Run, table: pd.DataFrame) -> Iterator[dict]:
     """The run's own recipe, its last layer trained on the collection, by the same folds.
 
     COVID-19 images are the many here, so none are augmented.
     """
-    profile = replace(opened.profile, trainable="head", train_crop="none", batch_norm="eval",
+    profile = replace(run.profile, trainable="head", train_crop="none", batch_norm="eval",
                       selection="last")  # fmt: skip
     label = torch.tensor(table.label.to_numpy())
     # for recipes that weigh them: all are of one source
     view, source = torch.tensor(pd.factorize(table["view"])[0]), torch.zeros_like(label)
-    whole = as_prepared(opened, Look("whole", "whole picture"))
-    for name in opened.profile.models:
-        start, origin = opened.build(name, opened.profile.seeds[0])
-        found = torch.from_numpy(eyes.encode(opened, start.backbone, table, whole))
+    whole = as_prepared(run, ImageAblation("whole", "whole picture"))
+    for name in run.profile.models:
+        start, origin = run.build(name, run.profile.seeds[0])
+        found = torch.from_numpy(encoders.encode(run, start.backbone, table, whole))
 
         def fitted(fit, judge, name=name, found=found):
-            model, _ = opened.build(name, opened.profile.seeds[0])
+            model, _ = run.build(name, run.profile.seeds[0])
             inputs = fitting.Inputs(
                 label[fit], cached=found[fit], source=source[fit], view=view[fit]
             )
-            fitting.fit(profile, model, {"train": inputs}, opened.profile.seeds[0])
+            fitting.fit(profile, model, {"train": inputs}, run.profile.seeds[0])
             logits = fitting.predict(model, fitting.Inputs(label[judge], cached=found[judge]))
             return logits.softmax(1)[:, 1].numpy()
 
@@ -180,19 +180,21 @@ def left_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
             yield {"site": site, **probe.words, **found, "fitted_on": int(fit.sum())}
 
 
-def chosen_looks(opened: Run) -> list[Look]:
+def chosen_looks(run: Run) -> list[ImageAblation]:
     """The looks of SEEN that this run's masks allow."""
     found = {
-        look.seen: look for look in looks(lung_masks(opened.data)) if look.network != "untrained"
+        look.seen: look
+        for look in all_ablations(lung_masks(run.data))
+        if look.network != "untrained"
     }
     return [found[name] for name in SEEN if name in found]
 
 
-def run(opened: Run, table: pd.DataFrame) -> None:
+def run(run: Run, table: pd.DataFrame) -> None:
     """Write `fair_test/within.csv` and `fair_test/sites.csv`, of `collection.of`'s table."""
-    folder = opened.folder / "fair_test"
-    probes = [*of_properties(table), *of_pictures(opened, table, chosen_looks(opened))]
+    folder = run.folder / "fair_test"
+    probes = [*of_properties(table), *of_pictures(run, table, chosen_looks(run))]
     judging = [probe for probe in probes if probe.words["seen"] in SITES]
-    rows = [*battery(table, probes), *by_recipe(opened, table)]
+    rows = [*battery(table, probes), *by_recipe(run, table)]
     write(pd.DataFrame(left_out(table, judging)), folder / "sites.csv")
     write(pd.DataFrame(rows), folder / "within.csv")

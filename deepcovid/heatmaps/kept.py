@@ -11,7 +11,7 @@ from deepcovid.heatmaps.maps import grad_cam, occlusion
 from deepcovid.heatmaps.maps import read as read_pictures
 from deepcovid.models import networks
 from deepcovid.models.features import code
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 def windows(size: int) -> list[int]:
@@ -19,32 +19,32 @@ def windows(size: int) -> list[int]:
     return [size // 7, 2 * (size // 7)]
 
 
-def read(opened: Run, table: pd.DataFrame) -> torch.Tensor:
+def read(run: Run, table: pd.DataFrame) -> torch.Tensor:
     """The images of a table as the run's models see them, on its device."""
-    size = opened.profile.image_size
-    inputs = read_pictures(opened.paths(table.image), size, opened.preparation)
-    return inputs.to(opened.device, memory_format=torch.channels_last)
+    size = run.profile.image_size
+    inputs = read_pictures(run.paths(table.image), size, run.preprocessing)
+    return inputs.to(run.device, memory_format=torch.channels_last)
 
 
-def maps_of(
-    opened: Run, name: str, model: networks.Classifier, table: pd.DataFrame, sides: list[int]
+def cached_maps(
+    run: Run, name: str, model: networks.Classifier, table: pd.DataFrame, sides: list[int]
 ) -> dict[str, np.ndarray]:
     """A model's maps of a table's images by method: occlusion by each side, then Grad-CAM.
 
     Squares move by half their side. The maps, float32 (n, size, size), lie in `heatmaps/<name>/`.
     """
     split = "test" if (table.split == "test").all() else "train"
-    size, prepare = opened.profile.image_size, opened.preparation
+    size, prepare = run.profile.image_size, run.preprocessing
     about = [networks.state_digest(model), list(table.sha1), size, code("heatmaps.kept")]
     about += [prepare.variant] if prepare else []
     made = {f"occlusion {s} px": partial(occlusion, window=s, stride=s // 2) for s in sides}
     made["Grad-CAM"] = grad_cam
     found, inputs = {}, None
     for method, make in made.items():
-        path = opened.folder / "heatmaps" / name / f"{split}-{method.replace(' ', '-')}.npy"
+        path = run.folder / "heatmaps" / name / f"{split}-{method.replace(' ', '-')}.npy"
         stamp = io.digest([method, *about])
         if not io.is_fresh(path, stamp):
-            inputs = read(opened, table) if inputs is None else inputs
+            inputs = read(run, table) if inputs is None else inputs
             more = {} if make is grad_cam else {"label": f"{name}, {split}, {method}"}
             with io.atomic_write(path) as part, part.open("wb") as file:
                 np.save(file, make(model, inputs, **more))

@@ -12,23 +12,23 @@ import pandas as pd
 
 from deepcovid.heatmaps import claim, masks, zones
 from deepcovid.heatmaps.agreement import by_chance, coarse, of_another
-from deepcovid.heatmaps.kept import maps_of, read, windows
+from deepcovid.heatmaps.kept import cached_maps, read, windows
 from deepcovid.heatmaps.maps import probability
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 BRIXIA, MARKED = "Brixia score", "share marked"  # what grades a zone
 
 
-def trained_on(opened: Run) -> pd.DataFrame:
+def trained_on(run: Run) -> pd.DataFrame:
     """The COVID-19 images that are not test images and have a mask of lesions."""
-    return masks.with_mask(opened, test=False, kinds=("lesion",))
+    return masks.with_mask(run, test=False, kinds=("lesion",))
 
 
-def severity_of(opened: Run) -> Path | None:
+def severity_of(run: Run) -> Path | None:
     """The table of Brixia scores: the profile's, else `brixia.csv` beside or above the images."""
-    if opened.profile.severity:
-        return Path(opened.profile.severity)
-    places = [opened.data / "brixia.csv", opened.data.resolve().parent / "brixia.csv"]
+    if run.profile.severity:
+        return Path(run.profile.severity)
+    places = [run.data / "brixia.csv", run.data.resolve().parent / "brixia.csv"]
     return next((path for path in places if path.is_file()), None)
 
 
@@ -39,15 +39,15 @@ class Group:
     what grades and then by the image, six numbers; `second`, the junior radiologist's.
     """
 
-    def __init__(self, opened: Run, table: pd.DataFrame):
-        self.opened, self.table, self.patient = opened, table, table.patient.to_numpy()
-        self.lesions = masks.read_all(opened, "lesion", table.image)
-        self.lungs = masks.read_all(opened, "lung", table.image)
+    def __init__(self, run: Run, table: pd.DataFrame):
+        self.run, self.table, self.patient = run, table, table.patient.to_numpy()
+        self.lesions = masks.read_all(run, "lesion", table.image)
+        self.lungs = masks.read_all(run, "lung", table.image)
         parted = {i: zones.of(lung) for i, lung in self.lungs.items()}
         self.zone = {i: zone for i, zone in parted.items() if zones.whole(zone)}
-        path = severity_of(opened)
+        path = severity_of(run)
         known = zones.graded(path) if path else {}
-        files = [path.resolve() for path in opened.paths(table.image)]
+        files = [path.resolve() for path in run.paths(table.image)]
         read_by = {i: known[files[i]] for i in self.zone if files[i] in known}
         both = [i for i in self.zone if i in self.lesions]
         self.grades = {
@@ -58,8 +58,8 @@ class Group:
 
     def maps(self, name: str, model) -> dict[str, dict[int, np.ndarray]]:
         """A model's maps by method, then image, and each laid over the next patient."""
-        side = windows(self.opened.profile.image_size)[:1]
-        made = maps_of(self.opened, name, model, self.table, side)
+        side = windows(self.run.profile.image_size)[:1]
+        made = cached_maps(self.run, name, model, self.table, side)
         other = of_another(self.patient)
         made |= {method + claim.OTHER: heat[other] for method, heat in made.items()}
         return {method: dict(enumerate(heat)) for method, heat in made.items()}
@@ -113,19 +113,19 @@ class Group:
         return rows
 
 
-def judge(opened: Run, models: dict, test: pd.DataFrame) -> dict:
+def judge(run: Run, models: dict, test: pd.DataFrame) -> dict:
     """The `lesions` of `heatmaps.json`, which `claim.table` reads.
 
     `models` are trained models by name, `test` the table of `masks.chosen`.
     """
-    groups = {"test": Group(opened, test), "train": Group(opened, trained_on(opened))}
+    groups = {"test": Group(run, test), "train": Group(run, trained_on(run))}
     rows, zone_rows, curves = [], [], []
     for name, group in groups.items():
         lungs = {claim.LUNGS: {i: lung.astype(float) for i, lung in group.lungs.items()}}
         made = {"": (lungs, group.contained(lungs), group.readers())}
         for model_name, model in models.items() if len(group.table) else ():
             maps = group.maps(model_name, model)
-            score = probability(model, read(opened, group.table))
+            score = probability(model, read(run, group.table))
             made[model_name] = maps, group.contained(maps, score), group.followed(maps)
         for of, (maps, contained, followed) in made.items():
             about = {"group": name, "model": of}
@@ -133,7 +133,7 @@ def judge(opened: Run, models: dict, test: pd.DataFrame) -> dict:
             zone_rows += [about | row for row in followed]
             lines = {method: group.curve(heat) for method, heat in maps.items()}
             curves += [about | {"method": m, **v} for m, v in lines.items() if v]
-    side = windows(opened.profile.image_size)[0]
+    side = windows(run.profile.image_size)[0]
     chance = {
         name: by_chance(*coarse([*group.lesions.values()], side), score=claim.scores)
         for name, group in groups.items()

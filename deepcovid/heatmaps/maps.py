@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from deepcovid.data import augmentation
 from deepcovid.models.features import Change, ImageSet
-from deepcovid.models.networks import Classifier, folded
+from deepcovid.models.networks import Classifier, fuse_batch_norm
 from deepcovid.runs import UserError
 
 FILL = 128  # grey level of the square, 0 to 255
@@ -70,7 +70,7 @@ def occlusion(
     if not 1 <= stride <= window <= min(inputs.shape[2:]):
         raise UserError(f"Choose a window of 1 to {min(inputs.shape[2:])} px, not {window}, and a stride of "
                         f"1 to the window's px, not {stride}.")  # fmt: skip
-    model = folded(model) if isinstance(model, Classifier) else model.eval()
+    model = fuse_batch_norm(model) if isinstance(model, Classifier) else model.eval()
     method = Occlusion(
         lambda x: model(x.contiguous(memory_format=torch.channels_last)).softmax(1)[:, 1]
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.runs import UserError, file_digest
 from imageaudit import images
 
@@ -34,9 +34,9 @@ def read(run: Run, kind: str, image: str) -> np.ndarray | None:
         raise UserError(
             f"{path} has {mask.size} px, its radiograph {picture.size}: they must be alike."
         )
-    if run.preparation:
-        run.preparation(picture, of)
-        mask = run.preparation.framed(mask, of)
+    if run.preprocessing:
+        run.preprocessing(picture, of)
+        mask = run.preprocessing.framed(mask, of)
     return np.array(mask.resize((run.profile.image_size,) * 2, Image.Resampling.NEAREST))
 
 

@@ -16,7 +16,7 @@ SQUARES = [f"x{i}" for i in range(GRID)]
 NAMES = {"paper": "paper's", "control": "untrained"}  # what a run's network is called in the figure
 
 
-def make(opened, folder=SHOWN, target=None) -> None:
+def make(run, folder=SHOWN, target=None) -> None:
     """Write the scores and maps of a run's first network and seed, in the place of its former ones.
 
     The radiographs lie in `folder`, the tables go to `target`, by default there too.
@@ -24,13 +24,13 @@ def make(opened, folder=SHOWN, target=None) -> None:
     from deepcovid.heatmaps import maps
     from deepcovid.heatmaps.kept import windows
 
-    name, seed = opened.profile.models[0], opened.profile.seeds[0]
-    called = opened.folder.name
+    name, seed = run.profile.models[0], run.profile.seeds[0]
+    called = run.folder.name
     table = io.read_table(folder / "radiographs.csv")
-    inputs = maps.read([folder / file for file in table.file], opened.profile.image_size,
-                       opened.preparation).to(opened.device)  # fmt: skip
-    model, about = opened.model(name, seed), {"run": called, "model": name}
-    side = windows(opened.profile.image_size)[0]
+    inputs = maps.read([folder / file for file in table.file], run.profile.image_size,
+                       run.preprocessing).to(run.device)  # fmt: skip
+    model, about = run.model(name, seed), {"run": called, "model": name}
+    side = windows(run.profile.image_size)[0]
     made = {
         "occlusion": maps.occlusion(model, inputs, side, side // 2),
         "Grad-CAM": maps.grad_cam(model, inputs),
@@ -89,14 +89,14 @@ def of(study, n: int = 6) -> dict | None:
     }
 
 
-def own(opened, n: int) -> dict:
+def own(run, n: int) -> dict:
     """The same of a run's own test images, with what is marked there, else the lungs."""
     from deepcovid.heatmaps.maps import pictures_of, probability
     from deepcovid.heatmaps.study import examples
 
-    inputs, maps, masks = examples(opened, n)
-    name, seed = opened.profile.models[0], opened.profile.seeds[0]
-    score = probability(opened.model(name, seed), inputs.to(opened.device))
+    inputs, maps, masks = examples(run, n)
+    name, seed = run.profile.models[0], run.profile.seeds[0]
+    score = probability(run.model(name, seed), inputs.to(run.device))
     titles = [f"P = {p:.2f}" for p in score]
     return {"pictures": pictures_of(inputs), "maps": maps, "titles": titles, "masks": masks}
 
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     import sys
     from pathlib import Path
 
-    from deepcovid.models.opened import Run
+    from deepcovid.models.run import Run
     from deepcovid.runs import UserError
 
     parser = argparse.ArgumentParser(

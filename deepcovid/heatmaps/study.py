@@ -6,24 +6,24 @@ import torch
 
 from deepcovid import io, runs
 from deepcovid.heatmaps import agreement, calibration, faithfulness, lesions, maps, masks, summary
-from deepcovid.heatmaps.kept import code, maps_of, read, windows
+from deepcovid.heatmaps.kept import cached_maps, code, read, windows
 from deepcovid.models import networks
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 CURVES = 32  # images that deletion and insertion curves are means of
 SANITY = 6  # images whose maps are made again with random weights
 
 
-def run(opened: Run) -> dict:
+def run(run: Run) -> dict:
     """Maps of the first model on the COVID-19 test images, of all on the lesions; their worth.
 
     Writes `heatmaps.json`, numbers only, which is kept while models, images, masks and code are
     the same; the maps lie in `heatmaps/`. Of several seeds the first is taken.
     """
-    name, seed = opened.profile.models[0], opened.profile.seeds[0]
-    models = {each: opened.model(each, seed) for each in opened.profile.models}
-    table, path = masks.chosen(opened), opened.folder / "heatmaps.json"
-    stamp = made_from(opened, models, table)
+    name, seed = run.profile.models[0], run.profile.seeds[0]
+    models = {each: run.model(each, seed) for each in run.profile.models}
+    table, path = masks.chosen(run), run.folder / "heatmaps.json"
+    stamp = made_from(run, models, table)
     if io.is_fresh(path, stamp):
         return io.read_json(path)
     found = {
@@ -31,9 +31,9 @@ def run(opened: Run) -> dict:
         "model": name,
         "seed": seed,
         "split": "test",
-        "weights": networks.find_weights(opened.profile.weights, name)[1].label(),
-        **judge(opened, models[name], name, table),
-        "lesions": lesions.judge(opened, models, table),
+        "weights": networks.find_weights(run.profile.weights, name)[1].label(),
+        **judge(run, models[name], name, table),
+        "lesions": lesions.judge(run, models, table),
         "calibration": calibration.calibrate(),
     }
     io.write_json(path, agreement.rounded(found))
@@ -41,31 +41,31 @@ def run(opened: Run) -> dict:
     return io.read_json(path)
 
 
-def made_from(opened: Run, models: dict, table: pd.DataFrame) -> str:
+def made_from(run: Run, models: dict, table: pd.DataFrame) -> str:
     """Stands for all that `heatmaps.json` depends on."""
-    tables, graded = [table, lesions.trained_on(opened)], lesions.severity_of(opened)
+    tables, graded = [table, lesions.trained_on(run)], lesions.severity_of(run)
     about = [
         code("heatmaps.study"),
-        opened.profile.image_size,
+        run.profile.image_size,
         io.file_digest(graded) if graded else None,
     ]
     about += [networks.state_digest(model) for model in models.values()]
-    about += [[*each.sha1, *each.patient, *masks.digests(opened, each.image)] for each in tables]
-    return io.digest(about + ([opened.preparation.variant] if opened.preparation else []))
+    about += [[*each.sha1, *each.patient, *masks.digests(run, each.image)] for each in tables]
+    return io.digest(about + ([run.preprocessing.variant] if run.preprocessing else []))
 
 
-def judge(opened: Run, model, name: str, table: pd.DataFrame) -> dict:
+def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
     """What the model's maps of a table's images are worth; the first method is the main one."""
-    inputs, sides = read(opened, table), windows(opened.profile.image_size)
-    made = maps_of(opened, name, model, table, sides)
+    inputs, sides = read(run, table), windows(run.profile.image_size)
+    made = cached_maps(run, name, model, table, sides)
     main, other = next(iter(made)), agreement.of_another(table.patient.to_numpy())
     judged = made | {f"{m}, another patient's": made[m][other] for m in (main, "Grad-CAM")}
-    every = {kind: masks.read_all(opened, kind, table.image) for kind in masks.MASKS}
+    every = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
     rows = [row for kind, of in every.items() for row in agreements(judged, kind, of)]
     lungs = {i: mask for i, mask in every["lung"].items() if i < CURVES}
     score = maps.probability(model, inputs)
     found = {
-        "image_size": opened.profile.image_size,
+        "image_size": run.profile.image_size,
         "windows": sides,
         "fill": maps.FILL,
         "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
@@ -82,7 +82,7 @@ def judge(opened: Run, model, name: str, table: pd.DataFrame) -> dict:
             model, inputs[:CURVES], {m: made[m] for m in (main, "Grad-CAM")}, sides[0]
         ),
         "randomised": faithfulness.sanity(
-            model, name, opened.profile.seeds[0], inputs[:SANITY], made, sides[0]
+            model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0]
         ),
     }
     return found | {"lungs": summary.lungs(found).to_dict("index")}
@@ -107,16 +107,16 @@ def curves(model, inputs: torch.Tensor, made: dict[str, np.ndarray], window: int
     return found
 
 
-def examples(opened: Run, n: int = 3) -> tuple[torch.Tensor, dict, list[np.ndarray]]:
+def examples(run: Run, n: int = 3) -> tuple[torch.Tensor, dict, list[np.ndarray]]:
     """The first `n` test images that `run` made maps of: inputs, maps by method, what to outline.
 
     Outlined are the lesions, else the lungs, else nothing.
     """
-    table, name = masks.chosen(opened), opened.profile.models[0]
-    model = opened.model(name, opened.profile.seeds[0])
-    made = maps_of(opened, name, model, table, windows(opened.profile.image_size))
-    none, outlined = np.zeros((opened.profile.image_size,) * 2, bool), []
+    table, name = masks.chosen(run), run.profile.models[0]
+    model = run.model(name, run.profile.seeds[0])
+    made = cached_maps(run, name, model, table, windows(run.profile.image_size))
+    none, outlined = np.zeros((run.profile.image_size,) * 2, bool), []
     for image in table.image[:n]:
-        there = (masks.read(opened, kind, image) for kind in masks.MASKS)
+        there = (masks.read(run, kind, image) for kind in masks.MASKS)
         outlined.append(next((mask for mask in there if mask is not None), none))
-    return read(opened, table[:n]).cpu(), {m: heat[:n] for m, heat in made.items()}, outlined
+    return read(run, table[:n]).cpu(), {m: heat[:n] for m, heat in made.items()}, outlined

@@ -19,7 +19,7 @@ from deepcovid.metrics.intervals import (
     proportion_interval,
     validate_scores,
 )
-from deepcovid.runs import UserError, read_json, read_table, shown
+from deepcovid.runs import UserError, escape_control_chars, read_json, read_table
 
 COLUMNS = (
     "model", "seed", "weights", "auc", "auc_low", "auc_high", "average_precision", "threshold",
@@ -49,7 +49,9 @@ def read_scores(path: Path, also: tuple[str, ...] = ("split",)) -> pd.DataFrame:
         "listed twice": table.image.duplicated(),
     }.items():
         if rows.any():
-            raise UserError(f"{path}: {shown(table.image[rows].iloc[0])} has or is {problem}.")
+            raise UserError(
+                f"{path}: {escape_control_chars(table.image[rows].iloc[0])} has or is {problem}."
+            )
     return table
 
 

@@ -14,7 +14,7 @@ from deepcovid import io
 from deepcovid.data import augmentation, manifest
 from deepcovid.models import features, fitting, networks, scoring, training
 from deepcovid.models.features import to_device
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 FOLDS = 5
 COLUMNS = ["image", "label", "patient", "fold", "score"]
@@ -66,29 +66,29 @@ def why_not(run: Run, model: networks.Classifier, folds: pd.Series) -> str:
     return "" if len(folds) else "a class has training images of one patient only"
 
 
-def run(opened: Run, name: str, seed: int) -> Path | None:
+def run(run: Run, name: str, seed: int) -> Path | None:
     """Write a model's `cv_scores.csv`, a row per original of training and validation, unless it is
     there and was made from the same; return its path, or None where the recipe gets none, and say why.
 
     `fold` is the one that did not train on the image's patient, `score` P(COVID-19), 0 to 1. Folds
     that a stopped run finished are kept.
     """
-    path = opened.model_folder(name, seed) / NAME
+    path = run.model_folder(name, seed) / NAME
     part = path.with_name(f"part-{NAME}")
-    model, _ = opened.build(name, seed)
-    table = pool(opened)
+    model, _ = run.build(name, seed)
+    table = pool(run)
     folds = assign_folds(manifest.originals(table))
-    if reason := why_not(opened, model, folds):
+    if reason := why_not(run, model, folds):
         for left in path.parent.glob(f"*{NAME}*"):
             left.unlink()
         print(f"{name}, seed {seed}: no cross-validated scores, since {reason}.")
         return None
-    if opened.profile.class_weights == "views":
-        table = table.assign(view=opened.views(table))
+    if run.profile.class_weights == "views":
+        table = table.assign(view=run.views(table))
     code = (augmentation, networks, features, fitting, training, scoring, sys.modules[__name__])
     of = ["image", "sha1", "label", "patient", *(["view"] if "view" in table else [])]
     stamp = io.digest([
-        opened.made_from(model), table[of].to_numpy().tolist(), folds.to_dict(), io.code_digest(*code)
+        run.made_from(model), table[of].to_numpy().tolist(), folds.to_dict(), io.code_digest(*code)
     ])  # fmt: skip
     if io.is_fresh(path, stamp):
         return path
@@ -96,7 +96,7 @@ def run(opened: Run, name: str, seed: int) -> Path | None:
     if io.is_fresh(part, stamp):
         found = pd.read_csv(part, dtype={"patient": str}, keep_default_na=False)
     for fold in sorted(set(folds) - set(found.fold)):
-        scored = one_fold(opened, name, seed, split(table, folds, fold)).assign(fold=fold)
+        scored = one_fold(run, name, seed, split(table, folds, fold)).assign(fold=fold)
         found = pd.concat([found, scored[COLUMNS]]) if len(found) else scored[COLUMNS]
         write(found, part, stamp)
     write(found.sort_values("image"), path, stamp)
@@ -105,11 +105,11 @@ def run(opened: Run, name: str, seed: int) -> Path | None:
     return path
 
 
-def one_fold(opened: Run, name: str, seed: int, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def one_fold(run: Run, name: str, seed: int, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The scored images of a fold, with their `score`, by a head trained on its others."""
-    model = to_device(opened.build(name, seed)[0], opened.device)
-    inputs = training.gather(opened, model, tables, seed)
-    fitting.fit(opened.profile, model, {"train": inputs["train"]}, seed)
+    model = to_device(run.build(name, seed)[0], run.device)
+    inputs = training.gather(run, model, tables, seed)
+    fitting.fit(run.profile, model, {"train": inputs["train"]}, seed)
     logits = fitting.predict(model, inputs["scored"])
     return tables["scored"].assign(score=scoring.probability(logits))
 

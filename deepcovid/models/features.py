@@ -140,7 +140,7 @@ def extract(
     `paths` and `sha1` list all images of a run; chunks of them that hold a wanted one are
     computed, or read from `keep` when the same backbone saw the same bytes, read in the same way.
     With `keep=None` nothing is stored. `variant` names what `change` does to the pictures, all
-    of it: what is stored is told apart by it. `half`: see `networks.see`. Raises UserError where a
+    of it: what is stored is told apart by it. `half`: see `networks.forward_backbone`. Raises UserError where a
     file is not the one whose SHA-1 is given, whether it would be read or not.
     """
     wanted = np.asarray(wanted, dtype=int)
@@ -157,13 +157,13 @@ def extract(
         files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
     missing = [c for c, file in files.items() if not (file and file.exists())]
     if missing:
-        backbone = to_device(networks.folded(backbone), device)
+        backbone = to_device(networks.fuse_batch_norm(backbone), device)
     groups = [range(len(paths))[parts[c]] for c in missing]
     stream = ahead(ImageSet(paths, size, change=change).batches(groups, device))
     result = None
     for c in tqdm([*missing, *sorted(parts.keys() - set(missing))], desc=label, unit="chunk"):
         if c in missing:
-            seen = networks.see(backbone, next(stream), half)
+            seen = networks.forward_backbone(backbone, next(stream), half)
             values = seen.float().cpu().contiguous().numpy()
             if files[c]:
                 with atomic_write(files[c]) as partial:

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from deepcovid import io
 from deepcovid.metrics.intervals import predict_positive
 from deepcovid.models.features import ImageSet
-from deepcovid.models.networks import Classifier, folded, has_batch_norm, trained_part
+from deepcovid.models.networks import Classifier, fuse_batch_norm, has_batch_norm, trained_part
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 
@@ -89,11 +89,13 @@ def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.T
     groups = torch.arange(len(inputs.label)).split(batch_size)
     if inputs.cached is not None:  # slices of what is kept, which are no copies
         groups = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
-    module = folded(model) if inputs.cached is None else model.head
+    module = fuse_batch_norm(model) if inputs.cached is None else model.head
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 
 
-def drawn(count: int, size: int, shuffle: torch.Generator, drifts: bool) -> list[torch.Tensor]:
+def epoch_batches(
+    count: int, size: int, shuffle: torch.Generator, drifts: bool
+) -> list[torch.Tensor]:
     """Which of `count` images are in each batch of an epoch.
 
     Where batch norm drifts, a last batch of one, whose norm would be nothing but 0 or an error,
@@ -139,7 +141,7 @@ def matched(label: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
     return weight[label, view]
 
 
-class Fitting:
+class Trainer:
     """A training on its way: what changes from epoch to epoch, and can be kept and taken up again."""
 
     def __init__(self, profile: Profile, model: Classifier, train: Inputs, seed: int):
@@ -163,7 +165,7 @@ class Fitting:
         """Train for an epoch; loss, accuracy and AUC as they were on the way."""
         label, device = self.train.label, self.train.label.device
         self.optimizer.param_groups[0]["lr"] = float(self.rates[self.epoch])
-        groups = drawn(len(label), self.profile.batch_size, self.shuffle, self.drifts)
+        groups = epoch_batches(len(label), self.profile.batch_size, self.shuffle, self.drifts)
         set_mode(self.profile, self.model)
         # a frozen backbone sees in float32, as its kept features were made
         half = device.type == "cuda" and self.part is self.model
@@ -239,7 +241,7 @@ def fit(
     phase is measured while training, as is usual. With a `folder` the state is kept there every
     half minute, and a stopped training goes on from it with the same result.
     """
-    fitting = Fitting(profile, model, inputs["train"], seed)
+    fitting = Trainer(profile, model, inputs["train"], seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if folder:

@@ -73,7 +73,7 @@ def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     if len(found) < 10:
         raise UserError(
             f"{data / 'lung-masks'} holds {len(found)} masks of these images; to find lungs, ten "
-            "are needed at least: leave `lungs` out of the preparation, or bring masks."
+            "are needed at least: leave `crop_lungs` out of the preprocessing, or bring masks."
         )
     masks = []
     for _, path in found:

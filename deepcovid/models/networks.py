@@ -32,10 +32,10 @@ class Classifier(nn.Module):
         self.backbone, self.head, self.last_conv = backbone, head, last_conv
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(see(self.backbone, x, self.half))
+        return self.head(forward_backbone(self.backbone, x, self.half))
 
 
-def see(backbone: nn.Module, x: torch.Tensor, half: bool = False) -> torch.Tensor:
+def forward_backbone(backbone: nn.Module, x: torch.Tensor, half: bool = False) -> torch.Tensor:
     """What `backbone` gives for `x`; with `half` computed in bfloat16, and given in float32.
 
     Batch norm keeps its statistics, and the head decides, in float32 in either case.
@@ -46,7 +46,7 @@ def see(backbone: nn.Module, x: torch.Tensor, half: bool = False) -> torch.Tenso
         return backbone(x).float()
 
 
-def folded(module: nn.Module) -> nn.Module:
+def fuse_batch_norm(module: nn.Module) -> nn.Module:
     """A copy for evaluation alone, each batch norm multiplied into the convolution before it.
 
     It gives the same but for rounding, a tenth faster. Both are in evaluation mode then.
@@ -57,7 +57,7 @@ def folded(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Sequential):  # so are the backbones, which can be traced whole
         return fuse(module)
     module = copy.copy(module)
-    module._modules = {name: folded(child) for name, child in module.named_children()}
+    module._modules = {name: fuse_batch_norm(child) for name, child in module.named_children()}
     return module
 
 

@@ -9,7 +9,7 @@ from deepcovid.io import write_csv
 from deepcovid.models.features import Change, ImageSet
 from deepcovid.models.fitting import Inputs, predict
 from deepcovid.models.networks import Classifier
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.models.training import gather
 
 PART = 1024  # images whose features are in memory at a time; those of SqueezeNet take 0.3 GB
@@ -33,16 +33,16 @@ def probability(logits: torch.Tensor) -> np.ndarray:
     return logits.softmax(1)[:, 1].cpu().numpy()
 
 
-def run(opened: Run, name: str, seed: int) -> Path:
+def run(run: Run, name: str, seed: int) -> Path:
     """Score all original images of the manifest and write `scores.csv`; return its path.
 
     `score` is the softmax output for COVID-19, 0 to 1. Augmented copies are not scored.
     """
-    model, table = opened.model(name, seed), opened.originals()
+    model, table = run.model(name, seed), run.originals()
     found = []
     for start in range(0, len(table), PART):
-        part = gather(opened, model, {"scored": table[start : start + PART]}, seed)["scored"]
+        part = gather(run, model, {"scored": table[start : start + PART]}, seed)["scored"]
         found.append(probability(predict(model, part)))
-    path = opened.model_folder(name, seed) / "scores.csv"
+    path = run.model_folder(name, seed) / "scores.csv"
     scored = table.assign(score=np.concatenate(found))
     return write_csv(path, scored, columns=COLUMNS, float_format="%.7g")

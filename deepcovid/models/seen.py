@@ -28,7 +28,7 @@ def recorded(table: pd.DataFrame, data: Path, phase: str) -> pd.DataFrame:
     """
     of = table.augmented_from.where(table.augmented_from != "", table.image)
     listed = records.metadata(data).get("patients", pd.DataFrame())
-    rows = [listed.loc[name].to_dict() if (name := records.listed_as(image, listed.index)) else {}
+    rows = [listed.loc[name].to_dict() if (name := records.find_listed_name(image, listed.index)) else {}
             for image in of]  # fmt: skip
     name = [row.get("original") or PurePosixPath(image).name
             for row, image in zip(rows, of, strict=True)]  # fmt: skip

@@ -13,7 +13,7 @@ from deepcovid.models import features, fitting, networks, seen
 from deepcovid.models.features import ImageSet, extract, to_device
 from deepcovid.models.fitting import Inputs, fit
 from deepcovid.models.networks import Classifier, backbone_is_fixed
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 def gather(run: Run, model: Classifier, tables: dict, seed: int) -> dict[str, Inputs]:
@@ -21,7 +21,7 @@ def gather(run: Run, model: Classifier, tables: dict, seed: int) -> dict[str, In
 
     `tables` has the images of each phase. Raises UserError where an image is no longer the one that the manifest lists.
     """
-    profile, prepare = run.profile, run.preparation
+    profile, prepare = run.profile, run.preprocessing
     paths, sha1 = run.paths(run.inventory.image), list(run.inventory.sha1)
     position = pd.Index(run.inventory.image)
     fixed = backbone_is_fixed(profile, model)
@@ -51,18 +51,18 @@ def gather(run: Run, model: Classifier, tables: dict, seed: int) -> dict[str, In
     return inputs
 
 
-def run(opened: Run, name: str, seed: int) -> Path:
+def run(run: Run, name: str, seed: int) -> Path:
     """Train one model unless that was done: `history.csv`, `checkpoint.pt`, `seen.csv`,
     `training.json`.
 
     A checkpoint made from the same recipe, images, first weights and code is kept; a training
     that was stopped goes on. Returns the model's folder.
     """
-    folder = opened.model_folder(name, seed)
-    model, origin = opened.build(name, seed)
-    tables = opened.phases
+    folder = run.model_folder(name, seed)
+    model, origin = run.build(name, seed)
+    tables = run.phases
     code = io.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
-    given = opened.made_from(model) | {"code": code}
+    given = run.made_from(model) | {"code": code}
     stamp = io.digest(given)
     if io.is_fresh(folder / "checkpoint.pt", stamp):
         return folder
@@ -70,18 +70,18 @@ def run(opened: Run, name: str, seed: int) -> Path:
         (folder / "resume.pt").unlink(missing_ok=True)
         io.write_stamp(folder / "resume.pt", stamp)
     started = time.monotonic()
-    to_device(model, opened.device)
-    inputs = gather(opened, model, tables, seed)
+    to_device(model, run.device)
+    inputs = gather(run, model, tables, seed)
     ready = time.monotonic()
-    history, state = fit(opened.profile, model, inputs, seed, folder)
+    history, state = fit(run.profile, model, inputs, seed, folder)
     # from here on nothing in the folder counts as done until all of it is
     (folder / "checkpoint.pt.made-from").unlink(missing_ok=True)
     io.write_csv(folder / "history.csv", history)
     fitting.save_tensors(folder / "checkpoint.pt", state)
-    record = io.write_csv(folder / seen.FILE, seen.of_phases(tables, opened.data))
+    record = io.write_csv(folder / seen.FILE, seen.of_phases(tables, run.data))
     seconds = {"inputs": ready - started, "training": time.monotonic() - ready}
     io.write_json(folder / "training.json", {
-        "model": name, "seed": seed, "weights": vars(origin), "device": str(opened.device),
+        "model": name, "seed": seed, "weights": vars(origin), "device": str(run.device),
         "images": {phase: len(table) for phase, table in tables.items()},
         "cached": {phase: part.cached is not None for phase, part in inputs.items()},
         "seconds": {what: round(value, 1) for what, value in seconds.items()},

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
-from deepcovid.runs import UserError, file_digest, near_miss
+from deepcovid.runs import UserError, did_you_mean, file_digest
 
 TORCHVISION = {"resnet18": "resnet18", "resnet50": "resnet50", "squeezenet": "squeezenet1_1",
                "densenet121": "densenet121"}  # fmt: skip
@@ -55,7 +55,7 @@ def find_weights(weights: str, name: str) -> tuple[Path | None, Weights]:
         path = found[0]
     if not path.is_file():
         raise UserError(
-            f"There are no weights at {path}.{near_miss(path.name, ('imagenet', 'random'))} Give a "
+            f"There are no weights at {path}.{did_you_mean(path.name, ('imagenet', 'random'))} Give a "
             "folder or file of state dicts, imagenet, or random: -p weights VALUE."
         )
     return path, Weights("file", path.name, file_digest(path))

@@ -8,8 +8,8 @@ import pandas as pd
 from deepcovid.data import manifest
 from deepcovid.io import read_table
 from deepcovid.metrics.tables import metrics_table
-from deepcovid.models.opened import Run
-from deepcovid.runs import NOTICE, shown
+from deepcovid.models.run import Run
+from deepcovid.runs import NOTICE, escape_control_chars
 from deepcovid.shortcuts import tables as shortcuts_tables
 
 DRAWN = "The images of this run are drawn, not taken: its numbers say nothing of COVID-19."
@@ -22,23 +22,23 @@ FIGURES = {
 OTHER = ["average precision"]  # a wide table is not read
 
 
-def about(opened: Run, made: dict, place: Path) -> str:
+def about(run: Run, made: dict, place: Path) -> str:
     """The page in Markdown, its tables in HTML; `made` is the run's `run.json`.
 
     Its plots are in `figures/` of `place`.
     """
-    profile = opened.profile
+    profile = run.profile
     parts = [f"# Run <code>{html.escape(profile.name)}</code>", f"**{NOTICE}**"]
     if profile.drawn:
         parts.append(DRAWN)
     parts += [
         "## On the test images",
-        table(metrics_table(opened.folder / "metrics.csv").drop(columns=OTHER), index=False),
+        table(metrics_table(run.folder / "metrics.csv").drop(columns=OTHER), index=False),
         'Intervals are 95%. All columns: <a href="../metrics.csv">metrics.csv</a>; all settings, '
         'versions and hashes: <a href="../run.json">run.json</a>.',
         "\n\n".join(f"![{FIGURES[path.stem]}](figures/{path.name})" for path in figures(place)),
     ]
-    external = opened.folder / "external.csv"
+    external = run.folder / "external.csv"
     if profile.external and external.is_file():
         parts += [
             "## External images",
@@ -48,8 +48,8 @@ def about(opened: Run, made: dict, place: Path) -> str:
         ]
     parts += [
         "## What was run",
-        table(what(opened, made), header=False),
-        table(counts(opened.manifest)),
+        table(what(run, made), header=False),
+        table(counts(run.manifest)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -60,8 +60,8 @@ def figures(place: Path) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def what(opened: Run, made: dict) -> pd.DataFrame:
-    profile, environment = opened.profile, made["environment"]
+def what(run: Run, made: dict) -> pd.DataFrame:
+    profile, environment = run.profile, made["environment"]
     weights = {t["weights"]["file"] or t["weights"]["kind"] for t in made["trainings"]}
     rows = {
         "data folder": made["profile"]["data"],
@@ -85,7 +85,7 @@ def counts(images: pd.DataFrame) -> pd.DataFrame:
 
 def table(frame: pd.DataFrame, **options) -> str:
     safe = frame.rename_axis(index=[None] * frame.index.nlevels).map(
-        lambda cell: shown(cell) if isinstance(cell, str) else cell
+        lambda cell: escape_control_chars(cell) if isinstance(cell, str) else cell
     )
     text = safe.to_html(border=0, na_rep="", classes="table", **options)
     return f'<div class="pst-scrollable-table-container" tabindex="0">\n{text}\n</div>'

@@ -5,13 +5,13 @@ from functools import cache
 from matplotlib.figure import Figure
 
 from deepcovid.heatmaps import figures, masks, study
-from deepcovid.heatmaps.kept import maps_of, windows
+from deepcovid.heatmaps.kept import cached_maps, windows
 from deepcovid.heatmaps.maps import pictures_of
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.report.play import Played
 
 
-def heatmaps(opened: Run) -> Played:
+def heatmaps(run: Run) -> Played:
     """Choose a COVID-19 test image and a model: its score, its maps, and what was marked on it.
 
     The images are those that notebook 05 made maps of; a model whose maps are not kept makes them
@@ -19,14 +19,14 @@ def heatmaps(opened: Run) -> Played:
     """
     import ipywidgets  # nobody but who plays needs it
 
-    table, seed = masks.chosen(opened), opened.profile.seeds[0]
-    inputs, _, outlined = study.examples(opened, len(table))
-    pictures, sides = pictures_of(inputs), windows(opened.profile.image_size)[:1]
+    table, seed = masks.chosen(run), run.profile.seeds[0]
+    inputs, _, outlined = study.examples(run, len(table))
+    pictures, sides = pictures_of(inputs), windows(run.profile.image_size)[:1]
 
     @cache
     def made(name: str) -> tuple[dict, dict]:
-        scores = opened.scores(name, seed).set_index("image").score
-        return maps_of(opened, name, opened.model(name, seed), table, sides), scores
+        scores = run.scores(name, seed).set_index("image").score
+        return cached_maps(run, name, run.model(name, seed), table, sides), scores
 
     def draw(model: str, image: int) -> Figure:
         found, scores = made(model)
@@ -42,7 +42,7 @@ def heatmaps(opened: Run) -> Played:
         "layout": {"width": "40rem", "max_width": "100%"},
         "style": {"description_width": "6rem"},
     }
-    model = ipywidgets.Dropdown(options=opened.profile.models, description="model", **wide)
+    model = ipywidgets.Dropdown(options=run.profile.models, description="model", **wide)
     image = ipywidgets.IntSlider(
         0, 0, len(table) - 1, description="image", continuous_update=False, **wide
     )

@@ -7,7 +7,7 @@ import pandas as pd
 from deepcovid.metrics.evaluation import summaries
 from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.metrics.tables import with_intervals
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
 from deepcovid.runs import NOTICE, read_json, write_text
 from deepcovid.shortcuts import external
@@ -71,21 +71,21 @@ def card_table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def cards(opened: Run, made: dict, target: Path | None = None) -> None:
+def cards(run: Run, made: dict, target: Path | None = None) -> None:
     """Write `card.md`, a model card made from the run's files, for each model, there or to `target`."""
-    found = {(row["model"], row["seed"]): row for row in summaries(opened.folder)}
-    path = external.result(opened)
+    found = {(row["model"], row["seed"]): row for row in summaries(run.folder)}
+    path = external.result(run)
     elsewhere = read_json(path)["models"] if path else []
-    for model in opened.profile.models:
+    for model in run.profile.models:
         said = (
-            described(opened.profile, made, model)
-            | of_sources(opened.originals())
+            described(run.profile, made, model)
+            | of_sources(run.originals())
             | {
-                "table": card_table([inside(found[model, seed]) for seed in opened.profile.seeds]),
+                "table": card_table([inside(found[model, seed]) for seed in run.profile.seeds]),
                 "outside": outside(made, [row for row in elsewhere if row["model"] == model]),
             }
         )
-        write_text((target or opened.folder) / model / "card.md", CARD.format(**said))
+        write_text((target or run.folder) / model / "card.md", CARD.format(**said))
 
 
 def of_sources(table: pd.DataFrame) -> dict[str, str]:
@@ -103,13 +103,13 @@ def described(profile: Profile, made: dict, model: str) -> dict:
     training = next(t for t in made["trainings"] if t["model"] == model)
     weights, held_out = training["weights"], training["images"].get("validation", 0)
     file = f" `{weights['file']}`, SHA-256 `{weights['sha256'][:16]}...`" if weights["file"] else ""
-    steps = ", ".join(profile.preparation).replace("_", " ")
+    steps = ", ".join(profile.preprocessing).replace("_", " ")
     return made["profile"] | {
         "model": model,
         "profile": profile.name,
         "notice": NOTICE,
         "weights": weights["kind"] + file,
-        "prepared": "whole image" if profile.preparation == ("none",) else f"prepared ({steps})",
+        "prepared": "whole image" if profile.preprocessing == ("none",) else f"prepared ({steps})",
         "seeds": ", ".join(map(str, profile.seeds)),
         "train": training["images"]["train"],
         "validated": f", thresholds chosen on {held_out:,}" if held_out else "",

@@ -23,7 +23,7 @@ from deepcovid.shortcuts import figures as shortcuts_figures
 OF_TABLE = {  # plots of the CSV file of the same name
     "operating_points": metrics_figures.operating_points,
     "subgroups": metrics_figures.subgroups,
-    "mending": shortcuts_figures.mitigation,
+    "mitigation": shortcuts_figures.mitigation,
     "swap": fair_figures.swapped,
     "findings": fair_figures.by_finding,
     "within": fair_figures.within,

@@ -5,29 +5,29 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data import manifest
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile
 from deepcovid.report import cards
 from deepcovid.runs import NOTICE, digest, environment, read_json, write_json
 
 
-def provenance(opened: Run) -> dict:
+def provenance(run: Run) -> dict:
     """Settings, data, trainings, versions and times of a run. Folders are given by name, not place."""
-    settings = opened.profile.settings()
+    settings = run.profile.settings()
     settings |= {key: Path(settings[key]).name for key in PATHS if settings[key]}
     trainings = [
-        read_json(opened.model_folder(model, seed) / "training.json")
-        for model in opened.profile.models
-        for seed in opened.profile.seeds
+        read_json(run.model_folder(model, seed) / "training.json")
+        for model in run.profile.models
+        for seed in run.profile.seeds
     ]
-    timings = sorted((opened.folder / "benchmarks").glob("*.tsv"))
+    timings = sorted((run.folder / "benchmarks").glob("*.tsv"))
     return {
         "notice": NOTICE,
         "profile": settings,
         "data": {
-            "images": len(opened.manifest),
-            "fingerprint": digest(sorted(opened.manifest.sha1)),
-            "by_split": manifest.counts(opened.manifest).to_dict("index"),
+            "images": len(run.manifest),
+            "fingerprint": digest(sorted(run.manifest.sha1)),
+            "by_split": manifest.counts(run.manifest).to_dict("index"),
         },
         "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in trainings],
         "environment": environment(),
@@ -37,7 +37,7 @@ def provenance(opened: Run) -> dict:
 
 def record(profile: Profile) -> None:
     """Write a run's `run.json` and its model cards."""
-    opened = Run(profile)
-    found = provenance(opened)
-    write_json(opened.folder / "run.json", found)
-    cards.cards(opened, found)
+    run = Run(profile)
+    found = provenance(run)
+    write_json(run.folder / "run.json", found)
+    cards.cards(run, found)

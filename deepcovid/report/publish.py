@@ -13,7 +13,7 @@ from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import tables as heatmap_tables
 from deepcovid.io import read_json, write_csv, write_json
 from deepcovid.models import weights
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
 from deepcovid.report.drawn import redraw
@@ -33,7 +33,11 @@ TABLES = (
     "heatmaps.json",
     "lungs.json",
 )
-ELSEWHERE = ("external.json", "external.csv", "mending.csv")  # of runs that name an external folder
+ELSEWHERE = (
+    "external.json",
+    "external.csv",
+    "mitigation.csv",
+)  # of runs that name an external folder
 STUDY = (  # of a study of several runs
     "ablation.csv",
     "ablation_effects.csv",
@@ -45,7 +49,7 @@ STUDY = (  # of a study of several runs
 EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
 
-def publish(opened: Run, target: Path | None = None, replace: bool = False, only: str = "") -> Path:
+def publish(run: Run, target: Path | None = None, replace: bool = False, only: str = "") -> Path:
     """Copy a finished run's tables to `target`, draw its plots there, and return that folder.
 
     `only` is `models` for a run that went as far as notebook 04, or `fair_test` for the tables of
@@ -56,21 +60,19 @@ def publish(opened: Run, target: Path | None = None, replace: bool = False, only
     already, unless `replace` says to replace it.
     """
     if not only:
-        refuse_unfinished(opened)
-    target = target or results_folder(opened, only)
-    refuse_present(
-        target, f"publish {opened.profile.name}" + f" --only {only}" * bool(only), replace
-    )
+        refuse_unfinished(run)
+    target = target or results_folder(run, only)
+    refuse_present(target, f"publish {run.profile.name}" + f" --only {only}" * bool(only), replace)
     with made_whole(target, replace) as made:
         if only == "models":
-            copy_models(opened, made)
+            copy_models(run, made)
         elif only == "fair_test":
-            if not copy_fair_test(opened, made):
-                raise UserError(f"{opened.folder} holds no fair test: run notebook 08_fair_test.")
-            write_json(made / "run.json", provenance.provenance(opened))
+            if not copy_fair_test(run, made):
+                raise UserError(f"{run.folder} holds no fair test: run notebook 08_fair_test.")
+            write_json(made / "run.json", provenance.provenance(run))
         else:
-            copy(opened, made, tables(opened.profile))
-            copy_fair_test(opened, made / "fair_test")
+            copy(run, made, tables(run.profile))
+            copy_fair_test(run, made / "fair_test")
             write_claims(made)
         redraw(made)
     return target
@@ -85,10 +87,10 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
     for part, made in profiles.chosen_runs(study, overrides).items():
         if part == "ablation":
             continue
-        opened = Run.open(f"{study}/{part}", overrides)
+        run = Run.open(f"{study}/{part}", overrides)
         whole = "results" in made
         own = None if target == RESULTS else target / part
-        publish(opened, own, replace, "" if whole else "models")
+        publish(run, own, replace, "" if whole else "models")
     for name in STUDY:
         path = profiles.RUNS / study / name
         if path.is_file():
@@ -97,25 +99,25 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
     return target
 
 
-def copy_models(opened: Run, made: Path) -> None:
+def copy_models(run: Run, made: Path) -> None:
     """Copy metrics, scores and model cards; UserError where a model is not of these settings."""
-    for model in opened.profile.models:
-        for seed in opened.profile.seeds:
-            opened.model(model, seed)
-    names = ["metrics.csv", "operating_points.csv", "subgroups.csv", "mending.csv"]
-    path = external.result(opened)
-    copy(opened, made, names)
+    for model in run.profile.models:
+        for seed in run.profile.seeds:
+            run.model(model, seed)
+    names = ["metrics.csv", "operating_points.csv", "subgroups.csv", "mitigation.csv"]
+    path = external.result(run)
+    copy(run, made, names)
     for one in (path, path.with_suffix(".csv")) if path else ():
         if one.is_file():
             shutil.copyfile(one, made / one.name)
-    write_json(made / "run.json", found := provenance.provenance(opened))
-    cards.cards(opened, found, made)
+    write_json(made / "run.json", found := provenance.provenance(run))
+    cards.cards(run, found, made)
 
 
-def copy_fair_test(opened: Run, made: Path) -> bool:
+def copy_fair_test(run: Run, made: Path) -> bool:
     """Copy notebook 08's tables, and the first seed's scores of the collection, if they are there."""
-    source, seed = opened.folder / "fair_test", opened.profile.seeds[0]
-    if not opened.profile.collection or not (source / "swap.csv").is_file():
+    source, seed = run.folder / "fair_test", run.profile.seeds[0]
+    if not run.profile.collection or not (source / "swap.csv").is_file():
         return False
     for path in [*source.glob("*.csv"), *source.glob(f"*/seed{seed}/collection.csv")]:
         copied = made / path.relative_to(source)
@@ -132,21 +134,21 @@ def refuse_present(target: Path, command: str, replace: bool) -> None:
         )
 
 
-def refuse_unfinished(opened: Run) -> None:
+def refuse_unfinished(run: Run) -> None:
     """Raise UserError unless the folder holds a finished run of just these settings."""
-    path, name = opened.folder / "run.json", opened.profile.name
+    path, name = run.folder / "run.json", run.profile.name
     if not path.is_file():
         raise UserError(
-            f"There is no finished run in {opened.folder}: ./run_all.sh {name.partition('/')[0]}"
+            f"There is no finished run in {run.folder}: ./run_all.sh {name.partition('/')[0]}"
         )
-    wanted = opened.profile.settings()
+    wanted = run.profile.settings()
     wanted |= {key: Path(wanted[key]).name for key in PATHS if wanted[key]}
     made = read_json(path)["profile"]
     other = [key for key, value in wanted.items() if plain(value) != made.get(key)]
     if other:
         settings = " ".join(f"-p {key} {told(made.get(key))}" for key in other)
         raise UserError(
-            f"The run in {opened.folder} has other settings. To publish it as it was run: "
+            f"The run in {run.folder} has other settings. To publish it as it was run: "
             f"./run_all.sh publish {name} {settings}"
         )
 
@@ -159,18 +161,16 @@ def told(value) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def results_folder(opened: Run, only: str) -> Path:
+def results_folder(run: Run, only: str) -> Path:
     """A run's place in results/; UserError unless its images are those of the whole release."""
-    if opened.profile.drawn or not verify.verify(opened.data).sound:
+    if run.profile.drawn or not verify.verify(run.data).sound:
         raise UserError(
-            f"results/ holds findings on COVID-Xray-5k, and {opened.data} is not that release "
-            f"(./run_all.sh verify -p data {opened.data}). To publish your own run elsewhere: "
-            f"./run_all.sh publish {opened.profile.name} --to FOLDER."
+            f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that release "
+            f"(./run_all.sh verify -p data {run.data}). To publish your own run elsewhere: "
+            f"./run_all.sh publish {run.profile.name} --to FOLDER."
         )
     return (
-        RESULTS
-        / opened.profile.name.rpartition("/")[2]
-        / ("fair_test" if only == "fair_test" else "")
+        RESULTS / run.profile.name.rpartition("/")[2] / ("fair_test" if only == "fair_test" else "")
     )
 
 
@@ -180,19 +180,19 @@ def tables(profile: Profile) -> list[str]:
     return named + [f"{model}/card.md" for model in profile.models]
 
 
-def copy(opened: Run, target: Path, names: Iterable[str]) -> None:
+def copy(run: Run, target: Path, names: Iterable[str]) -> None:
     """Copy the named files that this run made, and no other that was in its folder before."""
-    profile, names = opened.profile, list(names)
+    profile, names = run.profile, list(names)
     for model in profile.models:
         for seed in profile.seeds:
             names += [f"{model}/seed{seed}/{name}" for name in EACH]
-            table = opened.scores(model, seed)
+            table = run.scores(model, seed)
             part = target / model / f"seed{seed}" / "scores.csv"
             write_csv(part, table[table.split != "train"])
     for name in names:
-        if (opened.folder / name).is_file():
-            shutil.copyfile(opened.folder / name, target / name)
-    write_rows(opened, pd.read_csv(opened.folder / "metrics.csv"), target / "metrics.csv")
+        if (run.folder / name).is_file():
+            shutil.copyfile(run.folder / name, target / name)
+    write_rows(run, pd.read_csv(run.folder / "metrics.csv"), target / "metrics.csv")
 
 
 def write_claims(target: Path) -> None:
@@ -211,11 +211,11 @@ def write_claims(target: Path) -> None:
         write_csv(target / f"{name}.csv", table, float_format="%.6g")
 
 
-def write_rows(opened: Run, table: pd.DataFrame, path: Path) -> None:
+def write_rows(run: Run, table: pd.DataFrame, path: Path) -> None:
     """Write `metrics.csv` with a row, and the reason, for each of the profile's models not run."""
-    lacking = [m for m in load(opened.profile.name).models if m not in set(table.model)]
+    lacking = [m for m in load(run.profile.name).models if m not in set(table.model)]
     why = [
-        "not asked for" if weights.at_hand(opened.profile.weights, m) else "weights not at hand"
+        "not asked for" if weights.at_hand(run.profile.weights, m) else "weights not at hand"
         for m in lacking
     ]
     rows = pd.DataFrame({"model": lacking, "weights": [f"not run: {reason}" for reason in why]})

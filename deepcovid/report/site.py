@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepcovid import runs
 from deepcovid.io import read_json
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
 from deepcovid.report import about, article
 from deepcovid.report.build import api, make, sources, toctree
@@ -54,17 +54,17 @@ def pages(profile: Profile, place: Path | None = None) -> Path:
     The site is in `pages/` of `place`, the run's folder or that of its study, where the notebooks
     are; its first page is once more in `index.html`.
     """
-    opened, place = Run(profile), place or profile.folder
-    made = read_json(opened.folder / "run.json")
+    run, place = Run(profile), place or profile.folder
+    made = read_json(run.folder / "run.json")
     notebooks = executed(place)
     with sources(notebooks) as folder:
         for model in profile.models:
-            card = (opened.folder / model / "card.md").read_text(encoding="utf-8")
+            card = (run.folder / model / "card.md").read_text(encoding="utf-8")
             write_text(folder / "models" / f"{model}.md", card)
         (folder / "figures").mkdir()
         for path in about.figures(place):
             shutil.copy(path, folder / "figures")
-        text = about.about(opened, made, place) + "\n## Notebooks, as executed\n"
+        text = about.about(run, made, place) + "\n## Notebooks, as executed\n"
         text += toctree([f"notebooks/{path.stem}" for path in notebooks], ":caption: Notebooks")
         for caption, entries in {
             "This run's model cards": ["models/*"],

@@ -5,7 +5,7 @@ SHORTCUTS = (
     "patient_low", "patient_high", "positives", "negatives",
 )  # fmt: skip
 MENDING = (
-    "step", "preparation", "copies", "matched",
+    "step", "preprocessing", "copies", "matched",
     "cv", "cv_border", "border_lung", "cv_frame", "gap", "gap_low", "gap_high", "wins", "chosen",
     "test", "test_low", "test_high", "test_border", "test_frame",
     "external", "external_low", "external_high", "external_border", "external_frame",

@@ -7,8 +7,8 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid import io
+from deepcovid.shortcuts.ablations import EVER, lung_masks, of_own_network
 from deepcovid.shortcuts.columns import WORDS
-from deepcovid.shortcuts.looks import EVER, lung_masks, of_own_network
 from imageaudit import images
 
 SHOWN = (
@@ -18,16 +18,16 @@ SHOWN = (
 PLACES = 64  # rows and columns of `lung_share.csv`
 
 
-def write_lung_share(opened) -> None:
+def write_lung_share(run) -> None:
     """In what share of a run's lung masks each place shows lung, 0 to 1; to its `lung_share.csv`.
 
     PLACES rows from above down, as many columns from left to right. No file where there are no masks.
     """
-    masks = lung_masks(opened.data)
+    masks = lung_masks(run.data)
     if len(masks):
         n, size = len(masks), masks.shape[1] // PLACES
         share = masks.reshape(n, PLACES, size, PLACES, size).mean((0, 2, 4))
-        io.write_csv(opened.folder / "lung_share.csv", pd.DataFrame(share), float_format="%.3f")
+        io.write_csv(run.folder / "lung_share.csv", pd.DataFrame(share), float_format="%.3f")
 
 
 def ablations(study, measured: pd.DataFrame) -> tuple[list[Image.Image], list[str]]:

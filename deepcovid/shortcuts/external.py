@@ -16,37 +16,35 @@ from deepcovid.data import external as data_external
 from deepcovid.io import digest, read_json, write_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import features, networks, scoring
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import eyes, measure
+from deepcovid.shortcuts import encoders, measure
 from deepcovid.shortcuts.columns import EXTERNAL, TIDY
 from deepcovid.shortcuts.prepared import Bench
 
 BINS = 20  # of a score's histogram
 
 
-def laid_beside(opened: Run, found: pd.DataFrame, known: dict) -> Iterator[tuple]:
+def laid_beside(run: Run, found: pd.DataFrame, known: dict) -> Iterator[tuple]:
     """Each model and seed, and `found` with `duplicate`, why an image is no external one for it,
     and `twin`; see `unseen`. Beside all that the model saw, and the run's other images.
 
     `known` remembers what was found, since most models of a run saw the same.
     """
-    for name, seed in models_of(opened):
-        saw = pd.concat([opened.seen(name, seed), opened.everything()]).drop_duplicates("image")
+    for name, seed in models_of(run):
+        saw = pd.concat([run.seen(name, seed), run.everything()]).drop_duplicates("image")
         key = digest([list(saw.image), list(saw.sha1)])
         if key not in known:
-            known[key] = unseen(found, saw, opened.signatures).rename(
-                columns={"reason": "duplicate"}
-            )
+            known[key] = unseen(found, saw, run.signatures).rename(columns={"reason": "duplicate"})
         yield name, seed, known[key]
 
 
 def score(
-    opened: Run, name: str, seed: int, found: pd.DataFrame, target: Path, columns=EXTERNAL
+    run: Run, name: str, seed: int, found: pd.DataFrame, target: Path, columns=EXTERNAL
 ) -> pd.DataFrame:
     """`found` with P(COVID-19) of each image by a trained model; `columns` of it are kept as `target`."""
-    model, prepare, size = opened.model(name, seed), opened.preparation, opened.profile.image_size
+    model, prepare, size = run.model(name, seed), run.preprocessing, run.profile.image_size
     settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
     given = found.drop(columns="path").astype(str).to_numpy().tolist()
     made_from = digest([networks.state_digest(model), given, settings])
@@ -80,13 +78,13 @@ def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
     }
 
 
-def row(opened: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
+def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
     """All that is said of one trained model and the images outside, by its scores of them."""
-    inside = opened.scores(name, seed)
-    threshold = evaluation.summary(inside, opened.profile.threshold)["threshold"]
+    inside = run.scores(name, seed)
+    threshold = evaluation.summary(inside, run.profile.threshold)["threshold"]
     inside = inside[inside.split == "test"]
     fresh, known = fresh_of(outside), outside.duplicate[outside.duplicate != ""]
-    weights = read_json(opened.model_folder(name, seed) / "training.json")["weights"]
+    weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
     about = {
         "model": name, "seed": seed, "weights": weights["file"] or weights["kind"],
         "internal_auc": intervals.auc(inside.label, inside.score), "threshold": threshold,
@@ -143,17 +141,17 @@ def auc_row(fresh: pd.DataFrame, score) -> dict:
             "patients": fresh.patient.nunique()}  # fmt: skip
 
 
-def probes(opened: Run, fresh: pd.DataFrame) -> Iterator[dict]:
+def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     """What border alone and framing alone reach: regressions fitted on the run's training images.
 
     The border is the outer eighth of each side, before any cut, then prepared as the run prepares
     its pictures; the framing is where the lungs lie in them, asked where lung masks are at hand.
     """
-    train = opened.originals("train")
-    train = train.assign(path=opened.paths(train.image))
-    bench = Bench(opened, pd.concat([train, fresh])[["path", "sha1", "label"]])
-    steps = opened.profile.preparation
-    border = bench.encode(eyes.first_model(opened), steps, border=True)
+    train = run.originals("train")
+    train = train.assign(path=run.paths(train.image))
+    bench = Bench(run, pd.concat([train, fresh])[["path", "sha1", "label"]])
+    steps = run.profile.preprocessing
+    border = bench.encode(encoders.first_model(run), steps, border=True)
     blind = {"border alone": ("network", border)}
     with suppress(UserError):  # without masks nobody finds lungs
         blind["framing alone"] = "table", bench.frames(steps)
@@ -163,32 +161,32 @@ def probes(opened: Run, fresh: pd.DataFrame) -> Iterator[dict]:
         yield {"model": name, "seed": ""} | auc_row(fresh, score)
 
 
-def run(opened: Run) -> dict:
+def run(run: Run) -> dict:
     """Judge each model of a run on its external folder; written to `external.json` and `.csv`.
 
     The first model and seed stand at the top, all of them under `models`. External images that
     are also in the training or test data are left out; `with_duplicates` has them in.
     """
-    return each(opened, data_external.table(Path(opened.profile.external)), opened.folder)
+    return each(run, data_external.table(Path(run.profile.external)), run.folder)
 
 
-def each(opened: Run, found: pd.DataFrame, target: Path) -> dict:
+def each(run: Run, found: pd.DataFrame, target: Path) -> dict:
     """Judge each model of a run on external images; all that is written lies below `target`.
 
     `external.csv` has a row for each model, seed, set of images and quantity, sensitivity and
     specificity at the frozen threshold first, then the AUC and what the probes reach.
     """
     rows, tidy = [], []
-    for name, seed, beside in laid_beside(opened, found, {}):
-        place = target / opened.model_folder(name, seed).relative_to(opened.folder)
-        scored = score(opened, name, seed, beside, place / "external.csv")
-        rows.append(row(opened, name, seed, scored))
+    for name, seed, beside in laid_beside(run, found, {}):
+        place = target / run.model_folder(name, seed).relative_to(run.folder)
+        scored = score(run, name, seed, beside, place / "external.csv")
+        rows.append(row(run, name, seed, scored))
         if "auc" in rows[-1]:
             words = {"model": name, "seed": seed}
             tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
     result = rows[0] | {"models": rows}
     if tidy:
-        blind = list(probes(opened, beside[beside.duplicate == ""]))
+        blind = list(probes(run, beside[beside.duplicate == ""]))
         result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
         measure.write(pd.DataFrame(tidy + blind)[list(TIDY)], target / "external.csv")
     result = audit.plain(result)
@@ -196,11 +194,11 @@ def each(opened: Run, found: pd.DataFrame, target: Path) -> dict:
     return result
 
 
-def models_of(opened: Run) -> list[tuple[str, int]]:
-    return [(name, seed) for name in opened.profile.models for seed in opened.profile.seeds]
+def models_of(run: Run) -> list[tuple[str, int]]:
+    return [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
 
 
-def outside(opened: Run, folder: Path) -> Path:
+def outside(run: Run, folder: Path) -> Path:
     """Judge the models of a finished run on any folder; where its results are written.
 
     The folder holds `covid` and `non`, or images of which nothing is known: these are scored only.
@@ -208,26 +206,26 @@ def outside(opened: Run, folder: Path) -> Path:
     the run's `outside/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
     """
-    missing = [f"{name}, seed {seed}" for name, seed in models_of(opened)
-               if not (opened.model_folder(name, seed) / "scores.csv").is_file()]  # fmt: skip
+    missing = [f"{name}, seed {seed}" for name, seed in models_of(run)
+               if not (run.model_folder(name, seed) / "scores.csv").is_file()]  # fmt: skip
     if missing:
-        name = opened.profile.name
+        name = run.profile.name
         raise UserError(
             f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
             f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
         )
-    each(opened, data_external.any_folder(folder), target := place(opened, folder))
+    each(run, data_external.any_folder(folder), target := place(run, folder))
     return target
 
 
-def place(opened: Run, folder: Path) -> Path:
+def place(run: Run, folder: Path) -> Path:
     """Where `outside` writes what it finds on a folder."""
-    return opened.folder / "outside" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
+    return run.folder / "outside" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
 
 
-def result(opened: Run) -> Path | None:
+def result(run: Run) -> Path | None:
     """`external.json` of the run's external folder, of notebook 07 or of `outside`, if it is there."""
-    if not opened.profile.external:
+    if not run.profile.external:
         return None
-    made = (opened.folder, place(opened, Path(opened.profile.external)))
+    made = (run.folder, place(run, Path(run.profile.external)))
     return next((path for one in made if (path := one / "external.json").is_file()), None)

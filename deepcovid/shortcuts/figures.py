@@ -118,7 +118,7 @@ def collections(found: dict) -> Figure:
 
 
 def mitigation(table: pd.DataFrame) -> Figure:
-    """The steps of a `mending.csv`: the gap that decides, and the AUC on external images.
+    """The steps of a `mitigation.csv`: the gap that decides, and the AUC on external images.
 
     Where it was measured: the gap's 95% interval, and how often each step has the widest.
     """

@@ -25,11 +25,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from deepcovid import io
 from deepcovid.data import audit, manifest
 from deepcovid.metrics import intervals
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import eyes, looks
+from deepcovid.shortcuts import ablations, encoders
+from deepcovid.shortcuts.ablations import FRAME, ImageAblation, lung_masks
 from deepcovid.shortcuts.columns import SHORTCUTS
-from deepcovid.shortcuts.looks import FRAME, Look, lung_masks
 
 PROPERTIES = {
     "file properties": ("mode", "width", "height", "aspect ratio"),
@@ -161,10 +161,10 @@ def metadata_row(part: pd.DataFrame, names: tuple[str, ...], trees: bool) -> dic
     return judged(part, part.label, part[list(names)], model)
 
 
-def of_pictures(opened: Run, of: pd.DataFrame, seen: list[Look]) -> Iterator[Plan]:
+def of_pictures(run: Run, of: pd.DataFrame, seen: list[ImageAblation]) -> Iterator[Plan]:
     """Measurements with each look, then what else the untouched pictures tell."""
-    model = eyes.first_model(opened)
-    encoders = {kind: eyes.encoder(opened, kind, model) for kind in ("own", "untrained", "none")}
+    model = encoders.first_model(run)
+    networks = {kind: encoders.encoder(run, kind, model) for kind in ("own", "untrained", "none")}
     questions = [
         (look, of.index, {"kind": look.kind, "seen": look.seen}, of.label) for look in seen
     ]
@@ -175,11 +175,11 @@ def of_pictures(opened: Run, of: pd.DataFrame, seen: list[Look]) -> Iterator[Pla
                 words = {"kind": kind, "told": told, "seen": f"{look.seen}; {among}"}
                 questions.append((look, part, words, label))
     for look, part, words, label in questions:
-        network, weights = encoders[look.network]
+        network, weights = networks[look.network]
         name = "counts" if look.network == "none" else f"{model} ({weights})"
         words |= {"model": f"{name} + regression", "seen_share": look.share}
         words["variant"] = look.variant
-        yield words, partial(picture_row, opened, of, network, look, part, label)
+        yield words, partial(picture_row, run, of, network, look, part, label)
 
 
 def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
@@ -201,9 +201,9 @@ def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
             yield part.index, f"{column} {value} only", "COVID-19", part.label
 
 
-def picture_row(opened: Run, of: pd.DataFrame, network, look: Look, part, label) -> dict:
+def picture_row(run: Run, of: pd.DataFrame, network, look: ImageAblation, part, label) -> dict:
     """`judged` for one look, of the rows `part`."""
-    values = eyes.encode(opened, network, of, look)[of.index.get_indexer(part)]
+    values = encoders.encode(run, network, of, look)[of.index.get_indexer(part)]
     kind = "table" if look.network == "none" else "network"
     return judged(of.loc[part], label.loc[part], values, regression(kind))
 
@@ -216,7 +216,7 @@ def kept(folder: Path, made_from: list, make: Callable[[], dict]) -> dict:
     return io.read_json(path)
 
 
-def run(opened: Run) -> pd.DataFrame:
+def run(run: Run) -> pd.DataFrame:
     """Measure all shortcuts of a run's images; written to its `shortcuts.csv`.
 
     A row per measurement: `kind`, what is `seen`, what is `told` from it (mostly COVID-19 from
@@ -224,13 +224,13 @@ def run(opened: Run) -> pd.DataFrame:
     95% (`auc_*` DeLong, `patient_*` resampled patients), and the test images of both kinds.
     A stopped run goes on where it was.
     """
-    of, seen = collection(opened.manifest, opened.data), looks.looks(lung_masks(opened.data))
-    stamp, rows = eyes.stamp(opened, of, "shortcuts.measure"), []
-    for words, make in (*of_metadata(of), *of_pictures(opened, of, seen)):
+    of, seen = collection(run.manifest, run.data), ablations.all_ablations(lung_masks(run.data))
+    stamp, rows = encoders.stamp(run, of, "shortcuts.measure"), []
+    for words, make in (*of_metadata(of), *of_pictures(run, of, seen)):
         words = {"told": "COVID-19", "seen_share": None} | words
-        rows.append(words | kept(opened.folder / "shortcuts", [words, stamp], make))
+        rows.append(words | kept(run.folder / "shortcuts", [words, stamp], make))
     table = pd.DataFrame(rows, columns=list(SHORTCUTS))
-    return write(table, opened.folder / "shortcuts.csv")
+    return write(table, run.folder / "shortcuts.csv")
 
 
 def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -13,10 +13,10 @@ from tqdm.auto import tqdm
 from deepcovid import io
 from deepcovid.data.augmentation import MOVED, seeded
 from deepcovid.models import lungs
-from deepcovid.models.opened import Run
-from deepcovid.models.preparation import Preparation
-from deepcovid.shortcuts import eyes, looks
-from deepcovid.shortcuts.looks import Look
+from deepcovid.models.preprocessing import Preprocessing
+from deepcovid.models.run import Run
+from deepcovid.shortcuts import ablations, encoders
+from deepcovid.shortcuts.ablations import ImageAblation
 from imageaudit import images
 
 SIDE = 0.75  # of the central part that is black where only the border is left
@@ -25,19 +25,19 @@ SIDE = 0.75  # of the central part that is black where only the border is left
 class Bench:
     """Images (rows with `path` and `sha1`) that are prepared, encoded and segmented, each once."""
 
-    def __init__(self, opened: Run, of: pd.DataFrame):
-        self.opened, self.of = opened, of
+    def __init__(self, run: Run, of: pd.DataFrame):
+        self.run, self.of = run, of
         self.found: dict[Path, np.ndarray] = {}  # lungs of pictures before any cut
         self.known: dict[tuple, np.ndarray] = {}
 
     @cached_property
     def segmenter(self):
-        return lungs.load(lungs.run(self.opened.folder, self.opened.data))
+        return lungs.load(lungs.run(self.run.folder, self.run.data))
 
-    def prepare(self, steps: tuple[str, ...]) -> Preparation | None:
+    def prepare(self, steps: tuple[str, ...]) -> Preprocessing | None:
         if steps in ((), ("none",)):
             return None
-        return Preparation(steps, self.segmenter, self.found)
+        return Preprocessing(steps, self.segmenter, self.found)
 
     def encode(self, name: str, steps=(), border: bool = False, copy: int = 0, rows=slice(None)):
         """What a model's frozen backbone makes of the pictures `rows`, moved as `copy` says: (n, columns)."""
@@ -47,11 +47,13 @@ class Bench:
             change = partial(changed, prepare=prepare, border=border, copy=copy)
             code = io.code_digest(sys.modules[__name__])
             variant = f"{prepare and prepare.variant} {border} {SIDE} {copy} {MOVED} {code}"
-            look = Look("prepared", ", ".join(steps) or "as they are", None, change, variant)
+            look = ImageAblation(
+                "prepared", ", ".join(steps) or "as they are", None, change, variant
+            )
             if not (prepare or border or copy):
-                look = Look("whole", "whole picture")
-            network, _ = eyes.encoder(self.opened, "own", name)
-            self.known[key] = eyes.encode(self.opened, network, self.of[rows], look)
+                look = ImageAblation("whole", "whole picture")
+            network, _ = encoders.encoder(self.run, "own", name)
+            self.known[key] = encoders.encode(self.run, network, self.of[rows], look)
         return self.known[key]
 
     def frames(self, steps: tuple[str, ...] = ()) -> np.ndarray:
@@ -81,7 +83,7 @@ def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) 
     prepared = prepare(picture, path) if prepare else picture
     if border:
         centre = Image.new("L", picture.size)
-        rows, columns = looks.box(picture.size, SIDE)
+        rows, columns = ablations.box(picture.size, SIDE)
         centre.paste(255, (columns.start, rows.start, columns.stop, rows.stop))
         centre = prepare.framed(centre, path) if prepare else centre
         centre = centre.resize(prepared.size, Image.Resampling.NEAREST)

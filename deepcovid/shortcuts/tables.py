@@ -113,7 +113,7 @@ def share(count: int, n: int) -> str:
 
 def findings(shortcuts, control, outside, steps) -> pd.DataFrame:
     """The notebook's numbers with their files; of `shortcuts.csv`, the untrained networks'
-    `metrics.csv`, `external.csv` and `mending.csv` those that the study has."""
+    `metrics.csv`, `external.csv` and `mitigation.csv` those that the study has."""
     rows = [*of_ablations(shortcuts)] if len(shortcuts) else []
     if len(control):
         auc = control.auc.dropna()
@@ -124,7 +124,7 @@ def findings(shortcuts, control, outside, steps) -> pd.DataFrame:
     for row in steps[steps.chosen].itertuples() if len(steps) else ():
         rows.append((f"AUC, external, with preprocessing ({row.step})",
                      format_ci(row.external, row.external_low, row.external_high),
-                     f"{row.positives} + {row.negatives} images", "robust/mending.csv"))  # fmt: skip
+                     f"{row.positives} + {row.negatives} images", "robust/mitigation.csv"))  # fmt: skip
     return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 

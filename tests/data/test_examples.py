@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from deepcovid.data import augmentation, examples, manifest
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.runs import ROOT, file_digest
 from imageaudit import images
 

@@ -9,7 +9,7 @@ from deepcovid import profiles
 from deepcovid.data import external, manifest, miniature, phantom
 from deepcovid.fair_test import collection, severity
 from deepcovid.heatmaps import zones
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.runs import UserError, state
 
 FEW = dict.fromkeys(phantom.GROUPS + phantom.BESIDE, 8)

@@ -3,7 +3,7 @@
 import pytest
 from conftest import changed
 
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 @pytest.fixture

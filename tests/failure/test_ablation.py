@@ -7,7 +7,7 @@ from deepcovid import steps
 from deepcovid.data import manifest
 from deepcovid.failure import ablation, arithmetic, bench, design, effects
 from deepcovid.models import fitting, networks, training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 def cell(**levels):
@@ -64,7 +64,7 @@ def test_a_runs_own_failure_from_images_to_table(run, monkeypatch):
         "the failed recipe": cell(),
         "Adam": cell(optimiser="Adam", classes="balanced", crop="none"),
     }
-    monkeypatch.setattr(design, "story", lambda *_: two)
+    monkeypatch.setattr(design, "demo_cells", lambda *_: two)
     quick = changed(run, learning_rate=1e-3)
     steps.failure(quick)
     found = pd.read_csv(quick.folder / "failure.csv", index_col="change")

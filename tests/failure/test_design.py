@@ -75,12 +75,12 @@ def test_levels_mean_what_the_profiles_say():
 
 
 def test_a_story_without_augmented_positives_leaves_them_out(run):
-    assert "augmented positives" in design.story(run.profile, run.training)
+    assert "augmented positives" in design.demo_cells(run.profile, run.training)
     fewer = changed(run, augment_positives=1)
     augmentation.run(fewer.profile)
-    cells = design.story(fewer.profile, fewer.training)
+    cells = design.demo_cells(fewer.profile, fewer.training)
     assert cells["the failed recipe"]["positives"] == "originals"
     assert all(c["positives"] == "originals" for c in cells.values())
     assert "pretrained batch norm" not in cells  # SqueezeNet has none
     other = changed(fewer, models=("squeezenet", "resnet18"))
-    assert "pretrained batch norm" in design.story(other.profile, other.training)
+    assert "pretrained batch norm" in design.demo_cells(other.profile, other.training)

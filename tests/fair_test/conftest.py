@@ -6,7 +6,7 @@ from conftest import changed, draw, prepared
 
 from deepcovid import profiles
 from deepcovid.models import scoring, training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 SIZE = 48
 

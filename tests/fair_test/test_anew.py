@@ -9,7 +9,7 @@ from conftest import changed
 from deepcovid.data import phantom
 from deepcovid.fair_test import drawn, right_data, study
 from deepcovid.models import features
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def table():
 def test_a_result_hangs_on_settings_images_weights_preparation_and_code(run, table, monkeypatch):
     known = run.depends(table, "fair_test.within")
     others = [changed(run, threshold=0.3), changed(run, models=("resnet18",)), changed(run, weights="random", seeds=(5,)),
-              changed(run, preparation=("grey",))]  # fmt: skip
+              changed(run, preprocessing=("grey",))]  # fmt: skip
     found = {other.depends(table, "fair_test.within") for other in others}
     found.add(run.depends(table.assign(sha1=["1", "3"]), "fair_test.within"))
     found.add(run.depends(table, "fair_test.right_data"))
@@ -38,9 +38,7 @@ def test_candidates_are_measured_anew_for_other_code_and_another_segmenter(
     asked = []
     monkeypatch.setattr(right_data, "candidates", lambda _: ["one"])
     monkeypatch.setattr(right_data, "row", lambda *_: asked.append(1) or {})
-    bench = SimpleNamespace(
-        of=table, opened=run, prepare=lambda _: SimpleNamespace(variant="first")
-    )
+    bench = SimpleNamespace(of=table, run=run, prepare=lambda _: SimpleNamespace(variant="first"))
     for _ in range(2):
         list(right_data.measured(bench, tmp_path))
     assert len(asked) == 1

@@ -9,7 +9,7 @@ import pytest
 from deepcovid.fair_test import right_data
 from deepcovid.fair_test.right_data import Candidate
 
-STEPS = ("coarse", "equalise")
+STEPS = ("downsample", "equalise")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_six_candidates_see_with_all_networks_on_the_collection_alone():
     assert len(found) == len(set(found)) == 24 + 6
     assert {each.trained_on for each in together} == {"collection"}
     assert {each.classifier for each in together} == {"logistic", "ridge"}
-    assert all("equalise" in each.preparation for each in together)
+    assert all("equalise" in each.preprocessing for each in together)
     assert len(right_data.candidates(["a"])) == 12  # with one network there is nothing to join
 
 

@@ -7,7 +7,7 @@ from conftest import changed, draw, user_error
 from PIL import Image
 
 from deepcovid.fair_test import collection, drawn, severity
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 GRADES = np.repeat(np.arange(0, 18, 2), 3)
 

@@ -9,7 +9,7 @@ from deepcovid.fair_test import figures, swap, tables
 from deepcovid.fair_test.names import EVERYTHING, RELEASE, SAME
 from deepcovid.study import Study
 
-CANDIDATE = {"model": "m", "preparation": "none", "images": 10, "border": 0.6, "frame": 0.5,
+CANDIDATE = {"model": "m", "preprocessing": "none", "images": 10, "border": 0.6, "frame": 0.5,
              "within_low": 0.1, "within_high": 0.9, "external": 0.7, "external_low": 0.6,
              "external_high": 0.8, "external_positives": 4, "external_negatives": 5}  # fmt: skip
 

@@ -9,9 +9,9 @@ from planted import film, plant, stranger
 
 from deepcovid.fair_test import collection, folder, right_data, severity
 from deepcovid.models import training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
-from deepcovid.shortcuts import external, mending
+from deepcovid.shortcuts import external, mitigation
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def test_the_steps_of_the_mending_are_judged_by_no_twin(laid, tmp_path, monkeypa
     expected = plant(there / "non", laid.data / "test" / "non" / "harbour-test-non.png")
     expected |= dict.fromkeys([*stranger(there / "covid", 2), "b.png"], "")
     film(there / "non" / "b.png", 72)
-    monkeypatch.setattr(mending.lungs, "run", lambda *_: None)
-    monkeypatch.setattr(mending.lungs, "load", lambda *_: None)
-    bench = mending.Bench(laid)
+    monkeypatch.setattr(mitigation.lungs, "run", lambda *_: None)
+    monkeypatch.setattr(mitigation.lungs, "load", lambda *_: None)
+    bench = mitigation.Bench(laid)
     assert reasons(bench.of[bench.outside], "duplicate") == expected
     assert bench.of.image[bench.fresh].tolist() == [
         "non/b.png",

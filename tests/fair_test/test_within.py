@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from deepcovid.fair_test import collection, right_data, within
 from deepcovid.fair_test.names import EVERYTHING
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.shortcuts import measure
 
 

@@ -9,7 +9,7 @@ from conftest import changed, prepared
 from deepcovid.data import phantom
 from deepcovid.heatmaps import calibration
 from deepcovid.models import scoring, training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ def judged(phantoms, monkeypatch):
     """`lesions.judge` of a run, with maps that are the lesions, the lungs, or neither."""
 
     def judge(kind):
-        def maps_of(opened, name, model, table, sides):
+        def cached_maps(opened, name, model, table, sides):
             found = masks.read_all(opened, kind.removeprefix("not "), table.image)
             heat = np.array([found[i] for i in range(len(table))], np.float32)
             return {"occlusion 9 px": 1 - heat if "not" in kind else heat, "Grad-CAM": heat * 0}
 
-        monkeypatch.setattr(lesions, "maps_of", maps_of)
+        monkeypatch.setattr(lesions, "maps_of", cached_maps)
         model = phantoms.model("squeezenet", 0)
         found = lesions.judge(phantoms, {"squeezenet": model}, masks.chosen(phantoms))
         return {"lesions": found, "calibration": CALIBRATED}
@@ -109,15 +109,15 @@ def test_images_without_masks_are_no_trouble(phantoms):
 
 def test_maps_are_kept_until_the_model_or_the_code_changes(phantoms, monkeypatch):
     model, table = phantoms.model("squeezenet", 0), masks.chosen(phantoms).head(2)
-    first = kept.maps_of(phantoms, "squeezenet", model, table, [18])
+    first = kept.cached_maps(phantoms, "squeezenet", model, table, [18])
     with monkeypatch.context() as patch:
         patch.setattr(kept, "read", None)  # a second call reads and computes nothing
-        again = kept.maps_of(phantoms, "squeezenet", model, table, [18])
+        again = kept.cached_maps(phantoms, "squeezenet", model, table, [18])
     assert all(np.array_equal(first[method], again[method]) for method in first)
     with monkeypatch.context() as patch, pytest.raises(TypeError):
         patch.setattr(kept, "read", None)
         patch.setattr(kept, "code", lambda *modules: "other")
-        kept.maps_of(phantoms, "squeezenet", model, table, [18])
+        kept.cached_maps(phantoms, "squeezenet", model, table, [18])
     model.head[1].weight.data.mul_(1.5)
-    other = kept.maps_of(phantoms, "squeezenet", model, table, [18])
+    other = kept.cached_maps(phantoms, "squeezenet", model, table, [18])
     assert not np.array_equal(other["occlusion 18 px"], first["occlusion 18 px"])

@@ -89,7 +89,7 @@ def test_pictures_without_lungs_are_counted_by_name(fitted):
 
 def test_who_asks_for_no_lungs_does_not_wait_for_monai():
     code = (
-        "import sys; from deepcovid.models import lungs, opened, preparation, scoring, training; "
+        "import sys; from deepcovid.models import lungs, preprocessing, run, scoring, training; "
         "sys.exit('monai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=runs.ROOT).returncode == 0

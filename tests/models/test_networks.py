@@ -40,7 +40,7 @@ def test_folded_batch_norm_gives_the_same(name):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     before, x = networks.state_digest(model), torch.randn(2, 3, 64, 64)
-    folded = networks.folded(model)
+    folded = networks.fuse_batch_norm(model)
     with torch.inference_mode():
         expected, found = model.eval().backbone(x), folded.backbone(x)
         assert torch.allclose(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
@@ -56,12 +56,12 @@ def count(model):
 def test_a_folded_pass_follows_what_training_changes_later():
     """Batch norm that drifts, and a head that learns, are in the next folded copy."""
     model, _ = networks.build("resnet18")
-    first = networks.folded(model)
+    first = networks.fuse_batch_norm(model)
     model.train()
     model(torch.randn(4, 3, 64, 64))
     with torch.no_grad():
         model.head.bias.add_(1)
-    second, x = networks.folded(model), torch.randn(2, 3, 64, 64)
+    second, x = networks.fuse_batch_norm(model), torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.allclose(second(x), model(x), atol=1e-5)
         assert not torch.allclose(first.backbone(x), second.backbone(x), atol=1e-3)

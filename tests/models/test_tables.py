@@ -31,12 +31,12 @@ def test_a_training_without_validation_has_none():
 @pytest.mark.parametrize(("other", "shown"), [(224, "224"), (96, "224, 96")])
 def test_the_recipe_says_where_trainings_differ(other, shown):
     def note(size, weights):
-        recipe = {"image_size": size, "preparation": ["none"]}
+        recipe = {"image_size": size, "preprocessing": ["none"]}
         return {"made_from": {"recipe": recipe}, "weights": weights, "images": {"train": 2168}}
 
     notes = {("resnet18", 0): note(224, {"kind": "file", "file": "a.pth"}),
              ("resnet50", 0): note(other, {"kind": "random"})}  # fmt: skip
     value = tables.recipe(notes).value
-    assert value["image size"] == shown and value["preparation"] == "none"
+    assert value["image size"] == shown and value["preprocessing"] == "none"
     assert value["first weights of resnet18"] == "a.pth"
     assert value["first weights of resnet50"] == "random" and value["train images"] == "2,168"

@@ -14,12 +14,12 @@ from deepcovid.models import (
     fitting,
     lungs,
     networks,
-    preparation,
+    preprocessing,
     scoring,
     training,
     weights,
 )
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.profiles import MODELS
 from imageaudit import dicom
 
@@ -86,7 +86,11 @@ def test_a_backbone_in_bfloat16_sees_nearly_the_same_and_is_told_apart(run):
         files = features.ImageSet(one.paths(one.phases["train"].image), one.profile.image_size)
         batch = next(files.batches([range(8)], torch.device("cpu")))
         with torch.no_grad():
-            passed.append(networks.see(networks.folded(model.backbone), batch, model.half))
+            passed.append(
+                networks.forward_backbone(
+                    networks.fuse_batch_norm(model.backbone), batch, model.half
+                )
+            )
     for one, other in (kept, passed):
         assert one.dtype == other.dtype == torch.float32 and not torch.equal(one, other)
         assert (one - other).norm() < 0.01 * other.norm()
@@ -296,7 +300,7 @@ def test_an_epoch_of_images_that_weigh_nothing_changes_nothing(run):
     model, _ = networks.build("squeezenet", "random", 0)
     inputs = fitting.Inputs(torch.tensor([1, 0]), cached=torch.rand(2, 512, 3, 3))
     profile = changed(run, optimizer="sgd").profile
-    fit = fitting.Fitting(profile, model, inputs, 0)
+    fit = fitting.Trainer(profile, model, inputs, 0)
     before, fit.weight = networks.state_digest(model), torch.zeros(2)
     assert fit.one_epoch()["loss"] == 0 and networks.state_digest(model) == before
 
@@ -329,14 +333,14 @@ def test_the_view_of_a_training_image_is_that_of_the_table_beside_it(run):
 def stopped(run, monkeypatch):
     """A training that is interrupted in its second epoch, its state kept."""
 
-    def stop(*args, real=fitting.Fitting.one_epoch):
+    def stop(*args, real=fitting.Trainer.one_epoch):
         if args[0].epoch == 1:
             raise KeyboardInterrupt
         return real(*args)
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "SAVE_EVERY", -1)
-        patch.setattr(fitting.Fitting, "one_epoch", stop)
+        patch.setattr(fitting.Trainer, "one_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
             training.run(run, "squeezenet", 0)
 
@@ -360,13 +364,13 @@ def test_a_checkpoint_depends_on_the_code_that_made_it(run, module, edited):
     assert path.stat().st_mtime_ns > before
 
 
-@pytest.mark.parametrize("module", (lungs, preparation))
+@pytest.mark.parametrize("module", (lungs, preprocessing))
 def test_prepared_pictures_hang_on_the_code_that_prepares_them(run, module, edited):
     model, _ = run.build("squeezenet", 0)
-    plain, grey = run.made_from(model), changed(run, preparation=("grey",)).made_from(model)
+    plain, grey = run.made_from(model), changed(run, preprocessing=("grey",)).made_from(model)
     edited(module)
     assert changed(run, threshold=0.5).made_from(model) == plain
-    assert changed(run, preparation=("grey",)).made_from(model) != grey
+    assert changed(run, preprocessing=("grey",)).made_from(model) != grey
 
 
 def test_one_half_says_covid_in_training_too():
@@ -392,7 +396,7 @@ def test_a_last_batch_of_one_joins_the_one_before_under_batch_norm(run):
 
     def sizes(count, drifts, size=3):
         shuffle = torch.Generator().manual_seed(0)
-        groups = fitting.drawn(count, size, shuffle, drifts)
+        groups = fitting.epoch_batches(count, size, shuffle, drifts)
         assert sorted(torch.cat(groups).tolist()) == list(range(count))
         return [len(group) for group in groups]
 

@@ -10,7 +10,7 @@ from conftest import changed, user_error
 
 from deepcovid.metrics import run as metrics
 from deepcovid.models import scoring, training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 from deepcovid.plots import new, save
 from deepcovid.report import provenance, site
 from deepcovid.runs import NOTICE, ROOT, write_text

@@ -120,8 +120,8 @@ def test_scores_hang_on_preparation_and_code(outside, monkeypatch):
     same = {"__call__": lambda _, picture, path: picture, "framed": lambda _, mask, path: mask}
     prepare = type("Prepare", (), same)
     for variant in ("coarse, 96 pixels", "coarse, 64 pixels"):
-        outside.preparation = prepare()
-        outside.preparation.variant = variant
+        outside.preprocessing = prepare()
+        outside.preprocessing.variant = variant
         external.run(outside)
         assert stamp.read_text() not in known
         known.append(stamp.read_text())

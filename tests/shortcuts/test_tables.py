@@ -83,7 +83,7 @@ def test_findings_are_those_that_the_study_has(measured, outside):
     words = "sensitivity, COVID-19, H, 2 trainings: mean (range)"
     assert shown.value[words] == "0.850 (0.800 to 0.900)"
     assert shown.value["ROC AUC, external, border alone"] == "0.700 (0.600 to 0.800)"
-    assert shown.file.iloc[-1] == "robust/mending.csv" and "(coarse)" in shown.index[-1]
+    assert shown.file.iloc[-1] == "robust/mitigation.csv" and "(coarse)" in shown.index[-1]
     assert tables.findings([], [], [], []).empty
 
 

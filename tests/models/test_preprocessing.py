@@ -9,7 +9,7 @@ from PIL import Image
 
 from deepcovid import profiles
 from deepcovid.data import phantom
-from deepcovid.models import features, preparation, scoring, training
+from deepcovid.models import features, preprocessing, scoring, training
 
 
 @pytest.mark.slow
@@ -19,27 +19,27 @@ def test_the_frame_around_the_lungs_no_longer_matters(segmenter):
     loose = Image.new("L", (256, 256), 20)
     loose.paste(grey, (32, 32))
     apart = {}
-    for steps in (("coarse",), ("lungs", "coarse")):
-        prepare = preparation.Preparation(steps, segmenter)
+    for steps in (("downsample",), ("crop_lungs", "downsample")):
+        prepare = preprocessing.Preprocessing(steps, segmenter)
         one, other = (
             np.asarray(prepare(p.convert("RGB"), n), float) for n, p in enumerate((grey, loose))
         )
         apart[steps] = np.abs(one - other).mean()
-    assert apart["lungs", "coarse"] < 0.5 * apart["coarse",]
+    assert apart["crop_lungs", "downsample"] < 0.5 * apart["downsample",]
 
 
 def test_steps_do_what_they_say():
     rng = np.random.default_rng(0)
     picture = Image.fromarray(np.repeat(rng.integers(0, 90, (200, 120, 1), np.uint8), 3, 2))
-    equal = np.asarray(preparation.Preparation(("equalise",))(picture, None))
+    equal = np.asarray(preprocessing.Preprocessing(("equalise",))(picture, None))
     assert equal.shape == (200, 120, 3) and equal.max() == 255
     assert np.histogram(equal, 4, (0, 256))[0].min() > 0.2 * equal.size
     brighter = picture.point(lambda value: 2 * value)
-    assert np.array_equal(equal, preparation.Preparation(("equalise",))(brighter, None))
-    small = preparation.Preparation(("equalise", "coarse"))
-    assert small(picture, None).size == (preparation.SIZE, preparation.SIZE)
-    assert small.variant.startswith("coarse equalise ")
-    grey = np.asarray(preparation.Preparation(("grey",))(picture, None))
+    assert np.array_equal(equal, preprocessing.Preprocessing(("equalise",))(brighter, None))
+    small = preprocessing.Preprocessing(("equalise", "downsample"))
+    assert small(picture, None).size == (preprocessing.SIZE, preprocessing.SIZE)
+    assert small.variant.startswith("downsample equalise ")
+    grey = np.asarray(preprocessing.Preprocessing(("grey",))(picture, None))
     assert (grey[..., 0] == grey[..., 2]).all()
 
 
@@ -49,11 +49,11 @@ def test_a_picture_without_lungs_is_used_whole():
     picture = Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8))
     path, lung = Path("x.png"), np.zeros((96, 96), bool)
     lung[:4, :4] = True  # a speck
-    for steps in (("only_lungs",), ("lungs", "only_lungs")):
-        prepare = preparation.Preparation(steps, torch.nn.Identity(), {path: lung})
+    for steps in (("mask_lungs",), ("crop_lungs", "mask_lungs")):
+        prepare = preprocessing.Preprocessing(steps, torch.nn.Identity(), {path: lung})
         assert np.array_equal(np.asarray(prepare(picture, path)), np.asarray(picture))
     lung[20:60, 20:60] = True
-    prepare = preparation.Preparation(("only_lungs",), torch.nn.Identity(), {path: lung})
+    prepare = preprocessing.Preprocessing(("mask_lungs",), torch.nn.Identity(), {path: lung})
     assert (np.asarray(prepare(picture, path))[70:] == 0).all()
 
 
@@ -64,10 +64,10 @@ def test_a_run_sees_prepared_pictures_everywhere(run, monkeypatch):
         asked.append(path)
         return Image.new("RGB", picture.size)
 
-    monkeypatch.setattr(preparation.Preparation, "__call__", black)
+    monkeypatch.setattr(preprocessing.Preprocessing, "__call__", black)
     # what is computed of black pictures must not be kept for real ones
     monkeypatch.setattr(training, "extract", partial(features.extract, keep=None))
-    run = changed(run, preparation=("grey",))
+    run = changed(run, preprocessing=("grey",))
     training.run(run, "squeezenet", 0)
     scores = scoring.run(run, "squeezenet", 0)
     assert len(set(scores.read_text().split("\n")[k].split(",")[3] for k in range(1, 50))) == 1
@@ -77,16 +77,16 @@ def test_a_run_sees_prepared_pictures_everywhere(run, monkeypatch):
 def test_another_preparation_trains_again(run):
     folder = training.run(run, "squeezenet", 0)
     first = (folder / "checkpoint.pt").read_bytes()
-    training.run(changed(run, preparation=("equalise",)), "squeezenet", 0)
+    training.run(changed(run, preprocessing=("equalise",)), "squeezenet", 0)
     assert (folder / "checkpoint.pt").read_bytes() != first
 
 
 def test_users_mistakes_are_named(run, tmp_path):
     with user_error("none or some steps"):
-        profiles.load("demo", {"preparation": "none,grey"})
-    with user_error("preparation"):
-        profiles.load("demo", {"preparation": "sharpen"})
-    run = changed(run, preparation=("lungs",))
+        profiles.load("demo", {"preprocessing": "none,grey"})
+    with user_error("preprocessing"):
+        profiles.load("demo", {"preprocessing": "sharpen"})
+    run = changed(run, preprocessing=("crop_lungs",))
     with user_error("0 masks"):
         training.run(run, "squeezenet", 0)
     for image in run.manifest.image:
@@ -98,4 +98,4 @@ def test_users_mistakes_are_named(run, tmp_path):
     settings = {"data": str(tmp_path / "data"), "models": "squeezenet"}
     own = prepared(profiles.load("demo", settings))
     with user_error("picture|image"):
-        preparation.run(changed(own, preparation=("lungs",)))
+        preprocessing.run(changed(own, preprocessing=("crop_lungs",)))

@@ -80,7 +80,7 @@ def lung_masks(data: Path) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageAblation:
     """One way to look at images: what is `seen` of them, and by which `network`."""
 
     kind: str
@@ -91,18 +91,18 @@ class Look:
     network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
 
 
-def looks(masks: np.ndarray) -> list[Look]:
+def all_ablations(masks: np.ndarray) -> list[ImageAblation]:
     """All looks; those at the lungs only where there are masks."""
-    found = [Look("whole", "whole picture", 1.0)]
+    found = [ImageAblation("whole", "whole picture", 1.0)]
     for side in SIDES:
         change, seen = (
             partial(without_centre, side=side),
             f"outer {50 * (1 - side):.3g}% of each side",
         )
-        found.append(Look("border", seen, 1 - side**2, change, f"without centre {side}"))
+        found.append(ImageAblation("border", seen, 1 - side**2, change, f"without centre {side}"))
     for side in CENTRES:
         change, seen = partial(only_centre, side=side), f"central {side:.0%} of each side"
-        found.append(Look("centre", seen, side**2, change, f"only centre {side}"))
+        found.append(ImageAblation("centre", seen, side**2, change, f"only centre {side}"))
     if len(masks):
         ever = (masks.mean(0) > EVER)[None]
         for name, some in {"lungs": masks, "wherever lungs may be": ever}.items():
@@ -110,18 +110,20 @@ def looks(masks: np.ndarray) -> list[Look]:
             for keep, word in ((False, "without"), (True, "only")):
                 change = partial(masked, masks=some, keep=keep)
                 share = area if keep else 1 - area
-                found.append(Look("lungs", f"{word} {name}", share, change, f"{keep} {stamp}"))
+                found.append(
+                    ImageAblation("lungs", f"{word} {name}", share, change, f"{keep} {stamp}")
+                )
     (frame,) = (look for look in found if look.seen == FRAME)
     found += [
-        Look("coarse", "blurred", None, blurred, "blurred"),
-        Look("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, "coarse"),
-        Look("grey levels", f"histogram of {BINS} grey levels", network="none"),
-        Look("untrained", "whole picture", 1.0, network="untrained"),
+        ImageAblation("coarse", "blurred", None, blurred, "blurred"),
+        ImageAblation("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, "coarse"),
+        ImageAblation("grey levels", f"histogram of {BINS} grey levels", network="none"),
+        ImageAblation("untrained", "whole picture", 1.0, network="untrained"),
         replace(frame, kind="untrained", network="untrained"),
     ]
     return found
 
 
-def of_own_network(masks: np.ndarray) -> dict[str, Look]:
+def of_own_network(masks: np.ndarray) -> dict[str, ImageAblation]:
     """Those of `looks` with the run's own backbone, by what is seen."""
-    return {look.seen: look for look in looks(masks) if look.network == "own"}
+    return {look.seen: look for look in all_ablations(masks) if look.network == "own"}

@@ -1,7 +1,7 @@
 from conftest import changed, user_error
 
 from deepcovid.models import networks, scoring, training
-from deepcovid.models.opened import Run
+from deepcovid.models.run import Run
 
 
 def test_it_opens_by_name_and_gives_tables_and_files(run, profile):
@@ -14,7 +14,7 @@ def test_it_opens_by_name_and_gives_tables_and_files(run, profile):
     assert all(path.is_file() for path in run.paths(table.image))
     assert set(run.originals("test").split) == {"test"}
     assert len(run.originals()) == len(run.manifest)
-    assert run.preparation is None and changed(run, preparation=("grey",)).preparation.steps
+    assert run.preprocessing is None and changed(run, preprocessing=("grey",)).preprocessing.steps
 
 
 def test_a_trained_model_is_the_one_that_wrote_the_scores(run):
@@ -45,8 +45,8 @@ def test_a_checkpoint_of_another_recipe_or_images_is_refused(run):
     run.model("squeezenet", 0)
     with user_error("checkpoint.pt does not belong.*epochs was 3, now 9.*03_training"):
         changed(run, epochs=9).model("squeezenet", 0)
-    with user_error("other preparation"):
-        changed(run, preparation=("grey",)).model("squeezenet", 0)
+    with user_error("other preprocessing"):
+        changed(run, preprocessing=("grey",)).model("squeezenet", 0)
     assert changed(run, threshold=0.3).model("squeezenet", 0)
     run.training.iloc[:-1].to_csv(run.folder / "training.csv", index=False)
     with user_error(r"\(other images\)"):

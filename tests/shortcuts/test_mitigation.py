@@ -13,17 +13,21 @@ from deepcovid import profiles, runs
 from deepcovid.data import audit, augmentation, manifest, phantom
 from deepcovid.metrics import intervals
 from deepcovid.models import lungs
-from deepcovid.models.opened import Run
-from deepcovid.models.preparation import Preparation
-from deepcovid.shortcuts import mending, prepared
-from deepcovid.shortcuts.looks import FRAME
-from deepcovid.shortcuts.mending import Step
+from deepcovid.models.preprocessing import Preprocessing
+from deepcovid.models.run import Run
+from deepcovid.shortcuts import mitigation, prepared
+from deepcovid.shortcuts.ablations import FRAME
+from deepcovid.shortcuts.mitigation import Step
 from imageaudit import images
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
 HERE = Path("test/covid/one.png")
-STEPS = (Step("nothing"), Step("equalised", ("equalise",)), Step("cut", ("lungs", "coarse")))
+STEPS = (
+    Step("nothing"),
+    Step("equalised", ("equalise",)),
+    Step("cut", ("crop_lungs", "downsample")),
+)
 
 
 def grainy(path, target) -> None:
@@ -36,7 +40,7 @@ def grainy(path, target) -> None:
 @pytest.fixture(scope="module")
 def tinted(tmp_path_factory):
     """A dataset whose COVID-19 images have a tint, another hospital's that have none, a segmenter."""
-    folder = tmp_path_factory.mktemp("mending")
+    folder = tmp_path_factory.mktemp("mitigation")
     counts = dict(zip(phantom.GROUPS, (40, 40, 20, 20), strict=True))
     phantom.write(folder / "data", 3, counts, 96, "tint")
     phantom.write(folder / "drawn", 4, counts, 96)
@@ -46,16 +50,20 @@ def tinted(tmp_path_factory):
             grainy(path, folder / "outside" / name / f"other-{path.name}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "RUNS", folder / "runs")
-        patch.setattr(mending, "LADDER", STEPS)
-        patch.setattr(mending, "MORE", (("moved copies", {"copies": 1}),))
+        patch.setattr(mitigation, "CANDIDATES", STEPS)
+        patch.setattr(mitigation, "MORE", (("moved copies", {"copies": 1}),))
         patch.setattr(lungs, "fit", partial(lungs.fit, epochs=4))
-        given = {"data": folder / "data", "external": folder / "outside", "preparation": "equalise"}
+        given = {
+            "data": folder / "data",
+            "external": folder / "outside",
+            "preprocessing": "equalise",
+        }
         given |= {"models": "squeezenet", "device": "cpu"}
         run = Run.open("demo", given)
         manifest.run(run.profile)
         augmentation.run(run.profile)
         audit.run(run.profile)
-        yield run, mending.run(run)
+        yield run, mitigation.run(run)
 
 
 def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
@@ -76,9 +84,9 @@ def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
 
 def test_a_run_goes_on_where_it_was(tinted, monkeypatch):
     run, table = tinted
-    monkeypatch.setattr(mending, "row", None)
-    pd.testing.assert_frame_equal(mending.run(run), table)
-    pd.testing.assert_frame_equal(pd.read_csv(run.folder / "mending.csv"), table)
+    monkeypatch.setattr(mitigation, "row", None)
+    pd.testing.assert_frame_equal(mitigation.run(run), table)
+    pd.testing.assert_frame_equal(pd.read_csv(run.folder / "mitigation.csv"), table)
 
 
 def test_the_external_images_decide_nothing(tinted, tmp_path):
@@ -88,7 +96,7 @@ def test_the_external_images_decide_nothing(tinted, tmp_path):
     shutil.copytree(f"{run.profile.external}/non", other / "covid")
     again = changed(run, external=str(other))
     audit.run(again.profile)
-    found = mending.run(again)
+    found = mitigation.run(again)
     ours = ["cv", "cv_border", "cv_frame", "gap", "chosen", "test", "test_border"]
     pd.testing.assert_frame_equal(found[ours], table[ours])
     np.testing.assert_allclose(found.external, 1 - table.external)
@@ -99,8 +107,8 @@ def test_the_widest_gap_is_kept_whatever_happens_elsewhere():
         "cv": [0.99, 0.90, 0.80], "cv_border": [0.98, 0.60, 0.55], "cv_frame": [0.5, 0.7, 0.55],
         "external": [0.99, 0.5, 0.5], "test": [0.99, 0.5, 0.5],
     })  # fmt: skip
-    assert mending.chosen(table) == 2
-    np.testing.assert_allclose(mending.with_gap(table).gap, [0.01, 0.20, 0.25])
+    assert mitigation.chosen(table) == 2
+    np.testing.assert_allclose(mitigation.with_gap(table).gap, [0.01, 0.20, 0.25])
 
 
 def test_a_step_that_wins_by_one_patient_wins_about_as_often_as_others():
@@ -117,7 +125,7 @@ def test_a_step_that_wins_by_one_patient_wins_about_as_often_as_others():
         "cv_scores": [list(s) for s in steps], "cv_border_scores": [list(even)] * 3,
         "cv_frame_scores": [list(even)] * 3,
     })  # fmt: skip
-    found = mending.with_luck(table, label, patient)
+    found = mitigation.with_luck(table, label, patient)
     assert found.wins.sum() == pytest.approx(1) and found.wins[2] == 0
     assert (found.wins[:2] > 0.1).all()
     low, high = intervals.bootstrap(label, good, patient)["auc"]
@@ -129,14 +137,14 @@ def test_matched_weights_give_both_classes_the_same_views():
     of = pd.DataFrame({
         "label": [1, 1, 1, 0, 0, 0, 0, 0], "view": ["AP", "AP", "PA", "AP", "PA", "PA", "PA", "L"]
     })  # fmt: skip
-    weight = mending.weights(of, True)
+    weight = mitigation.weights(of, True)
     assert weight[-1] == 0
     mixes = [of[of.label == k].assign(weight=weight[of.label == k]) for k in (0, 1)]
     mixes = [mix[mix["view"] != "L"].groupby("view").weight.sum() for mix in mixes]
     pd.testing.assert_series_equal(mixes[0] / mixes[0].sum(), mixes[1] / mixes[1].sum())
-    assert (mending.weights(of, False) == 1).all()
+    assert (mitigation.weights(of, False) == 1).all()
     with user_error("No view occurs in both"):
-        mending.weights(of[of["view"] != "PA"].drop(index=3), True)
+        mitigation.weights(of[of["view"] != "PA"].drop(index=3), True)
 
 
 def test_patients_are_never_on_both_sides_of_a_fold():
@@ -150,7 +158,7 @@ def test_patients_are_never_on_both_sides_of_a_fold():
     Bench.of = of
     # a column for each patient: who is met again is known by heart
     values = np.eye(30)[patient]
-    scores = mending.judged(Bench, values, "table", Step("nothing"))
+    scores = mitigation.judged(Bench, values, "table", Step("nothing"))
     assert intervals.auc(label, scores["all"]) > 0.95
     assert intervals.auc(label, scores["cv"]) < 0.7
 
@@ -177,7 +185,9 @@ def test_the_border_is_that_of_the_picture_before_it_was_cut():
     def seen(left, right):
         lung = np.zeros((lungs.SIZE, lungs.SIZE), bool)
         lung[30:60, round(left * lungs.SIZE) : round(right * lungs.SIZE)] = True
-        prepare = Preparation(("lungs", "coarse"), lungs.segmenter().eval(), {HERE: lung})
+        prepare = Preprocessing(
+            ("crop_lungs", "downsample"), lungs.segmenter().eval(), {HERE: lung}
+        )
         return np.asarray(prepared.changed(picture, HERE, prepare, True, 0))[..., 0]
 
     assert not seen(0.3, 0.7).any()
@@ -193,20 +203,20 @@ def test_the_border_says_how_much_of_the_lungs_it_shows():
 
     bench = SimpleNamespace(of=of, train=pd.Series([True, True, False]))
     bench.found = {"whole": whole, "none": none, "outside": none}
-    assert mending.border_lung(bench) == pytest.approx(1 - prepared.SIDE**2)
+    assert mitigation.border_lung(bench) == pytest.approx(1 - prepared.SIDE**2)
     bench.train = pd.Series([False, True, False])
-    assert np.isnan(mending.border_lung(bench))
+    assert np.isnan(mitigation.border_lung(bench))
 
 
 def test_without_an_external_folder_there_is_nothing_to_decide(run, tmp_path):
     for opened in (run, changed(run, external=str(tmp_path))):
-        assert mending.run(opened).empty and not (opened.folder / "mending.csv").exists()
+        assert mitigation.run(opened).empty and not (opened.folder / "mitigation.csv").exists()
 
 
 def test_the_robust_profile_prepares_as_was_chosen():
-    table = pd.read_csv(runs.RESULTS / "robust" / "mending.csv")
-    assert mending.chosen(table) == int(table.chosen.to_numpy().argmax())
-    kept, robust = table.iloc[mending.chosen(table)], profiles.load("robust")
-    assert set(robust.preparation) == set(kept.preparation.split(","))
+    table = pd.read_csv(runs.RESULTS / "robust" / "mitigation.csv")
+    assert mitigation.chosen(table) == int(table.chosen.to_numpy().argmax())
+    kept, robust = table.iloc[mitigation.chosen(table)], profiles.load("robust")
+    assert set(robust.preprocessing) == set(kept.preprocessing.split(","))
     assert (robust.train_crop == "moved") == (kept.copies > 0)
     assert (robust.class_weights == "views") == kept.matched

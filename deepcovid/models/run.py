@@ -10,7 +10,7 @@ import torch
 from deepcovid import io, profiles
 from deepcovid.data import audit, augmentation, manifest
 from deepcovid.metrics import evaluation
-from deepcovid.models import features, networks, preparation, seen, weights
+from deepcovid.models import features, networks, preprocessing, seen, weights
 from deepcovid.profiles import RECIPE, Profile
 from deepcovid.runs import ROOT, UserError
 
@@ -83,9 +83,9 @@ class Run:
         return networks.device_of(self.profile.device)
 
     @cached_property
-    def preparation(self) -> preparation.Preparation | None:
+    def preprocessing(self) -> preprocessing.Preprocessing | None:
         """What is done to every picture before a model sees it; None where that is nothing."""
-        return preparation.of(self.profile)
+        return preprocessing.of(self.profile)
 
     @property
     def features(self) -> Path:
@@ -103,7 +103,7 @@ class Run:
 
     def made_from(self, model: networks.Classifier) -> dict:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""
-        prepare, train = self.preparation, self.phases["train"]
+        prepare, train = self.preprocessing, self.phases["train"]
         views = {"views": io.digest(list(train["view"]))} if "view" in train else {}
         images = {p: io.digest([list(t.sha1), list(t.label)]) for p, t in self.phases.items()}
         return views | {
@@ -111,7 +111,7 @@ class Run:
             "images": images,
             "reading": features.reading(self.profile.image_size),
             "weights": networks.state_digest(model),
-            "preparation": prepare.variant if prepare else "",
+            "preprocessing": prepare.variant if prepare else "",
         }
 
     def model(self, name: str, seed: int) -> networks.Classifier:
@@ -169,7 +169,7 @@ class Run:
         preparation with its segmenter, and the code of the modules and of all that they import.
         """
         settings = {k: v for k, v in self.profile.settings().items() if k != "name"}
-        seed, prepare = self.profile.seeds[0], self.preparation
+        seed, prepare = self.profile.seeds[0], self.preprocessing
         first = [networks.state_digest(self.build(name, seed)[0]) for name in self.profile.models]
         return io.digest([
             settings, images.drop(columns="path").astype(str).to_numpy().tolist(), first,

@@ -2,8 +2,8 @@ import numpy as np
 from PIL import Image
 
 from deepcovid.data.augmentation import to_input
-from deepcovid.shortcuts.eyes import Histogram
-from deepcovid.shortcuts.looks import BINS
+from deepcovid.shortcuts.ablations import BINS
+from deepcovid.shortcuts.encoders import Histogram
 
 
 def test_histogram_counts_the_grey_levels():

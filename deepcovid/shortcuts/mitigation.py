@@ -1,6 +1,6 @@
 """What can be taken from the pictures so that the score holds in another hospital?
 
-Each step prepares all pictures alike (see `preparation`), fits a logistic regression to what a
+Each step prepares all pictures alike (see `preprocessing`), fits a logistic regression to what a
 frozen backbone makes of the training images, and is judged inside and outside. Which step is kept
 is decided on training images alone, by `chosen`; other collections are looked at, never asked.
 """
@@ -15,11 +15,11 @@ import torch
 from deepcovid.data import external
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting, lungs
-from deepcovid.models.opened import Run
-from deepcovid.models.preparation import SEGMENTED
+from deepcovid.models.preprocessing import SEGMENTED
+from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import eyes, looks, measure, prepared
+from deepcovid.shortcuts import ablations, encoders, measure, prepared
 from deepcovid.shortcuts.columns import MENDING
 from deepcovid.shortcuts.prepared import SIDE
 
@@ -31,21 +31,23 @@ class Step:
     """One way to mend: what is done to pictures, and to the training set."""
 
     does: str
-    preparation: tuple[str, ...] = ()
+    preprocessing: tuple[str, ...] = ()
     copies: int = 0  # moved copies of each training image
     matched: bool = False  # both classes weighted to the same mix of views
 
 
-LADDER = (
+CANDIDATES = (
     Step("nothing"),
     Step("grey", ("grey",)),
     Step("equalised", ("equalise",)),
-    Step("coarse", ("coarse",)),
-    Step("coarse, equalised", ("coarse", "equalise")),
-    Step("cut to the lungs", ("lungs",)),
-    Step("cut to the lungs, equalised", ("lungs", "equalise")),
-    Step("cut to the lungs, coarse, equalised", ("lungs", "coarse", "equalise")),
-    Step("only the lungs, coarse, equalised", ("lungs", "coarse", "equalise", "only_lungs")),
+    Step("downsample", ("downsample",)),
+    Step("coarse, equalised", ("downsample", "equalise")),
+    Step("cut to the lungs", ("crop_lungs",)),
+    Step("cut to the lungs, equalised", ("crop_lungs", "equalise")),
+    Step("cut to the lungs, coarse, equalised", ("crop_lungs", "downsample", "equalise")),
+    Step(
+        "only the lungs, coarse, equalised", ("crop_lungs", "downsample", "equalise", "mask_lungs")
+    ),
 )
 # what is done to the training set, on top of the chosen step
 MORE = (("moved copies", {"copies": COPIES}), ("views matched", {"matched": True}))
@@ -54,31 +56,31 @@ MORE = (("moved copies", {"copies": COPIES}), ("views matched", {"matched": True
 class Bench(prepared.Bench):
     """The images of a run and those from outside, under any preprocessing."""
 
-    def __init__(self, opened: Run):
-        here = measure.collection(opened.manifest, opened.data)
-        folder = Path(opened.profile.external)
-        there = unseen(external.table(folder), opened.everything(), opened.signatures)
+    def __init__(self, run: Run):
+        here = measure.collection(run.manifest, run.data)
+        folder = Path(run.profile.external)
+        there = unseen(external.table(folder), run.everything(), run.signatures)
         there = there.rename(columns={"reason": "duplicate"}).drop(columns=["twin", "source"])
         of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
-        super().__init__(opened, of.fillna({"duplicate": ""}))
+        super().__init__(run, of.fillna({"duplicate": ""}))
         self.train, self.test, self.outside = (
             (of.folder == part).to_numpy() for part in ("train", "test", "external")
         )
         self.fresh = self.outside & (self.of.duplicate == "").to_numpy()
         if of.label[self.fresh].nunique() < 2:
-            raise UserError(f"No class of {folder} may be all duplicates of {opened.profile.data}.")
+            raise UserError(f"No class of {folder} may be all duplicates of {run.profile.data}.")
 
     def values(self, step: Step, border: bool = False) -> list[np.ndarray]:
         """What the network makes of all pictures, then of each moved copy of those for training."""
-        name = eyes.first_model(self.opened)
-        moved = [self.encode(name, step.preparation, border, copy, self.train)
+        name = encoders.first_model(self.run)
+        moved = [self.encode(name, step.preprocessing, border, copy, self.train)
                  for copy in range(1, step.copies + 1)]  # fmt: skip
-        return [self.encode(name, step.preparation, border), *moved]
+        return [self.encode(name, step.preprocessing, border), *moved]
 
 
 def border_lung(bench: Bench) -> float:
     """How much of the lungs' area the border shows, 0 to 1: mean of training pictures with lungs."""
-    rows, columns = looks.box((lungs.SIZE, lungs.SIZE), SIDE)
+    rows, columns = ablations.box((lungs.SIZE, lungs.SIZE), SIDE)
     found = [bench.found[path] for path in bench.of.path[bench.train]]
     return float(np.mean([1 - lung[rows, columns].sum() / lung.sum() for lung in found
                           if not lungs.missed(lung)] or [np.nan]))  # fmt: skip
@@ -126,10 +128,10 @@ def row(bench: Bench, step: Step) -> dict:
     found = {
         "": judged(bench, whole, "network", step, moved),
         "_border": judged(bench, border, "network", step, moved_border),
-        "_frame": judged(bench, bench.frames(step.preparation), "table", step),
+        "_frame": judged(bench, bench.frames(step.preprocessing), "table", step),
     }
     result = {
-        "step": step.does, "preparation": ",".join(step.preparation) or "none",
+        "step": step.does, "preprocessing": ",".join(step.preprocessing) or "none",
         "copies": step.copies, "matched": step.matched, "border_lung": border_lung(bench),
     }  # fmt: skip
     for end, scores in found.items():
@@ -183,20 +185,20 @@ def chosen(table: pd.DataFrame) -> int:
 def measured(bench: Bench, folder: Path) -> list[dict]:
     """A row of each step, then of what is added to the chosen one; kept in `folder` as they come."""
     stamp = [bench.prepare(tuple(SEGMENTED)).variant,
-             eyes.stamp(bench.opened, bench.of, "shortcuts.mending")]  # fmt: skip
+             encoders.stamp(bench.run, bench.of, "shortcuts.mitigation")]  # fmt: skip
 
     def kept(step: Step) -> dict:
         return measure.kept(folder, [repr(step), stamp], lambda: row(bench, step))
 
-    rows = [kept(step) for step in LADDER]
-    best = LADDER[chosen(pd.DataFrame(rows))]
+    rows = [kept(step) for step in CANDIDATES]
+    best = CANDIDATES[chosen(pd.DataFrame(rows))]
     return rows + [
-        kept(Step(f"{best.does}; {name}", best.preparation, **more)) for name, more in MORE
+        kept(Step(f"{best.does}; {name}", best.preprocessing, **more)) for name, more in MORE
     ]
 
 
-def run(opened: Run) -> pd.DataFrame:
-    """Measure all steps on a run's images and its external folder; written to `mending.csv`.
+def run(run: Run) -> pd.DataFrame:
+    """Measure all steps on a run's images and its external folder; written to `mitigation.csv`.
 
     A row per step. ROC AUCs: `cv` of training images by models fitted without their patients;
     `test`; `external` without images that are also in the data, and `with_duplicates`. Of each,
@@ -208,11 +210,11 @@ def run(opened: Run) -> pd.DataFrame:
     A stopped run goes on where it was. Without an external folder, or where the profile prepares
     nothing, there is nothing to decide: a table without rows, and no file.
     """
-    if not opened.profile.external or opened.profile.preparation == ("none",):
+    if not run.profile.external or run.profile.preprocessing == ("none",):
         return pd.DataFrame(columns=list(MENDING))
-    bench = Bench(opened)
-    table = with_gap(pd.DataFrame(measured(bench, opened.folder / "mending")))
+    bench = Bench(run)
+    table = with_gap(pd.DataFrame(measured(bench, run.folder / "mitigation")))
     train = bench.of[bench.train]
     table = with_luck(table, train.label.to_numpy(), train.patient.to_numpy())
     table["chosen"] = np.arange(len(table)) == chosen(table)
-    return measure.write(table[list(MENDING)], opened.folder / "mending.csv")
+    return measure.write(table[list(MENDING)], run.folder / "mitigation.csv")

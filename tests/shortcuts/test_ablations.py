@@ -7,7 +7,7 @@ import pytest
 from conftest import user_error
 from PIL import Image
 
-from deepcovid.shortcuts import looks
+from deepcovid.shortcuts import ablations
 
 HERE = Path("test/covid/one.png")
 
@@ -21,7 +21,7 @@ def test_centre_and_rim_share_out_the_picture():
     picture = noise()
     rim, centre = (
         np.array(change(picture, HERE, side=0.5))
-        for change in (looks.without_centre, looks.only_centre)
+        for change in (ablations.without_centre, ablations.only_centre)
     )
     assert (rim[5:15, 10:30] == 0).all() and (centre[5:15, 10:30] > 0).all()
     assert (rim.astype(int) + centre == np.array(picture)).all()
@@ -30,23 +30,25 @@ def test_centre_and_rim_share_out_the_picture():
 
 def test_nothing_is_black_at_side_0_and_all_at_side_1():
     picture = noise()
-    assert (np.array(looks.without_centre(picture, HERE, 0.0)) == np.array(picture)).all()
-    assert not np.array(looks.without_centre(picture, HERE, 1.0)).any()
+    assert (np.array(ablations.without_centre(picture, HERE, 0.0)) == np.array(picture)).all()
+    assert not np.array(ablations.without_centre(picture, HERE, 1.0)).any()
 
 
 def test_a_mask_hides_or_keeps_its_pixels_at_any_size():
-    mask = np.zeros((1, looks.GRID, looks.GRID), bool)
-    mask[:, : looks.GRID // 2] = True
+    mask = np.zeros((1, ablations.GRID, ablations.GRID), bool)
+    mask[:, : ablations.GRID // 2] = True
     picture = noise()
-    without, only = (np.array(looks.masked(picture, HERE, mask, keep)) for keep in (False, True))
+    without, only = (
+        np.array(ablations.masked(picture, HERE, mask, keep)) for keep in (False, True)
+    )
     assert not without[:10].any() and (without[10:] == np.array(picture)[10:]).all()
     assert not only[10:].any() and (only[:10] == np.array(picture)[:10]).all()
 
 
 def test_the_borrowed_mask_hangs_on_the_name_alone():
-    masks = np.random.default_rng(1).random((50, looks.GRID, looks.GRID)) < 0.5
+    masks = np.random.default_rng(1).random((50, ablations.GRID, ablations.GRID)) < 0.5
     of = [
-        np.array(looks.masked(noise(), folder / "test/covid" / f"{i}.png", masks, True))
+        np.array(ablations.masked(noise(), folder / "test/covid" / f"{i}.png", masks, True))
         for folder in (Path("/a"), Path("/b"))
         for i in (1, 2)
     ]
@@ -55,24 +57,24 @@ def test_the_borrowed_mask_hangs_on_the_name_alone():
 
 def test_coarse_pictures_have_few_fields_and_blurred_ones_the_same_mean():
     picture = noise(64, 64)
-    small = np.array(looks.coarse(picture, HERE)).reshape(8, 8, 8, 8, 3)
+    small = np.array(ablations.coarse(picture, HERE)).reshape(8, 8, 8, 8, 3)
     assert (small == small[:, :1, :, :1]).all()
     grey = np.zeros((64, 64, 3), np.uint8)
     grey[:, 32:] = 200
-    soft = np.array(looks.blurred(Image.fromarray(grey), HERE)).astype(int)
+    soft = np.array(ablations.blurred(Image.fromarray(grey), HERE)).astype(int)
     assert np.abs(np.diff(soft[:, :, 0], axis=1)).max() < 30
     assert soft.mean() == pytest.approx(100, abs=1)
 
 
 def test_every_look_gives_rgb_of_the_same_size():
-    masks = np.ones((2, looks.GRID, looks.GRID), bool)
-    for look in looks.looks(masks):
+    masks = np.ones((2, ablations.GRID, ablations.GRID), bool)
+    for look in ablations.all_ablations(masks):
         if look.change:
             picture = look.change(noise(), HERE)
             assert picture.size == (40, 20) and picture.mode == "RGB"
-    variants = {(look.network, look.variant) for look in looks.looks(masks)}
-    assert len(variants) == len(looks.looks(masks))  # else they would share features
-    kinds = {look.kind for look in looks.looks(masks[:0])}
+    variants = {(look.network, look.variant) for look in ablations.all_ablations(masks)}
+    assert len(variants) == len(ablations.all_ablations(masks))  # else they would share features
+    kinds = {look.kind for look in ablations.all_ablations(masks[:0])}
     assert "lungs" not in kinds and "border" in kinds
 
 
@@ -81,4 +83,4 @@ def test_a_broken_lung_mask_is_named(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text("no picture")
     with user_error("bad.png"):
-        looks.lung_masks(tmp_path)
+        ablations.lung_masks(tmp_path)

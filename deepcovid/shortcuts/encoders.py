@@ -8,9 +8,9 @@ from torch import nn
 from deepcovid import io
 from deepcovid.data.augmentation import MEAN, STD
 from deepcovid.models import features, networks
-from deepcovid.models.opened import Run
-from deepcovid.shortcuts import looks
-from deepcovid.shortcuts.looks import BINS, Look
+from deepcovid.models.run import Run
+from deepcovid.shortcuts import ablations
+from deepcovid.shortcuts.ablations import BINS, ImageAblation
 
 
 class Pooled(nn.Module):
@@ -40,39 +40,39 @@ class Histogram(nn.Module):
         return torch.stack([torch.bincount(row, minlength=BINS) for row in index]) / grey.shape[1]
 
 
-def first_model(opened: Run) -> str:
+def first_model(run: Run) -> str:
     """The model of a run whose backbone looks at everything."""
-    names = opened.profile.models
+    names = run.profile.models
     return "squeezenet" if "squeezenet" in names else names[0]
 
 
-def encoder(opened: Run, kind: str, name: str) -> tuple[nn.Module, str]:
+def encoder(run: Run, kind: str, name: str) -> tuple[nn.Module, str]:
     """A frozen network, and its weights in words, by `Look.network`; `name` is that of a model."""
     if kind == "none":
         return Histogram(), "none"
-    weights = opened.profile.weights if kind == "own" else "random"
-    model, origin = networks.build(name, weights, opened.profile.seeds[0])
+    weights = run.profile.weights if kind == "own" else "random"
+    model, origin = networks.build(name, weights, run.profile.seeds[0])
     return Pooled(model.backbone), origin.label()
 
 
-def encode(opened: Run, network: nn.Module, of: pd.DataFrame, look: Look) -> np.ndarray:
+def encode(run: Run, network: nn.Module, of: pd.DataFrame, look: ImageAblation) -> np.ndarray:
     """What a frozen network makes of images (rows with `path` and `sha1`) under a look: (n, columns).
 
     Computed once, kept on disk.
     """
     return features.extract(
-        network, list(of.path), list(of.sha1), range(len(of)), opened.profile.image_size,
-        opened.device, opened.features, look.seen, look.change,
-        f"{look.variant} {io.code_digest(looks)}",
+        network, list(of.path), list(of.sha1), range(len(of)), run.profile.image_size,
+        run.device, run.features, look.seen, look.change,
+        f"{look.variant} {io.code_digest(ablations)}",
     )  # fmt: skip
 
 
-def stamp(opened: Run, of: pd.DataFrame, module: str) -> str:
+def stamp(run: Run, of: pd.DataFrame, module: str) -> str:
     """Stands for all that a module computes hangs on: images, what is known of them, networks, code."""
     features.check_unchanged(of.path, of.sha1)
-    found = [encoder(opened, kind, first_model(opened))[0] for kind in ("own", "untrained")]
+    found = [encoder(run, kind, first_model(run))[0] for kind in ("own", "untrained")]
     return io.digest([
         of.drop(columns="path").astype(str).to_numpy().tolist(),
-        [networks.state_digest(network) for network in found], str(opened.device),
-        features.reading(opened.profile.image_size), features.code(module),
+        [networks.state_digest(network) for network in found], str(run.device),
+        features.reading(run.profile.image_size), features.code(module),
     ])  # fmt: skip

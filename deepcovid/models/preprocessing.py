@@ -3,7 +3,7 @@
 `lungs`: cut to the box around the lungs: pictures are framed differently by each source.
 `coarse`: SIZE x SIZE pixels: sharpness and JPEG traces tell sources apart, opacities are larger.
 `equalise`: grey, the histogram made flat: CheXpert's pictures come so, other sources' do not.
-`only_lungs`: black outside the lungs: letters, collimator, arms and shoulders tell sources apart.
+`mask_lungs`: black outside the lungs: letters, collimator, arms and shoulders tell sources apart.
 `grey`: without colour.
 
 A picture in which no lungs are found is used whole.
@@ -22,11 +22,11 @@ from deepcovid.models.networks import state_digest
 from deepcovid.profiles import Profile
 
 SIZE = 96  # pixels a side
-ORDER = ("lungs", "coarse", "equalise", "only_lungs", "grey")
-SEGMENTED = {"lungs", "only_lungs"}  # the steps that need to know where the lungs are
+ORDER = ("crop_lungs", "downsample", "equalise", "mask_lungs", "grey")
+SEGMENTED = {"crop_lungs", "mask_lungs"}  # the steps that need to know where the lungs are
 
 
-class Preparation:
+class Preprocessing:
     """Changes a picture by the given steps, always in the order above; see `features.Change`.
 
     `found` keeps the lungs of each path once they are found; several may share one.
@@ -48,17 +48,17 @@ class Preparation:
             picture = getattr(self, step)(picture, path)
         return picture.convert("RGB")
 
-    def lungs(self, picture: Image.Image, path: Path) -> Image.Image:
+    def crop_lungs(self, picture: Image.Image, path: Path) -> Image.Image:
         sides = np.array(lungs.box(self.found[path])) * np.tile(picture.size, 2)
         return picture.crop(tuple(sides.round().astype(int).tolist()))
 
-    def coarse(self, picture: Image.Image, path: Path) -> Image.Image:
+    def downsample(self, picture: Image.Image, path: Path) -> Image.Image:
         return picture.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
     def equalise(self, picture: Image.Image, path: Path) -> Image.Image:
         return ImageOps.equalize(picture.convert("L"))
 
-    def only_lungs(self, picture: Image.Image, path: Path) -> Image.Image:
+    def mask_lungs(self, picture: Image.Image, path: Path) -> Image.Image:
         if lungs.missed(self.found[path]):
             return picture
         mask = self.framed(Image.fromarray(self.found[path]), path).resize(picture.size)
@@ -69,19 +69,19 @@ class Preparation:
 
     def framed(self, mask: Image.Image, path: Path) -> Image.Image:
         """A mask of a picture that was prepared, cut as the picture was."""
-        return self.lungs(mask, path) if "lungs" in self.steps else mask
+        return self.crop_lungs(mask, path) if "crop_lungs" in self.steps else mask
 
 
 def run(profile: Profile) -> Path | None:
-    """Fit what a run's preparation needs, before several jobs ask for it; its weights, if any."""
-    if SEGMENTED & set(profile.preparation):
+    """Fit what a run's preprocessing needs, before several jobs ask for it; its weights, if any."""
+    if SEGMENTED & set(profile.preprocessing):
         return lungs.run(profile.folder, profile.data_folder)
     return None
 
 
-def of(profile: Profile) -> Preparation | None:
-    """A run's preparation; None where its profile says `none`."""
-    if profile.preparation == ("none",):
+def of(profile: Profile) -> Preprocessing | None:
+    """A run's preprocessing; None where its profile says `none`."""
+    if profile.preprocessing == ("none",):
         return None
     weights = run(profile)
-    return Preparation(profile.preparation, lungs.load(weights) if weights else None)
+    return Preprocessing(profile.preprocessing, lungs.load(weights) if weights else None)
