@@ -17,6 +17,14 @@ from imageaudit.folders import (
     split_in,
     tables_in,
 )
+from imageaudit.roles import (
+    READERS,
+    path_column,
+    patients_of,
+    role,
+    splits_by_pattern,
+    splits_of,
+)
 from imageaudit.tables import (
     COUNTERS,
     by_plain,
@@ -28,15 +36,6 @@ from imageaudit.tables import (
     read_table,
 )
 
-# how the columns of a table may be called; case, blanks and punctuation do not count
-NAMES = {
-    "path": ("path", "image", "imagepath", "file", "filename", "filepath", "name", "imageindex",
-             "imagename", "imageid", "dicomid"),
-    "patient": ("patient", "patientid", "subject", "subjectid", "participantid", "participant", "pid",
-                "patientnumber", "case", "caseid"),
-    "split": ("split", "set", "subset", "partition"),
-}  # fmt: skip
-READERS = ("radid", "reader", "readerid", "radiologist", "radiologistid", "annotator", "rater")
 LEAST = 2  # classes
 OWN = "column "  # before the names of the user's own columns, which may be called like ours
 
@@ -305,89 +304,6 @@ def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[st
 def finished(name: str, table, columns, missing, notes: list[str]) -> Dataset:
     return Dataset(escape_control_chars(name), table, columns, missing,
                    tuple(filter(None, notes)))  # fmt: skip
-
-
-def role(given: pd.DataFrame, name: str, asked: str | None) -> str | None:
-    """The column for a role: the one asked for, or one of its usual names; None where it is a pattern."""
-    columns = by_plain(given)
-    if asked:
-        return columns.get(plain(asked)) if plain(asked) else None
-    return next((columns[word] for word in NAMES[name] if word in columns), None)
-
-
-def path_column(given, asked: str | None, among: locate.Index, where: str, label: str) -> str:
-    """The column that names files: as asked, as it is usually called, or as the files are called."""
-    found = role(given, "path", asked)
-    if asked and not found:
-        raise UserError(f"There is no column {asked!r}.{did_you_mean(asked, given)}")
-    if asked:
-        return found
-    count = {}
-    for column in given:
-        if column != label:
-            some = given[column].drop_duplicates().iloc[:200].str.replace("\\", "/")
-            count[column] = sum(locate.one(name, among)[0] is not None for name in some if name)
-    best = max(count, key=count.get, default=None)
-    if found and count.get(found, 0) >= (count[best] if best else 0) / 2:
-        return found
-    if best is None or not count[best]:
-        if found:
-            return found
-        if locate.by_folder(given.drop(columns=label, errors="ignore"), among)[1]:
-            return locate.FILES
-        raise UserError(
-            f"{where} has no column 'path', and no column that names files in "
-            f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
-            "is with --path COLUMN, and where the images lie with --images FOLDER."
-        )
-    return best
-
-
-def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
-    """The patient of each image by its path (`` where it does not say), and what was understood."""
-    if pattern:
-        found = [matched(compiled(pattern), name) for name in names]
-        if not any(found):
-            raise UserError(f"{pattern!r} is no column, and matches no path.")
-    else:
-        found = [patients.by_name(name) for name in names]
-    number = sum(map(bool, found))
-    return (
-        found,
-        f"The names of {number} of {len(found)} images tell the patient." if number else "",
-    )
-
-
-def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
-    found = [SPLIT_OF.get(matched(compiled(pattern), name).lower(), "") for name in names]
-    if not all(found):
-        raise UserError(
-            f"{pattern!r} is no column, and gives no train, validation or test for "
-            f"{names.iloc[found.index('')]}."
-        )
-    return found
-
-
-def compiled(pattern: str) -> re.Pattern:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise UserError(f"{pattern!r} is no column and no regular expression: {error}.") from None
-
-
-def matched(pattern: re.Pattern, name: str) -> str:
-    """What a pattern finds in a path, or the first group of it that took part."""
-    found = pattern.search(name)
-    if not found:
-        return ""
-    return next((group for group in found.groups() if group), found[0])
-
-
-def splits_of(values: pd.Series, where: str) -> list[str]:
-    wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
-    if wrong:
-        raise UserError(f"{where}: a split is train, validation or test, not {wrong[0]!r}.")
-    return [SPLIT_OF.get(value.lower(), "train") for value in values]
 
 
 def one_row_per_image(table: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:

@@ -1,14 +1,13 @@
 """Whether two images are one radiograph, or of one patient: the one rule of the whole project.
 
 Four reasons, the strongest first: equal bytes, the same picture, the same file name, the same
-patient. A picture is recognised however it was cropped (up to 15% of each side), resized,
-compressed, mirrored, turned by quarters, annotated, or changed in contrast.
+patient. A picture is recognised if cropped (up to 15% of each side), resized, compressed, mirrored,
+turned by quarters, annotated, or changed in contrast.
 
 The picture rule works in two steps. `screen`: the whole of one picture, in its eight positions, is
-compared with 81 crops of the other, by a few dozen cosines of the contrast-normalised picture; the
-crops' cosines come out of the uncropped picture by two small matrix products. `overlay`: the best
-candidates are laid over each other at 128 pixels by the movement of their blocks, and are one
-radiograph if their fine detail (ribs, vessels, texture) then correlates.
+compared with 81 crops of the other, by a few dozen cosines of the contrast-normalised picture.
+`overlay`: the best candidates are laid over each other at 128 pixels by the movement of their blocks,
+and are one radiograph if their fine detail (ribs, vessels, texture) then correlates.
 """
 
 import io
