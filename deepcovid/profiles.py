@@ -134,6 +134,9 @@ RECIPE = (
 SETTINGS = tuple(field.name for field in dataclasses.fields(Profile))[1:]  # all but the name
 
 
+EARLIER = {"preparation": "preprocessing"}  # names that settings had until 1.1.0
+
+
 def names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
@@ -244,7 +247,9 @@ def check(values: dict[str, Any], origin: str, base: Path) -> dict[str, Any]:
     checked = dict(values)
     for key, value in values.items():
         if key not in SETTINGS:
-            meant = did_you_mean(key, SETTINGS) or f" There are: {', '.join(SETTINGS)}."
+            new = EARLIER.get(key, "")
+            meant = f" It is called {new} now." if new else did_you_mean(key, SETTINGS)
+            meant = meant or f" There are: {', '.join(SETTINGS)}."
             raise UserError(f"{origin}: unknown setting '{escape_control_chars(key)}'.{meant}")
         if key not in PATHS or not isinstance(value, str | Path) or not str(value):
             continue

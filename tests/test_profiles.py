@@ -162,3 +162,8 @@ def test_a_study_gives_its_runs_what_was_asked_for_but_not_what_a_run_sets_itsel
     for name, message in (("real/papr", "no run 'papr'.*paper"), ("real", "several runs: paper")):
         with user_error(message):
             profiles.load(name)
+
+
+def test_a_setting_that_has_a_new_name_says_which():
+    with user_error("'preparation'. It is called preprocessing now"):
+        profiles.load("paper", {"preparation": "grey"})
