@@ -252,7 +252,7 @@ rule notebook:
     output: touch("notebooks/.{notebook}.done")
     log: "notebooks/{notebook}.ipynb"
     shell:
-        "{sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
+        "DEEPCOVID_MADE=yes {sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
         "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
 
 

@@ -7,6 +7,7 @@ step (`steps.MAKES`); what is there and fresh is read. Nothing here loads torch 
 be made.
 """
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from deepcovid import profiles, runs, steps
 from deepcovid.io import read_json, read_table
 from deepcovid.runs import RESULTS, ROOT, UserError
 
+MADE = "DEEPCOVID_MADE"  # in the environment of notebooks that the workflow executes
 OWN = "paper"  # what a study's own run is called
 
 
@@ -70,7 +72,9 @@ class Study:
         """`RUN/FILE` of this study, or a file of its own, made first where images are at hand."""
         run, _, inner = file.partition("/")
         make = steps.maker(inner) if self.has_images(run) else None
-        if make and (make, run) not in self.made:
+        # the workflow has just seen to it that what is there is fresh
+        fresh = MADE in os.environ and any(self.place(run).glob(inner or "."))
+        if make and not fresh and (make, run) not in self.made:
             make(self.run(run))
             self.made.add((make, run))
         path = self.place(run) / inner if inner else self.folder / file

@@ -87,6 +87,10 @@ def test_a_study_runs_a_step_once(tmp_path, monkeypatch):
     for name in ("swap", "within"):
         assert not len(study.table(f"paper/fair_test/{name}.csv"))
     assert asked == ["paper"]
+    (tmp_path / "fair_test").mkdir()
+    (tmp_path / "fair_test" / "swap.csv").write_text("auc\n0.5\n")
+    monkeypatch.setenv("DEEPCOVID_MADE", "yes")  # as the workflow sets it
+    assert len(Study(str(tmp_path)).table("paper/fair_test/swap.csv")) == 1 and asked == ["paper"]
 
 
 def test_every_seed_of_both_kinds_of_negatives_is_drawn():
