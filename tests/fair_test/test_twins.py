@@ -84,7 +84,7 @@ def test_no_model_within_the_collection_is_fitted_on_a_twin_from_the_release(lai
     assert "train/non/harbour-train-non.png" not in set(bench.of.image[bench.of.source == "other"])
 
 
-def test_the_steps_of_the_mending_are_judged_by_no_twin(laid, tmp_path, monkeypatch):
+def test_the_steps_of_the_mitigation_are_judged_by_no_twin(laid, tmp_path, monkeypatch):
     there = tmp_path / "there"
     expected = plant(there / "non", laid.data / "test" / "non" / "harbour-test-non.png")
     expected |= dict.fromkeys([*stranger(there / "covid", 2), "b.png"], "")
