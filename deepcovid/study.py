@@ -73,7 +73,7 @@ class Study:
         run, _, inner = file.partition("/")
         make = steps.maker(inner) if self.has_images(run) else None
         # the workflow has just seen to it that what is there is fresh
-        fresh = MADE in os.environ and any(self.place(run).glob(inner or "."))
+        fresh = make and MADE in os.environ and any(self.place(run).glob(inner))
         if make and not fresh and (make, run) not in self.made:
             make(self.run(run))
             self.made.add((make, run))

@@ -22,7 +22,7 @@ def judged(phantoms, monkeypatch):
             heat = np.array([found[i] for i in range(len(table))], np.float32)
             return {"occlusion 9 px": 1 - heat if "not" in kind else heat, "Grad-CAM": heat * 0}
 
-        monkeypatch.setattr(lesions, "maps_of", cached_maps)
+        monkeypatch.setattr(lesions, "cached_maps", cached_maps)
         model = phantoms.model("squeezenet", 0)
         found = lesions.judge(phantoms, {"squeezenet": model}, masks.chosen(phantoms))
         return {"lesions": found, "calibration": CALIBRATED}
