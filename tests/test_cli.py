@@ -132,7 +132,7 @@ def test_publishing_copies_numbers_and_no_radiograph(finished, command, tmp_path
     made = runs / "small" / "run.json"
     hidden = made.rename(tmp_path / "run.json")
     models = [*words[:-1], tmp_path / "models", "--only", "models"]
-    done, other = (command(*models, *more) for more in ((), ("-p", "epochs", 9)))
+    done, other = (command(*models, *more) for more in ((), ("--replace", "-p", "epochs", 9)))
     hidden.rename(made)
     assert (done, other) == (0, 2) and "epochs was 4, now 9" in capsys.readouterr().err
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
