@@ -171,14 +171,15 @@ def place(name: str) -> Path:
 def runs_of(study: str) -> dict[str, dict]:
     """The runs that a study is made of, in order, with their settings; none where it is no study."""
     path = place(study)
-    return (read_yaml(path).get("runs") or {}) if path.parent == PROFILES else {}
+    runs = (read_yaml(path).get("runs") or {}) if path.parent == PROFILES else {}
+    return {run: entry or {} for run, entry in runs.items()}
 
 
 def chosen_runs(study: str, overrides: dict) -> dict[str, str]:
     """What is made of each run of a study, a run a name; of those with a model that is named."""
     chosen = {}
     for run, entry in runs_of(study).items():
-        own = (entry or {}).get("models") or read(entry.get("like", run))["models"][0]
+        own = entry.get("models") or read(entry.get("like", run))["models"][0]
         if {*split_commas(overrides.get("models", own))} & {*split_commas(own)}:
             chosen[run] = entry.get("make", "metrics.csv")
     return chosen

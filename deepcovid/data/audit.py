@@ -230,10 +230,9 @@ def run(profile: Profile) -> dict:
     It is made once for the same images, tables and code. Raises UserError for bad metadata tables
     and unreadable external images, all at once.
     """
-    data, external = profile.data_folder, profile.external and Path(profile.external)
-    path = profile.folder / "audit.json"
+    external, path = profile.external and Path(profile.external), profile.folder / "audit.json"
     table = manifest.read(profile.folder / "manifest.csv")
-    tables = metadata(data)
+    tables = metadata(profile.data_folder)
     of = facts(table, tables)
     outside = [external / image for image in external_images(external).image] if external else []
     if refused := images.check(outside):
@@ -244,8 +243,15 @@ def run(profile: Profile) -> dict:
         [[str(path.relative_to(external)), io.file_digest(path)] for path in outside],
     ])  # fmt: skip
     kept = profile.features / "audits" / f"{stamp}.json"  # for all runs with these images
-    if kept.is_file():
-        return io.read_json(io.write_json(path, io.read_json(kept)))
+    if not kept.is_file():
+        io.write_json(kept, examine(profile, table, of, tables))
+    io.write_json(path, audit := io.read_json(kept))
+    return audit
+
+
+def examine(profile: Profile, table: pd.DataFrame, of: pd.DataFrame, tables: dict) -> dict:
+    """All that `audit.json` says of a manifest, the `facts` of its originals and its metadata."""
+    data, external = profile.data_folder, profile.external and Path(profile.external)
     doubles = near_duplicates(of, data, external)
     audit = {
         "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
@@ -257,8 +263,6 @@ def run(profile: Profile) -> dict:
         "near_duplicates": doubles,
     }  # fmt: skip
     audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
-    for target in (kept, path):
-        io.write_json(target, plain(audit))
     return plain(audit)
 
 

@@ -4,7 +4,7 @@ SHORTCUTS = (
     "kind", "seen", "told", "model", "seen_share", "auc", "auc_low", "auc_high",
     "patient_low", "patient_high", "positives", "negatives",
 )  # fmt: skip
-MENDING = (
+MITIGATION = (
     "step", "preprocessing", "copies", "matched",
     "cv", "cv_border", "border_lung", "cv_frame", "gap", "gap_low", "gap_high", "wins", "chosen",
     "test", "test_low", "test_high", "test_border", "test_frame",

@@ -20,7 +20,7 @@ from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
 from deepcovid.shortcuts import ablations, encoders, measure, prepared
-from deepcovid.shortcuts.columns import MENDING
+from deepcovid.shortcuts.columns import MITIGATION
 from deepcovid.shortcuts.prepared import SIDE
 
 COPIES = 3  # of each training image, moved, where a step adds such
@@ -28,7 +28,7 @@ COPIES = 3  # of each training image, moved, where a step adds such
 
 @dataclass(frozen=True)
 class Step:
-    """One way to mend: what is done to pictures, and to the training set."""
+    """One way to prepare: what is done to pictures, and to the training set."""
 
     does: str
     preprocessing: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ CANDIDATES = (
     Step("nothing"),
     Step("grey", ("grey",)),
     Step("equalised", ("equalise",)),
-    Step("downsample", ("downsample",)),
+    Step("coarse", ("downsample",)),
     Step("coarse, equalised", ("downsample", "equalise")),
     Step("cut to the lungs", ("crop_lungs",)),
     Step("cut to the lungs, equalised", ("crop_lungs", "equalise")),
@@ -211,10 +211,10 @@ def run(run: Run) -> pd.DataFrame:
     nothing, there is nothing to decide: a table without rows, and no file.
     """
     if not run.profile.external or run.profile.preprocessing == ("none",):
-        return pd.DataFrame(columns=list(MENDING))
+        return pd.DataFrame(columns=list(MITIGATION))
     bench = Bench(run)
     table = with_gap(pd.DataFrame(measured(bench, run.folder / "mitigation")))
     train = bench.of[bench.train]
     table = with_luck(table, train.label.to_numpy(), train.patient.to_numpy())
     table["chosen"] = np.arange(len(table)) == chosen(table)
-    return measure.write(table[list(MENDING)], run.folder / "mitigation.csv")
+    return measure.write(table[list(MITIGATION)], run.folder / "mitigation.csv")

@@ -58,7 +58,7 @@ class Bench:
 
     def frames(self, steps: tuple[str, ...] = ()) -> np.ndarray:
         """Where the lungs lie in each picture once it is prepared: box and area, (n, 5)."""
-        cut = "lungs" in steps  # the other steps move nothing
+        cut = "crop_lungs" in steps  # the other steps move nothing
         key = "frames", steps if cut else ()
         if key not in self.known:
             prepare, rows = self.prepare(steps), []

@@ -66,6 +66,22 @@ def tinted(tmp_path_factory):
         yield run, mitigation.run(run)
 
 
+def test_the_lungs_lie_elsewhere_in_a_picture_that_is_cut_to_them(tmp_path, monkeypatch):
+    def bright(network, picture):
+        size = (lungs.SIZE, lungs.SIZE)
+        return np.asarray(picture.convert("L").resize(size, Image.Resampling.NEAREST)) > 128
+
+    pixels = np.zeros((96, 96), np.uint8)
+    pixels[24:72, 24:72] = 255
+    Image.fromarray(pixels).save(path := tmp_path / "a.png")
+    monkeypatch.setattr(lungs, "find", bright)
+    monkeypatch.setattr(prepared.Bench, "segmenter", None)
+    bench = prepared.Bench(None, pd.DataFrame({"path": [path], "sha1": "a"}))
+    whole, equal, cut = (bench.frames(steps)[0] for steps in ((), ("equalise",), ("crop_lungs",)))
+    assert whole[-1] == pytest.approx(0.25, abs=0.02) and np.array_equal(whole, equal)
+    assert cut[-1] > 2 * whole[-1]
+
+
 def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
     _, table = tinted
     rows = table.set_index("step")

@@ -9,7 +9,7 @@ import pytest
 
 from deepcovid.runs import RESULTS, read_json
 from deepcovid.shortcuts import figures, tables
-from deepcovid.shortcuts.columns import MENDING, TIDY
+from deepcovid.shortcuts.columns import MITIGATION, TIDY
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_findings_are_those_that_the_study_has(measured, outside):
 
 
 def steps() -> pd.DataFrame:
-    table = pd.DataFrame([dict.fromkeys(MENDING, 0.5)] * 2)
+    table = pd.DataFrame([dict.fromkeys(MITIGATION, 0.5)] * 2)
     return table.assign(step=["nothing", "coarse"], chosen=[False, True], wins=[0.2, 0.8])
 
 
