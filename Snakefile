@@ -2,13 +2,12 @@
 # overrides='{...}' and --directory runs/NAME, so file names below are relative to the run's folder.
 import importlib
 import json
-import os
 import sys
-from pathlib import Path
 
 from deepcovid import imports, profiles
 from deepcovid.models import gpus
 from deepcovid.profiles import RECIPE
+from deepcovid.repair import kept
 from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}
@@ -62,17 +61,6 @@ def lungs():
 def first_weights():
     """Stands for the weights that a network begins with."""
     return at("weights", profile.weights)
-
-
-def kept(output, *others):
-    """`output`, once it is forgotten where one of the others that its step made is gone.
-
-    These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
-    checkpoint that is trained but not yet scored.
-    """
-    if not all(map(os.path.isfile, others)):
-        Path(output).unlink(missing_ok=True)
-    return output
 
 
 # `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
@@ -237,23 +225,10 @@ RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv",
            "shortcuts.csv"]
 RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
 RESULTS += ["mitigation.csv"] * bool(profile.external and profile.preprocessing != ("none",))
-PARAMETERS = json.dumps({"study": f"runs/{profile.name}", "overrides": overrides})
-NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
-             for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+STUDY, SHOWN = profile.name, RESULTS
 
 
-# A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
-# The executed notebook is no output: that of a failed job would be deleted, with its error.
-rule notebook:
-    message: "{wildcards.notebook}"
-    input:
-        code("study", "report.play", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
-        RESULTS, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
-    output: touch("notebooks/.{notebook}.done")
-    log: "notebooks/{notebook}.ipynb"
-    shell:
-        "DEEPCOVID_MADE=yes {sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
-        "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
+include: "notebooks.smk"
 
 
 rule record:

@@ -48,20 +48,10 @@ rule radiographs:
         "-m deepcovid.heatmaps.radiographs {study}/$run --to radiographs" + GIVEN + " || exit 1; done" + LOG
 
 
-PARAMETERS = json.dumps({"study": f"runs/{study}", "overrides": overrides})
-NOTEBOOKS = [f"notebooks/.{path.stem}.done" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+STUDY, SHOWN = study, RUNS + COMPARED
 
 
-rule notebook:
-    message: "{wildcards.notebook}"
-    input:
-        imports.files("study", "report.play", *(m for m in imports.modules() if m.endswith((".figures", ".tables")))),
-        RUNS, COMPARED, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
-    output: touch("notebooks/.{notebook}.done")
-    log: "notebooks/{notebook}.ipynb"
-    shell:
-        "DEEPCOVID_MADE=yes {sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
-        "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
+include: "notebooks.smk"
 
 
 rule pages:

@@ -48,3 +48,14 @@ def parts(folder: Path, age: float) -> list[Path]:
     before = time.time() - age
     found = [path for path in folder.rglob(".part-*") if path.stat().st_mtime <= before]
     return [path for path in found if not any(other in path.parents for other in found)]
+
+
+def kept(output: str, *others: str) -> str:
+    """`output`, once it is forgotten where one of the others that its step made is gone.
+
+    These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
+    checkpoint that is trained but not yet scored. Paths are relative to the run's folder.
+    """
+    if not all(map(os.path.isfile, others)):
+        Path(output).unlink(missing_ok=True)
+    return output

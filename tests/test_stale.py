@@ -60,7 +60,8 @@ class Project:
             shutil.copytree(
                 ROOT / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__")
             )
-        shutil.copy(ROOT / "Snakefile", self.root)
+        for name in ("Snakefile", "notebooks.smk"):
+            shutil.copy(ROOT / name, self.root)
         for name in ("data", "other", "rest"):
             phantom.write(room / name, 0, dict.fromkeys(phantom.GROUPS, 2), 32)
         for name in ("brixia.csv", "weights.pth"):

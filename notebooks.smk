@@ -1,0 +1,20 @@
+# Executes the notebooks on STUDY, once SHOWN is there. Snakefile and study.smk include it.
+from deepcovid.repair import kept
+
+PARAMETERS = json.dumps({"study": f"runs/{STUDY}", "overrides": overrides})
+NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
+             for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+# A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
+# The executed notebook is no output: that of a failed job would be deleted, with its error.
+rule notebook:
+    message: "{wildcards.notebook}"
+    input:
+        imports.files("study", "report.play", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
+        SHOWN, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+    output: touch("notebooks/.{notebook}.done")
+    log: "notebooks/{notebook}.ipynb"
+    shell:
+        "DEEPCOVID_MADE=yes {sys.executable:q} -m deepcovid.papermill {input.ipynb:q} {log} -k python3 --cwd {ROOT:q}/notebooks "
+        "--no-progress-bar --no-log-output -y {PARAMETERS:q} 2> {log}.txt && rm -f {log}.txt"
