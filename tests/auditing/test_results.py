@@ -35,7 +35,9 @@ def test_the_table_of_the_calibration_is_that_of_its_file():
     assert PAGE.count("% | ") == len(lines)
 
 
-@pytest.mark.xfail(strict=True, reason="phantoms have no grain of their own: pairs agree at 0.70 to 0.71")
+@pytest.mark.xfail(
+    strict=True, reason="phantoms have no grain of their own: pairs agree at 0.70 to 0.71"
+)
 def test_of_twenty_honest_datasets_at_least_nineteen_are_silent():
     honest = TABLE[TABLE.fault == calibration.NOTHING]
     assert len(honest) >= 20 and honest.alarm.sum() <= 1
