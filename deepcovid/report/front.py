@@ -131,6 +131,7 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
     """
     told = table[(table.told == "COVID-19") & (table.kind != "untrained")]
     rows = told.drop_duplicates("seen").set_index("seen").reindex(LEFT).dropna(subset="auc")
+    rows[list(AUC[1:])] = rows[["patient_low", "patient_high"]]
     names = [LEFT[seen] for seen in rows.index]
     if len(control):
         rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
@@ -139,7 +140,7 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
     figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.7), squeeze=False)
     axis, at = axes[0, 0], np.arange(len(rows))
     intervals(axis, rows, *AUC, y=at, names=names, color=COVID, values="{:.4f}")
-    axis.set(xlabel=f"ROC AUC ({n})", xlim=(0.94, 1.012))
+    axis.set(xlabel=f"ROC AUC ({n})", xlim=(0.94, 1.0115), xticks=np.arange(0.94, 1.001, 0.01))
     if external is not None:
         hospitals(axes[1, 0], external)
     return figure
@@ -155,7 +156,9 @@ def hospitals(axis, external: pd.DataFrame) -> None:
     names = [f"{NETWORKS.get(row.model, row.model)}, {row.quantity}, {row.set.partition(', ')[2] or row.set} "
              f"({row.images}, {row.patients})" for row in found.itertuples()]  # fmt: skip
     intervals(axis, found, "value", "low", "high", names=names, color=NON_COVID)
-    axis.set(xlabel="at the frozen threshold (images, patients)", xlim=(-0.02, 1.02))
+    axis.set(
+        xlabel="sensitivity or specificity\n(in brackets: images, patients)", xlim=(-0.02, 1.02)
+    )
 
 
 def same_collection(swap: pd.DataFrame) -> Figure:
@@ -176,7 +179,7 @@ def same_collection(swap: pd.DataFrame) -> Figure:
     for place, colour, label in ((0, NON_COVID, "Non-COVID of the release (one hospital)"),
                                  (1, COVID, "other findings of the same collection")):  # fmt: skip
         part = found[found.place == place]
-        intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.3f}", label=label)
+        intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.4f}", label=label)
     axis.set_yticks(range(len(found)), names)
     axis.axvline(0.5, **REFERENCE)
     axis.annotate(
