@@ -185,6 +185,11 @@ def test_the_words_fit_the_numbers(judged):
     assert (others.sensitivity < 0.98).all(), "less than 98% sensitivity with each seed"
     assert not points.reached[points.chosen_on == "validation images"].any(), "none reaches it"
     metrics = pd.read_csv(ROOT / "results/paper/metrics.csv").dropna(subset="auc")
+    drawn = pd.read_csv(ROOT / "results/sampled/metrics.csv").query("model == 'resnet18'")
+    ours = metrics[metrics.model == "resnet18"]
+    for column in ("auc", "cv_sensitivity", "sensitivity"):
+        difference = abs(drawn[column].mean() - ours[column].mean())
+        assert difference < {"auc": 0.001}.get(column, 0.03), "sampling changes little"
     assert (metrics.cv_threshold < metrics.threshold).all(), "the cross-validated ones are lower"
     effects = pd.read_csv(ROOT / "results/ablation_effects.csv").query("outcome == 'sensitivity'")
     whole = effects[effects.among == "all"].set_index(["backbone", "term"]).effect
