@@ -33,7 +33,7 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
         f"change of {named}{unit} (seeds)": ends.effect + " (" + ends.least + " to " + ends.most + ")",
         "pairs": table.pairs, "higher in": table.rises, "lower in": table.falls,
         "p (Holm)": table.holm.map(p_value),
-    }).reset_index(drop=True)  # fmt: skip
+    }).set_index("setting")  # fmt: skip
 
 
 def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def findings(failed, effects, changes, explained) -> pd.DataFrame:
         rows.append((f"ROC AUC if {name} (range of seeds); reported {REPORTED['auc']}",
                      format_ci(row["AUC, mean"], row.lowest, row.highest),
                      f"{row.trainings:.0f} trainings", "ablation.csv"))  # fmt: skip
-    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"])
+    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 
 def selected(metrics: dict, histories: dict) -> pd.DataFrame:

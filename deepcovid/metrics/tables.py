@@ -28,9 +28,9 @@ MEASURES = {
     "ROC AUC": ("auc", 4),
     "specificity at 98% sensitivity, tuned on test images": (AT_98, 3),
     "sensitivity, threshold from validation": ("sensitivity", 3),
-    "specificity, the same": ("specificity", 3),
+    "specificity, threshold from validation": ("specificity", 3),
     "sensitivity, threshold from cross-validation": ("cv_sensitivity", 3),
-    "specificity, the same threshold": ("cv_specificity", 3),
+    "specificity, threshold from cross-validation": ("cv_specificity", 3),
 }  # fmt: skip
 
 
