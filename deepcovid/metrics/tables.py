@@ -16,7 +16,7 @@ from deepcovid.metrics.intervals import (
     mean_auc_interval,
     share_interval,
 )
-from deepcovid.metrics.published import CLAIMS, FINAL, published
+from deepcovid.metrics.published import CLAIMS, FINAL, published_values
 from deepcovid.runs import UserError
 
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
@@ -92,12 +92,6 @@ def metrics_table(path: Path) -> pd.DataFrame:
         }.items():
             shown.loc[row.Index, name] = text
     return shown.where(shown.notna(), "")
-
-
-def published_values() -> dict[tuple[str, str], float]:
-    """The paper's numbers on the final version of its dataset, by (metric, model)."""
-    claims = published()
-    return claims[claims.images == FINAL].set_index(["metric", "model"]).value.to_dict()
 
 
 def mean_and_range(values, digits: int = 3) -> str:

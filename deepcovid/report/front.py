@@ -14,8 +14,8 @@ from deepcovid.failure import effects
 from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import FAILED, LEVELS
 from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics.published import compare
-from deepcovid.metrics.tables import AT_98, MEASURES, NETWORKS, published_values
+from deepcovid.metrics.published import compare, published_values
+from deepcovid.metrics.tables import AT_98, MEASURES, NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new
 from deepcovid.study import Study
 

@@ -14,8 +14,8 @@ from deepcovid.study import Study
 TEXT = (ROOT / "README.md").read_text()
 TOLD, _, REST = TEXT.partition("<!-- findings")[2].partition("-->")[2].partition("<!--")
 ROWS = [row.split(" | ") for row in REST.partition("-->")[0].strip().splitlines()]
-# a width, and the sensitivity that the paper gives: no results of ours
-GIVEN = {"5%", "98%"}
+# a width, the sensitivity that the paper gives, the earlier attempt's AUC: no results of ours
+GIVEN = {"5%", "98%", "0.715"}
 
 
 @pytest.mark.parametrize(("number", "path", "key"), ROWS, ids=[row[0] for row in ROWS])
