@@ -8,6 +8,7 @@ from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.tables import NETWORKS
 
 
 def p_value(p: float) -> str:
@@ -126,7 +127,8 @@ def searched(search: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
     """
     first = first.assign(candidate="first epoch", backbone=first.backbone + ", random crops")
     both = pd.concat([first, search])
-    return both.groupby(both.candidate + " (" + both.backbone + ")", sort=False).agg(
+    networks = both.backbone.replace(NETWORKS, regex=True)
+    return both.groupby(both.candidate + " (" + networks + ")", sort=False).agg(
         auc=("auc", "mean"), low=("auc", "min"), high=("auc", "max"),
         sensitivity=("sensitivity", "max"), specificity=("specificity", "min"),
     )  # fmt: skip

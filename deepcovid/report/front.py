@@ -14,8 +14,8 @@ from deepcovid.failure import effects
 from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import FAILED, LEVELS
 from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics.published import compare, published_values
-from deepcovid.metrics.tables import AT_98, MEASURES, NETWORKS
+from deepcovid.metrics.published import CLAIMS, compare, published_values
+from deepcovid.metrics.tables import MEASURES, NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new
 from deepcovid.study import Study
 
@@ -69,27 +69,20 @@ def in_numbers(here: Study) -> pd.DataFrame:
 
 
 def operating_points(metrics: pd.DataFrame) -> pd.DataFrame:
-    """AUC, sensitivity and specificity of each network, means over seeds, beside the paper's."""
-    claims, rows, means = published_values(), [], metrics
-    if len(metrics):
-        first, columns = (
-            metrics.dropna(subset="auc").iloc[0],
-            [column for column, _ in MEASURES.values()],
-        )
-        means = metrics.groupby("model", sort=False)[metrics.columns.intersection(columns)].mean()
-        n = f"{first.tp + first.fn:,.0f} + {first.tn + first.fp:,.0f} images"
+    """AUC, sensitivity and specificity beside the paper's: means over seeds, one for each network."""
+    if not len(metrics):
+        return pd.DataFrame(columns=["value", "n", "file"])
+    claims, rows = published_values(), []
+    first = metrics.dropna(subset="auc").iloc[0]
+    n = f"{first.tp + first.fn:,.0f} + {first.tn + first.fp:,.0f} images"
+    means = metrics.groupby("model", sort=False).mean(numeric_only=True)
     for measure, (column, digits) in MEASURES.items():
-        for model, ours in means[column].dropna().items() if column in means else ():
-            tuned = column in ("auc", AT_98) and (column, model) in claims
-            paper = f" (the paper: {claims[column, model]:.3f})" if tuned else ""
-            rows.append(
-                (
-                    f"{measure}: {NETWORKS[model]}",
-                    f"{ours:.{digits}f}{paper}",
-                    n,
-                    "paper/metrics.csv",
-                )
-            )
+        ours = means[column].dropna() if column in means else means.threshold[:0]
+        paper = [claims[column, model] for model in ours.index if (column, model) in claims]
+        value = ", ".join(f"{one:.{digits}f}" for one in ours)
+        if paper and column in CLAIMS:
+            value += f"; the paper: {', '.join(f'{one:.3f}' for one in paper)}"
+        rows += [(measure, value, n, "paper/metrics.csv")] * bool(len(ours))
     return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 

@@ -10,7 +10,7 @@ def test_candidates_are_shown_with_the_ends_of_their_seeds():
     rows = {"backbone": "squeezenet", "auc": [0.6, 0.8], "sensitivity": [0, 0.02], "specificity": 1}
     first = pd.DataFrame(rows)
     found = tables.searched(first.assign(candidate="negative"), first)
-    assert list(found.index) == ["first epoch (squeezenet, random crops)", "negative (squeezenet)"]
+    assert list(found.index) == ["first epoch (SqueezeNet, random crops)", "negative (SqueezeNet)"]
     assert found.iloc[0].tolist() == pytest.approx([0.7, 0.6, 0.8, 0.02, 1])
 
 
