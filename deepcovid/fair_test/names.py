@@ -1,6 +1,6 @@
 """Words that what is computed and what is shown share; no torch."""
 
-from deepcovid.metrics.tables import NETWORKS
+from deepcovid.metrics.published import NETWORKS
 from deepcovid.shortcuts.columns import WORDS
 
 RELEASE, SAME = "the release's", "of the same collection"  # whose Non-COVID images

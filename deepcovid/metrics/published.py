@@ -18,6 +18,8 @@ from deepcovid.metrics.intervals import (
     standard_error,
 )
 
+NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
+            "densenet121": "DenseNet121"}  # fmt: skip
 PUBLISHED = Path(__file__).with_name("published.csv")
 FINAL = "100 COVID-19 and 3000 Non-COVID"  # the final version of the dataset
 MARGIN = 0.005  # of an AUC; docs/method.md argues it

@@ -16,12 +16,10 @@ from deepcovid.metrics.intervals import (
     mean_auc_interval,
     share_interval,
 )
-from deepcovid.metrics.published import CLAIMS, FINAL, published_values
+from deepcovid.metrics.published import CLAIMS, FINAL, NETWORKS, published_values
 from deepcovid.runs import UserError
 
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
-NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
-            "densenet121": "DenseNet121"}  # fmt: skip
 AT_98 = "specificity_at_98_sensitivity"
 # the rows of `beside_paper`: columns of a `metrics.csv`, and decimals
 MEASURES = {
