@@ -1,5 +1,8 @@
 """Words that what is computed and what is shown share; no torch."""
 
+from deepcovid.metrics.published import NETWORKS
+from deepcovid.shortcuts.columns import WORDS
+
 RELEASE, SAME = "the release's", "of the same collection"  # whose Non-COVID images
 KINDS = {
     RELEASE: "the release's Non-COVID images",
@@ -26,16 +29,11 @@ PREPROCESSING = {
     "mask_lungs": "lungs only",
     "grey": "without colour",
 }
-NETWORKS = {
-    "resnet18": "ResNet18",
-    "resnet50": "ResNet50",
-    "squeezenet": "SqueezeNet",
-    "densenet121": "DenseNet121",
-}
 
 
 def readable(text: str) -> str:
-    """A text with the networks' names as papers write them: `border only: ResNet18`."""
+    """A name with the networks as papers write them, and inputs as notebook 07 names them."""
+    text = WORDS.get(text, text)
     for code, name in NETWORKS.items():
         text = text.replace(code, name)
     return text.replace("+", " + ")

@@ -137,7 +137,9 @@ def of_within(table: pd.DataFrame):
     for kind, part in pictures[fitted].groupby("weights_kind"):
         yield line(f"AUC, trained within the collection, {kind} networks", part, *columns)
     if not fitted.all():
-        yield line("AUC, trained within the collection, own recipe", pictures[~fitted], *columns)
+        yield line(
+            "AUC, trained within the collection, this run's recipe", pictures[~fitted], *columns
+        )
     yield line("AUC, what cannot show the lungs", whole[whole.seen.isin(BLIND)], *columns)
 
 
