@@ -23,7 +23,7 @@ DISTORT = v2.Compose(
     ]
 )
 
-# for a model that is to hold elsewhere: no finding may hang on positioning or exposure
+# for a model that is to hold elsewhere: no finding may depend on positioning or exposure
 MOVED = v2.Compose(
     [
         v2.RandomHorizontalFlip(),
@@ -154,9 +154,3 @@ def leaks(table: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
         ("test patients who are in training", (shared.split == "test").sum(), patients.get("test", 0)),
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["leak", "found", "of"])
-
-
-def locate(profile: Profile, image: str) -> Path:
-    """The file of a manifest's or training table's image."""
-    made = image.startswith("augmented/")
-    return (profile.folder if made else profile.data_folder) / image

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
 
 from deepcovid.data import miniature, records
 from deepcovid.io import read_table, write_csv
@@ -140,6 +139,8 @@ def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFram
 def carve_validation(table: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
     """Move `fraction` of the training patients of each class, with all that they have in training,
     to the validation split. Raises UserError where a class has too few patients for that."""
+    from sklearn.model_selection import GroupShuffleSplit  # who only reads needs no scikit-learn
+
     table = table.copy()
     for label in CLASSES.values() if fraction else ():
         of_class = table[table.split.ne("test") & (table.label == label)]

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from deepcovid.data import augmentation, manifest
-from deepcovid.data.augmentation import locate
+from deepcovid.models.run import Run
 
 
 def test_fivefold_means_five_images_per_training_original(profile):
@@ -25,7 +25,7 @@ def test_fivefold_means_five_images_per_training_original(profile):
     assert set(copies.augmented_from) == set(originals.image)
     assert copies.sha1.is_unique
     assert not set(copies.sha1) & set(table.sha1)
-    assert all(locate(run, image).is_file() for image in training.image)
+    assert all(path.is_file() for path in Run(run).paths(training.image))
 
 
 def test_nothing_of_validation_or_test_is_copied(profile):
@@ -45,8 +45,8 @@ def test_copies_are_the_same_again_and_differ_from_their_original(profile):
     training = pd.read_csv(profile.folder / "training.csv", keep_default_na=False)
     row = training[training.augmented_from != ""].iloc[0]
     copy, original = (
-        np.asarray(Image.open(locate(profile, name)).convert("L"), float)
-        for name in (row.image, row.augmented_from)
+        np.asarray(Image.open(path).convert("L"), float)
+        for path in Run(profile).paths([row.image, row.augmented_from])
     )
     assert copy.shape == original.shape
     assert np.abs(copy - original).mean() > 1
@@ -65,8 +65,8 @@ def test_copies_lie_as_their_originals_do(data, profile):
     assert (
         training.image.is_unique and training.image.str.contains("augmented/A/001.png").sum() == 2
     )
-    for image, sha1 in zip(training.image, training.sha1, strict=True):
-        assert hashlib.sha1(locate(run, image).read_bytes()).hexdigest() == sha1
+    for path, sha1 in zip(Run(run).paths(training.image), training.sha1, strict=True):
+        assert hashlib.sha1(path.read_bytes()).hexdigest() == sha1
 
 
 def test_seeds_of_an_image_leave_a_graphics_cards_generators_alone(monkeypatch):
