@@ -10,6 +10,8 @@ from deepcovid.runs import UserError
 from imageaudit import images
 from imageaudit.patients import CHESTXRAY14
 
+NUMBERED = ("ChestX-ray8", "CheXpert")  # number their patients in file names
+
 
 def table(folder: Path) -> pd.DataFrame:
     """The images of a `covid|non` folder: image, path, label, patient, view, source, sha1.
@@ -47,12 +49,8 @@ def any_folder(folder: Path) -> pd.DataFrame:
 def readable(found: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """With `path` and `sha1`; one UserError for all images that cannot be read."""
     paths = [folder / image for image in found.image]
-    if refused := images.check(paths):
-        raise UserError(
-            f"{len(refused)} of {len(paths)} images in {folder} cannot be read; replace or remove "
-            "them:\n  " + "\n  ".join(refused)
-        )
-    return found.assign(path=paths, sha1=[images.facts(path)["sha1"] for path in paths])
+    facts = manifest.readable_facts(paths, folder)
+    return found.assign(path=paths, sha1=[fact["sha1"] for fact in facts])
 
 
 def external_images(folder: Path) -> pd.DataFrame:
@@ -68,9 +66,11 @@ def external_images(folder: Path) -> pd.DataFrame:
         for path in images.find(inside) if inside else []:
             image = path.relative_to(folder).as_posix()
             of = known.get(records.find_listed_name(image, known), {})
+            patient = patient_of(folder, image, of.get("patient"))
+            numbered = patient.partition(" ")[0] if patient.startswith(NUMBERED) else ""
             rows.append({
-                "image": image, "label": label, "patient": patient_of(folder, image, of.get("patient")),
-                "view": of.get("view", ""), "source": of.get("source") or source_of(path.name),
+                "image": image, "label": label, "patient": patient, "view": of.get("view", ""),
+                "source": of.get("source") or numbered,
             })  # fmt: skip
     return pd.DataFrame(rows, columns=["image", "label", "patient", "view", "source"])
 
@@ -101,13 +101,3 @@ def patient_of(folder: Path, image: str, listed: str | None = None) -> str:
         return f"listed {listed}"
     number = records.dicom_patient(folder / image)
     return f"DICOM {number}" if number else f"by path {image}"
-
-
-def source_of(name: str) -> str:
-    return (
-        "ChestX-ray8"
-        if CHESTXRAY14.search(name)
-        else "CheXpert"
-        if records.CHEXPERT.match(name)
-        else ""
-    )

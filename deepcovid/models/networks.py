@@ -79,7 +79,7 @@ class Dropout(nn.Module):
         return mask.mul_(x)  # in place, twice to six times as fast as a result of its own
 
 
-class Places(nn.Conv2d):
+class PointwiseConv(nn.Conv2d):
     """A 1x1 convolution, as a product of matrices for each image.
 
     For two classes torch's own convolution takes three times as long, forth and back.
@@ -133,7 +133,7 @@ def split(name: str, network: nn.Module) -> Classifier:
         return Classifier(backbone, head, "features")
     # SqueezeNet decides at each place of its last map (1x1 convolution), then averages
     _, conv, relu, pool = network.classifier
-    conv = Places(conv.in_channels, len(CLASSES), kernel_size=1)
+    conv = PointwiseConv(conv.in_channels, len(CLASSES), kernel_size=1)
     head = nn.Sequential(Dropout(), conv, relu, pool, nn.Flatten())
     backbone = nn.Sequential(OrderedDict(features=network.features))
     return Classifier(backbone, head, "features")

@@ -412,7 +412,7 @@ def test_training_leaves_the_random_numbers_of_others_alone(run, monkeypatch):
     torch.default_generator.manual_seed(5)
     expected = torch.rand(3)
     torch.default_generator.manual_seed(5)
-    training.run(changed(run, train_crop="moved", epochs=1), "squeezenet", 0)
+    training.run(changed(run, train_crop="affine", epochs=1), "squeezenet", 0)
     assert torch.equal(torch.rand(3), expected)
 
 
