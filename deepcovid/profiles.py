@@ -134,8 +134,8 @@ RECIPE = (
 SETTINGS = tuple(field.name for field in dataclasses.fields(Profile))[1:]  # all but the name
 
 
-# names that settings and their values had until 1.1.0
-EARLIER = {"preparation": "preprocessing", "moved": "affine"}
+# names that settings had until 1.1.0, and values of them
+EARLIER, EARLIER_VALUES = {"preparation": "preprocessing"}, {"moved": "affine"}
 
 
 def names() -> list[str]:
@@ -309,7 +309,7 @@ def complaints(error: ValidationError, given: dict[str, tuple[Any, str]]) -> lis
     lines = []
     for key, said in words.items():
         value, origin = given[key]
-        if new := EARLIER.get(str(value)):
+        if new := EARLIER_VALUES.get(str(value)):
             said = [f"it is called {new} now"]
         shown = escape_control_chars(repr(value))
         lines.append(f"{origin}: {key} is {shown}: {'; or '.join(said)}")
