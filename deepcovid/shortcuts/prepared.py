@@ -11,7 +11,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from deepcovid import io
-from deepcovid.data.augmentation import MOVED, seeded
+from deepcovid.data.augmentation import AFFINE as MOVED
+from deepcovid.data.augmentation import seeded
 from deepcovid.models import lungs
 from deepcovid.models.preprocessing import Preprocessing
 from deepcovid.models.run import Run
