@@ -113,8 +113,8 @@ class Data:
     def values(self, candidate: Candidate, border: bool = False) -> np.ndarray:
         """Features of all pictures, or of their borders, by all networks: (n, columns)."""
         ablation = self.bank.ablation(candidate.preprocessing, border)
-        names = candidate.model.split("+")
-        return np.hstack([self.bank.encode(self.of, ablation, name) for name in names])
+        found = self.bank.encode_models(self.of, ablation)
+        return np.hstack([found[name] for name in candidate.model.split("+")])
 
     @cached_property
     def framing(self) -> np.ndarray:

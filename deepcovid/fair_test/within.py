@@ -101,18 +101,20 @@ def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[P
     Whole pictures are encoded by all models of the run, all else by the first, as in notebook 07.
     """
     models = bank.run.profile.models
+    kinds = ["own"] if bank.encoder("own", models[0])[1] == "random" else ["own", "untrained"]
     for each in ablations:
-        pairs = [(name, kind) for name in models[: None if each.input == WHOLE.input else 1]
-                 for kind in ("own", "untrained")]  # fmt: skip
+        whole = each.input == WHOLE.input
+        pairs = [(name, kind) for name in (models if whole else models[:1]) for kind in kinds]
         if each.network == "none":
             pairs = [("histogram", "none")]
         for name, kind in pairs:
             weights = bank.encoder(kind, name)[1]
-            if kind == "untrained" and bank.encoder("own", name)[1] == weights:
-                continue
             words = {"input": each.input, "model": name, "weights": weights,
                      "weights_kind": KIND.get(weights, "pretrained")}  # fmt: skip
-            values = bank.encode(table, as_prepared(bank, each), name, kind)
+            if whole:
+                values = bank.encode_models(table, as_prepared(bank, each), kind)[name]
+            else:
+                values = bank.encode(table, as_prepared(bank, each), name, kind)
             fit = "table" if kind == "none" else "network"
             yield Probe(words, values, lambda _, fit=fit: regression(fit))
 

@@ -51,6 +51,13 @@ class Histogram(nn.Module):
         return torch.stack([torch.bincount(row, minlength=BINS) for row in index]) / grey.shape[1]
 
 
+class SideBySide(nn.ModuleList):
+    """The features of several networks, one after the other: (n, columns)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([network(x) for network in self], dim=1)
+
+
 def first_model(run: Run) -> str:
     """The model of a run whose backbone encodes what one network is enough for."""
     names = run.profile.models
@@ -81,17 +88,31 @@ class FeatureBank:
     def encoder(self, kind: str, name: str) -> tuple[nn.Module, str]:
         """A frozen network by its kind and a model's name, and its weights in words.
 
-        A kind of `ImageAblation.network`, or `maps`: the run's own backbone, not pooled.
+        A kind of `ImageAblation.network`, or `maps`: the run's own backbone, not pooled. Several
+        names are joined by `+`.
         """
         if (kind, name) not in self.networks:
             found = Histogram(), "none"
-            if kind != "none":
+            if "+" in name:
+                each = [self.encoder(kind, one) for one in name.split("+")]
+                found = SideBySide(network for network, _ in each), each[0][1]
+            elif kind != "none":
                 weights = "random" if kind == "untrained" else self.run.profile.weights
                 model, origin = networks.build(name, weights, self.run.profile.seeds[0])
                 network = model.backbone if kind == "maps" else Pooled(model.backbone)
-                found = network, origin.label()
+                found = networks.fuse_batch_norm(network), origin.label()
             self.networks[kind, name] = found
         return self.networks[kind, name]
+
+    def encode_models(self, images: pd.DataFrame, ablation: ImageAblation, kind: str = "own"):
+        """Features by each model of the run, (n, columns); pictures are read and changed once."""
+        names = self.run.profile.models
+        values = self.encode(images, ablation, "+".join(names), kind)
+        side, device = self.run.profile.image_size, self.run.device
+        with torch.inference_mode():
+            one = torch.zeros(1, 3, side, side, device=device)
+            widths = [self.encoder(kind, name)[0].eval()(one).shape[1] for name in names]
+        return dict(zip(names, np.split(values, np.cumsum(widths)[:-1], axis=1), strict=True))
 
     def encode(self, images: pd.DataFrame, ablation: ImageAblation, name: str, kind: str = "own"):
         """What a frozen network makes of images of the bank under an ablation: (n, columns)."""
@@ -124,22 +145,22 @@ class FeatureBank:
         variant = f"{prepare and prepare.variant} {border} {SIDE} {copy} {MOVED} {code}"
         return ImageAblation("prepared", ", ".join(steps) or "as they are", None, change, variant)
 
-    def framing(self, of: pd.DataFrame, steps: tuple[str, ...] = ()) -> np.ndarray:
+    def framing(self, images: pd.DataFrame, steps: tuple[str, ...] = ()) -> np.ndarray:
         """Where the lungs lie in each picture once it is preprocessed: box and area, (n, 5)."""
-        cut = "crop_lungs" in steps  # the other steps move nothing
-        prepare, rows = self.preprocessing(steps), []
-        for path in tqdm(of.path, desc="where the lungs lie", unit="image"):
-            if (path, cut and steps) not in self.frames:
-                if path not in self.lungs or cut:
-                    picture = images.open_radiograph(path)
-                if path not in self.lungs:
-                    self.lungs[path] = lungs.find(self.segmenter, picture)
-                lung = (
-                    lungs.find(self.segmenter, prepare(picture, path)) if cut else self.lungs[path]
-                )
-                self.frames[path, cut and steps] = np.array([*lungs.box(lung), lung.mean()])
-            rows.append(self.frames[path, cut and steps])
-        return np.array(rows)
+        steps = steps if "crop_lungs" in steps else ()  # the others move nothing
+        if steps not in self.frames:
+            prepare = self.preprocessing(steps)
+            shown = tqdm(self.images.path, desc="where the lungs lie", unit="image")
+            self.frames[steps] = np.array([self.frame(path, prepare) for path in shown])
+        return self.frames[steps][self.place[images.sha1]]
+
+    def frame(self, path: Path, prepare: Preprocessing | None) -> list[float]:
+        if prepare or path not in self.lungs:
+            picture = images.open_radiograph(path)
+        if path not in self.lungs:
+            self.lungs[path] = lungs.find(self.segmenter, picture)
+        lung = lungs.find(self.segmenter, prepare(picture, path)) if prepare else self.lungs[path]
+        return [*lungs.box(lung), lung.mean()]
 
 
 def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:

@@ -29,7 +29,7 @@ def data(monkeypatch):
     blank = random.standard_normal((240, 20))
     bank = SimpleNamespace(
         ablation=lambda steps, border: border,
-        encode=lambda of, border, name: blank if border else features[name],
+        encode_models=lambda of, border: dict.fromkeys("ab", blank) if border else features,
     )
     found = training_data.Data(of, bank)
     found.framing = blank[:, :6]
