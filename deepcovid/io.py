@@ -1,6 +1,7 @@
 """Files are written whole or not at all; tables, JSON, and digests of what a result was made from."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from imageaudit.errors import UserError, escape_control_chars
@@ -42,7 +43,14 @@ def read_table(path: Path, required=(), **how):
 
 def code_digest(*modules) -> str:
     """Stands for the code of `modules`; comments and layout do not count."""
-    return digest([ast.dump(ast.parse(Path(m.__file__).read_text("utf-8"))) for m in modules])
+    paths = [Path(module.__file__) for module in modules]
+    return digest([syntax(path, path.stat().st_mtime_ns) for path in paths])
+
+
+@cache
+def syntax(path: Path, changed: int) -> str:
+    """The code in a file, read anew where the time of its last change is another."""
+    return ast.dump(ast.parse(path.read_text("utf-8")))
 
 
 def is_fresh(path: Path, made_from: str) -> bool:

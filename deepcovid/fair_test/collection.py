@@ -88,8 +88,10 @@ def with_trained(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """With `trained`: is an image, or one of its group, known to a model of the run? See `unseen`."""
     models = [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
     known = pd.concat([run.seen(*model) for model in models]).drop_duplicates("image")
-    found = seen.unseen(table, known, run.signatures)
-    return table.assign(trained=table.group.isin(table.group[found.reason != ""]))
+    same = table.sha1.isin(known.sha1)  # at these nobody needs to look
+    found = seen.unseen(table[~same], known, run.signatures)
+    trained = same | table.index.isin(found.index[found.reason != ""])
+    return table.assign(trained=table.group.isin(table.group[trained]))
 
 
 def groups(table: pd.DataFrame, twins: pd.DataFrame) -> np.ndarray:
