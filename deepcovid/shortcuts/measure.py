@@ -88,7 +88,7 @@ def table_model(of: pd.DataFrame, names: tuple[str, ...], trees: bool) -> Pipeli
     return make_pipeline(columns, forest if trees else linear)
 
 
-def test_auc(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
+def auc_on_test(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
     """Fit `model` on the rows of the `train` folder, score those of `test`.
 
     `values` are the inputs of all rows, an array or a table. Gives auc with DeLong's interval of
@@ -169,7 +169,7 @@ def of_metadata(of: pd.DataFrame) -> Iterator[dict]:
                 continue
             for model in ("regression", "trees"):
                 fitted = table_model(part[part.folder == "train"], names, model == "trees")
-                found = test_auc(part, part.label, part[list(names)], fitted)
+                found = auc_on_test(part, part.label, part[list(names)], fitted)
                 yield {
                     "kind": "metadata",
                     "input": words,
@@ -193,7 +193,7 @@ def of_pictures(run: Run, of: pd.DataFrame, ablations: list[ImageAblation]) -> I
         fitted = regression("table" if none else "network")
         yield {
             "kind": kind, "input": words, "target": target, "model": f"{model} + regression",
-            "input_share": each.share, **test_auc(of.loc[label.index], label, values, fitted),
+            "input_share": each.share, **auc_on_test(of.loc[label.index], label, values, fitted),
         }  # fmt: skip
 
 

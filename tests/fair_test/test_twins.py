@@ -7,6 +7,7 @@ import pytest
 from conftest import changed, prepared
 from planted import film, plant, stranger
 
+from deepcovid import profiles
 from deepcovid.fair_test import collection, folder, severity, swap, training_data
 from deepcovid.models import training
 from deepcovid.models.run import Run
@@ -14,20 +15,31 @@ from deepcovid.models.seen import unseen
 from deepcovid.shortcuts import external, mitigation
 
 
-@pytest.fixture
-def laid(run, tmp_path):
-    """A run on a data folder of its own: a training and a test radiograph of each class, with a collection."""
-    data, rest = tmp_path / "own", tmp_path / "collection"
-    shutil.copytree(run.data, data)
+@pytest.fixture(scope="module")
+def films(data, tmp_path_factory):
+    """A data folder with a training and a test radiograph of each class, and a collection."""
+    folder = tmp_path_factory.mktemp("films")
+    shutil.copytree(data, folder / "own")
     for seed, (split, name) in enumerate(
         (s, n) for s in ("train", "test") for n in ("covid", "non")
     ):
-        film(data / split / name / f"harbour-{split}-{name}.png", seed)
-    film(rest / "covid" / "ours.png", 50)
-    stranger(rest / "non", 3)
-    described(rest)
-    settings = {"data": str(data), "collection": str(rest), "external": str(tmp_path / "there")}
-    return Run(prepared(changed(run.profile, **settings)))
+        film(folder / "own" / split / name / f"harbour-{split}-{name}.png", seed)
+    film(folder / "collection" / "covid" / "ours.png", 50)
+    stranger(folder / "collection" / "non", 3)
+    described(folder / "collection")
+    return folder
+
+
+@pytest.fixture
+def laid(films, tmp_path, monkeypatch):
+    """A run on copies of `films`."""
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    shutil.copytree(films, tmp_path, dirs_exist_ok=True)
+    settings = {"data": str(tmp_path / "own"), "collection": str(tmp_path / "collection"),
+                "models": "squeezenet", "image_size": 64, "epochs": 3, "learning_rate": 1e-2,
+                "augment_positives": 2}  # fmt: skip
+    profile = profiles.load("demo", settings)
+    return Run(prepared(changed(profile, external=str(tmp_path / "there"))))
 
 
 def described(rest):

@@ -42,7 +42,7 @@ def test_what_nobody_knows_is_left_out():
 def test_two_images_of_each_class_are_needed():
     of = people().assign(label=0)
     with user_error("two images of each class"):
-        measure.test_auc(of, of.label, of[["width"]], measure.regression("table"))
+        measure.auc_on_test(of, of.label, of[["width"]], measure.regression("table"))
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_a_run_writes_its_table_once(run, monkeypatch):
     centre = found[found.input == "central 50% of each side"].iloc[0]
     assert centre.input_share == 0.25
     text = path.read_text()
-    monkeypatch.setattr(measure, "test_auc", None)  # nothing is left to do
+    monkeypatch.setattr(measure, "auc_on_test", None)  # nothing is left to do
     measure.run(run)
     assert path.read_text() == text
 
@@ -70,7 +70,7 @@ def test_the_auc_is_that_of_the_test_images(run):
     assert (of.folder == "train").sum() == 36  # validation images among them
     values = np.arange(len(of), dtype=float)[:, None]
     model = measure.regression("table")
-    row = measure.test_auc(of, of.label, values, model)
+    row = measure.auc_on_test(of, of.label, values, model)
     test = (of.folder == "test").to_numpy()
     score = model.predict_proba(values[test])[:, 1]
     assert row["auc"] == intervals.auc(of.label[test], score)
