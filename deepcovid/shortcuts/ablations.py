@@ -19,6 +19,13 @@ BINS = 32  # of the grey-level histogram
 GRID = 256  # pixels a side at which lung masks are kept
 EVER = 0.05  # a place counts as lung where so many of the masks have lung
 FRAME = "outer 12.5% of each side"
+# inputs of `shortcuts.csv` in a reader's words
+WORDS = {
+    "without lungs": "lungs black",
+    "without wherever lungs may be": "black where lungs may be",
+    "only wherever lungs may be": "only where lungs may be",
+    "file properties": "size and colour mode of the file",
+}
 
 
 def box(size: tuple[int, int], side: float) -> tuple[slice, slice]:

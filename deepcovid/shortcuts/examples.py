@@ -7,8 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid import io
-from deepcovid.shortcuts.ablations import EVER, by_input, lung_masks
-from deepcovid.shortcuts.tables import WORDS
+from deepcovid.shortcuts.ablations import EVER, WORDS, by_input, lung_masks
 from imageaudit import images
 
 SHOWN = (

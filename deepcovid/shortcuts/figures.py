@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, intervals, new
-from deepcovid.shortcuts.tables import WORDS
+from deepcovid.shortcuts.ablations import WORDS
 
 SMALL = 9  # points: what is legible on a page
 # kinds of `shortcuts.csv` in a reader's words

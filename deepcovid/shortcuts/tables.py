@@ -6,13 +6,6 @@ import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci, proportion_interval
 
-# inputs of `shortcuts.csv` in a reader's words
-WORDS = {
-    "without lungs": "lungs black",
-    "without wherever lungs may be": "black where lungs may be",
-    "only wherever lungs may be": "only where lungs may be",
-    "file properties": "size and colour mode of the file",
-}
 # rows of `shortcuts.csv` that the answer names
 FINDINGS = {
     "whole picture": "whole radiograph",
