@@ -68,25 +68,27 @@ def ablation(args) -> int:
     )
 
 
-def outside(args) -> None:
-    """Judge the models of a finished run on the images in -p external FOLDER (covid|non)."""
+def external(args) -> None:
+    """Evaluate the models of a finished run on the images in -p external FOLDER (covid|non)."""
     from deepcovid.models.run import Run
     from deepcovid.shortcuts import external
 
     folder = args.overrides.pop("external", None)
     if folder is None:
-        raise UserError(f"Say which folder: ./run_all.sh outside {args.profile} -p external FOLDER")
+        raise UserError(
+            f"Say which folder: ./run_all.sh external {args.profile} -p external FOLDER"
+        )
     run = Run.open(args.profile, args.overrides)
-    print("The results are in", external.outside(run, Path(folder)))
+    print("The results are in", external.evaluate(run, Path(folder)))
 
 
-def fair_folder(args) -> None:
+def fair_data(args) -> None:
     """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
     from deepcovid.fair_test import folder
     from deepcovid.models.run import Run
 
     run = Run.open(args.profile, args.overrides)
-    made = folder.write(run, args.folder, not args.alone)
+    made = folder.write(run, args.folder, not args.collection_only)
     print(f"Train on it: ./run_all.sh fair -p data {made}")
 
 

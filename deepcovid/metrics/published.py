@@ -191,8 +191,8 @@ def auc_controls(results: Path) -> pd.DataFrame:
     path = results / "paper" / "shortcuts.csv"
     if path.is_file():
         reduced = pd.read_csv(path).query(
-            "seen in @REDUCED and kind != 'untrained' and told == 'COVID-19'"
+            "input in @REDUCED and kind != 'untrained' and target == 'COVID-19'"
         )
         for row in reduced.to_dict("records"):
-            rows.append({"what": f"control: {row['seen']}"} | judge_reduced(row))
+            rows.append({"what": f"control: {row['input']}"} | judge_reduced(row))
     return pd.DataFrame(rows)

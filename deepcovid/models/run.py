@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from deepcovid import io, profiles
+from deepcovid import io, profiles, runs
 from deepcovid.data import audit, manifest
 from deepcovid.imports import code
 from deepcovid.metrics import evaluation
@@ -183,21 +183,28 @@ class Run:
         """Where it is kept by what radiographs are recognised, for all runs."""
         return self.features / "signatures"
 
-    def depends(self, images: pd.DataFrame, *modules: str) -> str:
-        """Stands for all that a result depends on which `modules` compute of `images`, and for these.
+    def depends(self, module: str, trained: bool = False) -> str:
+        """Stands for all that a step depends on whose code `module` holds, without reading an image.
 
-        Settings, all that is known of the images (`sha1` is their content), first weights, the
-        preparation with its segmenter, and the code of the modules and of all that they import.
+        Settings, manifest, the files of images, masks, weights and tables that the settings name, and
+        the code of the module and of all that it imports; where asked, the `trained` models.
         """
-        from deepcovid.models import networks
-
-        settings = {k: v for k, v in self.profile.settings().items() if k != "name"}
-        seed, prepare = self.profile.seeds[0], self.preprocessing
-        first = [networks.state_digest(self.build(name, seed)[0]) for name in self.profile.models]
-        return io.digest([
-            settings, images.drop(columns="path").astype(str).to_numpy().tolist(), first,
-            prepare.variant if prepare else "", code(*modules),
-        ])  # fmt: skip
+        profile = self.profile
+        settings = {k: v for k, v in profile.settings().items() if k != "name"}
+        places = [
+            self.data,
+            profile.external,
+            profile.collection,
+            profile.severity,
+            profile.weights,
+        ]
+        tables = [self.folder / "manifest.csv", self.folder / "training.csv"]
+        if trained:
+            names = ("checkpoint.pt", "training.json", "seen.csv", "scores.csv")
+            tables += [self.model_folder(model, seed) / name for name in names
+                       for model in profile.models for seed in profile.seeds]  # fmt: skip
+        known = [io.file_digest(path) if path.is_file() else "" for path in tables]
+        return io.digest([settings, known, runs.state(*places), code(module)])
 
     def scores(self, name: str, seed: int) -> pd.DataFrame:
         """P(COVID-19) of each original image, as `scores.csv` has it."""

@@ -28,7 +28,7 @@ OF_TABLE = {  # plots of the CSV file of the same name
     "findings": fair_figures.by_finding,
     "within": fair_figures.within,
     "severity": fair_figures.severity,
-    "right_data": fair_figures.right_data,
+    "training_data": fair_figures.training_data,
 }
 
 

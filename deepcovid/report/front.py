@@ -190,9 +190,9 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
 
     The right panel, of an `external.csv`, has sensitivity and specificity at the frozen threshold.
     """
-    told = table[(table.told == "COVID-19") & (table.kind != "untrained")]
-    rows = told.drop_duplicates("seen").set_index("seen").reindex(LEFT).dropna(subset="auc")
-    names = [LEFT[seen] for seen in rows.index]
+    own = table[(table.target == "COVID-19") & (table.kind != "untrained")]
+    rows = own.drop_duplicates("input").set_index("input").reindex(LEFT).dropna(subset="auc")
+    names = [LEFT[name] for name in rows.index]
     if len(control):
         rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
         names.append(f"untrained, {control.auc.count()} trainings")

@@ -37,10 +37,10 @@ def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     alike in one property; each AUC with its interval by patients."""
     known = select(shortcuts, kind="metadata", model="regression")
     alike = select(shortcuts, kind="like with like")
-    rows = pd.concat([known[~known.seen.str.endswith("all are known")], alike])
+    rows = pd.concat([known[~known.input.str.endswith("all are known")], alike])
     aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
     return pd.DataFrame({
-        "input": rows.seen.replace(INPUTS, regex=True),
+        "input": rows.input.replace(INPUTS, regex=True),
         "ROC AUC (95% interval)": [format_ci(*one) for one in aucs],
         "n COVID-19": rows.positives, "n Non-COVID": rows.negatives,
     }).set_index("input")  # fmt: skip
@@ -132,12 +132,12 @@ def findings(shortcuts, control, outside, steps) -> pd.DataFrame:
 
 
 def of_ablations(shortcuts: pd.DataFrame) -> Iterator[tuple]:
-    own = shortcuts[shortcuts.told.eq("COVID-19") & shortcuts.kind.ne("untrained")]
-    for row in own.drop_duplicates("seen").itertuples():
-        if row.seen in FINDINGS:
+    own = shortcuts[shortcuts.target.eq("COVID-19") & shortcuts.kind.ne("untrained")]
+    for row in own.drop_duplicates("input").itertuples():
+        if row.input in FINDINGS:
             value = format_ci(row.auc, row.patient_low, row.patient_high, digits=4)
             n = f"{row.positives} + {row.negatives:,} images"
-            yield f"AUC, {FINDINGS[row.seen]}", value, n, "paper/shortcuts.csv"
+            yield f"AUC, {FINDINGS[row.input]}", value, n, "paper/shortcuts.csv"
 
 
 def of_external(outside: pd.DataFrame) -> Iterator[tuple]:
