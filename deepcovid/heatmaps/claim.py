@@ -12,10 +12,9 @@ covering it turns COVID-19 into Non-COVID: there an occlusion map holds more tha
 import numpy as np
 import pandas as pd
 
-from deepcovid.heatmaps.agreement import SCORES, agreement, captured
+from deepcovid.heatmaps.agreement import SCORES, captured
 from deepcovid.metrics.intervals import patient_interval, predict_positive
 
-HALF = 0.5
 SHARES = np.linspace(0, 1, 21)  # of an image, where curves are kept
 FAILED, UNKNOWN = "not judged: failed calibration", "not judged: no calibration"
 NO_LUNGS = "not judged: no lung masks"
@@ -34,25 +33,6 @@ def mean_curve(curves, patient) -> dict[str, list[float]]:
     """Mean of curves (images, SHARES), and its 95% interval at each share, by patients."""
     each = [patient_interval(column, patient) for column in np.transpose(curves)]
     return dict(zip(("values", "low", "high"), np.transpose(each).tolist(), strict=True))
-
-
-def scores(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """What a map (height, width) contains of a bool mask that is not empty; all 0 to 1.
-
-    `highlighted`: share of the image that has half of the map's largest value at least; nothing,
-    where no value is positive. `contained`: share of the mask within. `captured`: area under the
-    share of the mask against the share of the image, over all thresholds; an even map's is 0.5.
-    And what `agreement` gives.
-    """
-    found = agreement(heat, mask)
-    region = (heat >= HALF * heat.max()) & (heat > 0)
-    pixels, within = captured(heat, mask)
-    area = np.trapezoid(within, pixels) / (mask.size * mask.sum())
-    return found | {
-        "highlighted": float(region.mean()),
-        "contained": float(region[mask].mean()),
-        "captured": float(area),
-    }
 
 
 def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]:
@@ -113,7 +93,7 @@ def gains(found: dict, group: str = "test") -> pd.DataFrame:
     `captured`: over all cuts, the mean share of the marks in as much of the image; its gain image
     by image over the lung field (`over_lungs`) and over another patient's map (`over_other`): each
     mean, low, high by patients. `lungs`, `other`: what these capture, on average. `verdict`: on the
-    paper's claim. At the one cut of `HALF`: `highlighted`, and `contained` (mean, low, high).
+    paper's claim. At one cut: `highlighted`, and `contained` (mean, low, high).
     """
     each, rows, passed = table(found), [], calibrated(found)
     each = each[each.group == group]

@@ -6,12 +6,12 @@ import torch
 
 from deepcovid import io, runs
 from deepcovid.heatmaps import agreement, calibration, faithfulness, lesions, maps, masks, summary
-from deepcovid.heatmaps.kept import cached_maps, code, read, windows
+from deepcovid.heatmaps.cached_maps import cached_maps, code, read, stride, windows
 from deepcovid.models import networks
 from deepcovid.models.run import Run
 
 CURVES = 32  # images that deletion and insertion curves are means of
-SANITY = 6  # images whose maps are made again with random weights
+SANITY = 6  # images whose maps are made again: with random weights, with other squares
 
 
 def run(run: Run) -> dict:
@@ -26,14 +26,17 @@ def run(run: Run) -> dict:
     stamp = made_from(run, models, table)
     if io.is_fresh(path, stamp):
         return io.read_json(path)
+    marked, own = lesions.judge(run, models, table), judge(run, models[name], name, table)
+    if "test" in marked["random_maps"]:  # of the same masks
+        own["random_maps"]["lesion"] = marked["random_maps"]["test"]
     found = {
         "notice": runs.NOTICE,
         "model": name,
         "seed": seed,
         "split": "test",
         "weights": networks.find_weights(run.profile.weights, name)[1].label(),
-        **judge(run, models[name], name, table),
-        "lesions": lesions.judge(run, models, table),
+        **own,
+        "lesions": marked,
         "calibration": calibration.calibrate(),
     }
     io.write_json(path, agreement.rounded(found))
@@ -62,7 +65,7 @@ def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
     judged = made | {f"{m}, another patient's": made[m][other] for m in (main, "Grad-CAM")}
     every = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
     rows = [row for kind, of in every.items() for row in agreements(judged, kind, of)]
-    lungs = {i: mask for i, mask in every["lung"].items() if i < CURVES}
+    lungs = dict([*every["lung"].items()][:SANITY])
     score = maps.probability(model, inputs)
     found = {
         "image_size": run.profile.image_size,
@@ -70,19 +73,21 @@ def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
         "fill": maps.FILL,
         "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
         "agreement": pd.DataFrame(rows).to_dict("list"),
-        "random_maps": {
+        "random_maps": {  # on lesions: see `lesions`
             kind: agreement.by_chance(*agreement.coarse([*of.values()], sides[0]))
             for kind, of in every.items()
-            if of
+            if of and kind == "lung"
         },
-        "fills": faithfulness.fills(model, inputs[[*lungs]], [*lungs.values()], sides[0])
+        "fills": faithfulness.fills(
+            model, inputs[[*lungs]], [*lungs.values()], made[main][[*lungs]], sides[0]
+        )
         if lungs
         else {},
         "curves": curves(
             model, inputs[:CURVES], {m: made[m] for m in (main, "Grad-CAM")}, sides[0]
         ),
         "randomised": faithfulness.sanity(
-            model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0]
+            model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0], stride(sides[0])
         ),
     }
     return found | {"lungs": summary.lungs(found).to_dict("index")}

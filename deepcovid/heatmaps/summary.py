@@ -27,7 +27,8 @@ def numbers(found: dict) -> pd.DataFrame:
             method: {name: patient_interval(part[name], part.patient) for name in SCORES}
             for method, part in of.groupby("method", sort=False)
         }
-        by_method["random maps"] = found["random_maps"][mask]
+        chance = found["random_maps"][mask]
+        by_method["random maps"] = {name: chance[name] for name in SCORES}
         rows += [(mask, method, name, *values) for method, scores in by_method.items()
                  for name, values in scores.items()]  # fmt: skip
     return pd.DataFrame(rows, columns=["mask", "method", "score", "mean", "low", "high"])

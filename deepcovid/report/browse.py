@@ -5,7 +5,7 @@ from functools import cache
 from matplotlib.figure import Figure
 
 from deepcovid.heatmaps import figures, masks, study
-from deepcovid.heatmaps.kept import cached_maps, windows
+from deepcovid.heatmaps.cached_maps import cached_maps, windows
 from deepcovid.heatmaps.maps import pictures_of
 from deepcovid.models.run import Run
 from deepcovid.report.play import Played
