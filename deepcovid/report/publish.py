@@ -16,7 +16,7 @@ from deepcovid.models import weights
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
-from deepcovid.report.drawn import redraw
+from deepcovid.report.redraw import redraw
 from deepcovid.runs import RESULTS, UserError
 from deepcovid.shortcuts import external
 

@@ -32,22 +32,19 @@ OF_TABLE = {  # plots of the CSV file of the same name
 }
 
 
-def redraw(folder: Path) -> list[Path]:
-    """Draw all plots that a folder's tables allow into its `figures`; the paths."""
+def redraw(*folders: Path) -> list[Path]:
+    """Draw all plots that the tables of folders allow into the `figures` of each; the paths."""
     paths = []
-    for name, figure in drawn(folder):
-        paths.append(folder / "figures" / f"{name}.svg")
-        save(figure, paths[-1])
+    for folder in folders:
+        for name, figure in drawn(folder):
+            paths.append(folder / "figures" / f"{name}.svg")
+            save(figure, paths[-1])
     return paths
 
 
-def redraw_all() -> list[Path]:
-    """The same for all of `results/`."""
-    return [path for folder in (RESULTS, *folders()) for path in redraw(folder)]
-
-
 def folders() -> list[Path]:
-    return sorted(path.parent for path in RESULTS.rglob("run.json"))
+    """Those of `results/` that hold plots: the study's, and each run's."""
+    return [RESULTS, *sorted(path.parent for path in RESULTS.rglob("run.json"))]
 
 
 def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
