@@ -62,14 +62,18 @@ def table(found: dict, of: str = "rows") -> pd.DataFrame:
     return rows.assign(patient=patients)
 
 
+def mean_ci(table: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
+    """Mean of a column and its 95% interval, by patients, for each group of rows."""
+    rows = [
+        [*key, len(part), part.patient.nunique(), *patient_interval(part[column], part.patient)]
+        for key, part in table.groupby(by, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*by, "images", "patients", "mean", "low", "high"])
+
+
 def zone_numbers(found: dict) -> pd.DataFrame:
     """Mean `rho` and its 95% interval, by patients, for each group, severity, model and method."""
-    keys = ["group", "severity", "model", "method"]
-    rows = [
-        [*key, len(part), part.patient.nunique(), *patient_interval(part.rho, part.patient)]
-        for key, part in table(found, "zones").groupby(keys, sort=False)
-    ]
-    return pd.DataFrame(rows, columns=[*keys, "images", "patients", "mean", "low", "high"])
+    return mean_ci(table(found, "zones"), ["group", "severity", "model", "method"], "rho")
 
 
 def calibrated(found: dict) -> dict[str, bool]:
@@ -133,3 +137,50 @@ def verdict(passed: bool | None, low: float, high: float) -> str:
     if np.isnan(low):
         return NO_LUNGS
     return "holds" if low > 0 else "does not hold" if high < 0 else "open"
+
+
+def agreement_table(found: dict) -> pd.DataFrame:
+    """Agreement of each map of a run, a row each, with the image's patient and score.
+
+    Without rows where no image has a mask.
+    """
+    about = pd.DataFrame(found["images"])
+    given = found["agreement"] or {key: [] for key in ("image", "mask", "method", "area", *SCORES)}
+    return pd.DataFrame(given).join(about.drop(columns="image"), on="image")
+
+
+def numbers(found: dict) -> pd.DataFrame:
+    """Agreement of each method, a row per mask, method and score: mean, low, high (95%).
+
+    The intervals of maps resample patients; those of `random maps` are of the means of draws.
+    """
+    keys = ["mask", "method", "score"]
+    each = agreement_table(found).rename(columns={"score": "p"})
+    each = each.melt([*keys[:2], "patient"], list(SCORES), "score")
+    chance = [[mask, RANDOM, score, *found["random_maps"][mask][score]]
+              for mask in each["mask"].unique() for score in SCORES]  # fmt: skip
+    means = mean_ci(each, keys, "value").drop(columns=["images", "patients"])
+    return pd.concat([means, pd.DataFrame(chance, columns=[*keys, "mean", "low", "high"])])
+
+
+def lungs(found: dict) -> pd.DataFrame:
+    """Share of each method's map inside the lungs, beside the lungs' share of the image.
+
+    Columns: images, patients, `inside` and `excess` (inside less the lungs' share), each
+    (mean, low, high) by patients; `called`: the excess among images with a score from 0.5 on.
+    """
+    table = agreement_table(found)
+    rows = {}
+    for method, part in table[table["mask"] == "lung"].groupby("method", sort=False):
+        ill = part[predict_positive(part.score, 0.5)]
+        rows[method] = {
+            "images": len(part),
+            "patients": part.patient.nunique(),
+            "lung share": part.area.mean(),
+            "inside": patient_interval(part["mass"], part.patient),
+            "excess": patient_interval(part["mass"] - part.area, part.patient),
+            "called": patient_interval(ill["mass"] - ill.area, ill.patient)
+            if len(ill)
+            else [float("nan")] * 3,
+        }
+    return pd.DataFrame(rows).T.rename(index=str)

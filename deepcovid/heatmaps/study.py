@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 
 from deepcovid import io, runs
-from deepcovid.heatmaps import agreement, calibration, faithfulness, lesions, maps, masks, summary
+from deepcovid.heatmaps import agreement, calibration, claim, faithfulness, lesions, maps, masks
 from deepcovid.heatmaps.cached_maps import cached_maps, code, read, stride, windows
 from deepcovid.models import networks
 from deepcovid.models.run import Run
@@ -90,7 +90,7 @@ def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
             model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0], stride(sides[0])
         ),
     }
-    return found | {"lungs": summary.lungs(found).to_dict("index")}
+    return found | {"lungs": claim.lungs(found).to_dict("index")}
 
 
 def agreements(judged: dict[str, np.ndarray], kind: str, of: dict[int, np.ndarray]) -> list[dict]:

@@ -11,8 +11,8 @@ from deepcovid.data import tables as data_tables
 from deepcovid.failure import effects
 from deepcovid.failure import figures as failure_figures
 from deepcovid.fair_test import figures as fair_figures
+from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import figures as heatmaps_figures
-from deepcovid.heatmaps import summary
 from deepcovid.metrics import figures as metrics_figures
 from deepcovid.metrics.evaluation import scores_of
 from deepcovid.plots import save
@@ -69,7 +69,7 @@ def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
             yield "released_copies", data_figures.released_copies(made)
     if "heatmaps.json" in files:
         found = read_json(files["heatmaps.json"])
-        if len(numbers := summary.numbers(found)):
+        if len(numbers := claim.numbers(found)):
             yield "map_scores", heatmaps_figures.map_scores(numbers)
         yield "perturbation", heatmaps_figures.perturbation(found["curves"])
     if "shortcuts.csv" in files:
