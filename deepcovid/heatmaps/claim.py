@@ -124,6 +124,19 @@ def gains(found: dict, group: str = "test") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_run(found: dict) -> dict[str, pd.DataFrame]:
+    """What follows for the paper's claim, as a run's files `claims.csv` and `zones.csv` have it.
+
+    `gains`, each mean with its `_low` and `_high`, and `zone_numbers`; nothing without lesions.
+    """
+    each = gains(found) if len(table(found)) else []
+    if not len(each):
+        return {}
+    for name in ("captured", "over_lungs", "over_other", "contained"):
+        each[[name, f"{name}_low", f"{name}_high"]] = each.pop(name).tolist()
+    return {"claims.csv": each, "zones.csv": zone_numbers(found)}
+
+
 def difference(ours, theirs, patient) -> list[float]:
     """Mean difference of pairs with its 95% interval by patients; NaN of none."""
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)

@@ -18,7 +18,7 @@ def run(run: Run) -> dict:
     """Maps of the first model on the COVID-19 test images, of all on the lesions; their worth.
 
     Writes `heatmaps.json`, numbers only, which is kept while models, images, masks and code are
-    the same; the maps lie in `heatmaps/`. Of several seeds the first is taken.
+    the same, and `claims.csv` and `zones.csv`, which follow from it; the maps lie in `heatmaps/`. Of several seeds the first is taken.
     """
     name, seed = run.profile.models[0], run.profile.seeds[0]
     models = {each: run.model(each, seed) for each in run.profile.models}
@@ -40,8 +40,11 @@ def run(run: Run) -> dict:
         "calibration": calibration.calibrate(),
     }
     io.write_json(path, agreement.rounded(found))
+    found = io.read_json(path)
+    for file, numbers in claim.by_run(found).items():
+        io.write_csv(run.folder / file, numbers, float_format="%.6g")
     io.write_stamp(path, stamp)
-    return io.read_json(path)
+    return found
 
 
 def made_from(run: Run, models: dict, table: pd.DataFrame) -> str:

@@ -42,3 +42,9 @@ def phantoms(profile, drawn, tmp_path):
     training.run(run, "squeezenet", 0)
     scoring.run(run, "squeezenet", 0)
     return run
+
+
+@pytest.fixture(scope="session")
+def calibrated():
+    """What maps show of networks of which it is known what they look at; half a minute."""
+    return calibration.calibrate()

@@ -167,4 +167,5 @@ def test_nothing_to_compare_with_is_no_trouble():
     for found in ({}, {"lesions": {}}):
         assert not tables.has_lesions(found)
         assert len(claim.zone_numbers(found)) == 0
+        assert claim.by_run(found) == {}
     assert not tables.has_lesions(Missing("paper/heatmaps.json"))

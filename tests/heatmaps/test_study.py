@@ -1,6 +1,7 @@
 """A run's files: its numbers beside itself, kept until what they are made from changes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -10,8 +11,14 @@ from deepcovid.heatmaps import claim, lesions, maps, masks, study, tables
 
 
 @pytest.mark.slow
-def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantoms, monkeypatch):
+def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(
+    phantoms, calibrated, monkeypatch
+):
+    monkeypatch.setattr(study.calibration, "calibrate", lambda: calibrated)
     found = study.run(phantoms)
+    claims, zones = (pd.read_csv(phantoms.folder / f"{name}.csv") for name in ("claims", "zones"))
+    assert (claims.captured_low <= claims.captured).all() and claims.verdict.notna().all()
+    assert len(claims) == len(tables.claims(found)) and len(zones) == len(claim.zone_numbers(found))
     assert found == runs.read_json(phantoms.folder / "heatmaps.json")
     assert found["notice"] == runs.NOTICE and found["model"] == "squeezenet"
     scores = phantoms.scores("squeezenet", 0).set_index("image").score[found["images"]["image"]]
