@@ -9,9 +9,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPER
 from deepcovid.failure.effects import select
+from deepcovid.failure.tables import REPORTED
 from deepcovid.metrics.evaluation import roc
 from deepcovid.metrics.intervals import auc, confusion
 from deepcovid.metrics.tables import NETWORKS

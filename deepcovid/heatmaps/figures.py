@@ -53,7 +53,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
 def map_scores(numbers: pd.DataFrame) -> Figure:
     """How well maps agree with masks, with 95% intervals; the grey band is of random maps.
 
-    `numbers` is of `summary.numbers`: mask, method, score, mean, low, high.
+    `numbers` is of `claim.numbers`: mask, method, score, mean, low, high.
     """
     kinds = list(numbers["mask"].unique())
     names = [m for m in numbers.method.unique() if m != "random maps"]

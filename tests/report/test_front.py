@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_findings import found
 
-from deepcovid.report import drawn, front
+from deepcovid.report import front, redraw
 from deepcovid.runs import RESULTS, ROOT
 from deepcovid.study import Study
 
@@ -35,7 +35,7 @@ def test_every_finding_has_its_plot_and_the_readme_shows_it():
     assert names == [f"finding_{i}" for i in (1, 2, 3, 4)]
     assert re.findall(r"results/figures/(\w+)\.svg", TEXT) == names
     assert all((RESULTS / "figures" / f"{name}.svg").is_file() for name in names)
-    assert set(names) <= {name for name, _ in drawn.drawn(RESULTS)}
+    assert set(names) <= {name for name, _ in redraw.drawn(RESULTS)}
 
 
 def test_what_is_not_there_is_not_drawn(tmp_path):
