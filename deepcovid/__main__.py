@@ -14,6 +14,7 @@ from deepcovid.runs import NOTICE, ROOT, UserError, did_you_mean
 from imageaudit.cli import OPTIONS, PLACE, SOURCE
 
 PROFILES = ROOT / "profiles"
+RENAMED = {"outside": "external", "fair_folder": "fair-data"}  # commands
 EPILOG = """
 examples:
   ./run_all.sh
@@ -122,10 +123,12 @@ def add_run_commands(add, work: Parser) -> None:
     profile = Parser(add_help=False)
     profile.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
     add(commands.ablation, work)
-    add(commands.outside, profile)
-    argument = add(commands.fair_folder, profile)
+    add(commands.external, profile)
+    argument = add(commands.fair_data, profile, name="fair-data")
     argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made")
-    argument("--alone", action="store_true", help="without the run's own Non-COVID images")
+    argument(
+        "--collection-only", action="store_true", help="without the run's own Non-COVID images"
+    )
     argument = add(commands.publish)
     argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real")
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE")
@@ -157,6 +160,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     own = words[:1] if words[0].endswith((".yaml", ".yml")) else []
     made = parser(*own)
     known = made._subparsers._group_actions[0].choices
+    if words[0] in RENAMED:
+        raise UserError(f"The command {words[0]} is called {RENAMED[words[0]]} now.")
     if words[0] not in (*known, "-h", "--help"):
         meant = (
             did_you_mean(words[0], known) or f" There are: {', '.join(known)}, and files NAME.yaml."

@@ -3,9 +3,11 @@
 What is heavy is imported where it is used.
 """
 
+import os
+import sys
 from pathlib import Path
 
-from deepcovid.runs import UserError
+from deepcovid.runs import ROOT, UserError
 from imageaudit.cli import OPTIONS
 
 
@@ -17,13 +19,16 @@ def run_profile(args) -> int:
 
 def obtain(args) -> None:
     """Download the images: the release's archive, or the originals of all or one of the origins."""
-    from deepcovid.data import archive, originals
+    from deepcovid.data import originals
 
     names = originals.origins().index
     if args.what == "all" or args.what in names:
         print(originals.obtain(data_folder(args), *(names if args.what == "all" else [args.what])))
     else:
-        print("Unpacked to", archive.obtain(data_folder(args), args.what or archive.ADDRESS))
+        print(
+            "Unpacked to",
+            originals.obtain_release(data_folder(args), args.what or originals.ADDRESS),
+        )
 
 
 def pack(args) -> None:
@@ -42,13 +47,13 @@ def build(args) -> None:
 
 def verify(args) -> int:
     """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
-    from deepcovid.data import pack, verify
+    from deepcovid.data import pack
 
     folder = data_folder(args)
     if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
         print(table := pack.compare(folder))
         return int(table[["different", "missing"]].to_numpy().any())
-    print(found := verify.verify(folder))
+    print(found := pack.verify(folder))
     return int(not found.sound)
 
 
@@ -65,25 +70,27 @@ def ablation(args) -> int:
     )
 
 
-def outside(args) -> None:
-    """Judge the models of a finished run on the images in -p external FOLDER (covid|non)."""
+def external(args) -> None:
+    """Evaluate the models of a finished run on the images in -p external FOLDER (covid|non)."""
     from deepcovid.models.run import Run
     from deepcovid.shortcuts import external
 
     folder = args.overrides.pop("external", None)
     if folder is None:
-        raise UserError(f"Say which folder: ./run_all.sh outside {args.profile} -p external FOLDER")
+        raise UserError(
+            f"Say which folder: ./run_all.sh external {args.profile} -p external FOLDER"
+        )
     run = Run.open(args.profile, args.overrides)
-    print("The results are in", external.outside(run, Path(folder)))
+    print("The results are in", external.evaluate(run, Path(folder)))
 
 
-def fair_folder(args) -> None:
+def fair_data(args) -> None:
     """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
     from deepcovid.fair_test import folder
     from deepcovid.models.run import Run
 
     run = Run.open(args.profile, args.overrides)
-    made = folder.write(run, args.folder, not args.alone)
+    made = folder.write(run, args.folder, not args.collection_only)
     print(f"Train on it: ./run_all.sh fair -p data {made}")
 
 
@@ -102,9 +109,9 @@ def publish(args) -> None:
 
 def redraw(args) -> None:
     """Draw the plots in results/ anew from the tables beside them."""
-    from deepcovid.report import drawn
+    from deepcovid.report import redraw
 
-    print(*drawn.redraw_all(), sep="\n")
+    print(*redraw.redraw(*redraw.folders()), sep="\n")
 
 
 def audit(args) -> int:
@@ -139,9 +146,13 @@ def article(args) -> None:
 
 def lab(args) -> None:
     """Open JupyterLab at the overview, on this machine only; says where."""
-    from deepcovid.report import lab
-
-    lab.start(args.port, not args.no_browser)
+    root = getattr(os, "geteuid", lambda: 1)() == 0  # as in a container
+    words = ["--ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}", "--LabApp.news_url=None",
+             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+             "--LabApp.default_url=/lab/tree/notebooks/00_overview.ipynb",
+             *["--allow-root"] * root, *["--no-browser"] * args.no_browser,
+             *[f"--port={args.port}"] * bool(args.port)]  # fmt: skip
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *words])
 
 
 def data_folder(args) -> Path:

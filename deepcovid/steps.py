@@ -122,6 +122,8 @@ MAKES: dict[str, Callable] = {
     "operating_points.csv": metrics,
     "subgroups.csv": subgroups,
     "heatmaps.json": heatmaps,
+    "claims.csv": heatmaps,
+    "zones.csv": heatmaps,
     "failure.csv": failure,
     "shortcuts.csv": shortcuts,
     "external.*": external,

@@ -17,9 +17,9 @@ from torchvision.transforms import v2
 from deepcovid.data import augmentation, external
 from deepcovid.failure.__main__ import of_ablation, prepared
 from deepcovid.failure.ablation import followed, write
-from deepcovid.failure.arithmetic import verdict
-from deepcovid.failure.bench import Bench
 from deepcovid.failure.design import FAILED, recipe
+from deepcovid.failure.effects import verdict
+from deepcovid.failure.feature_cache import FeatureCache
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.run import Run
@@ -78,22 +78,22 @@ def auc_search(
     """
     rows = []
     for name in untrained:
-        other = Bench(run, name, "random")
+        other = FeatureCache(run, name, "random")
         for seed in seeds:
             scores, label, _ = trained_head(other, CELL | {"weights": "random"}, seed)
             rows.append(row("random, untrained backbone", name, seed, label, scores[-1]))
-    bench = Bench(run, backbone, "pretrained")
+    cache = FeatureCache(run, backbone, "pretrained")
     heads = {}
     for seed in seeds:
-        scores, label, heads[seed] = trained_head(bench, CELL, seed)
-        for candidate, score in of_a_training(bench, seed, scores):
+        scores, label, heads[seed] = trained_head(cache, CELL, seed)
+        for candidate, score in of_a_training(cache, seed, scores):
             rows.append(row(candidate, backbone, seed, label, score))
     random = np.random.default_rng(0)
-    some, others = (bench.test[bench.test.label == k] for k in (1, 0))
+    some, others = (cache.test[cache.test.label == k] for k in (1, 0))
     others = others.iloc[random.permutation(len(others))[:negatives]]
-    found = readings(bench, heads, pd.concat([some, others]))
+    found = readings(cache, heads, pd.concat([some, others]))
     if run.profile.external:
-        found += elsewhere(bench, heads, others, negatives, random)
+        found += elsewhere(cache, heads, others, negatives, random)
     return pd.DataFrame(rows + found)
 
 
@@ -108,9 +108,11 @@ def row(candidate: str, backbone: str, seed: int, label, score) -> dict:
     }  # fmt: skip
 
 
-def of_a_training(bench: Bench, seed: int, scores: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def of_a_training(
+    cache: FeatureCache, seed: int, scores: np.ndarray
+) -> list[tuple[str, np.ndarray]]:
     """Candidates that one training answers for: its `scores` on test are (epochs, images)."""
-    score = fitting.predict(bench.model(seed), bench.inputs(CELL)["test"]).softmax(1)[:, 1]
+    score = fitting.predict(cache.model(seed), cache.inputs(CELL)["test"]).softmax(1)[:, 1]
     return [
         ("the failed recipe", scores[-1]),
         ("class order exchanged on test", 1 - scores[-1]),
@@ -119,18 +121,18 @@ def of_a_training(bench: Bench, seed: int, scores: np.ndarray) -> list[tuple[str
     ]
 
 
-def readings(bench: Bench, heads: dict, subset: pd.DataFrame) -> list[dict]:
+def readings(cache: FeatureCache, heads: dict, subset: pd.DataFrame) -> list[dict]:
     """Rows of test images that were read otherwise than in training, and of all images that were."""
     rows = []
-    paths = bench.run.paths(subset.image)
+    paths = cache.run.paths(subset.image)
     for candidate, change in READINGS.items():
-        for seed, score in read_otherwise(bench, heads, paths, change).items():
-            rows.append(row(f"test images: {candidate}", bench.name, seed, subset.label, score))
+        for seed, score in read_otherwise(cache, heads, paths, change).items():
+            rows.append(row(f"test images: {candidate}", cache.name, seed, subset.label, score))
     for candidate in WRONG_THROUGHOUT:
-        inputs = inputs_otherwise(bench, subset, READINGS[candidate])
+        inputs = inputs_otherwise(cache, subset, READINGS[candidate])
         for seed in heads:
-            scores, label, _ = trained_head(bench, CELL, seed, inputs)
-            rows.append(row(f"all images: {candidate}", bench.name, seed, label, scores[-1]))
+            scores, label, _ = trained_head(cache, CELL, seed, inputs)
+            rows.append(row(f"all images: {candidate}", cache.name, seed, label, scores[-1]))
     return rows
 
 
@@ -141,64 +143,66 @@ def strangers(run: Run) -> pd.DataFrame:
 
 
 def elsewhere(
-    bench: Bench, heads: dict, others: pd.DataFrame, negatives: int, random
+    cache: FeatureCache, heads: dict, others: pd.DataFrame, negatives: int, random
 ) -> list[dict]:
     """Rows of another collection as test set, and of its COVID-19 images among Non-COVID `others`.
 
     There are none where the collection has no images of its own of both classes.
     """
-    table = strangers(bench.run)
+    table = strangers(cache.run)
     far = {label: table.path[table.label == label].tolist() for label in (1, 0)}
     if not all(far.values()):
         return []
     far[0] = [far[0][i] for i in random.permutation(len(far[0]))[:negatives]]
-    found = read_otherwise(bench, heads, far[1] + far[0], normalise)
-    here = read_otherwise(bench, heads, bench.run.paths(others.image), normalise)
+    found = read_otherwise(cache, heads, far[1] + far[0], normalise)
+    here = read_otherwise(cache, heads, cache.run.paths(others.image), normalise)
     rows = []
     for seed, score in found.items():
         label = np.repeat([1, 0], [len(far[1]), len(far[0])])
-        rows.append(row("test set from elsewhere", bench.name, seed, label, score))
+        rows.append(row("test images of another dataset", cache.name, seed, label, score))
         mixed = np.r_[score[label == 1], here[seed]]
         both = np.repeat([1, 0], [len(far[1]), len(here[seed])])
-        candidate = "COVID-19 from elsewhere, Non-COVID from here"
-        rows.append(row(candidate, bench.name, seed, both, mixed))
+        candidate = "COVID-19 of another dataset, Non-COVID of this one"
+        rows.append(row(candidate, cache.name, seed, both, mixed))
     return rows
 
 
-def trained_head(bench: Bench, cell: dict, seed: int, inputs: dict | None = None):
+def trained_head(cache: FeatureCache, cell: dict, seed: int, inputs: dict | None = None):
     """Test scores after each epoch, test labels, and the head, of one training."""
-    model, inputs = bench.model(seed), inputs or bench.inputs(cell)
-    scores = followed(recipe(bench.run.profile, cell), model, inputs, seed)
+    model, inputs = cache.model(seed), inputs or cache.inputs(cell)
+    scores = followed(recipe(cache.run.profile, cell), model, inputs, seed)
     return scores, inputs["test"].label.cpu().numpy(), model.head.eval()
 
 
 @torch.no_grad()  # not inference_mode: heads are trained on what this gives
-def seen_otherwise(bench: Bench, paths: list[Path], change) -> torch.Tensor:
+def seen_otherwise(cache: FeatureCache, paths: list[Path], change) -> torch.Tensor:
     """Features of images read by `change`, which gets RGB pixels from 0 to 1."""
-    files = features.ImageSet(paths, bench.run.profile.image_size)
+    files = features.ImageSet(paths, cache.run.profile.image_size)
     files.floats = v2.Compose([files.floats.transforms[0], change])
     groups = torch.arange(len(paths)).split(64)
-    backbone = networks.fuse_batch_norm(bench.backbone)
-    stream = files.batches(groups, bench.device)
+    backbone = networks.fuse_batch_norm(cache.backbone)
+    stream = files.batches(groups, cache.device)
     return torch.cat(
-        [networks.forward_backbone(backbone, batch, bench.half).cpu() for batch in stream]
+        [networks.forward_backbone(backbone, batch, cache.half).cpu() for batch in stream]
     )
 
 
 @torch.inference_mode()
-def read_otherwise(bench: Bench, heads: dict, paths: list[Path], change) -> dict[int, np.ndarray]:
+def read_otherwise(
+    cache: FeatureCache, heads: dict, paths: list[Path], change
+) -> dict[int, np.ndarray]:
     """Scores of each head for images read by `change`."""
-    seen = seen_otherwise(bench, paths, change).to(bench.device)
+    seen = seen_otherwise(cache, paths, change).to(cache.device)
     return {seed: head(seen).softmax(1)[:, 1].cpu().numpy() for seed, head in heads.items()}
 
 
-def inputs_otherwise(bench: Bench, test: pd.DataFrame, change) -> dict[str, fitting.Inputs]:
+def inputs_otherwise(cache: FeatureCache, test: pd.DataFrame, change) -> dict[str, fitting.Inputs]:
     """The training originals and the images of `test`, all of them read by `change`."""
-    train = bench.train[bench.train.augmented_from == ""]
+    train = cache.train[cache.train.augmented_from == ""]
     made = []
     for table in (train, test):
-        seen = seen_otherwise(bench, bench.run.paths(table.image), change)
-        made.append((bench.labels(table), seen))
+        seen = seen_otherwise(cache, cache.run.paths(table.image), change)
+        made.append((cache.labels(table), seen))
     (label, seen), (test_label, test_seen) = made
     return {
         "train": fitting.Inputs(label, cached=seen),

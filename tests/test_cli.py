@@ -106,13 +106,13 @@ def test_a_failing_step_is_told_last_with_its_reason(finished, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_judged_on_external_images(finished, command, tmp_path, capsys):
+def test_a_finished_run_is_evaluated_on_external_images(finished, command, tmp_path, capsys):
     runs, (_, *settings), _ = finished
     for i in range(12):
         draw(tmp_path / "other" / ("non", "covid")[i % 2] / f"{i}.png", 900 + i, 70 * (i % 2))
-    assert command("outside", "small", *settings, "-p", "external", tmp_path / "other") == 0
+    assert command("external", "small", *settings, "-p", "external", tmp_path / "other") == 0
     folder = Path(capsys.readouterr().out.split("The results are in ")[1].strip())
-    assert folder.is_relative_to(runs / "small" / "outside")
+    assert folder.is_relative_to(runs / "small" / "external")
     assert (folder / "external.json").is_file()
 
 
@@ -176,7 +176,9 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         ("obtain",): "./run_all.sh obtain -p data FOLDER",
         ("build", "here"): "arguments are required: CHEXPERT",
         ("verify", "-p", "data", tmp_path / "absent"): "no folder",
-        ("outside", "demo"): "outside demo -p external FOLDER",
+        ("external", "demo"): "external demo -p external FOLDER",
+        ("outside", "demo"): "is called external now",
+        ("fair_folder", "demo", "x"): "is called fair-data now",
         (
             "ablation",
             "-p",

@@ -10,7 +10,7 @@ from deepcovid import runs
 from deepcovid.__main__ import main
 from deepcovid.data import manifest
 from deepcovid.fair_test import severity
-from deepcovid.report import about
+from deepcovid.report import site
 from imageaudit import images
 
 HOSTILE = "x\n\x1b[31m\u202e'\"<img src=x onerror=alert(1)>![x](http:a).png"
@@ -48,7 +48,7 @@ def test_names_that_would_harm_a_terminal_or_a_page_are_shown_safely(tmp_path):
     table = manifest.make(tmp_path, 0)
     again = manifest.read(manifest.write(table, tmp_path / "manifest.csv"))
     assert list(again.image) == list(table.image) and len(again) == 5
-    page = about.table(table[["image"]])
+    page = site.table(table[["image"]])
     assert "\x1b" not in page and "<img" not in page and "\n!" not in page and "onerror" in page
     hostile.write_bytes(b"no picture")
     with pytest.raises(runs.UserError) as refused:

@@ -12,9 +12,9 @@ import torch
 
 from deepcovid import io, runs
 from deepcovid.failure import design
-from deepcovid.failure.arithmetic import MEASURES, verdict
-from deepcovid.failure.bench import VIEWS, Bench
 from deepcovid.failure.design import CELL, EPOCHS, recipe
+from deepcovid.failure.effects import MEASURES, verdict
+from deepcovid.failure.feature_cache import VIEWS, FeatureCache
 from deepcovid.metrics import evaluation
 from deepcovid.models import fitting
 from deepcovid.models.run import Run
@@ -53,17 +53,17 @@ def outcomes(label, scores: np.ndarray) -> list[dict]:
     return rows
 
 
-def train_cell(bench: Bench, cell: dict) -> dict:
+def train_cell(cache: FeatureCache, cell: dict) -> dict:
     """Train one cell and give what its file holds."""
-    inputs = bench.inputs(cell)
-    profile, model = recipe(bench.run.profile, cell), bench.model(cell["seed"])
+    inputs = cache.inputs(cell)
+    profile, model = recipe(cache.run.profile, cell), cache.model(cell["seed"])
     scores = followed(profile, model, inputs, cell["seed"])
     label = inputs["test"].label.cpu().numpy()
     return {
         "cell": cell,
-        "weights": bench.origin,
-        "images": bench.images,
-        "views": bench.kept(cell),
+        "weights": cache.origin,
+        "images": cache.images,
+        "views": cache.n_views(cell),
         "rows": outcomes(label, scores),
         "label": label.tolist(),
         "score": [float(str(value)) for value in scores[-1]],  # the shortest that is this float32
@@ -79,11 +79,11 @@ def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
     for cell in cells:
         groups.setdefault((cell["backbone"], cell["weights"]), []).append(cell)
     for (backbone, weights), group in groups.items():
-        bench = Bench(run, backbone, weights, views)
+        cache = FeatureCache(run, backbone, weights, views)
         for cell in group:
-            paths.append(run.folder / "cells" / f"{bench.digest(cell)}.json")
+            paths.append(run.folder / "cells" / f"{cache.digest(cell)}.json")
             if not paths[-1].exists():
-                io.write_json(paths[-1], train_cell(bench, cell))
+                io.write_json(paths[-1], train_cell(cache, cell))
     return paths
 
 

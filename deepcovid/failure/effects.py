@@ -5,12 +5,34 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from deepcovid.failure.arithmetic import MEASURES
 from deepcovid.failure.design import CELL, CHANGES, FACTORS, FAILED, LEVELS
+from deepcovid.metrics import intervals
 
+MEASURES = ("auc", "sensitivity", "specificity", "sensitivity_at_0.2", "specificity_at_0.2", "accuracy",
+            "balanced_accuracy", "mean_score_covid", "mean_score_non", "tp", "fn", "fp", "tn")  # fmt: skip
 DRAWS = 9999  # random swaps of levels within pairs, where not all can be tried
 EFFECTS = ("change", "trainings", "pairs", "effect", "least", "most", "rises", "falls", "p", "holm",
            "share")  # fmt: skip
+
+
+def verdict(label, score) -> dict[str, float]:
+    """What each of `MEASURES` says of the same scores; cut at 0.5, and where it says so at 0.2."""
+    label, score = intervals.validate_scores(label, score)
+    half, fifth = (intervals.confusion(label, score, cut) for cut in (0.5, 0.2))
+    positives, negatives = half["tp"] + half["fn"], half["fp"] + half["tn"]
+    sensitivity, specificity = half["tp"] / positives, half["tn"] / negatives
+    return {
+        "auc": intervals.auc(label, score),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "sensitivity_at_0.2": fifth["tp"] / positives,
+        "specificity_at_0.2": fifth["tn"] / negatives,
+        "accuracy": (half["tp"] + half["tn"]) / len(label),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
+        "mean_score_covid": float(score[label == 1].mean()),
+        "mean_score_non": float(score[label == 0].mean()),
+        **half,
+    }
 
 
 def select(table: pd.DataFrame, **fixed) -> pd.DataFrame:

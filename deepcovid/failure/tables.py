@@ -2,12 +2,48 @@
 
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.tables import NETWORKS
+
+# the release, and what of it the earlier attempt had: images by split, then class
+RELEASE = {
+    "test": (3000, 100),
+    "training, originals": (2000, 84),
+    "training, augmented": (2000, 420),
+}
+REPORTED = {  # of the earlier attempt, by its author
+    "name": "the earlier attempt",
+    "accuracy": 0.9677,
+    "auc": 0.715,
+    "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0},
+}
+
+
+def null_accuracies(counts: dict[str, tuple[int, int]] = RELEASE) -> pd.DataFrame:
+    """Accuracy of answering Non-COVID to every image, by set; `counts` are (Non-COVID, COVID-19)."""
+    table = pd.DataFrame(counts, index=["Non-COVID", "COVID-19"]).T
+    return table.assign(accuracy=table["Non-COVID"] / table.sum(axis=1))
+
+
+def rate_sums(epochs: int = 150) -> pd.DataFrame:
+    """What so many epochs are worth under each schedule, in epochs of the first one's rate.
+
+    The script multiplies its rate by 0.1 every 7 epochs; under today's PyTorch it does so one epoch
+    early, since it steps its scheduler before the first epoch (`models.fitting.learning_rates`).
+    """
+    epoch = np.arange(epochs)
+    rates = pd.DataFrame({
+        "the script's, old PyTorch": 0.1 ** (epoch // 7),
+        "the script's, today's PyTorch": 0.1 ** ((epoch + 1) // 7),
+        "the paper's: constant": np.ones(epochs),
+    })  # fmt: skip
+    sums = {"epochs": epochs, "sum of the rates": rates.sum(), "from epoch 22 on": rates[21:].sum()}
+    return pd.DataFrame(sums).rename_axis("schedule")
 
 
 def p_value(p: float) -> str:
@@ -33,7 +69,7 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
         f"change of {named}{unit} (seeds)": ends.effect + " (" + ends.least + " to " + ends.most + ")",
         "pairs": table.pairs, "higher in": table.rises, "lower in": table.falls,
         "p (Holm)": table.holm.map(p_value),
-    }).reset_index(drop=True)  # fmt: skip
+    }).set_index("setting")  # fmt: skip
 
 
 def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd.DataFrame:
@@ -94,7 +130,7 @@ def findings(failed, effects, changes, explained) -> pd.DataFrame:
         rows.append((f"ROC AUC if {name} (range of seeds); reported {REPORTED['auc']}",
                      format_ci(row["AUC, mean"], row.lowest, row.highest),
                      f"{row.trainings:.0f} trainings", "ablation.csv"))  # fmt: skip
-    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"])
+    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 
 def selected(metrics: dict, histories: dict) -> pd.DataFrame:
@@ -126,7 +162,8 @@ def searched(search: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
     """
     first = first.assign(candidate="first epoch", backbone=first.backbone + ", random crops")
     both = pd.concat([first, search])
-    return both.groupby(both.candidate + " (" + both.backbone + ")", sort=False).agg(
+    networks = both.backbone.replace(NETWORKS, regex=True)
+    return both.groupby(both.candidate + " (" + networks + ")", sort=False).agg(
         auc=("auc", "mean"), low=("auc", "min"), high=("auc", "max"),
         sensitivity=("sensitivity", "max"), specificity=("specificity", "min"),
     )  # fmt: skip

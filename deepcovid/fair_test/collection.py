@@ -9,18 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from deepcovid.data import manifest
+from deepcovid.io import read_table
 from deepcovid.models import seen
 from deepcovid.models.run import Run
-from deepcovid.runs import UserError, escape_control_chars, read_table
+from deepcovid.runs import UserError, escape_control_chars
 from deepcovid.shortcuts import measure
-from imageaudit import images
+from imageaudit import images, patients
 
-NEEDED = ("name", "finding", "patientid")
-TOLD = ("case", "view", "sex", "age", "published_at")  # where known
+REQUIRED = ("name", "finding", "patientid")
+OPTIONAL = ("case", "view", "sex", "age", "published_at")
 COLUMNS = ("image", "path", "sha1", "label", "finding", "patient", "case", "view", "sex", "age",
            "site", "part")  # fmt: skip
 
@@ -30,17 +29,12 @@ def metadata(folder: Path) -> pd.DataFrame:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise UserError(f"{path} is not there: a collection's folder has one; see docs/data.md.")
-    table = read_table(path, dtype=str, keep_default_na=False)
-    if missing := [name for name in NEEDED if name not in table]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}.")
+    table = read_table(path, REQUIRED, dtype=str, keep_default_na=False)
     if table.name.duplicated().any():
         raise UserError(
             f"{path} names {escape_control_chars(table.name[table.name.duplicated()].iloc[0])} twice."
         )
-    for name in TOLD:
-        if name not in table:
-            table[name] = ""
-    return table.set_index("name")
+    return table.reindex(columns=[*REQUIRED, *OPTIONAL], fill_value="").set_index("name")
 
 
 def outer(folder: Path) -> pd.DataFrame:
@@ -67,7 +61,7 @@ def inner(run: Run) -> pd.DataFrame:
     """The run's own COVID-19 originals, as rows of the same kind; `part` is their split.
 
     View, sex and age as the run's metadata has them: where they were blank here and known in the
-    collection, not to be told would tell the class.
+    collection, their absence would give the class away.
     """
     own = measure.collection(run.manifest, run.data)
     own = own[own.label == 1]
@@ -94,8 +88,10 @@ def with_trained(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """With `trained`: is an image, or one of its group, known to a model of the run? See `unseen`."""
     models = [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
     known = pd.concat([run.seen(*model) for model in models]).drop_duplicates("image")
-    found = seen.unseen(table, known, run.signatures)
-    return table.assign(trained=table.group.isin(table.group[found.reason != ""]))
+    same = table.sha1.isin(known.sha1)  # at these nobody needs to look
+    found = seen.unseen(table[~same], known, run.signatures)
+    trained = same | table.index.isin(found.index[found.reason != ""])
+    return table.assign(trained=table.group.isin(table.group[trained]))
 
 
 def groups(table: pd.DataFrame, twins: pd.DataFrame) -> np.ndarray:
@@ -104,17 +100,10 @@ def groups(table: pd.DataFrame, twins: pd.DataFrame) -> np.ndarray:
     So do `twins`, pairs of rows (`one`, `other`, by position). An image of which nothing is known
     is a group of its own.
     """
-    rows, columns, names = [], [], {}
-    for i, (one, other) in enumerate(zip(twins.one, twins.other, strict=True)):
-        rows += [one, other]
-        columns += [names.setdefault(("twins", i), len(names))] * 2
-    for i, (patient, case) in enumerate(zip(table.patient, table.case, strict=True)):
-        for kind, name in (("patient", patient), ("case", case)):
-            if name:
-                rows.append(i)
-                columns.append(names.setdefault((kind, name), len(names)))
-    n = len(table)
-    links = coo_array(
-        (np.ones(len(rows)), (rows, np.array(columns, int) + n)), (n + len(names),) * 2
-    )
-    return connected_components(links, directed=False)[1][:n]
+    alone = [f"image {i}" for i in range(len(table))]
+    case = table.case.reset_index(drop=True)
+    first = case.index.to_series().groupby(case).transform("first")
+    same = pd.DataFrame({"a": first, "b": case.index})[case != ""]
+    pairs = pd.concat([same, twins.set_axis(["a", "b"], axis=1)])
+    patient = table.patient.where(table.patient != "", alone)
+    return pd.factorize(patients.join_duplicates(patient, pairs))[0]

@@ -5,14 +5,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from deepcovid.fair_test.names import BLIND, EVERYTHING, KINDS, RELEASE, SAME, readable
+from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
+from deepcovid.fair_test.tables import KINDS, readable
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, new
 from deepcovid.plots import intervals as points
 
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
 COLOUR = {RELEASE: NON_COVID, SAME: PINK}
 WEIGHTS = {"pretrained": NON_COVID, "profile": COVID, "untrained": GREY, "none": "black"}
-LABELS = {"pretrained": "pretrained networks", "profile": "the profile's own recipe",
+LABELS = {"pretrained": "pretrained networks", "profile": "this run's recipe",
           "untrained": "untrained networks", "none": "no network"}  # fmt: skip
 WIDTH = 7.2  # inches: what a page shows in full
 
@@ -89,14 +90,14 @@ def by_finding(table: pd.DataFrame) -> Figure:
 
 
 def within(table: pd.DataFrame) -> Figure:
-    """Cross-validated AUC within the collection by what is seen; the grey part cannot show lungs."""
+    """Cross-validated AUC within the collection by what is left of the images; the grey part cannot show lungs."""
     whole = table[table.question == EVERYTHING]
     kind = whole.weights_kind.where(whole.recipe == "regression", "profile")
-    seen = [*dict.fromkeys(name for name in whole.seen if name not in BLIND)]
-    names = sorted(seen, key=lambda name: name != "whole picture")
-    names += [name for name in BLIND if name in set(whole.seen)]
+    visible = [*dict.fromkeys(name for name in whole.input if name not in BLIND)]
+    names = sorted(visible, key=lambda name: name != "whole picture")
+    names += [name for name in BLIND if name in set(whole.input)]
     groups = [(name, one, part) for name in names for one in WEIGHTS
-              if len(part := whole[(whole.seen == name) & (kind == one)])]  # fmt: skip
+              if len(part := whole[(whole.input == name) & (kind == one)])]  # fmt: skip
     figure, axis = new(size=(WIDTH, 1.4 + 0.31 * len(groups)))
     for place, (_, one, part) in enumerate(groups):
         dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one])
@@ -120,46 +121,36 @@ def within(table: pd.DataFrame) -> Figure:
 
 def severity(table: pd.DataFrame) -> Figure:
     """Rank correlation with the senior radiologist's Brixia sum; right: the gain over no training."""
-    names = list(dict.fromkeys(table.reader))
-    gained = "gain" in table
-    figure, axes = new(1 + gained, size=(WIDTH / (1 + gained), 1.2 + 0.42 * len(names)),
-                       sharey=True, squeeze=False)  # fmt: skip
-    asked = [("rho", "low", "high"), ("gain", "gain_low", "gain_high")][: 1 + gained]
-    for axis, ends in zip(axes[0], asked, strict=True):
+    names = list(dict.fromkeys(table.rater))
+    figure, axes = new(2, size=(WIDTH / 2, 1.2 + 0.42 * len(names)), sharey=True)
+    asked = ("rho", "low", "high"), ("gain", "gain_low", "gain_high")
+    for axis, ends in zip(axes, asked, strict=True):
         for place, name in enumerate(names):
-            part = table[(table.reader == name) & table[ends[0]].notna()]
+            part = table[(table.rater == name) & table[ends[0]].notna()]
             if len(part):
                 colour = COVID if part.seed.notna().all() else GREY
                 dodged(axis, part, ends, place, 0.4, color=colour)
         rows_at(axis, names)
         axis.axvline(0, **REFERENCE)
-        if gained:
-            axis.set_xticks([-0.5, 0, 0.5, 1])
+        axis.set_xticks([-0.5, 0, 0.5, 1])
     first = table.iloc[0]
-    axes[0, 0].set(
-        xlim=(-0.5, 1.2),
-        xlabel=f"Spearman's correlation ({first.images:,} images of {first.groups:,} cases)",
-    )
-    if gained:
-        axes[0, 0].set_xlabel(
-            f"Spearman's correlation\n({first.images:,} images of {first.groups:,} cases)"
-        )
-        axes[0, 1].set(xlim=(-0.7, 0.9), xlabel="gain over the same\nnetwork untrained")
+    words = f"Spearman's correlation\n({first.images:,} images of {first.groups:,} cases)"
+    axes[0].set(xlim=(-0.5, 1.2), xlabel=words)
+    axes[1].set(xlim=(-0.7, 0.9), xlabel="gain over the same\nnetwork untrained")
     return legible(figure)
 
 
-def right_data(table: pd.DataFrame) -> Figure:
+def training_data(table: pd.DataFrame) -> Figure:
     """AUC of each candidate beside what border or framing alone reach for the same training.
 
     Above the dotted line the picture adds something. The second panel is of external images.
     """
-    asked = {"held-out cases of the collection": ("within", "border", "frame")}
-    if "external_border" in table:
-        asked["external images"] = ("external", "external_border", "external_frame")
-    figure, axes = new(len(asked), size=(WIDTH / 2, 4.4), sharex=True, sharey=True, squeeze=False)
+    asked = {"held-out cases of the collection": ("within", "border", "frame"),
+             "external images": ("external", "external_border", "external_frame")}  # fmt: skip
+    figure, axes = new(2, size=(WIDTH / 2, 4.4), sharex=True, sharey=True)
     colours = {"release": NON_COVID, "collection": PINK, "both": GREEN}
     several = table.model.str.contains("+", regex=False)
-    for axis, (title, (value, *blind)) in zip(axes[0], asked.items(), strict=True):
+    for axis, (title, (value, *blind)) in zip(axes, asked.items(), strict=True):
         best = table[blind].max(axis=1)
         for name, colour in colours.items():
             for marker, part in (("o", ~several), ("D", several)):
@@ -172,7 +163,7 @@ def right_data(table: pd.DataFrame) -> Figure:
         axis.plot([0.3, 1], [0.3, 1], **REFERENCE)
         axis.set(xlim=(0.4, 1), ylim=(0.4, 1), aspect="equal", title=title,
                  xlabel="ROC AUC, border or framing alone")  # fmt: skip
-    axes[0, 0].set_ylabel("ROC AUC, whole picture")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center",
-                  ncols=1 + len(asked), title="trained on")  # fmt: skip
+    axes[0].set_ylabel("ROC AUC, whole picture")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
+                  title="trained on")  # fmt: skip
     return legible(figure)

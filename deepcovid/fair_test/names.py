@@ -1,12 +1,8 @@
-"""Words that what is computed and what is shown share; no torch."""
+"""Words of tables that what is computed and what is shown share; no torch."""
 
 RELEASE, SAME = "the release's", "of the same collection"  # whose Non-COVID images
-KINDS = {
-    RELEASE: "the release's Non-COVID images",
-    SAME: "Non-COVID images of the same collection",
-}
-# what is looked at, by its name among `shortcuts.ablations`; the last three cannot show the lungs
-SEEN = (
+# what is left of images, as `shortcuts.ablations` names it; the last three cannot show the lungs
+INPUTS = (
     "whole picture",
     "only wherever lungs may be",
     "8 x 8 pixels",
@@ -15,27 +11,5 @@ SEEN = (
     "outer 5% of each side",
     "without wherever lungs may be",
 )
-BLIND = ("file properties", "view, age, sex", *SEEN[-3:])
+BLIND = ("file properties", "view, age, sex", *INPUTS[-3:])
 EVERYTHING = "the whole collection"
-# steps of preprocessing, as a table names them
-PREPROCESSING = {
-    "none": "none",
-    "downsample": "downsampled",
-    "equalise": "equalised",
-    "crop_lungs": "cropped to the lungs",
-    "mask_lungs": "lungs only",
-    "grey": "without colour",
-}
-NETWORKS = {
-    "resnet18": "ResNet18",
-    "resnet50": "ResNet50",
-    "squeezenet": "SqueezeNet",
-    "densenet121": "DenseNet121",
-}
-
-
-def readable(text: str) -> str:
-    """A text with the networks' names as papers write them: `border only: ResNet18`."""
-    for code, name in NETWORKS.items():
-        text = text.replace(code, name)
-    return text.replace("+", " + ")

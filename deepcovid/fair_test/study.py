@@ -1,25 +1,46 @@
-"""All of notebook 08 for one run, in its order; what was computed is kept."""
+"""All of notebook 08 for one run: the files of `fair_test/`, made at once."""
 
-from deepcovid.fair_test import collection, right_data, severity, swap, within
+import pandas as pd
+from sklearn import config_context
+
+from deepcovid import io
+from deepcovid.fair_test import collection, severity, swap, training_data, within
 from deepcovid.models.run import Run
-from deepcovid.runs import is_fresh, write_stamp
+from deepcovid.shortcuts.encoders import FeatureBank
 
 
 def run(run: Run) -> None:
-    """Write `fair_test/*.csv` of a run; nothing without a collection.
+    """Write `fair_test/*.csv` of a run, unless that was done; nothing without a collection.
 
-    The right data is asked for only where another hospital can judge the answer.
+    Training data are compared only where another hospital can judge the answer.
     """
     if not run.profile.collection:
         return
-    table, folder = collection.of(run), run.folder / "fair_test"
-    judged = collection.with_trained(run, table)
-    swap.run(run, judged)
+    folder, stamp = run.folder / "fair_test", run.depends("fair_test.study", trained=True)
+    names = ["swap", "findings", "within", "sites"] + ["severity"] * bool(run.profile.severity)
+    names += ["training_data"] * bool(run.profile.external)
+    there = all((folder / f"{name}.csv").is_file() for name in names)
+    if not (there and io.is_fresh(folder / "swap.csv", stamp)):
+        with config_context(skip_parameter_validation=True):  # a quarter of a small fit's time
+            made = tables(run)
+        for name, table in made.items():
+            io.write_csv(folder / f"{name}.csv", table)
+        io.write_stamp(folder / "swap.csv", stamp)
+
+
+def tables(run: Run) -> dict[str, pd.DataFrame]:
+    """All tables by their names. What networks make of an image is asked for once."""
+    table = collection.with_trained(run, collection.of(run))
+    train = run.originals("train").assign(path=lambda of: run.paths(of.image))
+    images = [table, train]
+    if run.profile.external:
+        images.insert(1, candidates := training_data.images_of(run, table))
+    bank = FeatureBank(run, pd.concat(images, ignore_index=True))
+    scores = swap.scores(run, table)
+    found = {"swap": swap.compare(run, scores), "findings": swap.findings(run, scores)}
     if run.profile.severity:
-        severity.run(run, judged)
-    stamp = run.depends(table, "fair_test.within")
-    if not is_fresh(folder / "within.csv", stamp):
-        within.run(run, table)
-        write_stamp(folder / "within.csv", stamp)
-    if run.profile.external:  # without another hospital nobody judges what is chosen
-        right_data.run(run, table)
+        found["severity"] = severity.compare(run, table, scores, bank)
+    found |= within.compare(run, table, bank)
+    if run.profile.external:
+        found["training_data"] = training_data.compare(run, training_data.Data(candidates, bank))
+    return found

@@ -10,11 +10,8 @@ from deepcovid.io import read_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import external, measure
-from deepcovid.shortcuts.measure import write
 
 SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained", "score")
-
-
 FEW = 3  # images that a finding needs for a row of its own
 OTHERS = "other findings"
 
@@ -34,13 +31,13 @@ def swapped(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, pd.DataFra
     }
 
 
-def judged(table: pd.DataFrame, threshold: float) -> dict[str, float]:
+def summary(table: pd.DataFrame, threshold: float) -> dict[str, float]:
     """AUC with two intervals, sensitivity and specificity at a frozen threshold, and counts.
 
     `auc_low`, `auc_high`: DeLong's 95%; `case_low`, `case_high`: cases resampled.
     """
     found = evaluation.summary(table.assign(split="test"), threshold)
-    by_case = measure.auc(table.label, table.score, table.patient, "case")
+    by_case = measure.auc_with_ci(table.label, table.score, table.patient, "case")
     first = {name: found[name] for name in ("auc", "auc_low", "auc_high")}
     then = ("sensitivity", "specificity", "specificity_low", "specificity_high")
     return first | by_case | {name: found[name] for name in then} | measure.counts(table.label)
@@ -68,31 +65,37 @@ def by_finding(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return pd.concat([table[table.finding != OTHERS], table[table.finding == OTHERS]])
 
 
-def scored(run: Run, table: pd.DataFrame, name: str, seed: int) -> pd.DataFrame:
-    """`table` (of `collection.with_trained`) with P(COVID-19) by a trained model; kept on disk."""
-    target = run.folder / "fair_test" / name / f"seed{seed}" / "collection.csv"
-    return external.score(run, name, seed, table, target, SCORES)
+def scores(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
+    """By model and seed, `table` (of `collection.with_trained`) with P(COVID-19) by that model.
 
-
-def run(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    """Judge each model of a run against both kinds of negatives: `fair_test/swap.csv`.
-
-    `table` is that of `collection.with_trained`.
-
-    `fair_test/findings.csv`: what each calls COVID-19, by finding, at its threshold.
+    Written to `fair_test/MODEL/seedK/collection.csv`.
     """
-    rows, findings = [], []
-    for name in run.profile.models:
-        for seed in run.profile.seeds:
-            inside = run.scores(name, seed)
-            threshold = evaluation.summary(inside, run.profile.threshold)["threshold"]
-            collected = scored(run, table, name, seed)
-            findings.append(by_finding(collected, threshold).assign(model=name, seed=seed))
-            sets = swapped(inside, collected)
-            weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
-            words = {"model": name, "seed": seed, "weights": weights["file"] or weights["kind"]}
-            for negatives, part in sets.items():
-                rows.append(words | {"non_covid": negatives} | judged(part, threshold))
-    folder = run.folder / "fair_test"
-    write(pd.concat(findings), folder / "findings.csv")
-    return write(pd.DataFrame(rows), folder / "swap.csv")
+    found = {}
+    for name, seed in external.models_of(run):
+        target = run.folder / "fair_test" / name / f"seed{seed}" / "collection.csv"
+        found[name, seed] = external.write_scores(run, name, seed, table, target, SCORES)
+    return found
+
+
+def threshold(run: Run, name: str, seed: int) -> float:
+    return evaluation.summary(run.scores(name, seed), run.profile.threshold)["threshold"]
+
+
+def compare(run: Run, scores: dict) -> pd.DataFrame:
+    """Each model of a run with both kinds of negatives: `fair_test/swap.csv`."""
+    rows = []
+    for (name, seed), collected in scores.items():
+        weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
+        words = {"model": name, "seed": seed, "weights": weights["file"] or weights["kind"]}
+        for negatives, part in swapped(run.scores(name, seed), collected).items():
+            found = summary(part, threshold(run, name, seed))
+            rows.append(words | {"non_covid": negatives} | found)
+    return pd.DataFrame(rows)
+
+
+def findings(run: Run, scores: dict) -> pd.DataFrame:
+    """What each model calls COVID-19, by finding, at its threshold: `fair_test/findings.csv`."""
+    return pd.concat([
+        by_finding(collected, threshold(run, name, seed)).assign(model=name, seed=seed)
+        for (name, seed), collected in scores.items()
+    ])  # fmt: skip

@@ -1,6 +1,6 @@
-"""Trained and judged within one collection: is the fair question free of shortcuts?
+"""Trained and evaluated within one collection: is the fair question free of shortcuts?
 
-Every model is fitted on some cases of the collection and judged on others, in folds that keep a case
+Every model is fitted on some cases of the collection and scores others, in folds that keep a case
 whole and are drawn several times. Nothing is chosen, so nothing needs a second round of folds.
 """
 
@@ -14,17 +14,17 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from deepcovid.fair_test.names import EVERYTHING, SEEN
+from deepcovid.fair_test.names import EVERYTHING, INPUTS
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting
 from deepcovid.models.run import Run
-from deepcovid.shortcuts import encoders, measure
-from deepcovid.shortcuts.ablations import ImageAblation, all_ablations, lung_masks
-from deepcovid.shortcuts.measure import counts, regression, table_model, write
+from deepcovid.shortcuts.ablations import WHOLE, ImageAblation, by_input, lung_masks
+from deepcovid.shortcuts.encoders import FeatureBank
+from deepcovid.shortcuts.measure import auc_with_ci, counts, out_of_fold, regression, table_model
 
 REPEATS = 4
 KIND = {"random": "untrained", "none": "none"}  # of weights; all others are pretrained
-SITES = ("whole picture", "outer 5% of each side")  # what a left-out site is judged by
+SITES = ("whole picture", "outer 5% of each side")  # what is asked of a site that is left out
 FEW, LEAST = 10, 5  # images of each class that a question needs, and a site that is left out
 PROPERTIES = {
     "file properties": ("mode", "aspect ratio"),
@@ -39,21 +39,21 @@ class Probe(NamedTuple):
     values: np.ndarray | pd.DataFrame
     model: Callable
 
-    def score(self, label: np.ndarray, fit, judge) -> np.ndarray:
-        """Scores of the images at `judge` by a model fitted on those at `fit`."""
+    def fit_predict(self, label: np.ndarray, fit, test) -> np.ndarray:
+        """Scores of the images at `test` by a model fitted on those at `fit`."""
         rows = self.values.iloc if isinstance(self.values, pd.DataFrame) else self.values
         fitted = self.model(rows[fit]).fit(rows[fit], label[fit])
-        return fitted.predict_proba(rows[judge])[:, 1]
+        return fitted.predict_proba(rows[test])[:, 1]
 
 
-def judged(label, score: np.ndarray, group) -> dict[str, float]:
+def cross_val_auc(label, score: np.ndarray, group) -> dict[str, float]:
     """AUC of out-of-fold scores (repeats, n), the mean over repeats, with a 95% interval.
 
     The interval resamples groups, each resample's AUC being the mean over repeats as well.
     `auc_least`, `auc_most`: of the repeats, which differ in their folds alone.
     """
     each = [intervals.auc(label, row) for row in score]
-    found = measure.auc(label, score, group, "case")
+    found = auc_with_ci(label, score, group, "case")
     found |= {"auc_least": min(each), "auc_most": max(each)}
     return found | counts(label) | {"groups": len(np.unique(group))}
 
@@ -68,12 +68,12 @@ def questions(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return parts
 
 
-def as_prepared(run: Run, look: ImageAblation) -> ImageAblation:
-    """The look as the run's models see pictures: prepared, where nothing is taken from them."""
-    prepare = run.preprocessing
-    if look.change or prepare is None:
-        return look
-    return replace(look, change=prepare, variant=prepare.variant)
+def as_prepared(bank: FeatureBank, ablation: ImageAblation) -> ImageAblation:
+    """The ablation as the run's models get pictures: preprocessed, where nothing is taken away."""
+    prepare = bank.preprocessing(bank.run.profile.preprocessing)
+    if ablation.change or prepare is None:
+        return ablation
+    return replace(ablation, change=prepare, variant=prepare.variant)
 
 
 def properties(table: pd.DataFrame) -> pd.DataFrame:
@@ -91,80 +91,79 @@ def of_properties(table: pd.DataFrame) -> Iterator[Probe]:
     for name, columns in PROPERTIES.items():
         part = known[list(columns)]
         if (part.notna() & (part != "")).any(axis=None):
-            words = {"seen": name, "model": "table", "weights": "none", "weights_kind": "none"}
+            words = {"input": name, "model": "table", "weights": "none", "weights_kind": "none"}
             yield Probe(words, part, partial(table_model, names=columns, trees=False))
 
 
-def of_pictures(run: Run, table: pd.DataFrame, seen: list[ImageAblation]) -> Iterator[Probe]:
-    for look in seen:
-        kind = "table" if look.network == "none" else "network"
-        for name, (network, weights) in own_and_untrained(run, look):
-            words = {"seen": look.seen, "model": name, "weights": weights}
-            words["weights_kind"] = KIND.get(weights, "pretrained")
-            values = encoders.encode(run, network, table, as_prepared(run, look))
-            yield Probe(words, values, lambda _, kind=kind: regression(kind))
+def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[Probe]:
+    """Each ablation by each model's own backbone and an untrained one.
 
-
-def own_and_untrained(run: Run, look: ImageAblation) -> Iterator[tuple]:
-    """All that look, by the name of the model: each model's own backbone and an untrained one.
-
-    Whole pictures are seen by all models of the run, all else by the first, as in notebook 07.
+    Whole pictures are encoded by all models of the run, all else by the first, as in notebook 07.
     """
-    if look.network == "none":
-        yield "histogram", encoders.encoder(run, "none", "")
-        return
-    for name in run.profile.models[: None if look.seen == "whole picture" else 1]:
-        yield name, (own := encoders.encoder(run, "own", name))
-        if own[1] != "random":
-            yield name, encoders.encoder(run, "untrained", name)
+    models = bank.run.profile.models
+    kinds = ["own"] if bank.encoder("own", models[0])[1] == "random" else ["own", "untrained"]
+    for each in ablations:
+        whole = each.input == WHOLE.input
+        pairs = [(name, kind) for name in (models if whole else models[:1]) for kind in kinds]
+        if each.network == "none":
+            pairs = [("histogram", "none")]
+        for name, kind in pairs:
+            weights = bank.encoder(kind, name)[1]
+            words = {"input": each.input, "model": name, "weights": weights,
+                     "weights_kind": KIND.get(weights, "pretrained")}  # fmt: skip
+            if whole:
+                values = bank.encode_models(table, as_prepared(bank, each), kind)[name]
+            else:
+                values = bank.encode(table, as_prepared(bank, each), name, kind)
+            fit = "table" if kind == "none" else "network"
+            yield Probe(words, values, lambda _, fit=fit: regression(fit))
 
 
 def battery(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
-    """A row for each probe and question: how well COVID-19 is told within the collection."""
+    """A row for each probe and question: how well the collection's classes are separated."""
     label = table.label.to_numpy()
     for probe in probes:
         for question, part in questions(table).items():
             rows = table.index.get_indexer(part.index)
-            held = measure.out_of_fold(
+            held = out_of_fold(
                 label[rows], part.group,
-                lambda fit, judge, p=probe, r=rows: p.score(label, r[fit], r[judge]), REPEATS,
+                lambda fit, test, p=probe, r=rows: p.fit_predict(label, r[fit], r[test]), REPEATS,
             )  # fmt: skip
             words = {"question": question, **probe.words, "recipe": "regression"}
-            yield words | judged(label[rows], held, part.group)
+            yield words | cross_val_auc(label[rows], held, part.group)
 
 
-def by_recipe(run: Run, table: pd.DataFrame) -> Iterator[dict]:
+def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict]:
     """The run's own recipe, its last layer trained on the collection, by the same folds.
 
     COVID-19 images are the many here, so none are augmented.
     """
     profile = replace(run.profile, trainable="head", train_crop="none", batch_norm="eval",
                       selection="last")  # fmt: skip
-    label = torch.tensor(table.label.to_numpy())
+    seed, label = run.profile.seeds[0], torch.tensor(table.label.to_numpy())
     # for recipes that weigh them: all are of one source
     view, source = torch.tensor(pd.factorize(table["view"])[0]), torch.zeros_like(label)
-    whole = as_prepared(run, ImageAblation("whole", "whole picture"))
     for name in run.profile.models:
-        start, origin = run.build(name, run.profile.seeds[0])
-        found = torch.from_numpy(encoders.encode(run, start.backbone, table, whole))
+        weights = bank.encoder("maps", name)[1]
+        maps = torch.from_numpy(bank.encode(table, as_prepared(bank, WHOLE), name, "maps"))
 
-        def fitted(fit, judge, name=name, found=found):
-            model, _ = run.build(name, run.profile.seeds[0])
+        def fit_predict(fit, test, name=name, maps=maps):
+            model, _ = run.build(name, seed)
             inputs = fitting.Inputs(
-                label[fit], cached=found[fit], source=source[fit], view=view[fit]
+                label[fit], cached=maps[fit], source=source[fit], view=view[fit]
             )
-            fitting.fit(profile, model, {"train": inputs}, run.profile.seeds[0])
-            logits = fitting.predict(model, fitting.Inputs(label[judge], cached=found[judge]))
+            fitting.fit(profile, model, {"train": inputs}, seed)
+            logits = fitting.predict(model, fitting.Inputs(label[test], cached=maps[test]))
             return logits.softmax(1)[:, 1].numpy()
 
-        words = {"question": EVERYTHING, "seen": "whole picture", "model": name,
-                 "weights": origin.label(), "weights_kind": KIND.get(origin.label(), "pretrained"), "recipe": "the profile's"}  # fmt: skip
-        held = measure.out_of_fold(label.numpy(), table.group, fitted, 1)
-        yield words | judged(label.numpy(), held, table.group)
+        words = {"question": EVERYTHING, "input": "whole picture", "model": name,
+                 "weights": weights, "weights_kind": KIND.get(weights, "pretrained"), "recipe": "the profile's"}  # fmt: skip
+        held = out_of_fold(label.numpy(), table.group, fit_predict, 1)
+        yield words | cross_val_auc(label.numpy(), held, table.group)
 
 
-def left_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
-    """Fitted on all sites of publication but one, judged on that one: whole pictures and borders.
+def leave_one_site_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
+    """Fitted on all sites of publication but one, tested on that one: whole pictures and borders.
 
     Images whose site is not known are in neither, since they may be of the site left out.
     """
@@ -175,26 +174,19 @@ def left_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
         for site in counted.index[enough]:
             here = table.site == site
             part, fit = table[here], known & ~table.group.isin(table.group[here])
-            score = probe.score(table.label.to_numpy(), fit.to_numpy(), here.to_numpy())
-            found = measure.auc(part.label, score, part.group, "case") | counts(part.label)
+            score = probe.fit_predict(table.label.to_numpy(), fit.to_numpy(), here.to_numpy())
+            found = auc_with_ci(part.label, score, part.group, "case") | counts(part.label)
             yield {"site": site, **probe.words, **found, "fitted_on": int(fit.sum())}
 
 
-def chosen_looks(run: Run) -> list[ImageAblation]:
-    """The looks of SEEN that this run's masks allow."""
-    found = {
-        look.seen: look
-        for look in all_ablations(lung_masks(run.data))
-        if look.network != "untrained"
+def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.DataFrame]:
+    """`within` and `sites`, tables of `collection.of`'s images."""
+    known = by_input(lung_masks(run.data))
+    pictures = of_pictures(bank, table, [known[name] for name in INPUTS if name in known])
+    probes = [*of_properties(table), *pictures]
+    sites = [probe for probe in probes if probe.words["input"] in SITES]
+    rows = [*battery(table, probes), *by_recipe(run, table, bank)]
+    return {
+        "within": pd.DataFrame(rows),
+        "sites": pd.DataFrame(leave_one_site_out(table, sites)),
     }
-    return [found[name] for name in SEEN if name in found]
-
-
-def run(run: Run, table: pd.DataFrame) -> None:
-    """Write `fair_test/within.csv` and `fair_test/sites.csv`, of `collection.of`'s table."""
-    folder = run.folder / "fair_test"
-    probes = [*of_properties(table), *of_pictures(run, table, chosen_looks(run))]
-    judging = [probe for probe in probes if probe.words["seen"] in SITES]
-    rows = [*battery(table, probes), *by_recipe(run, table)]
-    write(pd.DataFrame(left_out(table, judging)), folder / "sites.csv")
-    write(pd.DataFrame(rows), folder / "within.csv")

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import ndimage, stats
 
 SCORES = ("pointing", "mass", "iou", "average_precision")
+HALF = 0.5  # of a map's largest value: where it is cut, if at one place
 DRAWS = 100  # of random maps, for an interval
 
 
@@ -15,11 +16,15 @@ def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     for a single peak. `mass`: share of the positive values' sum inside. `iou`: intersection over
     union of the mask and as many highest pixels. `average_precision`: of the values as scores of
     pixels. `area`: share of the image that is mask, what an even map's mass gives; a map without
-    positive values counts as even. Pixels of equal value share.
+    positive values counts as even. Pixels of equal value share. `captured`: area under the share of
+    the mask against the share of the image, over all thresholds; an even map's is 0.5.
+    `highlighted`: share of the image that has `HALF` of the largest value at least; nothing, where
+    no value is positive. `contained`: share of the mask within.
     """
-    heat, mask = np.asarray(heat, dtype=float), np.asarray(mask, dtype=bool)
-    positive = np.maximum(heat, 0)
+    heat, mask = np.asarray(heat), np.asarray(mask, dtype=bool)
     pixels, found = captured(heat, mask)
+    heat = heat.astype(float)
+    positive, region = np.maximum(heat, 0), (heat >= HALF * heat.max()) & (heat > 0)
     both = np.interp(mask.sum(), pixels, found)
     # scikit-learn's average precision, without what it checks for each of thousands of maps
     precision = found[1:] / pixels[1:]
@@ -29,6 +34,9 @@ def agreement(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
         "mass": float(positive[mask].sum() / positive.sum() if positive.any() else mask.mean()),
         "iou": float(both / (2 * mask.sum() - both)),
         "average_precision": float(precision @ np.diff(found) / mask.sum()),
+        "highlighted": float(region.mean()),
+        "contained": float(region[mask].mean()),
+        "captured": float(np.trapezoid(found, pixels) / (mask.size * mask.sum())),
     }
 
 
@@ -38,7 +46,7 @@ def captured(heat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
     Gives numbers of highest pixels and how many of them lie in the mask. Equal values come
     together: between two corners they share evenly, wherever in the image they lie.
     """
-    order = np.argsort(-heat.ravel(), kind="stable")
+    order = np.argsort(-heat.ravel())
     ends = np.flatnonzero(np.diff(heat.ravel()[order], append=-np.inf))
     found = mask.ravel()[order].cumsum()[ends]
     return np.concatenate([[0], ends + 1]), np.concatenate([[0], found])
@@ -65,19 +73,19 @@ def coarse(masks, window: int) -> tuple[np.ndarray, int]:
 
 
 def by_chance(
-    masks: np.ndarray, window: int, draws: int = DRAWS, seed: int = 0, score=agreement
+    masks: np.ndarray, window: int, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, list[float]]:
     """What random maps score on bool masks (n, height, width): mean and 95% interval.
 
     Each draw gives every mask a random map and takes the mean over the masks; the interval is of
-    those means, for as many images as there are masks. `score(map, mask)` gives numbers by name.
+    those means, for as many images as there are masks.
     """
     means = []
     for draw in range(draws):
         maps = random_maps(len(masks), masks.shape[1:], window, seed + draw)
-        rows = pd.DataFrame([score(*pair) for pair in zip(maps, masks, strict=True)])
+        rows = pd.DataFrame([agreement(*pair) for pair in zip(maps, masks, strict=True)])
         means.append(rows.mean())
-    found = pd.DataFrame(means).drop(columns="area", errors="ignore")
+    found = pd.DataFrame(means).drop(columns="area")
     return {name: interval(values) for name, values in found.items()}
 
 

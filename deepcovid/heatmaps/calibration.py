@@ -1,5 +1,7 @@
 """The instrument, tried where the truth is known: networks taught a lesion, or a marker."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import torch
@@ -16,6 +18,7 @@ from deepcovid.models import fitting, networks
 from deepcovid.models.features import to_device
 
 SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}
+radiograph = cache(phantom.radiograph)  # both networks see the same patients
 NETWORKS = {"lesion": None, "marker": "marker"}  # by name, the shortcut that each is taught
 
 
@@ -40,10 +43,10 @@ def twins(first: int, n: int, shortcut: str | None):
     """
     pictures, lesions, marks = [], [], []
     for seed in range(first, first + n):
-        pictures.append(phantom.radiograph("No Finding", seed, SIDE).image)
-        plain = drawn = phantom.radiograph("COVID-19", seed, SIDE)
+        pictures.append(radiograph("No Finding", seed, SIDE).image)
+        plain = drawn = radiograph("COVID-19", seed, SIDE)
         if shortcut:
-            drawn = phantom.radiograph("COVID-19", seed, SIDE, shortcut)
+            drawn = radiograph("COVID-19", seed, SIDE, shortcut)
         pictures.append(drawn.image)
         lesions.append(plain.lesion)
         marks.append(np.zeros_like(plain.lesion))

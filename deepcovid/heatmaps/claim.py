@@ -12,10 +12,9 @@ covering it turns COVID-19 into Non-COVID: there an occlusion map holds more tha
 import numpy as np
 import pandas as pd
 
-from deepcovid.heatmaps.agreement import SCORES, agreement, captured
+from deepcovid.heatmaps.agreement import SCORES, captured
 from deepcovid.metrics.intervals import patient_interval, predict_positive
 
-HALF = 0.5
 SHARES = np.linspace(0, 1, 21)  # of an image, where curves are kept
 FAILED, UNKNOWN = "not judged: failed calibration", "not judged: no calibration"
 NO_LUNGS = "not judged: no lung masks"
@@ -34,25 +33,6 @@ def mean_curve(curves, patient) -> dict[str, list[float]]:
     """Mean of curves (images, SHARES), and its 95% interval at each share, by patients."""
     each = [patient_interval(column, patient) for column in np.transpose(curves)]
     return dict(zip(("values", "low", "high"), np.transpose(each).tolist(), strict=True))
-
-
-def scores(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """What a map (height, width) contains of a bool mask that is not empty; all 0 to 1.
-
-    `highlighted`: share of the image that has half of the map's largest value at least; nothing,
-    where no value is positive. `contained`: share of the mask within. `captured`: area under the
-    share of the mask against the share of the image, over all thresholds; an even map's is 0.5.
-    And what `agreement` gives.
-    """
-    found = agreement(heat, mask)
-    region = (heat >= HALF * heat.max()) & (heat > 0)
-    pixels, within = captured(heat, mask)
-    area = np.trapezoid(within, pixels) / (mask.size * mask.sum())
-    return found | {
-        "highlighted": float(region.mean()),
-        "contained": float(region[mask].mean()),
-        "captured": float(area),
-    }
 
 
 def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]:
@@ -82,14 +62,18 @@ def table(found: dict, of: str = "rows") -> pd.DataFrame:
     return rows.assign(patient=patients)
 
 
+def mean_ci(table: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
+    """Mean of a column and its 95% interval, by patients, for each group of rows."""
+    rows = [
+        [*key, len(part), part.patient.nunique(), *patient_interval(part[column], part.patient)]
+        for key, part in table.groupby(by, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*by, "images", "patients", "mean", "low", "high"])
+
+
 def zone_numbers(found: dict) -> pd.DataFrame:
     """Mean `rho` and its 95% interval, by patients, for each group, severity, model and method."""
-    keys = ["group", "severity", "model", "method"]
-    rows = [
-        [*key, len(part), part.patient.nunique(), *patient_interval(part.rho, part.patient)]
-        for key, part in table(found, "zones").groupby(keys, sort=False)
-    ]
-    return pd.DataFrame(rows, columns=[*keys, "images", "patients", "mean", "low", "high"])
+    return mean_ci(table(found, "zones"), ["group", "severity", "model", "method"], "rho")
 
 
 def calibrated(found: dict) -> dict[str, bool]:
@@ -113,7 +97,7 @@ def gains(found: dict, group: str = "test") -> pd.DataFrame:
     `captured`: over all cuts, the mean share of the marks in as much of the image; its gain image
     by image over the lung field (`over_lungs`) and over another patient's map (`over_other`): each
     mean, low, high by patients. `lungs`, `other`: what these capture, on average. `verdict`: on the
-    paper's claim. At the one cut of `HALF`: `highlighted`, and `contained` (mean, low, high).
+    paper's claim. At one cut: `highlighted`, and `contained` (mean, low, high).
     """
     each, rows, passed = table(found), [], calibrated(found)
     each = each[each.group == group]
@@ -140,6 +124,19 @@ def gains(found: dict, group: str = "test") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_run(found: dict) -> dict[str, pd.DataFrame]:
+    """What follows for the paper's claim, as a run's files `claims.csv` and `zones.csv` have it.
+
+    `gains`, each mean with its `_low` and `_high`, and `zone_numbers`; nothing without lesions.
+    """
+    each = gains(found) if len(table(found)) else []
+    if not len(each):
+        return {}
+    for name in ("captured", "over_lungs", "over_other", "contained"):
+        each[[name, f"{name}_low", f"{name}_high"]] = each.pop(name).tolist()
+    return {"claims.csv": each, "zones.csv": zone_numbers(found)}
+
+
 def difference(ours, theirs, patient) -> list[float]:
     """Mean difference of pairs with its 95% interval by patients; NaN of none."""
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
@@ -153,3 +150,50 @@ def verdict(passed: bool | None, low: float, high: float) -> str:
     if np.isnan(low):
         return NO_LUNGS
     return "holds" if low > 0 else "does not hold" if high < 0 else "open"
+
+
+def agreement_table(found: dict) -> pd.DataFrame:
+    """Agreement of each map of a run, a row each, with the image's patient and score.
+
+    Without rows where no image has a mask.
+    """
+    about = pd.DataFrame(found["images"])
+    given = found["agreement"] or {key: [] for key in ("image", "mask", "method", "area", *SCORES)}
+    return pd.DataFrame(given).join(about.drop(columns="image"), on="image")
+
+
+def numbers(found: dict) -> pd.DataFrame:
+    """Agreement of each method, a row per mask, method and score: mean, low, high (95%).
+
+    The intervals of maps resample patients; those of `random maps` are of the means of draws.
+    """
+    keys = ["mask", "method", "score"]
+    each = agreement_table(found).rename(columns={"score": "p"})
+    each = each.melt([*keys[:2], "patient"], list(SCORES), "score")
+    chance = [[mask, RANDOM, score, *found["random_maps"][mask][score]]
+              for mask in each["mask"].unique() for score in SCORES]  # fmt: skip
+    means = mean_ci(each, keys, "value").drop(columns=["images", "patients"])
+    return pd.concat([means, pd.DataFrame(chance, columns=[*keys, "mean", "low", "high"])])
+
+
+def lungs(found: dict) -> pd.DataFrame:
+    """Share of each method's map inside the lungs, beside the lungs' share of the image.
+
+    Columns: images, patients, `inside` and `excess` (inside less the lungs' share), each
+    (mean, low, high) by patients; `called`: the excess among images with a score from 0.5 on.
+    """
+    table = agreement_table(found)
+    rows = {}
+    for method, part in table[table["mask"] == "lung"].groupby("method", sort=False):
+        ill = part[predict_positive(part.score, 0.5)]
+        rows[method] = {
+            "images": len(part),
+            "patients": part.patient.nunique(),
+            "lung share": part.area.mean(),
+            "inside": patient_interval(part["mass"], part.patient),
+            "excess": patient_interval(part["mass"] - part.area, part.patient),
+            "called": patient_interval(ill["mass"] - ill.area, ill.patient)
+            if len(ill)
+            else [float("nan")] * 3,
+        }
+    return pd.DataFrame(rows).T.rename(index=str)

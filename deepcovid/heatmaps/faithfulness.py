@@ -8,8 +8,8 @@ from deepcovid.heatmaps.maps import FILL, grad_cam, grey, occlusion, probability
 from deepcovid.models import networks
 from deepcovid.models.features import to_device
 
-STEPS = 20  # of an insertion or deletion curve
-FILLS = (0, 128, 255)  # grey levels that are compared
+STEPS = 10  # of an insertion or deletion curve
+FILLS = (0, 255)  # grey levels that are compared with `FILL`
 
 
 def perturbed(model, inputs: torch.Tensor, maps: np.ndarray, fill: float = FILL) -> dict:
@@ -37,16 +37,18 @@ def randomised(model: networks.Classifier, name: str, seed: int) -> dict[str, ne
     return {"head": to_device(head, device), "all": to_device(fresh, device)}
 
 
-def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window: int) -> dict:
+def sanity(
+    model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window: int, stride: int
+) -> dict:
     """Rank correlation of maps with those of the model with random weights, per image.
 
-    `maps` holds those of the images by method, the first of them occlusion by `window`. `chance`:
-    95% interval of the mean of as many correlations of smooth random maps.
+    `maps` holds those of the images by method, the first of them occlusion by `window`, moved by
+    `stride`. `chance`: 95% interval of the mean of as many correlations of smooth random maps.
     """
     main, found = next(iter(maps)), {}
     for what, other in randomised(model, name, seed + 1).items():
         again = {
-            main: occlusion(other, inputs, window, window // 2, label=f"random {what}"),
+            main: occlusion(other, inputs, window, stride, label=f"random {what}"),
             "Grad-CAM": grad_cam(other, inputs),
         }
         found[what] = {m: rank_correlation(maps[m][: len(inputs)], h) for m, h in again.items()}
@@ -54,16 +56,16 @@ def sanity(model, name: str, seed: int, inputs: torch.Tensor, maps: dict, window
     return found | {"chance": correlation_by_chance(len(inputs), small.shape[1:], window)[1:]}
 
 
-def fills(model, inputs: torch.Tensor, masks: list[np.ndarray], window: int) -> dict:
+def fills(model, inputs: torch.Tensor, masks: list, made: np.ndarray, window: int) -> dict:
     """What the grey level of the square does to occlusion maps.
 
     Per level: `alone`, P(COVID-19) of an image that is nothing but this grey; `inside`, the share
     of the maps inside `masks` (one an image), mean over images; `like`, the mean rank correlation
-    with the maps by `FILL`. The squares do not overlap, to be quick.
+    with the maps `made` by `FILL`. Squares of the other levels do not overlap, to be quick.
     """
-    maps = {
+    maps = {FILL: made} | {
         fill: occlusion(model, inputs, window, window, fill, label=f"grey level {fill}")
-        for fill in dict.fromkeys((FILL, *FILLS))
+        for fill in FILLS
     }
     return {
         str(fill): {

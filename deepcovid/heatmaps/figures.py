@@ -11,7 +11,7 @@ from deepcovid.heatmaps import claim
 from deepcovid.heatmaps.tables import NETWORKS
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new
 
-DPI = 80  # of figures: a committed notebook stays under 1 MB
+DPI = 95  # of figures: a committed notebook stays under 1 MB
 SCORES = {"pointing": "peak\nin the mask", "mass": "share of the map\nin the mask",
           "iou": "IoU\nat the mask's area", "average_precision": "average\nprecision"}  # fmt: skip
 
@@ -53,7 +53,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
 def map_scores(numbers: pd.DataFrame) -> Figure:
     """How well maps agree with masks, with 95% intervals; the grey band is of random maps.
 
-    `numbers` is of `summary.numbers`: mask, method, score, mean, low, high.
+    `numbers` is of `claim.numbers`: mask, method, score, mean, low, high.
     """
     kinds = list(numbers["mask"].unique())
     names = [m for m in numbers.method.unique() if m != "random maps"]

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.heatmaps import claim, masks, zones
-from deepcovid.heatmaps.agreement import by_chance, coarse, of_another
-from deepcovid.heatmaps.kept import cached_maps, read, windows
+from deepcovid.heatmaps.agreement import agreement, by_chance, coarse, of_another
+from deepcovid.heatmaps.cached_maps import cached_maps, read, windows
 from deepcovid.heatmaps.maps import probability
 from deepcovid.models.run import Run
 
@@ -65,14 +65,14 @@ class Group:
         return {method: dict(enumerate(heat)) for method, heat in made.items()}
 
     def contained(self, made: dict[str, dict], score=None) -> list[dict]:
-        """`claim.scores` of maps by method, a row for each image with lesions of which there is a map.
+        """`agreement` of maps by method, a row for each image with lesions of which there is a map.
 
         `score` holds P(COVID-19) of each image, for `claim.turned`.
         """
         rows = []
         for method, heat in made.items():
             for i in (i for i in self.lesions if i in heat):
-                row = {"method": method, "image": i, **claim.scores(heat[i], self.lesions[i])}
+                row = {"method": method, "image": i, **agreement(heat[i], self.lesions[i])}
                 if score is not None and claim.OTHER not in method:
                     row |= claim.turned(heat[i], self.lesions[i], score[i])
                 rows.append(dict.fromkeys(("turned", "turned_area")) | row)
@@ -135,7 +135,7 @@ def judge(run: Run, models: dict, test: pd.DataFrame) -> dict:
             curves += [about | {"method": m, **v} for m, v in lines.items() if v]
     side = windows(run.profile.image_size)[0]
     chance = {
-        name: by_chance(*coarse([*group.lesions.values()], side), score=claim.scores)
+        name: by_chance(*coarse([*group.lesions.values()], side))
         for name, group in groups.items()
         if group.lesions
     }

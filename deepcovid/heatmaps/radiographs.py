@@ -22,7 +22,7 @@ def make(run, folder=SHOWN, target=None) -> None:
     The radiographs lie in `folder`, the tables go to `target`, by default there too.
     """
     from deepcovid.heatmaps import maps
-    from deepcovid.heatmaps.kept import windows
+    from deepcovid.heatmaps.cached_maps import stride, windows
 
     name, seed = run.profile.models[0], run.profile.seeds[0]
     called = run.folder.name
@@ -32,7 +32,7 @@ def make(run, folder=SHOWN, target=None) -> None:
     model, about = run.model(name, seed), {"run": called, "model": name}
     side = windows(run.profile.image_size)[0]
     made = {
-        "occlusion": maps.occlusion(model, inputs, side, side // 2),
+        "occlusion": maps.occlusion(model, inputs, side, stride(side)),
         "Grad-CAM": maps.grad_cam(model, inputs),
     }
     scores = pd.DataFrame({**about, "seed": seed, "file": table.file})

@@ -5,20 +5,20 @@ import pandas as pd
 import torch
 
 from deepcovid import io, runs
-from deepcovid.heatmaps import agreement, calibration, faithfulness, lesions, maps, masks, summary
-from deepcovid.heatmaps.kept import cached_maps, code, read, windows
+from deepcovid.heatmaps import agreement, calibration, claim, faithfulness, lesions, maps, masks
+from deepcovid.heatmaps.cached_maps import cached_maps, code, read, stride, windows
 from deepcovid.models import networks
 from deepcovid.models.run import Run
 
 CURVES = 32  # images that deletion and insertion curves are means of
-SANITY = 6  # images whose maps are made again with random weights
+SANITY = 6  # images whose maps are made again: with random weights, with other squares
 
 
 def run(run: Run) -> dict:
     """Maps of the first model on the COVID-19 test images, of all on the lesions; their worth.
 
     Writes `heatmaps.json`, numbers only, which is kept while models, images, masks and code are
-    the same; the maps lie in `heatmaps/`. Of several seeds the first is taken.
+    the same, and `claims.csv` and `zones.csv`, which follow from it; the maps lie in `heatmaps/`. Of several seeds the first is taken.
     """
     name, seed = run.profile.models[0], run.profile.seeds[0]
     models = {each: run.model(each, seed) for each in run.profile.models}
@@ -26,19 +26,25 @@ def run(run: Run) -> dict:
     stamp = made_from(run, models, table)
     if io.is_fresh(path, stamp):
         return io.read_json(path)
+    marked, own = lesions.judge(run, models, table), judge(run, models[name], name, table)
+    if "test" in marked["random_maps"]:  # of the same masks
+        own["random_maps"]["lesion"] = marked["random_maps"]["test"]
     found = {
         "notice": runs.NOTICE,
         "model": name,
         "seed": seed,
         "split": "test",
         "weights": networks.find_weights(run.profile.weights, name)[1].label(),
-        **judge(run, models[name], name, table),
-        "lesions": lesions.judge(run, models, table),
+        **own,
+        "lesions": marked,
         "calibration": calibration.calibrate(),
     }
     io.write_json(path, agreement.rounded(found))
+    found = io.read_json(path)
+    for file, numbers in claim.by_run(found).items():
+        io.write_csv(run.folder / file, numbers, float_format="%.6g")
     io.write_stamp(path, stamp)
-    return io.read_json(path)
+    return found
 
 
 def made_from(run: Run, models: dict, table: pd.DataFrame) -> str:
@@ -62,7 +68,7 @@ def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
     judged = made | {f"{m}, another patient's": made[m][other] for m in (main, "Grad-CAM")}
     every = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
     rows = [row for kind, of in every.items() for row in agreements(judged, kind, of)]
-    lungs = {i: mask for i, mask in every["lung"].items() if i < CURVES}
+    lungs = dict([*every["lung"].items()][:SANITY])
     score = maps.probability(model, inputs)
     found = {
         "image_size": run.profile.image_size,
@@ -70,22 +76,24 @@ def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
         "fill": maps.FILL,
         "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
         "agreement": pd.DataFrame(rows).to_dict("list"),
-        "random_maps": {
+        "random_maps": {  # on lesions: see `lesions`
             kind: agreement.by_chance(*agreement.coarse([*of.values()], sides[0]))
             for kind, of in every.items()
-            if of
+            if of and kind == "lung"
         },
-        "fills": faithfulness.fills(model, inputs[[*lungs]], [*lungs.values()], sides[0])
+        "fills": faithfulness.fills(
+            model, inputs[[*lungs]], [*lungs.values()], made[main][[*lungs]], sides[0]
+        )
         if lungs
         else {},
         "curves": curves(
             model, inputs[:CURVES], {m: made[m] for m in (main, "Grad-CAM")}, sides[0]
         ),
         "randomised": faithfulness.sanity(
-            model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0]
+            model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0], stride(sides[0])
         ),
     }
-    return found | {"lungs": summary.lungs(found).to_dict("index")}
+    return found | {"lungs": claim.lungs(found).to_dict("index")}
 
 
 def agreements(judged: dict[str, np.ndarray], kind: str, of: dict[int, np.ndarray]) -> list[dict]:

@@ -6,7 +6,6 @@ import pandas as pd
 from IPython.display import Markdown
 
 from deepcovid.heatmaps import claim
-from deepcovid.heatmaps.summary import lungs
 from deepcovid.metrics import intervals
 
 NO_LESIONS = Markdown(
@@ -63,8 +62,8 @@ def text_rule(found: dict, group: str = "test") -> pd.DataFrame:
 
 
 def lungs_table(found: dict) -> pd.DataFrame:
-    """`summary.lungs` for a reader: share of the maps inside the lungs, and its excess over an even map's."""
-    table = lungs(found)
+    """`claim.lungs` for a reader: share of the maps inside the lungs, and its excess over an even map's."""
+    table = claim.lungs(found)
     return pd.DataFrame({
         "inside the lungs": table.inside.map(format_ci),
         "lungs' share of the image": table["lung share"].map("{:.2f}".format),

@@ -6,7 +6,6 @@ import pandas as pd
 
 from deepcovid.metrics.evaluation import summaries
 from deepcovid.metrics.intervals import format_ci_from_row
-from deepcovid.metrics.tables import with_intervals
 from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
 from deepcovid.runs import NOTICE, read_json, write_text
@@ -37,7 +36,7 @@ Trained on {train:,} images{validated}; positives augmented: {augment_positives}
 at 98% sensitivity that of an order statistic, which starts at 0 with fewer than 183 COVID-19 patients.
 
 {table}
-{outside}
+{external_images}
 ## Limits
 
 - A score is no probability of disease: see the calibration error above, and that COVID-19 is rarer or
@@ -45,8 +44,8 @@ at 98% sensitivity that of an order statistic, which starts at 0 with fewer than
 {limit}- Not tested on children, on lateral views, or by any clinician.
 """
 
-OUTSIDE = """
-## Elsewhere
+EXTERNAL = """
+## External images
 
 On `{folder}`, images from other hospitals, at the same thresholds; without those that also occur in
 the training or test data ({dropped}):
@@ -55,37 +54,38 @@ the training or test data ({dropped}):
 """
 
 
-TOLD = ("auc", "sensitivity", "specificity")
+QUANTITIES = ("auc", "sensitivity", "specificity")
 
 
-def card_table(rows: list[dict]) -> str:
-    """Rows of metrics, with their intervals where they have them, as a table in Markdown."""
-    told = []
-    for row in rows:
-        told.append({
-            name: format_ci_from_row(row, name) if f"{name}_low" in row else value
-            for name, value in row.items() if not name.endswith(("_low", "_high"))
-        })  # fmt: skip
-    table = pd.DataFrame(told).rename(columns=lambda name: name.replace("_", " ")).astype(str)
-    lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def card_table(rows: list[dict], *names: str, **more: list[str]) -> str:
+    """Quantities of rows of metrics with their intervals, and `more` columns, as a table in Markdown."""
+    columns = {"seed": [str(row["seed"]) for row in rows]}
+    columns |= {name: [format_ci_from_row(row, name) for row in rows] for name in names} | more
+    lines = [columns, ["---"] * len(columns), *zip(*columns.values(), strict=True)]
+    return "\n".join(f"| {' | '.join(line)} |".replace("_", " ") for line in lines)
 
 
 def cards(run: Run, made: dict, target: Path | None = None) -> None:
     """Write `card.md`, a model card made from the run's files, for each model, there or to `target`."""
-    found = {(row["model"], row["seed"]): row for row in summaries(run.folder)}
-    path = external.result(run)
-    elsewhere = read_json(path)["models"] if path else []
+    found, path = summaries(run.folder), external.result(run)
+    external_rows = read_json(path)["models"] if path else []
     for model in run.profile.models:
-        said = (
-            described(run.profile, made, model)
-            | of_sources(run.originals())
-            | {
-                "table": card_table([inside(found[model, seed]) for seed in run.profile.seeds]),
-                "outside": outside(made, [row for row in elsewhere if row["model"] == model]),
-            }
-        )
-        write_text((target or run.folder) / model / "card.md", CARD.format(**said))
+        rows = [row for row in found if row["model"] == model]
+        errors = [f"{row['calibration']['calibration_error']:.3f}" for row in rows]
+        card = described(run.profile, made, model) | of_sources(run.originals())
+        card["external_images"] = ""
+        card["table"] = card_table(
+            rows, *QUANTITIES, "specificity_at_98_sensitivity",
+            threshold=[f"{row['threshold']:.3g}" for row in rows], calibration_error=errors,
+        )  # fmt: skip
+        rows = [row for row in external_rows if row["model"] == model]
+        if rows:
+            card["external_images"] = EXTERNAL.format(
+                folder=made["profile"]["external"],
+                dropped=rows[0]["duplicates_dropped"],
+                table=card_table(rows, *QUANTITIES),
+            )
+        write_text((target or run.folder) / model / "card.md", CARD.format(**card))
 
 
 def of_sources(table: pd.DataFrame) -> dict[str, str]:
@@ -115,24 +115,3 @@ def described(profile: Profile, made: dict, model: str) -> dict:
         "validated": f", thresholds chosen on {held_out:,}" if held_out else "",
         "fingerprint": made["data"]["fingerprint"],
     }
-
-
-def inside(row: dict) -> dict:
-    """A row of a card's table of test results, from a `metrics.json`."""
-    return (
-        {"seed": row["seed"]}
-        | with_intervals(row, *TOLD, "specificity_at_98_sensitivity")
-        | {
-            "threshold": f"{row['threshold']:.3g}",
-            "calibration error": f"{row['calibration']['calibration_error']:.3f}",
-        }
-    )
-
-
-def outside(made: dict, rows: list[dict]) -> str:
-    """A card's section on the external folder; empty without one."""
-    if not rows:
-        return ""
-    table = card_table([{"seed": row["seed"]} | with_intervals(row, *TOLD) for row in rows])
-    dropped = rows[0]["duplicates_dropped"]
-    return OUTSIDE.format(folder=made["profile"]["external"], dropped=dropped, table=table)

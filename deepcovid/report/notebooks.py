@@ -1,11 +1,17 @@
-"""The committed notebooks, executed in place with the outputs of `demo`."""
+"""The committed notebooks: executed in place; and as the site shows them, code folded, pictures told in words."""
+
+import re
+from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from deepcovid.report.page import still
 from deepcovid.runs import ROOT, UserError, write_text
+
+MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|]+|<[^>]+>")
+CAPTION = re.compile(r"\*\*((?:Figure|Table) .*?)(?:\n\n|\Z)", re.DOTALL)
+BETWEEN = re.compile(r"(?<=[\d%]) to (?=-?\d)")  # the ends of an interval
 
 
 def refresh(*names: str) -> None:
@@ -25,3 +31,50 @@ def refresh(*names: str) -> None:
         still(notebook)
         notebook.metadata.language_info = {"name": "python"}
         write_text(path, nbformat.writes(notebook) + "\n")
+
+
+def page(path: Path) -> nbformat.NotebookNode:
+    """An executed notebook for readers; the file stays as it is.
+
+    A figure's words are its caption, which stands above its cell.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    still(notebook)
+    above = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            above = cell.source
+            continue
+        cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
+        alt = caption(above) or f"a figure of notebook {path.stem}"
+        cell.metadata["mystnb"] = {"image": {"alt": alt}}
+        for (
+            output
+        ) in cell.outputs:  # an interval in a table's cell that is broken takes three lines
+            if html := output.get("data", {}).get("text/html"):
+                output.data["text/html"] = BETWEEN.sub("&nbsp;to&nbsp;", html)
+    return notebook
+
+
+def still(notebook) -> None:
+    """Leave of what moves its picture, and nothing of progress bars, warnings and silence."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                moving = [kind for kind in output.get("data", {}) if "widget" in kind]
+                if moving and "image/png" in output.data:
+                    for kind in moving:
+                        del output.data[kind]
+            cell.outputs = [o for o in cell.outputs if not is_progress(o)]
+    notebook.metadata.pop("widgets", None)
+
+
+def is_progress(output) -> bool:
+    kinds = output.get("data", {})
+    return output.get("name") == "stderr" or any("widget" in kind for kind in kinds)
+
+
+def caption(text: str) -> str:
+    """The caption `**Figure 1. ...` or `**Table 1. ...` in a text, plain; empty where none is."""
+    found = CAPTION.search(text)
+    return " ".join(MARKUP.sub(r"\1", found[1]).split()) if found else ""

@@ -7,16 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid import profiles
-from deepcovid.data import verify
-from deepcovid.data.folders import made_whole
-from deepcovid.heatmaps import claim
-from deepcovid.heatmaps import tables as heatmap_tables
-from deepcovid.io import read_json, write_csv, write_json
+from deepcovid.data import pack
+from deepcovid.io import atomic_folder, read_json, write_csv, write_json
 from deepcovid.models import weights
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile, load
 from deepcovid.report import cards, provenance
-from deepcovid.report.drawn import redraw
+from deepcovid.report.redraw import redraw
 from deepcovid.runs import RESULTS, UserError
 from deepcovid.shortcuts import external
 
@@ -31,6 +28,8 @@ TABLES = (
     "shortcuts.csv",
     "lung_share.csv",
     "heatmaps.json",
+    "claims.csv",
+    "zones.csv",
     "lungs.json",
 )
 ELSEWHERE = (
@@ -63,7 +62,7 @@ def publish(run: Run, target: Path | None = None, replace: bool = False, only: s
         refuse_unfinished(run)
     target = target or results_folder(run, only)
     refuse_present(target, f"publish {run.profile.name}" + f" --only {only}" * bool(only), replace)
-    with made_whole(target, replace) as made:
+    with atomic_folder(target, replace) as made:
         if only == "models":
             copy_models(run, made)
         elif only == "fair_test":
@@ -73,7 +72,6 @@ def publish(run: Run, target: Path | None = None, replace: bool = False, only: s
         else:
             copy(run, made, tables(run.profile))
             copy_fair_test(run, made / "fair_test")
-            write_claims(made)
         redraw(made)
     return target
 
@@ -163,7 +161,7 @@ def told(value) -> str:
 
 def results_folder(run: Run, only: str) -> Path:
     """A run's place in results/; UserError unless its images are those of the whole release."""
-    if run.profile.drawn or not verify.verify(run.data).sound:
+    if run.profile.drawn or not pack.verify(run.data).sound:
         raise UserError(
             f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that release "
             f"(./run_all.sh verify -p data {run.data}). To publish your own run elsewhere: "
@@ -193,22 +191,6 @@ def copy(run: Run, target: Path, names: Iterable[str]) -> None:
         if (run.folder / name).is_file():
             shutil.copyfile(run.folder / name, target / name)
     write_rows(run, pd.read_csv(run.folder / "metrics.csv"), target / "metrics.csv")
-
-
-def write_claims(target: Path) -> None:
-    """Write beside `heatmaps.json` what follows from it for the paper's claim on heatmaps.
-
-    `claims.csv`: how much of what radiologists marked the maps contain, and the verdict; `zones.csv`:
-    rank correlations of six zones with their severity.
-    """
-    path = target / "heatmaps.json"
-    if not path.is_file() or not heatmap_tables.has_lesions(found := read_json(path)):
-        return
-    gains = claim.gains(found)
-    for name in ("captured", "over_lungs", "over_other", "contained"):
-        gains[[name, f"{name}_low", f"{name}_high"]] = gains.pop(name).tolist()
-    for name, table in {"claims": gains, "zones": claim.zone_numbers(found)}.items():
-        write_csv(target / f"{name}.csv", table, float_format="%.6g")
 
 
 def write_rows(run: Run, table: pd.DataFrame, path: Path) -> None:

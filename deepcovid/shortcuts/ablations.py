@@ -19,6 +19,13 @@ BINS = 32  # of the grey-level histogram
 GRID = 256  # pixels a side at which lung masks are kept
 EVER = 0.05  # a place counts as lung where so many of the masks have lung
 FRAME = "outer 12.5% of each side"
+# inputs of `shortcuts.csv` in a reader's words
+WORDS = {
+    "without lungs": "lungs black",
+    "without wherever lungs may be": "black where lungs may be",
+    "only wherever lungs may be": "only where lungs may be",
+    "file properties": "size and colour mode of the file",
+}
 
 
 def box(size: tuple[int, int], side: float) -> tuple[slice, slice]:
@@ -46,7 +53,7 @@ def only_centre(picture: Image.Image, path: Path, side: float) -> Image.Image:
 def masked(picture: Image.Image, path: Path, masks: np.ndarray, keep: bool) -> Image.Image:
     """Black inside a mask, or, with `keep`, outside it. `masks` is bool, (n, GRID, GRID).
 
-    Which of them a picture gets hangs on its name alone: its class must not show in the mask.
+    Which of them a picture gets depends on its name alone: its class must not show in the mask.
     """
     own = masks[int(runs.digest("/".join(path.parts[-3:])), 16) % len(masks)]
     own = np.array(Image.fromarray(own).resize(picture.size, Image.Resampling.NEAREST))
@@ -81,49 +88,51 @@ def lung_masks(data: Path) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ImageAblation:
-    """One way to look at images: what is `seen` of them, and by which `network`."""
+    """One way to reduce images: the `input` that is left of them, and the `network` that gets it."""
 
     kind: str
-    seen: str
+    input: str
     share: float | None = None  # of the picture's area that is left
     change: Callable[[Image.Image, Path], Image.Image] | None = None
     variant: str = ""  # stands for all of `change`, but for this module's code
     network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
 
 
+WHOLE = ImageAblation("whole", "whole picture", 1.0)
+
+
 def all_ablations(masks: np.ndarray) -> list[ImageAblation]:
-    """All looks; those at the lungs only where there are masks."""
-    found = [ImageAblation("whole", "whole picture", 1.0)]
+    """All ablations; those of the lungs only where there are masks."""
+    found = [WHOLE]
     for side in SIDES:
-        change, seen = (
-            partial(without_centre, side=side),
+        name, change = (
             f"outer {50 * (1 - side):.3g}% of each side",
+            partial(without_centre, side=side),
         )
-        found.append(ImageAblation("border", seen, 1 - side**2, change, f"without centre {side}"))
+        found.append(ImageAblation("border", name, 1 - side**2, change, f"without centre {side}"))
     for side in CENTRES:
-        change, seen = partial(only_centre, side=side), f"central {side:.0%} of each side"
-        found.append(ImageAblation("centre", seen, side**2, change, f"only centre {side}"))
+        name, change = f"central {side:.0%} of each side", partial(only_centre, side=side)
+        found.append(ImageAblation("centre", name, side**2, change, f"only centre {side}"))
     if len(masks):
         ever = (masks.mean(0) > EVER)[None]
         for name, some in {"lungs": masks, "wherever lungs may be": ever}.items():
             stamp, area = runs.digest(np.packbits(some).tobytes().hex()), float(some.mean())
-            for keep, word in ((False, "without"), (True, "only")):
+            for keep, word, share in ((False, "without", 1 - area), (True, "only", area)):
                 change = partial(masked, masks=some, keep=keep)
-                share = area if keep else 1 - area
                 found.append(
                     ImageAblation("lungs", f"{word} {name}", share, change, f"{keep} {stamp}")
                 )
-    (frame,) = (look for look in found if look.seen == FRAME)
-    found += [
+    (frame,) = (each for each in found if each.input == FRAME)
+    return [
+        *found,
         ImageAblation("coarse", "blurred", None, blurred, "blurred"),
         ImageAblation("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, "coarse"),
         ImageAblation("grey levels", f"histogram of {BINS} grey levels", network="none"),
-        ImageAblation("untrained", "whole picture", 1.0, network="untrained"),
+        replace(WHOLE, kind="untrained", network="untrained"),
         replace(frame, kind="untrained", network="untrained"),
     ]
-    return found
 
 
-def of_own_network(masks: np.ndarray) -> dict[str, ImageAblation]:
-    """Those of `looks` with the run's own backbone, by what is seen."""
-    return {look.seen: look for look in all_ablations(masks) if look.network == "own"}
+def by_input(masks: np.ndarray) -> dict[str, ImageAblation]:
+    """`all_ablations` by what is left, without those that repeat one with an untrained network."""
+    return {each.input: each for each in all_ablations(masks) if each.network != "untrained"}

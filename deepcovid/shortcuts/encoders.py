@@ -1,16 +1,27 @@
-"""The frozen networks that look at pictures, and what they make of them."""
+"""Frozen networks, and what they make of pictures: whole, with parts taken away, or preprocessed."""
+
+import sys
+from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import nn
+from tqdm.auto import tqdm
 
 from deepcovid import io
-from deepcovid.data.augmentation import MEAN, STD
-from deepcovid.models import features, networks
+from deepcovid.data.augmentation import AFFINE, MEAN, STD, seeded
+from deepcovid.models import features, lungs, networks
+from deepcovid.models.features import CHUNK
+from deepcovid.models.preprocessing import Preprocessing
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import ablations
-from deepcovid.shortcuts.ablations import BINS, ImageAblation
+from deepcovid.shortcuts.ablations import BINS, WHOLE, ImageAblation
+from imageaudit import images
+
+SIDE = 0.75  # of the central part that is black where only the border is left
 
 
 class Pooled(nn.Module):
@@ -40,39 +51,131 @@ class Histogram(nn.Module):
         return torch.stack([torch.bincount(row, minlength=BINS) for row in index]) / grey.shape[1]
 
 
+class SideBySide(nn.ModuleList):
+    """The features of several networks, one after the other: (n, columns)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([network(x) for network in self], dim=1)
+
+
 def first_model(run: Run) -> str:
-    """The model of a run whose backbone looks at everything."""
+    """The model of a run whose backbone encodes what one network is enough for."""
     names = run.profile.models
     return "squeezenet" if "squeezenet" in names else names[0]
 
 
-def encoder(run: Run, kind: str, name: str) -> tuple[nn.Module, str]:
-    """A frozen network, and its weights in words, by `Look.network`; `name` is that of a model."""
-    if kind == "none":
-        return Histogram(), "none"
-    weights = run.profile.weights if kind == "own" else "random"
-    model, origin = networks.build(name, weights, run.profile.seeds[0])
-    return Pooled(model.backbone), origin.label()
+class FeatureBank:
+    """Images of a step (rows with `path` and `sha1`), encoded and segmented, each once.
 
-
-def encode(run: Run, network: nn.Module, of: pd.DataFrame, look: ImageAblation) -> np.ndarray:
-    """What a frozen network makes of images (rows with `path` and `sha1`) under a look: (n, columns).
-
-    Computed once, kept on disk.
+    Features are kept on disk in chunks of these images in their order, so a step that was stopped
+    goes on where it was.
     """
-    return features.extract(
-        network, list(of.path), list(of.sha1), range(len(of)), run.profile.image_size,
-        run.device, run.features, look.seen, look.change,
-        f"{look.variant} {io.code_digest(ablations)}",
-    )  # fmt: skip
+
+    def __init__(self, run: Run, images: pd.DataFrame):
+        self.run, self.images = run, images[["path", "sha1"]].drop_duplicates("sha1")
+        self.place = pd.Series(range(len(self.images)), self.images.sha1)
+        self.lungs: dict[Path, np.ndarray] = {}  # of pictures before any cut
+        self.networks: dict[tuple, tuple[nn.Module, str]] = {}
+        self.features: dict[
+            tuple, dict[int, np.ndarray]
+        ] = {}  # by network and ablation, each chunk
+        self.frames: dict[tuple, np.ndarray] = {}
+
+    @cached_property
+    def segmenter(self) -> nn.Module:
+        return lungs.load(lungs.run(self.run.folder, self.run.data))
+
+    def encoder(self, kind: str, name: str) -> tuple[nn.Module, str]:
+        """A frozen network by its kind and a model's name, and its weights in words.
+
+        A kind of `ImageAblation.network`, or `maps`: the run's own backbone, not pooled. Several
+        names are joined by `+`.
+        """
+        if (kind, name) not in self.networks:
+            found = Histogram(), "none"
+            if "+" in name:
+                each = [self.encoder(kind, one) for one in name.split("+")]
+                found = SideBySide(network for network, _ in each), each[0][1]
+            elif kind != "none":
+                weights = "random" if kind == "untrained" else self.run.profile.weights
+                model, origin = networks.build(name, weights, self.run.profile.seeds[0])
+                network = model.backbone if kind == "maps" else Pooled(model.backbone)
+                found = networks.fuse_batch_norm(network), origin.label()
+            self.networks[kind, name] = found
+        return self.networks[kind, name]
+
+    def encode_models(self, images: pd.DataFrame, ablation: ImageAblation, kind: str = "own"):
+        """Features by each model of the run, (n, columns); pictures are read and changed once."""
+        names = self.run.profile.models
+        values = self.encode(images, ablation, "+".join(names), kind)
+        side, device = self.run.profile.image_size, self.run.device
+        with torch.inference_mode():
+            one = torch.zeros(1, 3, side, side, device=device)
+            widths = [self.encoder(kind, name)[0].eval()(one).shape[1] for name in names]
+        return dict(zip(names, np.split(values, np.cumsum(widths)[:-1], axis=1), strict=True))
+
+    def encode(self, images: pd.DataFrame, ablation: ImageAblation, name: str, kind: str = "own"):
+        """What a frozen network makes of images of the bank under an ablation: (n, columns)."""
+        rows = self.place[images.sha1].to_numpy()
+        known = self.features.setdefault((kind, name, ablation.input, ablation.variant), {})
+        every = np.arange(len(self.images)) // CHUNK
+        missing = np.setdiff1d(rows // CHUNK, list(known))
+        if len(missing):
+            wanted = np.flatnonzero(np.isin(every, missing))
+            values = features.extract(
+                self.encoder(kind, name)[0], list(self.images.path), list(self.images.sha1), wanted,
+                self.run.profile.image_size, self.run.device, self.run.features, ablation.input,
+                ablation.change, f"{ablation.variant} {io.code_digest(ablations)}",
+            )  # fmt: skip
+            known |= {chunk: values[every[wanted] == chunk] for chunk in missing}
+        return np.stack([known[row // CHUNK][row % CHUNK] for row in rows])
+
+    def preprocessing(self, steps: tuple[str, ...]) -> Preprocessing | None:
+        if steps in ((), ("none",)):
+            return None
+        return Preprocessing(steps, self.segmenter, self.lungs)
+
+    def ablation(self, steps=(), border: bool = False, copy: int = 0) -> ImageAblation:
+        """Pictures preprocessed, with their `border` only, moved as the number of a copy says."""
+        prepare = self.preprocessing(steps)
+        if not (prepare or border or copy):
+            return WHOLE
+        change = partial(changed, prepare=prepare, border=border, copy=copy)
+        code = io.code_digest(sys.modules[__name__])
+        variant = f"{prepare and prepare.variant} {border} {SIDE} {copy} {AFFINE} {code}"
+        return ImageAblation("prepared", ", ".join(steps) or "as they are", None, change, variant)
+
+    def framing(self, images: pd.DataFrame, steps: tuple[str, ...] = ()) -> np.ndarray:
+        """Where the lungs lie in each picture once it is preprocessed: box and area, (n, 5)."""
+        steps = steps if "crop_lungs" in steps else ()  # the others move nothing
+        if steps not in self.frames:
+            prepare = self.preprocessing(steps)
+            shown = tqdm(self.images.path, desc="where the lungs lie", unit="image")
+            self.frames[steps] = np.array([self.frame(path, prepare) for path in shown])
+        return self.frames[steps][self.place[images.sha1]]
+
+    def frame(self, path: Path, prepare: Preprocessing | None) -> list[float]:
+        if prepare or path not in self.lungs:
+            picture = images.open_radiograph(path)
+        if path not in self.lungs:
+            self.lungs[path] = lungs.find(self.segmenter, picture)
+        lung = lungs.find(self.segmenter, prepare(picture, path)) if prepare else self.lungs[path]
+        return [*lungs.box(lung), lung.mean()]
 
 
-def stamp(run: Run, of: pd.DataFrame, module: str) -> str:
-    """Stands for all that a module computes hangs on: images, what is known of them, networks, code."""
-    features.check_unchanged(of.path, of.sha1)
-    found = [encoder(run, kind, first_model(run))[0] for kind in ("own", "untrained")]
-    return io.digest([
-        of.drop(columns="path").astype(str).to_numpy().tolist(),
-        [networks.state_digest(network) for network in found], str(run.device),
-        features.reading(run.profile.image_size), features.code(module),
-    ])  # fmt: skip
+def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:
+    """A picture preprocessed; where wanted, with its `border` only, and moved as the copy's number says.
+
+    The border is the outer eighth of each side, before any cut.
+    """
+    prepared = prepare(picture, path) if prepare else picture
+    if border:
+        centre = Image.new("L", picture.size)
+        rows, columns = ablations.box(picture.size, SIDE)
+        centre.paste(255, (columns.start, rows.start, columns.stop, rows.stop))
+        centre = prepare.framed(centre, path) if prepare else centre
+        centre = centre.resize(prepared.size, Image.Resampling.NEAREST)
+        prepared = Image.composite(Image.new("RGB", prepared.size), prepared, centre)
+    if copy:
+        prepared = seeded(AFFINE, copy, "/".join(path.parts[-3:]))(prepared)
+    return prepared

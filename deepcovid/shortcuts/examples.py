@@ -7,8 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid import io
-from deepcovid.shortcuts.ablations import EVER, lung_masks, of_own_network
-from deepcovid.shortcuts.columns import WORDS
+from deepcovid.shortcuts.ablations import EVER, WORDS, by_input, lung_masks
 from imageaudit import images
 
 SHOWN = (
@@ -40,13 +39,13 @@ def ablations(study, measured: pd.DataFrame) -> tuple[list[Image.Image], list[st
     picture = images.open_radiograph(path)
     share = study.table("paper/lung_share.csv")
     region = np.array(share if len(share) else []).reshape(-1, PLACES, PLACES) > EVER
-    known = of_own_network(region)
+    known = by_input(region)
     shown = [known[name] for name in SHOWN if name in known]
-    own = measured[(measured.told == "COVID-19") & (measured.kind != "untrained")]
-    aucs = own.drop_duplicates("seen").set_index("seen").auc
+    own = measured[(measured.target == "COVID-19") & (measured.kind != "untrained")]
+    aucs = own.drop_duplicates("input").set_index("input").auc
     return (
-        [look.change(picture, path) if look.change else picture for look in shown],
-        [f"{WORDS.get(x.seen, x.seen)}\nAUC {aucs[x.seen]:.3f}" for x in shown],
+        [each.change(picture, path) if each.change else picture for each in shown],
+        [f"{WORDS.get(x.input, x.input)}\nAUC {aucs[x.input]:.3f}" for x in shown],
     )
 
 

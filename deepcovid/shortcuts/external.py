@@ -1,4 +1,4 @@
-"""Radiographs from elsewhere: does the score hold in a collection that nobody trained on?
+"""External validation: does the score hold in a collection that nobody trained on?
 
 Nothing here is read by training or by the choice of a threshold.
 """
@@ -15,23 +15,34 @@ from deepcovid.data import audit, manifest
 from deepcovid.data import external as data_external
 from deepcovid.io import digest, read_json, write_json
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import features, networks, scoring
+from deepcovid.models import scoring
 from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import encoders, measure
-from deepcovid.shortcuts.columns import EXTERNAL, TIDY
-from deepcovid.shortcuts.prepared import Bench
+from deepcovid.shortcuts import measure
+from deepcovid.shortcuts.encoders import FeatureBank, first_model
 
+SCORES = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
+COLUMNS = (
+    "model",
+    "seed",
+    "set",
+    "quantity",
+    "value",
+    "low",
+    "high",
+    "images",
+    "patients",
+    "method",
+)
 BINS = 20  # of a score's histogram
 
 
-def laid_beside(run: Run, found: pd.DataFrame, known: dict) -> Iterator[tuple]:
+def with_duplicates(run: Run, found: pd.DataFrame) -> Iterator[tuple]:
     """Each model and seed, and `found` with `duplicate`, why an image is no external one for it,
-    and `twin`; see `unseen`. Beside all that the model saw, and the run's other images.
-
-    `known` remembers what was found, since most models of a run saw the same.
+    and `twin`; see `unseen`. Compared with all that the model saw, and with the run's other images.
     """
+    known = {}  # most models of a run saw the same
     for name, seed in models_of(run):
         saw = pd.concat([run.seen(name, seed), run.everything()]).drop_duplicates("image")
         key = digest([list(saw.image), list(saw.sha1)])
@@ -40,22 +51,19 @@ def laid_beside(run: Run, found: pd.DataFrame, known: dict) -> Iterator[tuple]:
         yield name, seed, known[key]
 
 
-def score(
-    run: Run, name: str, seed: int, found: pd.DataFrame, target: Path, columns=EXTERNAL
+def write_scores(
+    run: Run, name: str, seed: int, found: pd.DataFrame, target: Path, columns=SCORES
 ) -> pd.DataFrame:
     """`found` with P(COVID-19) of each image by a trained model; `columns` of it are kept as `target`."""
-    model, prepare, size = run.model(name, seed), run.preprocessing, run.profile.image_size
-    settings = [size, prepare and prepare.variant, features.code("shortcuts.external")]
-    given = found.drop(columns="path").astype(str).to_numpy().tolist()
-    made_from = digest([networks.state_digest(model), given, settings])
-    if not io.is_fresh(target, made_from):
-        found = found.assign(score=scoring.score(model, list(found.path), size, prepare))
-        io.write_csv(target, found[list(columns)], float_format="%.7g")
-        io.write_stamp(target, made_from)
-    return pd.read_csv(target, keep_default_na=False)
+    size, prepare = run.profile.image_size, run.preprocessing
+    found = found.assign(
+        score=scoring.score(run.model(name, seed), list(found.path), size, prepare)
+    )
+    io.write_csv(target, found[list(columns)], float_format="%.7g")
+    return io.read_table(target, keep_default_na=False)
 
 
-def judged(scores: pd.DataFrame, threshold: float) -> dict:
+def summary(scores: pd.DataFrame, threshold: float) -> dict:
     """AUC, sensitivity and specificity at a frozen threshold, with 95% intervals.
 
     `auc_low`, `auc_high`: DeLong; `by_patient`: resampled patients.
@@ -97,11 +105,11 @@ def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
     if fresh.label.nunique() < 2:
         raise UserError("All images of one class of the external folder are in the data as well.")
     by_class = fresh.groupby("label")
-    return about | judged(fresh, threshold) | {
+    return about | summary(fresh, threshold) | {
         "images": {manifest.LABEL_NAMES[label]: len(part) for label, part in by_class},
         "patients": {manifest.LABEL_NAMES[label]: part.patient.nunique() for label, part in by_class},
         "class_and_source_coincide": coincide(fresh),
-        "with_duplicates": judged(outside, threshold), "histograms": histograms(inside, fresh),
+        "with_duplicates": summary(outside, threshold), "histograms": histograms(inside, fresh),
     }  # fmt: skip
 
 
@@ -134,7 +142,7 @@ def quantities(fresh: pd.DataFrame, threshold: float) -> Iterator[dict]:
 
 def auc_row(fresh: pd.DataFrame, score) -> dict:
     """An AUC over both classes with its interval by patients, as a row of `external.csv`."""
-    found = measure.auc(fresh.label, score, fresh.patient)
+    found = measure.auc_with_ci(fresh.label, score, fresh.patient)
     both = "both classes" + coincide(fresh) * ", each from a source of its own"
     return {"set": both, "quantity": "auc", "value": found["auc"], "low": found["patient_low"],
             "high": found["patient_high"], "method": "patients resampled", "images": len(fresh),
@@ -149,12 +157,12 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     """
     train = run.originals("train")
     train = train.assign(path=run.paths(train.image))
-    bench = Bench(run, pd.concat([train, fresh])[["path", "sha1", "label"]])
-    steps = run.profile.preprocessing
-    border = bench.encode(encoders.first_model(run), steps, border=True)
+    both = pd.concat([train, fresh])[["path", "sha1"]]
+    bank, steps = FeatureBank(run, both), run.profile.preprocessing
+    border = bank.encode(both, bank.ablation(steps, border=True), first_model(run))
     blind = {"border alone": ("network", border)}
     with suppress(UserError):  # without masks nobody finds lungs
-        blind["framing alone"] = "table", bench.frames(steps)
+        blind["framing alone"] = "table", bank.framing(both, steps)
     for name, (kind, values) in blind.items():
         fitted = measure.regression(kind).fit(values[: len(train)], train.label)
         score = fitted.predict_proba(values[len(train) :])[:, 1]
@@ -162,48 +170,51 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
 
 
 def run(run: Run) -> dict:
-    """Judge each model of a run on its external folder; written to `external.json` and `.csv`.
+    """Evaluate each model of a run on its external folder, unless that was done.
 
-    The first model and seed stand at the top, all of them under `models`. External images that
-    are also in the training or test data are left out; `with_duplicates` has them in.
+    Written to `external.json` and `.csv`. The first model and seed stand at the top, all of them
+    under `models`. External images that are also in the training or test data are left out;
+    `with_duplicates` has them in.
     """
-    return each(run, data_external.table(Path(run.profile.external)), run.folder)
+    target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
+    if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
+        each(run, data_external.table(Path(run.profile.external)), run.folder)
+        io.write_stamp(target, stamp)
+    return read_json(target)
 
 
-def each(run: Run, found: pd.DataFrame, target: Path) -> dict:
-    """Judge each model of a run on external images; all that is written lies below `target`.
+def each(run: Run, found: pd.DataFrame, target: Path) -> None:
+    """Evaluate each model of a run on external images; all that is written lies below `target`.
 
     `external.csv` has a row for each model, seed, set of images and quantity, sensitivity and
     specificity at the frozen threshold first, then the AUC and what the probes reach.
     """
     rows, tidy = [], []
-    for name, seed, beside in laid_beside(run, found, {}):
+    for name, seed, compared in with_duplicates(run, found):
         place = target / run.model_folder(name, seed).relative_to(run.folder)
-        scored = score(run, name, seed, beside, place / "external.csv")
+        scored = write_scores(run, name, seed, compared, place / "external.csv")
         rows.append(row(run, name, seed, scored))
         if "auc" in rows[-1]:
             words = {"model": name, "seed": seed}
             tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
     result = rows[0] | {"models": rows}
     if tidy:
-        blind = list(probes(run, beside[beside.duplicate == ""]))
+        blind = list(probes(run, compared[compared.duplicate == ""]))
         result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
-        measure.write(pd.DataFrame(tidy + blind)[list(TIDY)], target / "external.csv")
-    result = audit.plain(result)
-    write_json(target / "external.json", result)
-    return result
+        io.write_csv(target / "external.csv", pd.DataFrame(tidy + blind)[list(COLUMNS)])
+    write_json(target / "external.json", audit.plain(result))
 
 
 def models_of(run: Run) -> list[tuple[str, int]]:
     return [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
 
 
-def outside(run: Run, folder: Path) -> Path:
-    """Judge the models of a finished run on any folder; where its results are written.
+def evaluate(run: Run, folder: Path) -> Path:
+    """Evaluate the models of a finished run on any folder; where its results are written.
 
     The folder holds `covid` and `non`, or images of which nothing is known: these are scored only.
     As of the run's own external folder, images that are in its data too are left out. Results lie in
-    the run's `outside/`, by the folder's name, and replace nothing. Raises UserError for a run that
+    the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
     """
     missing = [f"{name}, seed {seed}" for name, seed in models_of(run)
@@ -219,12 +230,12 @@ def outside(run: Run, folder: Path) -> Path:
 
 
 def place(run: Run, folder: Path) -> Path:
-    """Where `outside` writes what it finds on a folder."""
-    return run.folder / "outside" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
+    """Where `evaluate` writes what it finds on a folder."""
+    return run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
 
 
 def result(run: Run) -> Path | None:
-    """`external.json` of the run's external folder, of notebook 07 or of `outside`, if it is there."""
+    """`external.json` of the run's external folder, by `run` or by `evaluate`, if it is there."""
     if not run.profile.external:
         return None
     made = (run.folder, place(run, Path(run.profile.external)))

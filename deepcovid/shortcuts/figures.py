@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, intervals, new
-from deepcovid.shortcuts.columns import WORDS
+from deepcovid.shortcuts.ablations import WORDS
 
 SMALL = 9  # points: what is legible on a page
 # kinds of `shortcuts.csv` in a reader's words
@@ -38,7 +38,7 @@ def how_little(table: pd.DataFrame, audit: dict | None = None) -> Figure:
     rows = of_groups(table)
     figure, axis = new(size=(7.2, 1.0 + 0.27 * len(rows)))
     measured = rows.dropna(subset="auc")
-    hidden = measured.seen.isin(HIDDEN)
+    hidden = measured.input.isin(HIDDEN)
     for part, colour, label in (
         (measured[~hidden], NON_COVID, "lungs visible, at least in part"),
         (measured[hidden], COVID, "lungs not visible, or hardly"),
@@ -66,13 +66,13 @@ def how_little(table: pd.DataFrame, audit: dict | None = None) -> Figure:
 
 def of_groups(table: pd.DataFrame) -> pd.DataFrame:
     """The rows to draw: of each group a heading, whose `auc` is empty, then its measurements."""
-    table = table[(table.told == "COVID-19") & (table.model != "trees")]
-    table = table[(table.kind != "metadata") | (table.seen == "file properties")]
+    table = table[(table.target == "COVID-19") & (table.model != "trees")]
+    table = table[(table.kind != "metadata") | (table.input == "file properties")]
     parts = []
     for heading in dict.fromkeys(GROUPS.values()):
         part = table[table.kind.map(GROUPS) == heading]
-        share = part.seen_share.map(" ({:.0%} of the area)".format)
-        words = part.seen.replace(WORDS) + share.where(part.kind.isin(["border", "centre"]), "")
+        share = part.input_share.map(" ({:.0%} of the area)".format)
+        words = part.input.replace(WORDS) + share.where(part.kind.isin(["border", "centre"]), "")
         if heading == GROUPS["whole"]:
             parts.append(part.assign(words=heading))
         elif len(part):
@@ -120,17 +120,14 @@ def collections(found: dict) -> Figure:
 def mitigation(table: pd.DataFrame) -> Figure:
     """The steps of a `mitigation.csv`: the gap that decides, and the AUC on external images.
 
-    Where it was measured: the gap's 95% interval, and how often each step has the widest.
+    Of the gap its 95% interval, and how often each step has the widest.
     """
     place, first = np.arange(len(table)), table.iloc[0]
     figure, (left, right) = new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
-    if "wins" in table:
-        intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
-        for row, y in zip(table.itertuples(), place, strict=True):
-            left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
-        left.set_xlim(right=table.gap_high.max() + 0.09)
-    else:
-        left.plot(table.gap, place, "o", color=NON_COVID)
+    intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
+    for row, y in zip(table.itertuples(), place, strict=True):
+        left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
+    left.set_xlim(right=table.gap_high.max() + 0.09)
     right.plot(
         table.test, place, "o", color=NON_COVID, mfc="white", label="test images of this dataset"
     )

@@ -9,7 +9,7 @@ chosen on validation images, so none are set aside, and augmented copies are not
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +27,8 @@ from deepcovid.data import audit, manifest
 from deepcovid.metrics import intervals
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import ablations, encoders
-from deepcovid.shortcuts.ablations import FRAME, ImageAblation, lung_masks
-from deepcovid.shortcuts.columns import SHORTCUTS
+from deepcovid.shortcuts.ablations import FRAME, ImageAblation, all_ablations, lung_masks
+from deepcovid.shortcuts.encoders import FeatureBank, first_model
 
 PROPERTIES = {
     "file properties": ("mode", "width", "height", "aspect ratio"),
@@ -37,9 +36,18 @@ PROPERTIES = {
 }
 PROPERTIES["all of these"] = tuple(name for group in PROPERTIES.values() for name in group)
 NUMBERS = ("width", "height", "aspect ratio", "age")
-ALIKE = (("view", "PA"), ("view", "AP"), ("mode", "L"))  # the disease told among images like these
-WITHIN = ("view", "sex", "mode", "format")  # told apart within one class
+ALIKE = (
+    ("view", "PA"),
+    ("view", "AP"),
+    ("mode", "L"),
+)  # the disease is the target among images like these
+WITHIN = ("view", "sex", "mode", "format")  # targets within one class
 FOLDS = 5
+DISEASE = "COVID-19"
+COLUMNS = (
+    "kind", "input", "target", "model", "input_share", "auc", "auc_low", "auc_high",
+    "patient_low", "patient_high", "positives", "negatives",
+)  # fmt: skip
 FEW = 10  # test and training images of each kind that a measurement needs at least
 C = {"network": 0.01, "table": 1.0}  # inverse strength of the penalty; standardised columns
 
@@ -80,8 +88,8 @@ def table_model(of: pd.DataFrame, names: tuple[str, ...], trees: bool) -> Pipeli
     return make_pipeline(columns, forest if trees else linear)
 
 
-def judged(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
-    """Fit `model` on the rows of the `train` folder, judge it on those of `test`.
+def auc_on_test(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
+    """Fit `model` on the rows of the `train` folder, score those of `test`.
 
     `values` are the inputs of all rows, an array or a table. Gives auc with DeLong's interval of
     95%, the interval that resamples patients, and the number of test images of each class.
@@ -94,10 +102,11 @@ def judged(of: pd.DataFrame, label: pd.Series, values, model: Pipeline) -> dict:
     fitted = model.fit(values[train.to_numpy()], label[train])
     score, truth = fitted.predict_proba(values[test.to_numpy()])[:, 1], label[test]
     low, high = intervals.auc_interval(truth, score)
-    return auc(truth, score, of.patient[test]) | counts(truth) | {"auc_low": low, "auc_high": high}
+    found = auc_with_ci(truth, score, of.patient[test])
+    return found | counts(truth) | {"auc_low": low, "auc_high": high}
 
 
-def auc(label, score, group, unit: str = "patient") -> dict[str, float]:
+def auc_with_ci(label, score, group, unit: str = "patient") -> dict[str, float]:
     """AUC and its 95% interval, `UNIT_low` and `UNIT_high`, resampling groups of images.
 
     Of scores (repeats, n) it is the mean over the repeats.
@@ -116,16 +125,28 @@ def counts(label) -> dict[str, int]:
     return {"positives": positives, "negatives": len(label) - positives}
 
 
-def out_of_fold(label, group, fitted: Callable, repeats: int) -> np.ndarray:
+def grouped_folds(label, group, repeats: int) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """Of each repeat the folds, rows to fit on and rows to score; a group is in one of them."""
+    return folds_of(tuple(label), tuple(np.unique(group, return_inverse=True)[1]), repeats)
+
+
+@lru_cache(maxsize=64)  # candidates share them, and the search for even folds takes long
+def folds_of(label: tuple, group: tuple, repeats: int) -> list:
+    splitters = [
+        StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed) for seed in range(repeats)
+    ]
+    return [list(each.split(label, label, group)) for each in splitters]
+
+
+def out_of_fold(label, group, fit_predict: Callable, repeats: int) -> np.ndarray:
     """Scores of images by models that did not see their group, (repeats, n), 0 to 1.
 
-    `fitted(fit, judge)` gives the scores of the rows `judge` by a model fitted on the rows `fit`.
+    `fit_predict(fit, test)` gives the scores of the rows `test` by a model fitted on the rows `fit`.
     """
     score = np.empty((repeats, len(label)))
-    for repeat in range(repeats):
-        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat)
-        for fit, judge in folds.split(score[0], label, group):
-            score[repeat, judge] = fitted(fit, judge)
+    for held, folds in zip(score, grouped_folds(label, group, repeats), strict=True):
+        for fit, test in folds:
+            held[test] = fit_predict(fit, test)
     return score
 
 
@@ -135,55 +156,49 @@ def enough(of: pd.DataFrame, label: pd.Series, few: int = FEW) -> bool:
     return bool((count >= few).all(axis=None))
 
 
-Plan = tuple[dict, Callable[[], dict]]  # the words of a row, and what measures its numbers
-
-
-def of_metadata(of: pd.DataFrame) -> Iterator[Plan]:
-    """Measurements without any picture, by regression and by trees."""
+def of_metadata(of: pd.DataFrame) -> Iterator[dict]:
+    """Rows without any picture, by regression and by trees."""
     known = of[list(PROPERTIES["all of these"])].replace("", np.nan).notna()
-    for seen, names in PROPERTIES.items():
+    for name, names in PROPERTIES.items():
         groups = [PROPERTIES[name] for name in PROPERTIES if set(PROPERTIES[name]) <= set(names)]
         if not all(known[list(group)].any(axis=None) for group in groups):
             continue
         complete = known[list(names)].all(axis=1)
-        for part, words in ((of, seen), (of[complete], f"{seen}, where all are known")):
+        for part, words in ((of, name), (of[complete], f"{name}, where all are known")):
             if part is not of and (complete.all() or not enough(part, part.label)):
                 continue
-            for trees in (False, True):
-                yield (
-                    {"kind": "metadata", "seen": words, "model": "trees" if trees else "regression"},
-                    partial(metadata_row, part, names, trees),
-                )  # fmt: skip
+            for model in ("regression", "trees"):
+                fitted = table_model(part[part.folder == "train"], names, model == "trees")
+                found = auc_on_test(part, part.label, part[list(names)], fitted)
+                yield {
+                    "kind": "metadata",
+                    "input": words,
+                    "target": DISEASE,
+                    "model": model,
+                } | found
 
 
-def metadata_row(part: pd.DataFrame, names: tuple[str, ...], trees: bool) -> dict:
-    model = table_model(part[part.folder == "train"], names, trees)
-    return judged(part, part.label, part[list(names)], model)
+def of_pictures(run: Run, of: pd.DataFrame, ablations: list[ImageAblation]) -> Iterator[dict]:
+    """Rows of each ablation, then what else the untouched pictures and their borders tell."""
+    questions = [(each, each.kind, each.input, DISEASE, of.label) for each in ablations]
+    for each in ablations:
+        if each.network == "own" and each.input in ("whole picture", FRAME):
+            questions += [(each, kind, f"{each.input}; {among}", target, label)
+                          for kind, among, target, label in others(of)]  # fmt: skip
+    bank, name = FeatureBank(run, of), first_model(run)
+    for each, kind, words, target, label in questions:
+        values = bank.encode(of.loc[label.index], each, name, each.network)
+        none = each.network == "none"
+        model = "counts" if none else f"{name} ({bank.encoder(each.network, name)[1]})"
+        fitted = regression("table" if none else "network")
+        yield {
+            "kind": kind, "input": words, "target": target, "model": f"{model} + regression",
+            "input_share": each.share, **auc_on_test(of.loc[label.index], label, values, fitted),
+        }  # fmt: skip
 
 
-def of_pictures(run: Run, of: pd.DataFrame, seen: list[ImageAblation]) -> Iterator[Plan]:
-    """Measurements with each look, then what else the untouched pictures tell."""
-    model = encoders.first_model(run)
-    networks = {kind: encoders.encoder(run, kind, model) for kind in ("own", "untrained", "none")}
-    questions = [
-        (look, of.index, {"kind": look.kind, "seen": look.seen}, of.label) for look in seen
-    ]
-    for look in seen:
-        if look.network == "own" and look.seen in ("whole picture", FRAME):
-            for part, among, told, label in others(of):
-                kind = "like with like" if told == "COVID-19" else "within a class"
-                words = {"kind": kind, "told": told, "seen": f"{look.seen}; {among}"}
-                questions.append((look, part, words, label))
-    for look, part, words, label in questions:
-        network, weights = networks[look.network]
-        name = "counts" if look.network == "none" else f"{model} ({weights})"
-        words |= {"model": f"{name} + regression", "seen_share": look.share}
-        words["variant"] = look.variant
-        yield words, partial(picture_row, run, of, network, look, part, label)
-
-
-def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
-    """Other questions to the pictures: rows, their description, what is told, its label.
+def others(of: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.Series]]:
+    """Other questions to the pictures: kind, images, target, and its label of these images.
 
     First the acquisition within one class: the two most frequent words of each property. Then the
     disease, among images that are alike in a property.
@@ -194,45 +209,37 @@ def others(of: pd.DataFrame) -> Iterator[tuple[pd.Index, str, str, pd.Series]]:
             first = kind[column][kind[column] != ""].value_counts().index[:2]
             part = kind[kind[column].isin(first)]
             if len(first) == 2 and enough(part, label := (part[column] == first[0]).astype(int)):
-                yield part.index, f"{name} only", f"{column}: {first[0]}, not {first[1]}", label
+                target = f"{column}: {first[0]}, not {first[1]}"
+                yield "within a class", f"{name} only", target, label
     for column, value in ALIKE:
         part = of[of[column] == value]
         if len(part) < len(of) and enough(part, part.label):
-            yield part.index, f"{column} {value} only", "COVID-19", part.label
-
-
-def picture_row(run: Run, of: pd.DataFrame, network, look: ImageAblation, part, label) -> dict:
-    """`judged` for one look, of the rows `part`."""
-    values = encoders.encode(run, network, of, look)[of.index.get_indexer(part)]
-    kind = "table" if look.network == "none" else "network"
-    return judged(of.loc[part], label.loc[part], values, regression(kind))
-
-
-def kept(folder: Path, made_from: list, make: Callable[[], dict]) -> dict:
-    """The row that `make` gives, in `folder` by all it was made from, and never computed twice."""
-    path = folder / f"{io.digest(made_from)}.json"
-    if not path.exists():
-        io.write_json(path, make())
-    return io.read_json(path)
+            yield "like with like", f"{column} {value} only", DISEASE, part.label
 
 
 def run(run: Run) -> pd.DataFrame:
-    """Measure all shortcuts of a run's images; written to its `shortcuts.csv`.
+    """Measure all shortcuts of a run's images, unless that was done; its `shortcuts.csv`.
 
-    A row per measurement: `kind`, what is `seen`, what is `told` from it (mostly COVID-19 from
-    Non-COVID), `model`, `seen_share` (of the picture's area, 0 to 1), `auc` with two intervals of
-    95% (`auc_*` DeLong, `patient_*` resampled patients), and the test images of both kinds.
-    A stopped run goes on where it was.
+    A row per measurement: `kind`, the `input` that is left of images, the `target` (mostly COVID-19
+    against Non-COVID), `model`, `input_share` (of the picture's area, 0 to 1), `auc` with two
+    intervals of 95% (`auc_*` DeLong, `patient_*` resampled patients), and the test images of both
+    kinds.
     """
-    of, seen = collection(run.manifest, run.data), ablations.all_ablations(lung_masks(run.data))
-    stamp, rows = encoders.stamp(run, of, "shortcuts.measure"), []
-    for words, make in (*of_metadata(of), *of_pictures(run, of, seen)):
-        words = {"told": "COVID-19", "seen_share": None} | words
-        rows.append(words | kept(run.folder / "shortcuts", [words, stamp], make))
-    table = pd.DataFrame(rows, columns=list(SHORTCUTS))
-    return write(table, run.folder / "shortcuts.csv")
+
+    def rows() -> Iterator[dict]:
+        of = collection(run.manifest, run.data)
+        yield from of_metadata(of)
+        yield from of_pictures(run, of, all_ablations(lung_masks(run.data)))
+
+    stamp = run.depends("shortcuts.measure")
+    return cached_table(
+        run.folder / "shortcuts.csv", stamp, lambda: pd.DataFrame(rows(), columns=list(COLUMNS))
+    )
 
 
-def write(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    io.write_csv(path, table)
-    return table
+def cached_table(path: Path, made_from: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table that is there and fresh, or else made by `make()`, and written."""
+    if not io.is_fresh(path, made_from):
+        io.write_csv(path, make())
+        io.write_stamp(path, made_from)
+    return io.read_table(path)

@@ -15,14 +15,19 @@ import torch
 from deepcovid.data import external
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting, lungs
-from deepcovid.models.preprocessing import SEGMENTED
 from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import ablations, encoders, measure, prepared
-from deepcovid.shortcuts.columns import MITIGATION
-from deepcovid.shortcuts.prepared import SIDE
+from deepcovid.shortcuts import ablations, measure
+from deepcovid.shortcuts.encoders import SIDE, FeatureBank, first_model
 
+COLUMNS = (
+    "step", "preprocessing", "copies", "matched",
+    "cv", "cv_border", "border_lung", "cv_frame", "gap", "gap_low", "gap_high", "wins", "chosen",
+    "test", "test_low", "test_high", "test_border", "test_frame",
+    "external", "external_low", "external_high", "external_border", "external_frame",
+    "with_duplicates", "source", "positives", "negatives",
+)  # fmt: skip
 COPIES = 3  # of each training image, moved, where a step adds such
 
 
@@ -53,8 +58,8 @@ CANDIDATES = (
 MORE = (("moved copies", {"copies": COPIES}), ("views matched", {"matched": True}))
 
 
-class Bench(prepared.Bench):
-    """The images of a run and those from outside, under any preprocessing."""
+class Data:
+    """The images of a run and external ones, `of`, under any preprocessing."""
 
     def __init__(self, run: Run):
         here = measure.collection(run.manifest, run.data)
@@ -62,28 +67,27 @@ class Bench(prepared.Bench):
         there = unseen(external.table(folder), run.everything(), run.signatures)
         there = there.rename(columns={"reason": "duplicate"}).drop(columns=["twin", "source"])
         of = pd.concat([here, there.assign(folder="external")], ignore_index=True)
-        super().__init__(run, of.fillna({"duplicate": ""}))
-        self.train, self.test, self.outside = (
+        self.of, self.name = of.fillna({"duplicate": ""}), first_model(run)
+        self.bank = FeatureBank(run, of)
+        self.train, self.test, self.external = (
             (of.folder == part).to_numpy() for part in ("train", "test", "external")
         )
-        self.fresh = self.outside & (self.of.duplicate == "").to_numpy()
+        self.fresh = self.external & (self.of.duplicate == "").to_numpy()
         if of.label[self.fresh].nunique() < 2:
             raise UserError(f"No class of {folder} may be all duplicates of {run.profile.data}.")
 
     def values(self, step: Step, border: bool = False) -> list[np.ndarray]:
-        """What the network makes of all pictures, then of each moved copy of those for training."""
-        name = encoders.first_model(self.run)
-        moved = [self.encode(name, step.preprocessing, border, copy, self.train)
-                 for copy in range(1, step.copies + 1)]  # fmt: skip
-        return [self.encode(name, step.preprocessing, border), *moved]
+        """Features of all pictures, then of each moved copy of those for training."""
+        parts = [self.of, *[self.of[self.train]] * step.copies]
+        return [self.bank.encode(part, self.bank.ablation(step.preprocessing, border, copy), self.name)
+                for copy, part in enumerate(parts)]  # fmt: skip
 
-
-def border_lung(bench: Bench) -> float:
-    """How much of the lungs' area the border shows, 0 to 1: mean of training pictures with lungs."""
-    rows, columns = ablations.box((lungs.SIZE, lungs.SIZE), SIDE)
-    found = [bench.found[path] for path in bench.of.path[bench.train]]
-    return float(np.mean([1 - lung[rows, columns].sum() / lung.sum() for lung in found
-                          if not lungs.missed(lung)] or [np.nan]))  # fmt: skip
+    def border_lung(self) -> float:
+        """Share of the lungs' area that the border shows: mean of training pictures with lungs."""
+        rows, columns = ablations.box((lungs.SIZE, lungs.SIZE), SIDE)
+        found = [self.bank.lungs[path] for path in self.of.path[self.train]]
+        return float(np.mean([1 - lung[rows, columns].sum() / lung.sum() for lung in found
+                              if not lungs.missed(lung)] or [np.nan]))  # fmt: skip
 
 
 def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
@@ -100,12 +104,12 @@ def weights(of: pd.DataFrame, matched: bool) -> np.ndarray:
     return weight * per_class[label]
 
 
-def judged(bench: Bench, values, kind: str, step: Step, moved=()) -> dict[str, np.ndarray]:
+def predict(data: Data, values, kind: str, step: Step, moved=()) -> dict[str, np.ndarray]:
     """Scores of training images by models fitted without their patients, and of all other images.
 
     `moved` are further values of the training images, fitted beside the first.
     """
-    of, own = bench.of[bench.train], values[bench.train]
+    of, own = data.of[data.train], values[data.train]
     label, weight = of.label.to_numpy(), weights(of, step.matched)
 
     def fit(rows):
@@ -116,38 +120,38 @@ def judged(bench: Bench, values, kind: str, step: Step, moved=()) -> dict[str, n
         )  # fmt: skip
 
     held = measure.out_of_fold(
-        label, of.patient, lambda rows, left_out: fit(rows).predict_proba(own[left_out])[:, 1], 1
+        label, of.patient, lambda rows, test: fit(rows).predict_proba(own[test])[:, 1], 1
     )
     return {"cv": held[0], "all": fit(np.arange(len(of))).predict_proba(values)[:, 1]}
 
 
-def row(bench: Bench, step: Step) -> dict:
+def row(data: Data, step: Step) -> dict:
     """All numbers of one step."""
-    label, parts = bench.of.label.to_numpy(), {"test": bench.test, "external": bench.fresh}
-    (whole, *moved), (border, *moved_border) = bench.values(step), bench.values(step, border=True)
+    label, parts = data.of.label.to_numpy(), {"test": data.test, "external": data.fresh}
+    (whole, *moved), (border, *moved_border) = data.values(step), data.values(step, border=True)
     found = {
-        "": judged(bench, whole, "network", step, moved),
-        "_border": judged(bench, border, "network", step, moved_border),
-        "_frame": judged(bench, bench.frames(step.preprocessing), "table", step),
+        "": predict(data, whole, "network", step, moved),
+        "_border": predict(data, border, "network", step, moved_border),
+        "_frame": predict(data, data.bank.framing(data.of, step.preprocessing), "table", step),
     }
     result = {
         "step": step.does, "preprocessing": ",".join(step.preprocessing) or "none",
-        "copies": step.copies, "matched": step.matched, "border_lung": border_lung(bench),
+        "copies": step.copies, "matched": step.matched, "border_lung": data.border_lung(),
     }  # fmt: skip
     for end, scores in found.items():
         result[f"cv{end}_scores"] = scores["cv"].tolist()
-        result[f"cv{end}"] = intervals.auc(label[bench.train], scores["cv"])
+        result[f"cv{end}"] = intervals.auc(label[data.train], scores["cv"])
         for name, part in parts.items():
             result[f"{name}{end}"] = intervals.auc(label[part], scores["all"][part])
     score = found[""]["all"]
     for name, part in parts.items():
         low, high = intervals.auc_interval(label[part], score[part])
         result |= {f"{name}_low": low, f"{name}_high": high}
-    result["with_duplicates"] = intervals.auc(label[bench.outside], score[bench.outside])
+    result["with_duplicates"] = intervals.auc(label[data.external], score[data.external])
     # Non-COVID images of both collections: at 0.5 the score does not tell where one comes from
-    healthy = (label == 0) & (bench.test | bench.fresh)
-    result["source"] = intervals.auc(bench.fresh[healthy].astype(int), score[healthy])
-    return result | measure.counts(label[bench.fresh])
+    healthy = (label == 0) & (data.test | data.fresh)
+    result["source"] = intervals.auc(data.fresh[healthy].astype(int), score[healthy])
+    return result | measure.counts(label[data.fresh])
 
 
 def with_gap(table: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +159,7 @@ def with_gap(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(gap=table.cv - table[["cv_border", "cv_frame"]].max(axis=1))
 
 
-def with_luck(table: pd.DataFrame, label, patient) -> pd.DataFrame:
+def with_resamples(table: pd.DataFrame, label, patient) -> pd.DataFrame:
     """With what the gaps would be for other patients: resamples of those of the training images.
 
     `gap_low`, `gap_high`: the gap's 95% interval. `wins`: share of the resamples in which the step
@@ -182,39 +186,35 @@ def chosen(table: pd.DataFrame) -> int:
     return int(with_gap(table).gap.to_numpy().argmax())
 
 
-def measured(bench: Bench, folder: Path) -> list[dict]:
-    """A row of each step, then of what is added to the chosen one; kept in `folder` as they come."""
-    stamp = [bench.prepare(tuple(SEGMENTED)).variant,
-             encoders.stamp(bench.run, bench.of, "shortcuts.mitigation")]  # fmt: skip
-
-    def kept(step: Step) -> dict:
-        return measure.kept(folder, [repr(step), stamp], lambda: row(bench, step))
-
-    rows = [kept(step) for step in CANDIDATES]
+def measure_steps(run: Run) -> pd.DataFrame:
+    """A row of each step, then of what is added to the chosen one."""
+    data = Data(run)
+    rows = [row(data, step) for step in CANDIDATES]
     best = CANDIDATES[chosen(pd.DataFrame(rows))]
-    return rows + [
-        kept(Step(f"{best.does}; {name}", best.preprocessing, **more)) for name, more in MORE
+    rows += [
+        row(data, Step(f"{best.does}; {name}", best.preprocessing, **more)) for name, more in MORE
     ]
+    train = data.of[data.train]
+    table = with_resamples(
+        with_gap(pd.DataFrame(rows)), train.label.to_numpy(), train.patient.to_numpy()
+    )
+    return table.assign(chosen=np.arange(len(table)) == chosen(table))[list(COLUMNS)]
 
 
 def run(run: Run) -> pd.DataFrame:
-    """Measure all steps on a run's images and its external folder; written to `mitigation.csv`.
+    """Measure all steps on a run's images and its external folder, unless that was done.
 
-    A row per step. ROC AUCs: `cv` of training images by models fitted without their patients;
-    `test`; `external` without images that are also in the data, and `with_duplicates`. Of each,
-    `_border` is of a model that sees only what lay in the outer eighth of each side, before any cut
-    (of the lungs' area that is `border_lung`), `_frame` of one that is told only where the lungs lie
-    in the picture. `source`: how well the score tells Non-COVID
-    images of the two collections apart; 0.5 is not at all. Intervals are DeLong's, 95%; of `gap`,
-    and how often it `wins`, see `with_luck`.
-    A stopped run goes on where it was. Without an external folder, or where the profile prepares
-    nothing, there is nothing to decide: a table without rows, and no file.
+    `mitigation.csv`, a row per step. ROC AUCs: `cv` of training images by models fitted without
+    their patients; `test`; `external` without images that are also in the data, and
+    `with_duplicates`. Of each, `_border` is of a model that gets only what lay in the outer eighth
+    of each side, before any cut (of the lungs' area that is `border_lung`), `_frame` of one that
+    gets only where the lungs lie in the picture. `source`: how well the score separates Non-COVID
+    images of the two collections; 0.5 is not at all. Intervals are DeLong's, 95%; of `gap`, and how
+    often it `wins`, see `with_resamples`.
+    Without an external folder, or where the profile prepares nothing, there is nothing to decide: a
+    table without rows, and no file.
     """
     if not run.profile.external or run.profile.preprocessing == ("none",):
-        return pd.DataFrame(columns=list(MITIGATION))
-    bench = Bench(run)
-    table = with_gap(pd.DataFrame(measured(bench, run.folder / "mitigation")))
-    train = bench.of[bench.train]
-    table = with_luck(table, train.label.to_numpy(), train.patient.to_numpy())
-    table["chosen"] = np.arange(len(table)) == chosen(table)
-    return measure.write(table[list(MITIGATION)], run.folder / "mitigation.csv")
+        return pd.DataFrame(columns=list(COLUMNS))
+    stamp = run.depends("shortcuts.mitigation")
+    return measure.cached_table(run.folder / "mitigation.csv", stamp, lambda: measure_steps(run))

@@ -1,10 +1,11 @@
-"""The tables of notebook 07, in a reader's words."""
+"""The tables of notebook 07."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci, proportion_interval
+from deepcovid.metrics.tables import NETWORKS
 
 # rows of `shortcuts.csv` that the answer names
 FINDINGS = {
@@ -36,10 +37,10 @@ def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     alike in one property; each AUC with its interval by patients."""
     known = select(shortcuts, kind="metadata", model="regression")
     alike = select(shortcuts, kind="like with like")
-    rows = pd.concat([known[~known.seen.str.endswith("all are known")], alike])
+    rows = pd.concat([known[~known.input.str.endswith("all are known")], alike])
     aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
     return pd.DataFrame({
-        "input": rows.seen.replace(INPUTS, regex=True),
+        "input": rows.input.replace(INPUTS, regex=True),
         "ROC AUC (95% interval)": [format_ci(*one) for one in aucs],
         "n COVID-19": rows.positives, "n Non-COVID": rows.negatives,
     }).set_index("input")  # fmt: skip
@@ -49,7 +50,9 @@ def untrained(control: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Two `metrics.csv`, a row per network: mean and range of the AUCs over the seeds of each."""
     columns = {"never trained on images": control, "pretrained, as in the paper": paper}
     found = {name: seeds(table) for name, table in columns.items() if len(table)}
-    return pd.DataFrame(found).fillna("not run").rename_axis("ROC AUC, mean (range)")
+    return (
+        pd.DataFrame(found).rename(NETWORKS).fillna("not run").rename_axis("ROC AUC, mean (range)")
+    )
 
 
 def seeds(metrics: pd.DataFrame) -> pd.Series:
@@ -76,7 +79,7 @@ def external(table: pd.DataFrame) -> pd.DataFrame:
                    patients=("patients", "first"))  # fmt: skip
     found = found.sort_index(level="quantity", sort_remaining=False, kind="stable").reset_index()
     return pd.DataFrame({
-        "quantity": found.quantity.map(QUANTITIES), "images": found.set, "model": found.model,
+        "quantity": found.quantity.map(QUANTITIES), "images": found.set, "model": found.model.replace(NETWORKS),
         "mean (range of seeds)": [*map(format_ci, found["mean"], found.least, found.most)],
         "95% interval": [f"{low:.3f} to {high:.3f}" for low, high in zip(found.low, found.high, strict=True)],
         "n images": found.images, "n patients": found.patients,
@@ -129,12 +132,12 @@ def findings(shortcuts, control, outside, steps) -> pd.DataFrame:
 
 
 def of_ablations(shortcuts: pd.DataFrame) -> Iterator[tuple]:
-    own = shortcuts[shortcuts.told.eq("COVID-19") & shortcuts.kind.ne("untrained")]
-    for row in own.drop_duplicates("seen").itertuples():
-        if row.seen in FINDINGS:
+    own = shortcuts[shortcuts.target.eq("COVID-19") & shortcuts.kind.ne("untrained")]
+    for row in own.drop_duplicates("input").itertuples():
+        if row.input in FINDINGS:
             value = format_ci(row.auc, row.patient_low, row.patient_high, digits=4)
             n = f"{row.positives} + {row.negatives:,} images"
-            yield f"AUC, {FINDINGS[row.seen]}", value, n, "paper/shortcuts.csv"
+            yield f"AUC, {FINDINGS[row.input]}", value, n, "paper/shortcuts.csv"
 
 
 def of_external(outside: pd.DataFrame) -> Iterator[tuple]:

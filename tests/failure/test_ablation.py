@@ -5,7 +5,7 @@ from conftest import changed, user_error
 
 from deepcovid import steps
 from deepcovid.data import manifest
-from deepcovid.failure import ablation, arithmetic, bench, design, effects
+from deepcovid.failure import ablation, design, effects, feature_cache
 from deepcovid.models import fitting, networks, training
 from deepcovid.models.run import Run
 
@@ -26,10 +26,10 @@ def test_a_cell_is_the_training_that_its_profile_says(run, levels):
     """It ends in the scores that training and scoring end in, with drifting batch norm too."""
     chosen = cell(**levels)
     run = changed(run, batch_size=len(run.training) - 1)  # the last batch is of one image
-    result = ablation.train_cell(bench.Bench(run, "resnet18", "pretrained"), chosen)
+    result = ablation.train_cell(feature_cache.FeatureCache(run, "resnet18", "pretrained"), chosen)
     recipe = design.recipe(run.profile, chosen)
     model, _ = networks.build("resnet18", "random", chosen["seed"])
-    model.backbone, _ = bench.Bench(run, "resnet18", "pretrained").fresh()
+    model.backbone, _ = feature_cache.FeatureCache(run, "resnet18", "pretrained").fresh()
     table = run.training if "positives" in levels else manifest.originals(run.training)
     phases = {"train": table, "test": run.originals("test")}
     inputs = training.gather(Run(recipe), model, phases, chosen["seed"])
@@ -37,15 +37,17 @@ def test_a_cell_is_the_training_that_its_profile_says(run, levels):
     score = fitting.predict(model, inputs["test"]).softmax(1)[:, 1]
     np.testing.assert_allclose(result["score"], score, atol=1e-5)
     last = [row for row in result["rows"] if row["selection"] == "last"][-1]
-    expected = arithmetic.verdict(phases["test"].label, score.numpy())
+    expected = effects.verdict(phases["test"].label, score.numpy())
     assert last["after"] == 2 and last["auc"] == pytest.approx(expected["auc"])
 
 
 def test_a_cells_file_holds_the_scores_that_its_rows_were_made_of(run):
     """Unrounded: an AUC made of them is the one in the rows."""
-    found = ablation.train_cell(bench.Bench(run, "resnet18", "pretrained"), cell(crop="none"))
+    found = ablation.train_cell(
+        feature_cache.FeatureCache(run, "resnet18", "pretrained"), cell(crop="none")
+    )
     last = [row for row in found["rows"] if row["selection"] == "last"][-1]
-    again = arithmetic.verdict(found["label"], found["score"])
+    again = effects.verdict(found["label"], found["score"])
     assert again["auc"] == last["auc"] and again["tp"] == last["tp"]
     assert any(round(value, 5) != value for value in found["score"])
 

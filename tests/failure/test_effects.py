@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.failure import arithmetic, design, effects
+from deepcovid.failure import design, effects
 from deepcovid.failure.design import FACTORS, LEVELS
 from deepcovid.runs import RESULTS
 
@@ -100,7 +100,7 @@ def test_the_published_effects_are_those_of_the_published_trainings(monkeypatch)
 
 def test_single_changes_are_of_one_setting_of_the_failed_recipe():
     table = made_up(0.0).assign(after=24, selection="last")
-    table = table.assign(**dict.fromkeys(set(arithmetic.MEASURES) - {"sensitivity"}, 0.0))
+    table = table.assign(**dict.fromkeys(set(effects.MEASURES) - {"sensitivity"}, 0.0))
     one = table.seed == table.seed.min()
     table.loc[one, "sensitivity"] += 0.08
     found = effects.single_changes(table, "made up")

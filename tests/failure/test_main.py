@@ -23,7 +23,7 @@ def test_parts_train_each_cell_once_and_make_one_table(data, tmp_path, monkeypat
     trained = []
     train = ablation.train_cell
     monkeypatch.setattr(
-        ablation, "train_cell", lambda bench, cell: trained.append(cell) or train(bench, cell)
+        ablation, "train_cell", lambda cache, cell: trained.append(cell) or train(cache, cell)
     )
     for part in ("1/2", "2/2", "1/2"):
         assert main(["train", *words, "--part", part]) == 0

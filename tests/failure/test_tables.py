@@ -1,16 +1,50 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.failure import design, tables
+from deepcovid import profiles
+from deepcovid.failure import design, effects, tables
+from deepcovid.models import fitting
 from deepcovid.study import Missing
+
+
+def test_the_reported_accuracy_is_that_of_answering_non_covid_to_every_test_image():
+    table = tables.null_accuracies()
+    assert table.accuracy["test"] == 3000 / 3100
+    assert round(100 * table.accuracy["test"], 2) == 96.77 == 100 * tables.REPORTED["accuracy"]
+    assert table.accuracy["training, originals"] == 2000 / 2084 == pytest.approx(0.9597, abs=5e-5)
+    assert table.accuracy["training, augmented"] == 2000 / 2420 == pytest.approx(0.8264, abs=5e-5)
+
+
+def test_the_sum_of_the_rates_is_that_of_the_trainings_schedules():
+    failed = profiles.load("failed")
+    assert failed.epochs == 150 and failed.schedule == "step_first"
+    table = tables.rate_sums(failed.epochs)
+    for row, schedule in zip(table.itertuples(), ("step", "step_first", "constant"), strict=True):
+        rates = fitting.learning_rates(dataclasses.replace(failed, schedule=schedule))
+        assert row[2] == pytest.approx((rates / rates[0]).sum())
+        assert row[3] == pytest.approx((rates / rates[0])[21:].sum())
+    assert table["sum of the rates"].round(2).tolist() == [7.78, 6.78, 150]
+
+
+def test_accuracy_does_not_see_what_auc_and_sensitivity_see():
+    label = np.r_[np.zeros(3000), np.ones(100)]
+    score = np.r_[np.full(3000, 0.02), np.full(100, 0.3)]
+    found = effects.verdict(label, score)
+    assert found["accuracy"] == 3000 / 3100 and found["auc"] == 1.0
+    assert found["sensitivity"] == 0 and found["balanced_accuracy"] == 0.5
+    assert found["sensitivity_at_0.2"] == 1 and found["specificity_at_0.2"] == 1
+    assert (found["tp"], found["fn"], found["fp"], found["tn"]) == (0, 100, 0, 3000)
+    assert found["mean_score_covid"] == pytest.approx(0.3)
 
 
 def test_candidates_are_shown_with_the_ends_of_their_seeds():
     rows = {"backbone": "squeezenet", "auc": [0.6, 0.8], "sensitivity": [0, 0.02], "specificity": 1}
     first = pd.DataFrame(rows)
     found = tables.searched(first.assign(candidate="negative"), first)
-    assert list(found.index) == ["first epoch (squeezenet, random crops)", "negative (squeezenet)"]
+    assert list(found.index) == ["first epoch (SqueezeNet, random crops)", "negative (SqueezeNet)"]
     assert found.iloc[0].tolist() == pytest.approx([0.7, 0.6, 0.8, 0.02, 1])
 
 
@@ -74,11 +108,11 @@ def test_effects_are_told_in_points_and_in_the_names_of_the_settings():
            "most": 0.4, "rises": 60, "falls": 2, "p": 1e-4, "holm": 6e-4}  # fmt: skip
     effects = pd.DataFrame([row, row | {"backbone": "squeezenet"}])
     found = tables.effects_table(effects, backbone="resnet18")
-    assert found.to_numpy().tolist() == [
+    assert found.reset_index().to_numpy().tolist() == [
         ["training images", "random crops", "whole images", "+30.0 (+20.0 to +40.0)", 72, 60, 2, "< 0.001"]
     ]  # fmt: skip
     auc = tables.effects_table(effects.assign(outcome="auc"), "auc", backbone="resnet18")
-    assert auc.iloc[0, 3] == "+0.300 (+0.200 to +0.400)"
+    assert auc.iloc[0, 2] == "+0.300 (+0.200 to +0.400)"
 
 
 def test_the_findings_leave_out_what_a_study_does_not_have():

@@ -1,8 +1,10 @@
 """A trained run of small drawn pictures with a collection beside it."""
 
+import shutil
+
 import pandas as pd
 import pytest
-from conftest import changed, draw, prepared
+from conftest import draw, prepared
 
 from deepcovid import profiles
 from deepcovid.models import scoring, training
@@ -43,34 +45,51 @@ def collection(folder, marked: dict, ill: int, per_class: int = 20):
     return folder
 
 
-def trained(tmp_path, monkeypatch, marked: dict, ill: int, collected: dict) -> Run:
-    """A run on a data folder whose classes differ by `marked` and `ill`; see `source`."""
-    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+def opened(folder) -> Run:
+    """The run on `folder/data`, whose manifest and training table are written."""
+    settings = {"data": str(folder / "data"), "collection": str(folder / "collection"),
+                "models": "resnet18", "image_size": 64, "epochs": 20, "learning_rate": 1e-2,
+                "augment_positives": 1}  # fmt: skip
+    return Run(prepared(profiles.load("demo", settings)))
+
+
+def trained(folder, marked: dict, ill: int):
+    """A folder with a trained run on images whose classes differ by `marked` and `ill`; see `source`."""
     for k, split in enumerate(("train", "test")):
-        source(tmp_path / "data" / split, 24, 24, marked, ill, seed=100 + 400 * k)
-    settings = {"data": str(tmp_path / "data"), "models": "resnet18", "image_size": 64, "epochs": 20,
-                "learning_rate": 1e-2, "augment_positives": 1}  # fmt: skip
-    settings["collection"] = str(collection(tmp_path / "collection", collected, ill))
-    run = Run(prepared(profiles.load("demo", settings)))
-    training.run(run, "resnet18", 0)
-    scoring.run(run, "resnet18", 0)
-    return run
+        source(folder / "data" / split, 24, 24, marked, ill, seed=100 + 400 * k)
+    collection(folder / "collection", {"covid": True, "non": True}, ill)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "RUNS", folder / "runs")
+        run = opened(folder)
+        training.run(run, "resnet18", 0)
+        scoring.run(run, "resnet18", 0)
+    return folder
 
 
-@pytest.fixture
-def confounded(tmp_path, monkeypatch) -> Run:
+@pytest.fixture(scope="session")
+def trained_confounded(tmp_path_factory):
     """Source and class are the same: COVID-19 comes from the marked source, which alone tells it."""
-    return trained(
-        tmp_path, monkeypatch, {"covid": True, "non": False}, 0, {"covid": True, "non": True}
-    )
+    return trained(tmp_path_factory.mktemp("confounded"), {"covid": True, "non": False}, 0)
+
+
+@pytest.fixture(scope="session")
+def trained_honest(tmp_path_factory):
+    """All images are of one source; the disease alone tells the classes apart."""
+    return trained(tmp_path_factory.mktemp("honest"), {"covid": True, "non": True}, 90)
+
+
+def copied(folder, tmp_path, monkeypatch) -> Run:
+    """A run of one's own on copies of all that is in `folder`."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    return opened(tmp_path)
 
 
 @pytest.fixture
-def honest(tmp_path, monkeypatch) -> Run:
-    """All images are of one source; the disease alone tells the classes apart."""
-    return trained(
-        tmp_path, monkeypatch, {"covid": True, "non": True}, 90, {"covid": True, "non": True}
-    )
+def confounded(trained_confounded, tmp_path, monkeypatch) -> Run:
+    return copied(trained_confounded, tmp_path, monkeypatch)
 
 
-__all__ = ["changed", "confounded", "honest"]
+@pytest.fixture
+def honest(trained_honest, tmp_path, monkeypatch) -> Run:
+    return copied(trained_honest, tmp_path, monkeypatch)

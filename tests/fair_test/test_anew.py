@@ -1,84 +1,63 @@
 """What is kept is made anew when what it was made from has changed."""
 
-from types import SimpleNamespace
+import os
 
 import pandas as pd
 import pytest
 from conftest import changed
 
-from deepcovid.data import phantom
-from deepcovid.fair_test import drawn, right_data, study
+from deepcovid.data import manifest
+from deepcovid.fair_test import study
 from deepcovid.models import features
-from deepcovid.models.run import Run
+
+NAMES = ("swap", "findings", "within", "sites")
+
+
+def test_a_result_depends_on_settings_images_models_tables_and_code(run, monkeypatch, tmp_path):
+    known = run.depends("fair_test.study", trained=True)
+    others = [changed(run, threshold=0.3), changed(run, models=("resnet18",)),
+              changed(run, weights="random", seeds=(5,)), changed(run, preprocessing=("grey",)),
+              changed(run, collection=str(tmp_path))]  # fmt: skip
+    found = {other.depends("fair_test.study", trained=True) for other in others}
+    found |= {run.depends("fair_test.study"), run.depends("shortcuts.measure", trained=True)}
+    scores = run.model_folder("squeezenet", 0) / "scores.csv"
+    scores.parent.mkdir(parents=True)
+    scores.write_text("any")
+    found.add(run.depends("fair_test.study", trained=True))
+    table = manifest.read(run.folder / "manifest.csv")
+    table.iloc[1:].to_csv(run.folder / "manifest.csv", index=False)
+    found.add(run.depends("fair_test.study", trained=True))
+    monkeypatch.setattr(features, "code", lambda *_: "other")
+    found.add(run.depends("fair_test.study", trained=True))
+    assert len(found) == 10 and known not in found
 
 
 @pytest.fixture
-def table():
-    return pd.DataFrame({"image": ["a", "b"], "sha1": ["1", "2"], "label": [0, 1], "path": "x"})
+def asked(monkeypatch):
+    made = []
+    table = pd.DataFrame({"a": [1]})
+    monkeypatch.setattr(study, "tables", lambda run: made.append(1) or dict.fromkeys(NAMES, table))
+    return made
 
 
-def test_a_result_hangs_on_settings_images_weights_preparation_and_code(run, table, monkeypatch):
-    known = run.depends(table, "fair_test.within")
-    others = [changed(run, threshold=0.3), changed(run, models=("resnet18",)), changed(run, weights="random", seeds=(5,)),
-              changed(run, preprocessing=("grey",))]  # fmt: skip
-    found = {other.depends(table, "fair_test.within") for other in others}
-    found.add(run.depends(table.assign(sha1=["1", "3"]), "fair_test.within"))
-    found.add(run.depends(table, "fair_test.right_data"))
-    monkeypatch.setattr(features, "code", lambda *_: "other")
-    found.add(run.depends(table, "fair_test.within"))
-    assert len(found) == 7 and known not in found
-    other = type(run)(run.profile)
-    monkeypatch.setattr(other, "build", lambda name, seed: Run.build(run, name, seed + 1))
-    assert other.depends(table, "fair_test.within") not in found | {known}
-
-
-def test_candidates_are_measured_anew_for_other_code_and_another_segmenter(
-    run, table, tmp_path, monkeypatch
+def test_all_tables_are_made_once_and_anew_where_one_is_gone_or_an_image_changed(
+    run, asked, tmp_path
 ):
-    asked = []
-    monkeypatch.setattr(right_data, "candidates", lambda _: ["one"])
-    monkeypatch.setattr(right_data, "row", lambda *_: asked.append(1) or {})
-    bench = SimpleNamespace(of=table, run=run, prepare=lambda _: SimpleNamespace(variant="first"))
-    for _ in range(2):
-        list(right_data.measured(bench, tmp_path))
-    assert len(asked) == 1
-    bench.prepare = lambda _: SimpleNamespace(variant="fitted anew")
-    list(right_data.measured(bench, tmp_path))
-    monkeypatch.setattr(features, "code", lambda *_: "other")
-    list(right_data.measured(bench, tmp_path))
-    assert len(asked) == 3
-
-
-def test_folds_are_computed_anew_for_other_code_of_any_module(run, table, monkeypatch):
-    asked = []
-
-    def within(opened, table):
-        asked.append(1)
-        for name in ("within", "sites"):
-            path = opened.folder / "fair_test" / f"{name}.csv"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("a\n1\n")
-
-    run = changed(run, collection="any")
-    monkeypatch.setattr(study.collection, "of", lambda _: table)
-    monkeypatch.setattr(study.collection, "with_trained", lambda _, table: table)
-    monkeypatch.setattr(study.swap, "run", lambda *_: table)
-    monkeypatch.setattr(study.within, "run", within)
+    image = tmp_path / "collection" / "covid" / "a.png"
+    image.parent.mkdir(parents=True)
+    image.write_text("a")
+    run = changed(run, collection=str(tmp_path / "collection"))
     for _ in range(2):
         study.run(run)
     assert len(asked) == 1
-    monkeypatch.setattr(features, "code", lambda *_: "other")
+    (run.folder / "fair_test" / "sites.csv").unlink()
     study.run(run)
-    assert len(asked) == 2
+    assert len(asked) == 2 and (run.folder / "fair_test" / "sites.csv").is_file()
+    os.utime(image, (1, 1))
+    study.run(run)
+    assert len(asked) == 3
 
 
-def test_what_is_drawn_is_drawn_anew_by_other_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(drawn, "COUNTS", {("test", "covid"): 1, ("test", "non"): 1})
-    real, drawings = phantom.write, []
-    monkeypatch.setattr(phantom, "write", lambda *a, **k: drawings.append(a[0]) or real(*a, **k))
-    for _ in range(2):
-        drawn.collection(tmp_path)
-    assert len(drawings) == 1
-    monkeypatch.setattr(drawn, "code", lambda *_: "other")
-    drawn.collection(tmp_path)
-    assert len(drawings) == 2
+def test_without_a_collection_nothing_is_made(run, asked):
+    study.run(run)
+    assert not asked and not (run.folder / "fair_test").exists()

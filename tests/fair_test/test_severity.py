@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from conftest import changed, draw, user_error
 from PIL import Image
+from scipy.stats import spearmanr
 
-from deepcovid.fair_test import collection, drawn, severity
+from deepcovid.fair_test import collection, severity, swap
 from deepcovid.models.run import Run
 
 GRADES = np.repeat(np.arange(0, 18, 2), 3)
@@ -40,12 +41,12 @@ def test_a_score_about_the_disease_rises_with_it_and_not_with_a_marker(
 ):
     run = grown(honest, tmp_path, lesion)
     # two more networks, tested by the demo
-    monkeypatch.setattr(severity, "floors", lambda _, fresh: [("untrained: resnet18", fresh.label)])
-    row = (
-        severity.run(run, collection.with_trained(run, collection.of(run)))
-        .set_index("reader")
-        .loc["resnet18"]
+    monkeypatch.setattr(
+        severity, "floors", lambda _, fresh, bank: [("untrained: resnet18", fresh.label)]
     )
+    table = collection.with_trained(run, collection.of(run))
+    found = severity.compare(run, table, swap.scores(run, table), None)
+    row = found.set_index("rater").loc["resnet18"]
     assert row.images == len(GRADES)
     if lesion:
         assert row.rho > 0.7 and row.low > 0.4
@@ -82,16 +83,15 @@ def test_a_constant_score_has_no_order_and_few_images_no_correlation():
     assert np.isnan(severity.correlation(np.arange(5), np.arange(5), np.arange(5))["rho"])
 
 
-def test_zones_are_graded_by_the_share_of_them_that_is_ill():
-    lungs = np.zeros((60, 60), bool)
-    lungs[:, 5:25] = lungs[:, 35:55] = True
-    lesion = np.zeros_like(lungs)
-    lesion[:20, :30] = True  # all of zone A
-    lesion[20:23, :30] = True  # 15% of zone B
-    found = drawn.graded(lesion, lungs, seed=0)
-    assert [found[f"S-{zone}"] for zone in "ABCDEF"] == [3, 1, 0, 0, 0, 0]
-    assert found["S-Global"] == 4
-    assert found["J-Global"] == sum(found[f"J-{zone}"] for zone in "ABCDEF")
+def test_correlations_of_resamples_are_those_of_the_images_repeated():
+    random = np.random.default_rng(0)
+    a, b = random.integers(0, 6, 25), random.integers(0, 6, 25)
+    times = random.multinomial(25, np.full(25, 1 / 25), 20)
+    times[0] = 25 * (np.arange(25) == 3)  # one image alone has no order
+    found = severity.rho(a, b, times)
+    assert found[0] == 0
+    expected = [spearmanr(np.repeat(a, n), np.repeat(b, n)).statistic for n in times[1:]]
+    np.testing.assert_allclose(found[1:], expected, atol=1e-12)
 
 
 def test_a_table_of_severities_that_is_not_one_is_refused(honest, tmp_path):

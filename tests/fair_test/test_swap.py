@@ -9,9 +9,8 @@ from deepcovid.fair_test.names import RELEASE, SAME
 
 
 def aucs(run):
-    table = swap.run(run, collection.with_trained(run, collection.of(run)))
-    assert (run.folder / "fair_test" / "swap.csv").is_file()
-    return table.set_index("non_covid").auc
+    table = collection.with_trained(run, collection.of(run))
+    return swap.compare(run, swap.scores(run, table)).set_index("non_covid").auc
 
 
 @pytest.mark.slow
@@ -46,7 +45,7 @@ def test_the_numbers_of_a_test_set_are_those_counted_by_hand():
     table = pd.DataFrame(
         {"label": [1, 1, 0, 0], "score": [0.9, 0.4, 0.5, 0.1], "patient": list("abcd")}
     )
-    found = swap.judged(table, 0.45)
+    found = swap.summary(table, 0.45)
     assert (found["auc"], found["sensitivity"], found["specificity"]) == (0.75, 0.5, 0.5)
     assert (found["positives"], found["negatives"]) == (2, 2)
 
@@ -78,20 +77,10 @@ def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
         collection.of(honest)
 
 
-@pytest.mark.slow
-def test_scores_are_kept_until_the_model_changes(honest, monkeypatch):
-    table = collection.with_trained(honest, collection.of(honest))
-    first = swap.scored(honest, table, "resnet18", 0)
-    monkeypatch.setattr(swap.external.scoring, "predict", None)  # scoring again would fail
-    assert swap.scored(honest, table, "resnet18", 0).equals(first)
-    with pytest.raises(TypeError):
-        swap.scored(honest, table.iloc[:-1], "resnet18", 0)
-
-
 def test_what_is_known_of_the_runs_own_images_is_known_here(honest, monkeypatch):
     """View, sex and age come along: blank for one source only, they would tell the class."""
     real = collection.measure.collection
-    told = {"view": "PA", "sex": "F", "age": 61.0}
-    monkeypatch.setattr(collection.measure, "collection", lambda *a: real(*a).assign(**told))
+    known = {"view": "PA", "sex": "F", "age": 61.0}
+    monkeypatch.setattr(collection.measure, "collection", lambda *a: real(*a).assign(**known))
     own = collection.inner(honest)
     assert (own["view"] == "PA").all() and (own.sex == "F").all() and (own.age == "61").all()

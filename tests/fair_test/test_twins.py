@@ -1,4 +1,4 @@
-"""No route judges a model by images that it saw: twins are planted before each."""
+"""No route tests a model by images that it saw: twins are planted before each."""
 
 import shutil
 
@@ -7,27 +7,39 @@ import pytest
 from conftest import changed, prepared
 from planted import film, plant, stranger
 
-from deepcovid.fair_test import collection, folder, right_data, severity
+from deepcovid import profiles
+from deepcovid.fair_test import collection, folder, severity, swap, training_data
 from deepcovid.models import training
 from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.shortcuts import external, mitigation
 
 
-@pytest.fixture
-def laid(run, tmp_path):
-    """A run on a data folder of its own: a training and a test radiograph of each class, with a collection."""
-    data, rest = tmp_path / "own", tmp_path / "collection"
-    shutil.copytree(run.data, data)
+@pytest.fixture(scope="module")
+def films(data, tmp_path_factory):
+    """A data folder with a training and a test radiograph of each class, and a collection."""
+    folder = tmp_path_factory.mktemp("films")
+    shutil.copytree(data, folder / "own")
     for seed, (split, name) in enumerate(
         (s, n) for s in ("train", "test") for n in ("covid", "non")
     ):
-        film(data / split / name / f"harbour-{split}-{name}.png", seed)
-    film(rest / "covid" / "ours.png", 50)
-    stranger(rest / "non", 3)
-    described(rest)
-    settings = {"data": str(data), "collection": str(rest), "external": str(tmp_path / "there")}
-    return Run(prepared(changed(run.profile, **settings)))
+        film(folder / "own" / split / name / f"harbour-{split}-{name}.png", seed)
+    film(folder / "collection" / "covid" / "ours.png", 50)
+    stranger(folder / "collection" / "non", 3)
+    described(folder / "collection")
+    return folder
+
+
+@pytest.fixture
+def laid(films, tmp_path, monkeypatch):
+    """A run on copies of `films`."""
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    shutil.copytree(films, tmp_path, dirs_exist_ok=True)
+    settings = {"data": str(tmp_path / "own"), "collection": str(tmp_path / "collection"),
+                "models": "squeezenet", "image_size": 64, "epochs": 3, "learning_rate": 1e-2,
+                "augment_positives": 2}  # fmt: skip
+    profile = profiles.load("demo", settings)
+    return Run(prepared(changed(profile, external=str(tmp_path / "there"))))
 
 
 def described(rest):
@@ -42,13 +54,13 @@ def reasons(found: pd.DataFrame, column: str) -> dict[str, str]:
     return dict(zip(found.image.str.split("/").str[-1], found[column], strict=True))
 
 
-def test_external_images_are_laid_beside_all_that_a_model_saw(laid, tmp_path):
+def test_external_images_are_compared_with_all_that_a_model_saw(laid, tmp_path):
     there = tmp_path / "there"
     expected = plant(there / "non", laid.data / "train" / "covid" / "harbour-train-covid.png")
     expected |= dict.fromkeys(stranger(there / "covid", 2), "")
     training.run(laid, "squeezenet", 0)
     table = external.data_external.table(there)
-    _, _, found = next(external.laid_beside(laid, table, {}))
+    _, _, found = next(external.with_duplicates(laid, table))
     assert reasons(found, "duplicate") == expected
 
 
@@ -68,32 +80,32 @@ def test_a_fair_folder_remembers_names_and_patients(laid, tmp_path):
     assert reasons(found, "reason") == expected | {"another.png": "patient"}
 
 
-def test_the_right_data_are_judged_by_nothing_of_collection_or_release(laid, tmp_path):
+def test_candidates_are_tested_by_nothing_of_collection_or_release(laid, tmp_path):
     there = tmp_path / "there"
     plant(there / "covid", tmp_path / "collection" / "covid" / "ours.png")
     plant(there / "non", laid.data / "train" / "non" / "harbour-train-non.png")
     film(there / "covid" / "alone.png", 70), film(there / "non" / "alone.png", 71)
-    bench = right_data.Bench(laid, collection.of(laid))
-    assert bench.of.image[bench.outside].tolist() == ["non/alone.png", "covid/alone.png"]
+    of = training_data.images_of(laid, collection.of(laid))
+    assert of.image[of.source == "external"].tolist() == ["non/alone.png", "covid/alone.png"]
 
 
 def test_no_model_within_the_collection_is_fitted_on_a_twin_from_the_release(laid, tmp_path):
     plant(tmp_path / "collection" / "non", laid.data / "train" / "non" / "harbour-train-non.png")
     described(tmp_path / "collection")
-    bench = right_data.Bench(changed(laid, external=None), collection.of(laid))
-    assert "train/non/harbour-train-non.png" not in set(bench.of.image[bench.of.source == "other"])
+    for name in ("covid", "non"):
+        film(tmp_path / "there" / name / "alone.png", 80 + len(name))
+    of = training_data.images_of(laid, collection.of(laid))
+    assert "train/non/harbour-train-non.png" not in set(of.image[of.source == "other"])
 
 
-def test_the_steps_of_the_mitigation_are_judged_by_no_twin(laid, tmp_path, monkeypatch):
+def test_the_steps_of_the_mitigation_are_tested_by_no_twin(laid, tmp_path):
     there = tmp_path / "there"
     expected = plant(there / "non", laid.data / "test" / "non" / "harbour-test-non.png")
     expected |= dict.fromkeys([*stranger(there / "covid", 2), "b.png"], "")
     film(there / "non" / "b.png", 72)
-    monkeypatch.setattr(mitigation.lungs, "run", lambda *_: None)
-    monkeypatch.setattr(mitigation.lungs, "load", lambda *_: None)
-    bench = mitigation.Bench(laid)
-    assert reasons(bench.of[bench.outside], "duplicate") == expected
-    assert bench.of.image[bench.fresh].tolist() == [
+    data = mitigation.Data(laid)
+    assert reasons(data.of[data.external], "duplicate") == expected
+    assert data.of.image[data.fresh].tolist() == [
         "non/b.png",
         "covid/stranger-0.png",
         "covid/stranger-1.png",
@@ -116,9 +128,10 @@ def test_negatives_and_graded_images_that_are_twins_of_trained_ones_are_out(
     sums = pd.DataFrame({"image": graded, "S-Global": 3, "J-Global": 3})
     sums.to_csv(rest / "severity.csv", index=False)
     run = changed(laid, severity=str(rest / "severity.csv"))
-    untrained = lambda _, fresh: [("untrained: squeezenet", [0.5] * len(fresh))]  # noqa: E731
+    untrained = lambda _, fresh, bank: [("untrained: squeezenet", [0.5] * len(fresh))]  # noqa: E731
     monkeypatch.setattr(severity, "floors", untrained)
-    assert (severity.run(run, table).images == len(graded) - len(planted)).all()
+    found = severity.compare(run, table, swap.scores(run, table), None)
+    assert (found.images == len(graded) - len(planted)).all()
 
 
 def test_twins_within_the_collection_are_on_one_side_of_every_fold(laid, tmp_path):

@@ -32,13 +32,29 @@ def drawn(tmp_path_factory):
     return phantom.write(tmp_path_factory.mktemp("drawn") / "phantoms", 0, counts, 64)
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Where the training of `phantoms` is kept, once it was done."""
+    return tmp_path_factory.mktemp("trained") / "squeezenet"
+
+
 @pytest.fixture
-def phantoms(profile, drawn, tmp_path):
+def phantoms(profile, drawn, trained, tmp_path):
     """A trained run on a few phantoms, with the masks that a phantom has."""
     folder = tmp_path / "phantoms"
     shutil.copytree(drawn, folder)
     settings = {"data": str(folder), "epochs": 1, "augment_positives": 1}
     run = Run(prepared(changed(profile, **settings)))
+    if trained.is_dir():
+        shutil.copytree(trained, run.folder / "squeezenet")
+        return run
     training.run(run, "squeezenet", 0)
     scoring.run(run, "squeezenet", 0)
+    shutil.copytree(run.folder / "squeezenet", trained)
     return run
+
+
+@pytest.fixture(scope="session")
+def calibrated():
+    """What maps show of networks of which it is known what they look at; half a minute."""
+    return calibration.calibrate()

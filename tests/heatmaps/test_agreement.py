@@ -21,9 +21,10 @@ def test_agreement_of_a_perfect_an_opposite_and_an_even_map():
     mask = np.zeros((10, 10), bool)
     mask[2:5, 2:6] = True
     perfect = agreement(mask * 2.0, mask)
-    assert perfect == {
-        "area": 0.12, "pointing": 1, "mass": 1, "iou": 1, "average_precision": 1
-    }  # fmt: skip
+    assert perfect | {"captured": 0.94} == pytest.approx({
+        "area": 0.12, "pointing": 1, "mass": 1, "iou": 1, "average_precision": 1,
+        "highlighted": 0.12, "contained": 1, "captured": 0.94,
+    })  # fmt: skip
     opposite = agreement(-1.0 * mask, mask)
     assert opposite["pointing"] == opposite["iou"] == 0 and opposite["mass"] == 0.12
     even = agreement(np.full((10, 10), 0.3), mask)

@@ -2,15 +2,10 @@
 
 import pytest
 
-from deepcovid.heatmaps import calibration, tables
+from deepcovid.heatmaps import tables
 from deepcovid.heatmaps.agreement import SCORES
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
-
-
-@pytest.fixture(scope="module")
-def calibrated():
-    return calibration.calibrate()
 
 
 def test_a_model_taught_lesions_points_at_lesions(calibrated):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deepcovid.heatmaps import claim, figures, tables
+from deepcovid.heatmaps.agreement import agreement
 from deepcovid.study import Missing
 
 
@@ -15,24 +16,24 @@ def mask():
 
 
 def test_a_map_of_the_lesion_contains_it_and_an_opposite_one_does_not(mask):
-    found = claim.scores(mask * 3.0, mask)
+    found = agreement(mask * 3.0, mask)
     assert found["contained"] == 1 and found["highlighted"] == mask.mean()
     assert found["captured"] == pytest.approx(1 - mask.mean() / 2)
-    opposite = claim.scores(1.0 - mask, mask)
+    opposite = agreement(1.0 - mask, mask)
     assert opposite["contained"] == 0 and opposite["captured"] == pytest.approx(0.05)
-    even = claim.scores(np.ones((20, 20)), mask)
+    even = agreement(np.ones((20, 20)), mask)
     assert even["contained"] == even["highlighted"] == 1  # all is highlighted, so all is contained
     assert even["captured"] == pytest.approx(0.5)
-    none = claim.scores(-1.0 * mask, mask)
+    none = agreement(-1.0 * mask, mask)
     assert none["contained"] == none["highlighted"] == 0  # nothing speaks for COVID-19
 
 
 def test_half_of_the_largest_value_is_highlighted(mask):
     heat = np.where(mask, 0.49, 0)
     heat[0, 0] = 1
-    assert claim.scores(heat, mask)["highlighted"] == 1 / 400
+    assert agreement(heat, mask)["highlighted"] == 1 / 400
     heat[4, 4:14] = 0.5
-    found = claim.scores(heat, mask)
+    found = agreement(heat, mask)
     assert found["contained"] == 0.25 and found["highlighted"] == 11 / 400
 
 
@@ -166,4 +167,5 @@ def test_nothing_to_compare_with_is_no_trouble():
     for found in ({}, {"lesions": {}}):
         assert not tables.has_lesions(found)
         assert len(claim.zone_numbers(found)) == 0
+        assert claim.by_run(found) == {}
     assert not tables.has_lesions(Missing("paper/heatmaps.json"))

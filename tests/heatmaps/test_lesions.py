@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.heatmaps import claim, figures, kept, lesions, masks, tables, zones
+from deepcovid.heatmaps import cached_maps, claim, figures, lesions, masks, tables, zones
 
 PEAKS = {claim.RANDOM: {"pointing": [0.1, 0.0, 0.2]}, "occlusion": {"pointing": [1, 1, 1]}}
 CALIBRATED = {"marker": {"agreement": {"marker": PEAKS}}}
@@ -109,15 +109,15 @@ def test_images_without_masks_are_no_trouble(phantoms):
 
 def test_maps_are_kept_until_the_model_or_the_code_changes(phantoms, monkeypatch):
     model, table = phantoms.model("squeezenet", 0), masks.chosen(phantoms).head(2)
-    first = kept.cached_maps(phantoms, "squeezenet", model, table, [18])
+    first = cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "read", None)  # a second call reads and computes nothing
-        again = kept.cached_maps(phantoms, "squeezenet", model, table, [18])
+        patch.setattr(cached_maps, "read", None)  # a second call reads and computes nothing
+        again = cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     assert all(np.array_equal(first[method], again[method]) for method in first)
     with monkeypatch.context() as patch, pytest.raises(TypeError):
-        patch.setattr(kept, "read", None)
-        patch.setattr(kept, "code", lambda *modules: "other")
-        kept.cached_maps(phantoms, "squeezenet", model, table, [18])
+        patch.setattr(cached_maps, "read", None)
+        patch.setattr(cached_maps, "code", lambda *modules: "other")
+        cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     model.head[1].weight.data.mul_(1.5)
-    other = kept.cached_maps(phantoms, "squeezenet", model, table, [18])
+    other = cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     assert not np.array_equal(other["occlusion 18 px"], first["occlusion 18 px"])

@@ -1,17 +1,24 @@
 """A run's files: its numbers beside itself, kept until what they are made from changes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from deepcovid import imports, runs
-from deepcovid.heatmaps import claim, lesions, maps, masks, study, summary, tables
+from deepcovid.heatmaps import claim, lesions, maps, masks, study, tables
 
 
 @pytest.mark.slow
-def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantoms, monkeypatch):
+def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(
+    phantoms, calibrated, monkeypatch
+):
+    monkeypatch.setattr(study.calibration, "calibrate", lambda: calibrated)
     found = study.run(phantoms)
+    claims, zones = (pd.read_csv(phantoms.folder / f"{name}.csv") for name in ("claims", "zones"))
+    assert (claims.captured_low <= claims.captured).all() and claims.verdict.notna().all()
+    assert len(claims) == len(tables.claims(found)) and len(zones) == len(claim.zone_numbers(found))
     assert found == runs.read_json(phantoms.folder / "heatmaps.json")
     assert found["notice"] == runs.NOTICE and found["model"] == "squeezenet"
     scores = phantoms.scores("squeezenet", 0).set_index("image").score[found["images"]["image"]]
@@ -19,7 +26,7 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(phantom
     assert set(found["agreement"]["mask"]) == {"lesion", "lung"}
     made = np.load(phantoms.folder / "heatmaps" / "squeezenet" / "test-occlusion-9-px.npy")
     assert made.shape == (8, 64, 64)
-    numbers = summary.numbers(found)
+    numbers = claim.numbers(found)
     assert list(numbers.method)[-1] == "random maps" and numbers.notna().all(axis=None)
     assert (tables.lungs_table(found).images == 8).all()
     assert claim.calibrated(found)["occlusion"]
@@ -60,8 +67,8 @@ def test_other_masks_grades_or_code_are_other_numbers(phantoms, monkeypatch):
 
 def test_stamps_hang_on_the_code_of_all_that_computes():
     """They named their own module only, not those of maps, agreement and masks."""
-    names = {"agreement", "calibration", "claim", "faithfulness", "kept", "lesions", "maps", "masks",
-             "study", "summary", "zones"}  # fmt: skip
+    names = {"agreement", "calibration", "claim", "cached_maps", "faithfulness", "lesions", "maps", "masks",
+             "study", "zones"}  # fmt: skip
     files = imports.files("heatmaps.study")
     there = {path.stem for path in files if path.parent.name == "heatmaps"}
     assert names <= there and not {"tables", "figures"} & there

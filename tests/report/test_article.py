@@ -63,7 +63,7 @@ def test_the_article_has_six_to_eight_pages_its_fonts_and_its_references(study):
 def test_a_number_changed_in_results_changes_the_article(study):
     path = study / "results" / "paper" / "shortcuts.csv"
     table = pd.read_csv(path)
-    border = (table.seen == "outer 5% of each side") & (table.told == "COVID-19")
+    border = (table.input == "outer 5% of each side") & (table.target == "COVID-19")
     before = f"the border of the picture {table.auc[border].item():.3f}"
     assert before in words(article.build(root=study))
     table.loc[border, "auc"] = 0.1234
@@ -197,7 +197,7 @@ def test_the_words_fit_the_numbers(judged):
     assert whole["resnet18"].idxmax() == "classes", "in ResNet18 the largest"
     assert whole["squeezenet", "crop"].item() >= whole["squeezenet", "classes"].item()
     sites = pd.read_csv(ROOT / "results/paper/fair_test/sites.csv").query(
-        "site == 'radiopaedia.org' and seen == 'whole picture' and weights_kind == 'pretrained'"
+        "site == 'radiopaedia.org' and input == 'whole picture' and weights_kind == 'pretrained'"
     )  # fmt: skip
     assert ((sites.case_low < 0.5) & (sites.case_high > 0.5)).all(), "chance lies within each"
     severity = pd.read_csv(ROOT / "results/paper/fair_test/severity.csv").dropna(subset=["gain"])

@@ -1,6 +1,6 @@
 import nbformat
 
-from deepcovid.report.page import page
+from deepcovid.report.notebooks import page
 
 CODE, TEXT = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 
@@ -23,8 +23,8 @@ def test_code_is_folded_and_a_figures_words_are_the_caption_above_it(tmp_path):
     cells = page(path).cells
     assert cells[1].metadata["tags"] == ["parameters", "hide-input"]
     alt = [cells[n].metadata["mystnb"]["image"]["alt"] for n in (1, 3)]
-    assert alt[0] == "Name: a figure of notebook 01_dataset"
-    assert alt[1] == "Part: Figure 2. Doubles. Left, there: hash."
+    assert alt[0] == "a figure of notebook 01_dataset"
+    assert alt[1] == "Figure 2. Doubles. Left, there: hash."
     assert path.read_bytes() == before
 
 

@@ -154,4 +154,4 @@ def test_names_from_outside_are_shown_as_text(finished):
     opened = Run(changed(finished.profile, external=None))
     made = provenance.provenance(opened)
     made["profile"]["data"] = "<script>alert(1)</script>"
-    assert "<script>" not in site.about.about(opened, made, opened.folder)
+    assert "<script>" not in site.first_page(opened, made, opened.folder)

@@ -45,7 +45,7 @@ def test_a_mask_hides_or_keeps_its_pixels_at_any_size():
     assert not only[10:].any() and (only[:10] == np.array(picture)[:10]).all()
 
 
-def test_the_borrowed_mask_hangs_on_the_name_alone():
+def test_the_borrowed_mask_depends_on_the_name_alone():
     masks = np.random.default_rng(1).random((50, ablations.GRID, ablations.GRID)) < 0.5
     of = [
         np.array(ablations.masked(noise(), folder / "test/covid" / f"{i}.png", masks, True))
@@ -66,7 +66,7 @@ def test_coarse_pictures_have_few_fields_and_blurred_ones_the_same_mean():
     assert soft.mean() == pytest.approx(100, abs=1)
 
 
-def test_every_look_gives_rgb_of_the_same_size():
+def test_every_ablation_gives_rgb_of_the_same_size():
     masks = np.ones((2, ablations.GRID, ablations.GRID), bool)
     for look in ablations.all_ablations(masks):
         if look.change:

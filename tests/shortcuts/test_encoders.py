@@ -1,9 +1,17 @@
 import numpy as np
+import pytest
+from conftest import changed
 from PIL import Image
 
 from deepcovid.data.augmentation import to_input
-from deepcovid.shortcuts.ablations import BINS
-from deepcovid.shortcuts.encoders import Histogram
+from deepcovid.models import features
+from deepcovid.shortcuts.ablations import BINS, WHOLE
+from deepcovid.shortcuts.encoders import FeatureBank, Histogram
+
+
+@pytest.fixture
+def images(run):
+    return run.originals().assign(path=lambda of: run.paths(of.image)).reset_index(drop=True)
 
 
 def test_histogram_counts_the_grey_levels():
@@ -12,3 +20,23 @@ def test_histogram_counts_the_grey_levels():
     found = Histogram()(to_input(10)(Image.fromarray(grey))[None])
     assert found.shape == (1, BINS)
     assert found[0, 0] == found[0, -1] == 0.5
+
+
+def test_networks_side_by_side_give_what_each_gives_alone(run, images):
+    run = changed(run, models=("resnet18", "squeezenet"))
+    found = FeatureBank(run, images).encode_models(images, WHOLE)
+    for name in run.profile.models:
+        alone = FeatureBank(run, images).encode(images, WHOLE, name)
+        assert alone.shape[1] == 512 and np.array_equal(found[name], alone)
+
+
+def test_an_image_is_encoded_once(run, images, monkeypatch):
+    monkeypatch.setattr("deepcovid.shortcuts.encoders.CHUNK", 16)
+    bank, asked, real = FeatureBank(run, images), [], features.extract
+    monkeypatch.setattr(features, "extract", lambda *a: asked.append(a[3]) or real(*a))
+    first = bank.encode(images.iloc[[20, 5]], WHOLE, "squeezenet")
+    assert [*asked[0]] == [*range(32)]  # whole chunks
+    again = bank.encode(images.iloc[[5, 40]], WHOLE, "squeezenet")
+    assert [*asked[1]] == [*range(32, 48)] and np.array_equal(again[0], first[1])
+    bank.encode(images.iloc[:48], WHOLE, "squeezenet")
+    assert len(asked) == 2

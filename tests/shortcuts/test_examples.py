@@ -16,7 +16,7 @@ def study(run, share):
 
 def measured() -> pd.DataFrame:
     """AUCs of all ablations; an untrained network's must not be shown for the own one's."""
-    table = pd.DataFrame({"seen": examples.SHOWN, "kind": "any", "told": "COVID-19", "auc": 0.9})
+    table = pd.DataFrame({"input": examples.SHOWN, "kind": "any", "target": "COVID-19", "auc": 0.9})
     return pd.concat([table.assign(kind="untrained", auc=0.1), table])
 
 

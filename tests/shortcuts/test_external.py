@@ -3,24 +3,28 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import changed, draw, user_error
+from conftest import changed, draw, prepared, user_error
 from PIL import Image
 
-from deepcovid.data import audit, duplicates
+from deepcovid import profiles
+from deepcovid.data import audit
 from deepcovid.data import external as data_external
 from deepcovid.metrics import evaluation
 from deepcovid.metrics.run import evaluate
-from deepcovid.models import scoring, training
+from deepcovid.models import features, scoring, training
+from deepcovid.models.run import Run
 from deepcovid.report import cards, provenance
 from deepcovid.runs import read_json
 from deepcovid.shortcuts import external
 from imageaudit import images
 
+SETTINGS = {"models": "squeezenet", "image_size": 64, "epochs": 3, "learning_rate": 1e-2,
+            "augment_positives": 2}  # fmt: skip
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
 
 @pytest.fixture
-def outside(run, tmp_path):
+def untrained(run, tmp_path):
     """Twelve images of another collection, and one of them taken from the training images."""
     folder = tmp_path / "elsewhere"
     for i in range(6):
@@ -31,15 +35,27 @@ def outside(run, tmp_path):
     return changed(run, external=str(folder))
 
 
-def judged(run):
-    training.run(run, "squeezenet", 0)
-    scoring.run(run, "squeezenet", 0)
-    audit.run(run.profile)
-    return external.run(run)
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """The folder of a run on `data` that is trained, once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "RUNS", tmp_path_factory.mktemp("trained"))
+        run = Run(prepared(profiles.load("demo", SETTINGS | {"data": str(data)})))
+        training.run(run, "squeezenet", 0)
+        scoring.run(run, "squeezenet", 0)
+        audit.run(run.profile)
+        yield run.folder
 
 
-def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
-    found = judged(outside)
+@pytest.fixture
+def outside(untrained, trained):
+    """The same, trained."""
+    shutil.copytree(trained, untrained.folder, dirs_exist_ok=True)
+    return untrained
+
+
+def test_duplicates_are_left_out_and_the_rest_is_evaluated(outside):
+    found = external.run(outside)
     assert read_json(outside.folder / "external.json") == found
     assert found["images"] == {"Non-COVID": 6, "COVID-19": 6}
     assert found["duplicates_dropped"] == 1 and found["duplicates"] == {"bytes": 1}
@@ -49,7 +65,7 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
     assert found["auc_low"] <= found["auc"] <= found["auc_high"]
     table = pd.read_csv(outside.model_folder("squeezenet", 0) / "external.csv")
     assert table.patient.nunique() == 10 and table.score.between(0, 1).all()
-    assert list(table.columns) == list(external.EXTERNAL)
+    assert list(table.columns) == list(external.SCORES)
     tidy = pd.read_csv(outside.folder / "external.csv")
     assert tidy.quantity.tolist() == ["sensitivity", "specificity", "auc", "auc"]
     assert tidy.model.tolist() == ["squeezenet"] * 3 + ["border alone"]  # no masks, no framing
@@ -60,7 +76,7 @@ def test_duplicates_are_left_out_and_the_rest_is_judged(outside):
 
 def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
     run = changed(outside, models=("squeezenet",), seeds=(0,))
-    found = judged(run)
+    found = external.run(run)
     evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
     (row,) = evaluation.summaries(run.folder)
     cards.cards(run, provenance.provenance(run))
@@ -74,7 +90,7 @@ def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
     assert "Elsewhere" not in (run.folder / "squeezenet" / "card.md").read_text()
 
 
-def test_nothing_of_external_reaches_training_or_selection(run, outside):
+def test_nothing_of_external_reaches_training_or_selection(run, untrained):
     """The same weights, scores and thresholds with no external folder, and with its labels swapped."""
 
     def made(opened):
@@ -87,47 +103,33 @@ def test_nothing_of_external_reaches_training_or_selection(run, outside):
 
     without = made(run)
     shutil.rmtree(run.model_folder("squeezenet", 0))
-    assert made(outside) == without
-    audit.run(outside.profile)
-    first = external.run(outside)
-    folder = outside.folder.parent.parent / "elsewhere"
+    assert made(untrained) == without
+    first = external.run(untrained)
+    folder = untrained.folder.parent.parent / "elsewhere"
     for name, other in (("covid", "x"), ("non", "covid"), ("x", "non")):
         (folder / name).rename(folder / other)
-    shutil.rmtree(outside.model_folder("squeezenet", 0))
-    assert made(outside) == without
-    audit.run(outside.profile)
-    second = external.run(outside)
+    shutil.rmtree(untrained.model_folder("squeezenet", 0))
+    assert made(untrained) == without
+    second = external.run(untrained)
     assert second["threshold"] == first["threshold"]
     assert second["with_duplicates"]["auc"] == pytest.approx(
         1 - first["with_duplicates"]["auc"], abs=2e-4
     )
 
 
-def test_scores_are_computed_once(outside, monkeypatch):
-    first = judged(outside)
-    monkeypatch.setattr(external.scoring, "predict", None)
-    assert external.run(outside) == first
-
-
-def test_scores_hang_on_preparation_and_code(outside, monkeypatch):
-    """What was scored of pictures prepared otherwise, or by other code, is not kept."""
-    judged(outside)
-    stamp = outside.model_folder("squeezenet", 0) / "external.csv.made-from"
-    model, known = outside.model("squeezenet", 0), [stamp.read_text()]
-    monkeypatch.setattr(type(outside), "model", lambda *_: model)
-    external.run(outside)
-    assert stamp.read_text() in known
-    same = {"__call__": lambda _, picture, path: picture, "framed": lambda _, mask, path: mask}
-    prepare = type("Prepare", (), same)
-    for variant in ("coarse, 96 pixels", "coarse, 64 pixels"):
-        outside.preprocessing = prepare()
-        outside.preprocessing.variant = variant
+def test_a_finished_evaluation_is_read(outside, monkeypatch):
+    first, made = external.run(outside), []
+    monkeypatch.setattr(external, "each", lambda *_: made.append(1))
+    assert external.run(outside) == first and not made
+    for settings in ({"threshold": 0.3}, {"preprocessing": ("grey",)}):
+        external.run(changed(outside, **settings))
+    monkeypatch.setattr(features, "code", lambda *names: "other")
+    for _ in range(2):
         external.run(outside)
-        assert stamp.read_text() not in known
-        known.append(stamp.read_text())
-    monkeypatch.setattr(external.features, "code", lambda *names: "other")
+    assert len(made) == 3
+    (outside.folder / "external.csv").unlink()
     external.run(outside)
-    assert stamp.read_text() not in known
+    assert len(made) == 4
 
 
 def test_users_mistakes_are_named(outside, tmp_path):
@@ -146,23 +148,23 @@ def test_users_mistakes_are_named(outside, tmp_path):
         data_external.table(folder)
 
 
-def test_an_external_folder_of_known_images_only_is_refused(run, tmp_path):
+def test_an_external_folder_of_known_images_only_is_refused(outside, tmp_path):
     folder = tmp_path / "same"
-    shutil.copytree(run.data / "train", folder)
-    run = changed(run, external=str(folder))
-    assert (duplicates.external_images(folder).label == 1).sum() == 12
+    shutil.copytree(outside.data / "train", folder)
+    run = changed(outside, external=str(folder))
+    assert (data_external.external_images(folder).label == 1).sum() == 12
     with user_error("one class of the external folder are in"):
-        judged(run)
+        external.run(run)
 
 
 # --- anybody's images ---
 
 
-def test_any_folder_is_judged_as_the_runs_own_external_one(outside):
+def test_any_folder_is_evaluated_as_the_runs_own_external_one(outside):
     run = changed(outside, external=None)
-    found, folder = judged(outside), Path(outside.profile.external)
+    found, folder = external.run(outside), Path(outside.profile.external)
     before = (run.folder / "external.json").read_bytes()
-    place = external.outside(run, folder)
+    place = external.evaluate(run, folder)
     assert read_json(place / "external.json") == found
     assert (run.folder / "external.json").read_bytes() == before
     name = "squeezenet/seed0/external.csv"
@@ -170,25 +172,23 @@ def test_any_folder_is_judged_as_the_runs_own_external_one(outside):
 
 
 def test_a_radiograph_that_was_packed_anew_and_renamed_is_recognised(run, outside):
-    judged(outside)
     twin = next(iter(sorted((run.data / "test" / "non").iterdir())))
     picture = images.open_radiograph(twin)
     picture.save(Path(outside.profile.external) / "non" / "another.jpg", quality=60)
-    place = external.outside(run, Path(outside.profile.external))
+    place = external.evaluate(run, Path(outside.profile.external))
     table = pd.read_csv(place / "squeezenet" / "seed0" / "external.csv", keep_default_na=False)
     assert dict(zip(table.image, table.duplicate, strict=True))["non/another.jpg"] == "picture"
     assert read_json(place / "external.json")["duplicates"] == {"bytes": 1, "picture": 1}
 
 
 def test_the_first_image_of_a_folder_may_be_a_known_one_and_names_are_those_of_files(run, outside):
-    judged(outside)
     folder = Path(outside.profile.external)
     twin, other = sorted((run.data / "test" / "non").iterdir())[:2]
     images.open_radiograph(twin).save(folder / "non" / "0.jpg", quality=60)
     # of another radiograph, deeper in the folder: only the name is known
     named = folder / "covid" / "deep" / other.name
     draw(named, 990)
-    table = pd.read_csv(external.outside(run, folder) / "squeezenet" / "seed0" / "external.csv",
+    table = pd.read_csv(external.evaluate(run, folder) / "squeezenet" / "seed0" / "external.csv",
                         keep_default_na=False)  # fmt: skip
     reason = dict(zip(table.image, table.duplicate, strict=True))
     assert table.image[0] == "non/0.jpg" and reason["non/0.jpg"] == "picture"
@@ -201,7 +201,7 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     rows = [["covid/a.png", "p1", "AP", "Hannover"], ["non/c.png", "p1", "", "Hannover"]]
     table = pd.DataFrame(rows, columns=["image", "patient", "view", "source"])
     table.to_csv(tmp_path / "metadata.csv", index=False)
-    found = duplicates.external_images(tmp_path).set_index("image")
+    found = data_external.external_images(tmp_path).set_index("image")
     assert found.patient.to_dict() == {
         "covid/a.png": "listed p1", "covid/b.png": "by path covid/b.png",
         "non/00001234_005.png": "ChestX-ray8 00001234", "non/c.png": "listed p1",
@@ -211,10 +211,10 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     assert external.coincide(found[found.patient != "listed p1"])
     table.assign(image="covid/a.png").to_csv(tmp_path / "metadata.csv", index=False)
     with user_error("names each image once"):
-        duplicates.external_images(tmp_path)
+        data_external.external_images(tmp_path)
 
 
-def test_each_source_is_judged_by_itself_and_by_patients():
+def test_each_source_is_evaluated_by_itself_and_by_patients():
     """By hand: of ten images of one source's two patients six are found; of the other's all."""
     of = pd.DataFrame({
         "label": [1] * 14 + [0] * 4, "score": [0.9] * 6 + [0.1] * 4 + [0.9] * 4 + [0.1] * 4,
@@ -239,25 +239,24 @@ def test_scores_are_counted_in_equal_bins():
 
 
 def test_a_folder_without_classes_is_scored_only(outside, tmp_path):
-    judged(outside)
     folder = tmp_path / "some"
     shutil.copytree(Path(outside.profile.external) / "covid", folder / "a ward")
-    found = read_json(external.outside(outside, folder) / "external.json")
+    found = read_json(external.evaluate(outside, folder) / "external.json")
     assert found["images"] == {"not stated": 6} and found["duplicates_dropped"] == 1
     assert sum(found["called"].values()) == 6 and "auc" not in found
 
 
-def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, outside, tmp_path):
-    folder = Path(outside.profile.external)
+def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, untrained, trained, tmp_path):
+    folder = Path(untrained.profile.external)
     with user_error("not finished, it lacks scores of squeezenet, seed 0: ./run_all.sh demo"):
-        external.outside(run, folder)
-    judged(outside)
+        external.evaluate(run, folder)
+    shutil.copytree(trained, run.folder, dirs_exist_ok=True)
     with user_error("no folder|There are no images"):
-        external.outside(run, tmp_path / "nowhere")
+        external.evaluate(run, tmp_path / "nowhere")
     (tmp_path / "bare").mkdir()
     with user_error("There are no images in"):
-        external.outside(run, tmp_path / "bare")
+        external.evaluate(run, tmp_path / "bare")
     for name in ("b.png", "c.jpg"):
         (tmp_path / "bare" / name).write_text("no picture")
     with user_error("(?s)2 of 2 images.*b.png.*c.jpg"):
-        external.outside(run, tmp_path / "bare")
+        external.evaluate(run, tmp_path / "bare")

@@ -1,4 +1,4 @@
-"""What tells the classes apart is found, judged as elsewhere, and not computed twice."""
+"""What separates the classes is found, measured as metrics say, and not computed twice."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,6 @@ from conftest import changed, user_error
 
 from deepcovid.metrics import intervals
 from deepcovid.shortcuts import measure
-from deepcovid.shortcuts.columns import SHORTCUTS
 
 
 def people(n=40, seed=0) -> pd.DataFrame:
@@ -25,10 +24,7 @@ def people(n=40, seed=0) -> pd.DataFrame:
 
 
 def test_metadata_with_missing_values_find_what_is_there():
-    rows = {
-        (words["seen"], words["model"]): measure()
-        for words, measure in measure.of_metadata(people())
-    }
+    rows = {(row["input"], row["model"]): row for row in measure.of_metadata(people())}
     for model in ("regression", "trees"):
         assert rows["file properties", model]["auc_low"] > 0.7
         other = rows["patient and exposure", model]
@@ -38,7 +34,7 @@ def test_metadata_with_missing_values_find_what_is_there():
 
 def test_what_nobody_knows_is_left_out():
     of = people().assign(view="", sex="", age=np.nan)
-    assert {words["seen"] for words, _ in measure.of_metadata(of)} == {"file properties"}
+    assert {row["input"] for row in measure.of_metadata(of)} == {"file properties"}
     with user_error("Nothing is known of view, age"):
         measure.table_model(of, ("view", "age"), trees=False)
 
@@ -46,14 +42,14 @@ def test_what_nobody_knows_is_left_out():
 def test_two_images_of_each_class_are_needed():
     of = people().assign(label=0)
     with user_error("two images of each class"):
-        measure.judged(of, of.label, of[["width"]], measure.regression("table"))
+        measure.auc_on_test(of, of.label, of[["width"]], measure.regression("table"))
 
 
 @pytest.mark.slow
-def test_a_run_writes_its_table_and_goes_on(run, monkeypatch):
+def test_a_run_writes_its_table_once(run, monkeypatch):
     found = measure.run(run)
     path = run.folder / "shortcuts.csv"
-    assert list(found.columns) == list(SHORTCUTS)
+    assert list(found.columns) == list(measure.COLUMNS)
     assert {"metadata", "whole", "border", "centre", "coarse", "grey levels", "untrained"} == set(
         found.kind
     )
@@ -61,20 +57,20 @@ def test_a_run_writes_its_table_and_goes_on(run, monkeypatch):
     assert (found.positives == 8).all() and (found.negatives == 12).all()
     whole = found[found.kind == "whole"].iloc[0]
     assert whole.auc > 0.9  # a bright square tells the classes apart
-    centre = found[found.seen == "central 50% of each side"].iloc[0]
-    assert centre.seen_share == 0.25
+    centre = found[found.input == "central 50% of each side"].iloc[0]
+    assert centre.input_share == 0.25
     text = path.read_text()
-    monkeypatch.setattr(measure, "judged", None)  # nothing is left to do
+    monkeypatch.setattr(measure, "auc_on_test", None)  # nothing is left to do
     measure.run(run)
     assert path.read_text() == text
 
 
-def test_judged_as_metrics_say(run):
+def test_the_auc_is_that_of_the_test_images(run):
     of = measure.collection(run.manifest, run.data)
     assert (of.folder == "train").sum() == 36  # validation images among them
     values = np.arange(len(of), dtype=float)[:, None]
     model = measure.regression("table")
-    row = measure.judged(of, of.label, values, model)
+    row = measure.auc_on_test(of, of.label, values, model)
     test = (of.folder == "test").to_numpy()
     score = model.predict_proba(values[test])[:, 1]
     assert row["auc"] == intervals.auc(of.label[test], score)

@@ -15,7 +15,7 @@ from deepcovid.metrics import intervals
 from deepcovid.models import lungs
 from deepcovid.models.preprocessing import Preprocessing
 from deepcovid.models.run import Run
-from deepcovid.shortcuts import mitigation, prepared
+from deepcovid.shortcuts import encoders, mitigation
 from deepcovid.shortcuts.ablations import FRAME
 from deepcovid.shortcuts.mitigation import Step
 from imageaudit import images
@@ -75,9 +75,12 @@ def test_the_lungs_lie_elsewhere_in_a_picture_that_is_cut_to_them(tmp_path, monk
     pixels[24:72, 24:72] = 255
     Image.fromarray(pixels).save(path := tmp_path / "a.png")
     monkeypatch.setattr(lungs, "find", bright)
-    monkeypatch.setattr(prepared.Bench, "segmenter", None)
-    bench = prepared.Bench(None, pd.DataFrame({"path": [path], "sha1": "a"}))
-    whole, equal, cut = (bench.frames(steps)[0] for steps in ((), ("equalise",), ("crop_lungs",)))
+    monkeypatch.setattr(encoders.FeatureBank, "segmenter", None)
+    of = pd.DataFrame({"path": [path], "sha1": "a"})
+    bank = encoders.FeatureBank(None, of)
+    whole, equal, cut = (
+        bank.framing(of, steps)[0] for steps in ((), ("equalise",), ("crop_lungs",))
+    )
     assert whole[-1] == pytest.approx(0.25, abs=0.02) and np.array_equal(whole, equal)
     assert cut[-1] > 2 * whole[-1]
 
@@ -91,14 +94,14 @@ def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
     assert (
         rows.wins.sum() == pytest.approx(1) and rows.gap.between(rows.gap_low, rows.gap_high).all()
     )
-    # outside no image is tinted: what hung on the tint is lost there
+    # no external image is tinted: what depended on the tint is lost there
     assert rows.test["nothing"] > rows.external["nothing"]
     assert table[["cv", "test", "external", "source"]].stack().between(0, 1).all()
     assert (rows[["positives", "negatives"]] == 20).all(axis=None)
     assert (rows.with_duplicates == rows.external).all()
 
 
-def test_a_run_goes_on_where_it_was(tinted, monkeypatch):
+def test_a_finished_table_is_read(tinted, monkeypatch):
     run, table = tinted
     monkeypatch.setattr(mitigation, "row", None)
     pd.testing.assert_frame_equal(mitigation.run(run), table)
@@ -141,7 +144,7 @@ def test_a_step_that_wins_by_one_patient_wins_about_as_often_as_others():
         "cv_scores": [list(s) for s in steps], "cv_border_scores": [list(even)] * 3,
         "cv_frame_scores": [list(even)] * 3,
     })  # fmt: skip
-    found = mitigation.with_luck(table, label, patient)
+    found = mitigation.with_resamples(table, label, patient)
     assert found.wins.sum() == pytest.approx(1) and found.wins[2] == 0
     assert (found.wins[:2] > 0.1).all()
     low, high = intervals.bootstrap(label, good, patient)["auc"]
@@ -168,13 +171,10 @@ def test_patients_are_never_on_both_sides_of_a_fold():
     label = np.random.default_rng(0).integers(0, 2, 30)[patient]
     of = pd.DataFrame({"patient": patient.astype(str), "label": label, "view": "AP"})
 
-    class Bench:
-        train = pd.Series(True, index=of.index)
-
-    Bench.of = of
+    data = SimpleNamespace(of=of, train=pd.Series(True, index=of.index))
     # a column for each patient: who is met again is known by heart
     values = np.eye(30)[patient]
-    scores = mitigation.judged(Bench, values, "table", Step("nothing"))
+    scores = mitigation.predict(data, values, "table", Step("nothing"))
     assert intervals.auc(label, scores["all"]) > 0.95
     assert intervals.auc(label, scores["cv"]) < 0.7
 
@@ -184,14 +184,14 @@ def test_moved_pictures_depend_on_copy_and_name_only(tinted):
     path = run.data / run.manifest.image[0]
     picture = images.open_radiograph(path)
     first, again, other = (
-        np.asarray(prepared.changed(picture, path, None, False, k)) for k in (1, 1, 2)
+        np.asarray(encoders.changed(picture, path, None, False, k)) for k in (1, 1, 2)
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
-    border = np.asarray(prepared.changed(picture, path, None, True, 0))
+    border = np.asarray(encoders.changed(picture, path, None, True, 0))
     inside = np.asarray(picture).copy()
     inside[:12] = inside[-12:] = inside[:, :12] = inside[:, -12:] = 0
     assert np.array_equal(np.asarray(picture) - inside, border) and inside.any()
-    assert f"outer {50 * (1 - prepared.SIDE):.3g}% of each side" == FRAME
+    assert f"outer {50 * (1 - encoders.SIDE):.3g}% of each side" == FRAME
 
 
 def test_the_border_is_that_of_the_picture_before_it_was_cut():
@@ -204,7 +204,7 @@ def test_the_border_is_that_of_the_picture_before_it_was_cut():
         prepare = Preprocessing(
             ("crop_lungs", "downsample"), lungs.segmenter().eval(), {HERE: lung}
         )
-        return np.asarray(prepared.changed(picture, HERE, prepare, True, 0))[..., 0]
+        return np.asarray(encoders.changed(picture, HERE, prepare, True, 0))[..., 0]
 
     assert not seen(0.3, 0.7).any()
     shown = (seen(0.0, 0.5) > 0).mean(0)
@@ -217,11 +217,11 @@ def test_the_border_says_how_much_of_the_lungs_it_shows():
     size, of = lungs.SIZE, pd.DataFrame({"path": ["whole", "none", "outside"]})
     whole, none = np.ones((size, size), bool), np.zeros((size, size), bool)
 
-    bench = SimpleNamespace(of=of, train=pd.Series([True, True, False]))
-    bench.found = {"whole": whole, "none": none, "outside": none}
-    assert mitigation.border_lung(bench) == pytest.approx(1 - prepared.SIDE**2)
-    bench.train = pd.Series([False, True, False])
-    assert np.isnan(mitigation.border_lung(bench))
+    data = SimpleNamespace(of=of, train=pd.Series([True, True, False]))
+    data.bank = SimpleNamespace(lungs={"whole": whole, "none": none, "outside": none})
+    assert mitigation.Data.border_lung(data) == pytest.approx(1 - encoders.SIDE**2)
+    data.train = pd.Series([False, True, False])
+    assert np.isnan(mitigation.Data.border_lung(data))
 
 
 def test_without_an_external_folder_there_is_nothing_to_decide(run, tmp_path):
@@ -234,5 +234,5 @@ def test_the_robust_profile_prepares_as_was_chosen():
     assert mitigation.chosen(table) == int(table.chosen.to_numpy().argmax())
     kept, robust = table.iloc[mitigation.chosen(table)], profiles.load("robust")
     assert set(robust.preprocessing) == set(kept.preprocessing.split(","))
-    assert (robust.train_crop == "moved") == (kept.copies > 0)
+    assert (robust.train_crop == "affine") == (kept.copies > 0)
     assert (robust.class_weights == "views") == kept.matched

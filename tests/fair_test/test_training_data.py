@@ -6,50 +6,50 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.fair_test import right_data
-from deepcovid.fair_test.right_data import Candidate
+from deepcovid.fair_test import training_data
+from deepcovid.fair_test.training_data import Candidate
 
 STEPS = ("downsample", "equalise")
 
 
 @pytest.fixture
-def bench(monkeypatch):
+def data(monkeypatch):
     """Networks `a` and `b` that each see a part of the disease; border and framing see none."""
-    monkeypatch.setattr(right_data, "REPEATS", 1)
+    monkeypatch.setattr(training_data, "REPEATS", 1)
     random = np.random.default_rng(0)
     label = np.tile([0, 1], 120)
     source = np.repeat(["collection", "external"], [160, 80])
     of = pd.DataFrame({
         "label": label, "source": source, "group": [f"g{i // 4}" for i in range(240)],
-        "site": [f"s{i // 4 % 3}" for i in range(240)], "part": "collection",
+        "site": [f"s{i // 4 % 3}" * (i < 160) for i in range(240)], "part": "collection",
     })  # fmt: skip
     features = {name: random.standard_normal((240, 20)) for name in "ab"}
     for name, column in (("a", 0), ("b", 3)):
         features[name][:, column] += 1.2 * label
     blank = random.standard_normal((240, 20))
-    fake = SimpleNamespace(
-        of=of, inside=(of.source == "collection").to_numpy(), framing=blank[:, :6], known={},
-        outside=(of.source == "external").to_numpy(),
-        encode=lambda name, steps, border: blank if border else features[name],
-    )  # fmt: skip
-    fake.values = lambda *args, **kind: right_data.Bench.values(fake, *args, **kind)
-    return fake
+    bank = SimpleNamespace(
+        ablation=lambda steps, border: border,
+        encode_models=lambda of, border: dict.fromkeys("ab", blank) if border else features,
+    )
+    found = training_data.Data(of, bank)
+    found.framing = blank[:, :6]
+    return found
 
 
 def test_six_candidates_see_with_all_networks_on_the_collection_alone():
-    found = right_data.candidates(["a", "b"])
+    found = training_data.candidates(["a", "b"])
     together = [each for each in found if "+" in each.model]
     assert len(found) == len(set(found)) == 24 + 6
     assert {each.trained_on for each in together} == {"collection"}
     assert {each.classifier for each in together} == {"logistic", "ridge"}
     assert all("equalise" in each.preprocessing for each in together)
-    assert len(right_data.candidates(["a"])) == 12  # with one network there is nothing to join
+    assert len(training_data.candidates(["a"])) == 12  # with one network there is nothing to join
 
 
-@pytest.mark.parametrize("classifier", right_data.CLASSIFIERS)
-def test_networks_together_know_what_each_knows(bench, classifier):
-    alone = [right_data.row(bench, Candidate("collection", name, STEPS)) for name in "ab"]
-    both = right_data.row(bench, Candidate("collection", "a+b", STEPS, classifier))
+@pytest.mark.parametrize("classifier", training_data.CLASSIFIERS)
+def test_networks_together_know_what_each_knows(data, classifier):
+    alone = [training_data.row(data, Candidate("collection", name, STEPS)) for name in "ab"]
+    both = training_data.row(data, Candidate("collection", "a+b", STEPS, classifier))
     for column in ("within", "site", "external"):
         assert both[column] > max(each[column] for each in alone)
     for blind in ("border", "frame", "external_border", "external_frame"):
@@ -58,11 +58,12 @@ def test_networks_together_know_what_each_knows(bench, classifier):
     assert (both["external_positives"], both["external_negatives"]) == (40, 40)
 
 
-def test_external_images_change_nothing_inside(bench):
+def test_external_images_change_nothing_inside(data):
     candidate = Candidate("collection", "a+b", STEPS, "ridge")
-    known = right_data.row(bench, candidate)
-    bench.of.loc[bench.outside, "label"] = 1 - bench.of.label[bench.outside]
-    found = right_data.row(bench, candidate)
+    known = training_data.row(data, candidate)
+    data.of.loc[data.external, "label"] = 1 - data.of.label[data.external]
+    data.label = data.of.label.to_numpy()
+    found = training_data.row(data, candidate)
     changed = {key for key in known if known[key] != found[key]}
     assert changed and all(key.startswith("external") for key in changed)
     assert found["external"] == pytest.approx(1 - known["external"])
@@ -74,5 +75,5 @@ def test_ridge_is_the_closed_form_with_a_penalty_of_one_a_column():
     scaled = (values - values.mean(0)) / values.std(0)
     kernel = scaled @ scaled.T  # in the dual, as there are more columns than images
     score = kernel @ np.linalg.solve(kernel + 50 * np.eye(30), 2.0 * label - 1)
-    found = right_data.classifier("ridge", 50).fit(values, label).predict_proba(values)[:, 1]
+    found = training_data.classifier("ridge", 50).fit(values, label).predict_proba(values)[:, 1]
     assert found == pytest.approx(1 / (1 + np.exp(-score)))

@@ -2,32 +2,32 @@ import pytest
 import torch
 from conftest import changed, draw, user_error
 
-from deepcovid.failure import bench
+from deepcovid.failure import feature_cache
 from deepcovid.failure.design import cell
 
 
 def test_a_digest_stands_for_settings_images_and_first_weights(run):
-    made = bench.Bench(run, "resnet18", "pretrained", views=2)
+    made = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2)
     digests = {
         made.digest(cell("resnet18")),
         made.digest(cell("resnet18", seed=1)),
         made.digest(cell("resnet18", optimiser="Adam")),
-        bench.Bench(changed(run, image_size=48), "resnet18", "pretrained", 2).digest(
+        feature_cache.FeatureCache(changed(run, image_size=48), "resnet18", "pretrained", 2).digest(
             cell("resnet18")
         ),
-        bench.Bench(changed(run, learning_rate=1.0), "resnet18", "pretrained", 2).digest(
-            cell("resnet18")
-        ),
-        bench.Bench(run, "resnet18", "pretrained", 3).digest(cell("resnet18")),
+        feature_cache.FeatureCache(
+            changed(run, learning_rate=1.0), "resnet18", "pretrained", 2
+        ).digest(cell("resnet18")),
+        feature_cache.FeatureCache(run, "resnet18", "pretrained", 3).digest(cell("resnet18")),
     }
     assert len(digests) == 6
-    again = bench.Bench(run, "resnet18", "pretrained", views=2)
+    again = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2)
     assert again.digest(cell("resnet18")) == made.digest(cell("resnet18"))
 
 
 def test_random_crops_are_views_that_epochs_go_through_in_turn(run):
     crops = {"batch_norm": "eval", "epochs": 3}
-    made = bench.Bench(run, "resnet18", "pretrained", views=2)
+    made = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2)
     originals = made.inputs(cell("resnet18", **crops))["train"]
     augmented = made.inputs(cell("resnet18", positives="augmented", **crops))["train"]
     assert len(originals.label) < len(augmented.label)
@@ -37,13 +37,15 @@ def test_random_crops_are_views_that_epochs_go_through_in_turn(run):
     assert torch.equal(first, third) and not torch.equal(first, second)
     files = list((run.features / "views").glob("*.npy"))
     assert len(files) == 2
-    again = bench.Bench(run, "resnet18", "pretrained", views=2).inputs(cell("resnet18", **crops))
+    again = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2).inputs(
+        cell("resnet18", **crops)
+    )
     assert torch.equal(next(again["train"].batches(group, 1)), second)
     assert len(list((run.features / "views").glob("*.npy"))) == 2
 
 
 def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
-    made = bench.Bench(run, "resnet18", "pretrained", views=1)
+    made = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=1)
     still, drifted = (
         made.inputs(cell("resnet18", crop="none", batch_norm=n)) for n in ("eval", "train")
     )
@@ -52,7 +54,7 @@ def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
         next(still["train"].batches(group)), next(drifted["train"].batches(group))
     )
     assert not torch.equal(still["test"].cached, drifted["test"].cached)
-    squeezenet = bench.Bench(run, "squeezenet", "pretrained", views=1)
+    squeezenet = feature_cache.FeatureCache(run, "squeezenet", "pretrained", views=1)
     still, same = (
         squeezenet.inputs(cell("squeezenet", crop="none", batch_norm=n)) for n in ("eval", "train")
     )
@@ -62,7 +64,7 @@ def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
 @pytest.mark.slow
 def test_a_drifting_backbones_test_features_belong_to_crop_seed_and_epoch(run):
     """Not only to batch norm and positives: the statistics are those of what was seen."""
-    made = bench.Bench(run, "resnet18", "pretrained", views=2)
+    made = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2)
     group = [torch.arange(4)]
     seen = {}
     for crop, seed in (("random", 0), ("none", 0), ("none", 1)):
@@ -79,13 +81,15 @@ def test_a_drifting_backbones_test_features_belong_to_crop_seed_and_epoch(run):
 def test_a_last_batch_of_one_image_is_seen_too(run, norm):
     """Of n images and batches of n - 1."""
     n = len(run.training)
-    made = bench.Bench(changed(run, batch_size=n - 1), "resnet18", "pretrained", views=1)
+    made = feature_cache.FeatureCache(
+        changed(run, batch_size=n - 1), "resnet18", "pretrained", views=1
+    )
     found = made.inputs(cell("resnet18", positives="augmented", batch_norm=norm, epochs=1))["train"]
     assert next(found.batches([torch.arange(n)])).isfinite().all()
 
 
 def test_a_batch_norm_that_drifts_is_refused_batches_of_one(run):
-    made = bench.Bench(changed(run, batch_size=1), "resnet18", "pretrained", views=1)
+    made = feature_cache.FeatureCache(changed(run, batch_size=1), "resnet18", "pretrained", views=1)
     with user_error("batch_size of 2"):
         made.inputs(cell("resnet18"))
 
@@ -93,13 +97,15 @@ def test_a_batch_norm_that_drifts_is_refused_batches_of_one(run):
 def test_an_image_that_changed_since_the_manifest_is_refused(run):
     draw(run.paths(run.training.image)[-1], 4321)
     with user_error("no longer the image"):
-        bench.Bench(run, "resnet18", "pretrained").inputs(cell("resnet18", positives="augmented"))
+        feature_cache.FeatureCache(run, "resnet18", "pretrained").inputs(
+            cell("resnet18", positives="augmented")
+        )
 
 
 @pytest.mark.slow
 def test_epochs_of_a_drifting_backbone_go_on_where_they_were_stopped(run):
     one, two = (cell("resnet18", epochs=epochs) for epochs in (1, 2))
-    made = bench.Bench(run, "resnet18", "pretrained")
+    made = feature_cache.FeatureCache(run, "resnet18", "pretrained")
     made.inputs(one)
     folder = run.features / "views"
     first = {path: path.stat().st_mtime_ns for path in folder.glob("*.pt")}
@@ -109,5 +115,6 @@ def test_epochs_of_a_drifting_backbone_go_on_where_they_were_stopped(run):
     for path in folder.glob("*.pt"):
         path.unlink()
     assert torch.equal(
-        bench.Bench(run, "resnet18", "pretrained").inputs(two)["test"].views[1], second
+        feature_cache.FeatureCache(run, "resnet18", "pretrained").inputs(two)["test"].views[1],
+        second,
     )

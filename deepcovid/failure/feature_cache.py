@@ -27,7 +27,7 @@ VIEWS = 4  # epochs of random crops, or of a drifting backbone, that are kept
 
 
 @dataclass
-class Pool(fitting.Inputs):
+class CachedInputs(fitting.Inputs):
     """Cached features in one or more views, which epochs go through in turn.
 
     `rows` picks the images of each view; `leader` is the pool whose epoch counts for this one too.
@@ -35,7 +35,7 @@ class Pool(fitting.Inputs):
 
     rows: torch.Tensor | None = None
     views: list[torch.Tensor] = field(default_factory=list)
-    leader: "Pool | None" = None
+    leader: "CachedInputs | None" = None
     epoch: int = 0
 
     def batches(self, groups, epoch=0):
@@ -44,7 +44,7 @@ class Pool(fitting.Inputs):
         return (view[self.rows[group]].to(device) for group in groups)
 
 
-class Bench:
+class FeatureCache:
     """The images of an opened run as one backbone sees them, without the run's preprocessing.
 
     A random backbone is that of seed 0 in all cells. Random crops are shared by all seeds where
@@ -83,7 +83,7 @@ class Bench:
     def drifts(self, cell: dict) -> bool:
         return cell["batch_norm"] == "train" and networks.has_batch_norm(self.backbone)
 
-    def kept(self, cell: dict) -> int:
+    def n_views(self, cell: dict) -> int:
         """The number of views that a cell's epochs go through."""
         same = cell["crop"] == "none" and not self.drifts(cell)
         return 1 if same else min(self.count, cell["epochs"])
@@ -91,12 +91,12 @@ class Bench:
     def digest(self, cell: dict) -> str:
         """Stands for all that a cell's outcome depends on: settings, images, first weights."""
         meant = {factor: levels[cell[factor]] for factor, levels in LEVELS.items()}
-        return io.digest([cell, meant, self.identity, self.kept(cell)])
+        return io.digest([cell, meant, self.identity, self.n_views(cell)])
 
     def labels(self, table: pd.DataFrame) -> torch.Tensor:
         return torch.tensor(table.label.to_numpy(), device=self.device)
 
-    def inputs(self, cell: dict) -> dict[str, Pool]:
+    def inputs(self, cell: dict) -> dict[str, CachedInputs]:
         """The training and test inputs of a cell."""
         chosen = np.ones(len(self.train), bool)
         if cell["positives"] == "originals":
@@ -108,11 +108,11 @@ class Bench:
             rows = np.arange(len(table))
         else:
             random = cell["crop"] == "random"
-            train = [self.crops(i) for i in range(self.kept(cell))] if random else [self.whole]
+            train = [self.crops(i) for i in range(self.n_views(cell))] if random else [self.whole]
             test = [self.tested]
-        pool = Pool(self.labels(table), train[0], rows=torch.from_numpy(rows), views=train)
+        pool = CachedInputs(self.labels(table), train[0], rows=torch.from_numpy(rows), views=train)
         rows = torch.arange(len(self.test))
-        tested = Pool(self.labels(self.test), test[0], rows=rows, views=test, leader=pool)
+        tested = CachedInputs(self.labels(self.test), test[0], rows=rows, views=test, leader=pool)
         return {"train": pool, "test": tested}
 
     @cached_property
@@ -159,14 +159,14 @@ class Bench:
                     networks.fuse_batch_norm(self.backbone),
                 )
                 groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
-                seen = self.see(backbone, files.batches(groups, self.device, view))
+                seen = self.forward(backbone, files.batches(groups, self.device, view))
                 with io.atomic_write(path) as partial, partial.open("wb") as file:
                     np.save(file, seen.numpy())
         return torch.from_numpy(np.load(path, mmap_mode="c"))
 
     @torch.inference_mode()
-    def see(self, backbone, stream) -> torch.Tensor:
-        """What a backbone gives for batches of images, float32, on the CPU."""
+    def forward(self, backbone, stream) -> torch.Tensor:
+        """Features of batches of images, float32, on the CPU."""
         return torch.cat(
             [
                 networks.forward_backbone(backbone, batch, self.half).float().cpu()
@@ -182,7 +182,7 @@ class Bench:
         """
         seed, crop, size = cell["seed"], cell["crop"], self.run.profile.batch_size
         shuffle, found = torch.Generator().manual_seed(seed), []
-        for epoch in range(self.kept(cell)):
+        for epoch in range(self.n_views(cell)):
             groups = fitting.epoch_batches(len(table), size, shuffle, drifts=True)
             path = self.path("drifting", crop, cell["positives"], seed, epoch).with_suffix(".pt")
             with lock(path):
@@ -198,7 +198,7 @@ class Bench:
         backbone = self.fresh()[0]
         backbone.load_state_dict(before, strict=False)
         backbone.train()
-        seen = self.see(backbone, files.batches(groups, self.device, epoch))
+        seen = self.forward(backbone, files.batches(groups, self.device, epoch))
         return {
             "train": seen[torch.cat(groups).argsort()].clone(),
             "test": self.extract(self.test, backbone, keep=None, label=f"epoch {epoch + 1}"),

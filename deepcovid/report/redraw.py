@@ -11,8 +11,8 @@ from deepcovid.data import tables as data_tables
 from deepcovid.failure import effects
 from deepcovid.failure import figures as failure_figures
 from deepcovid.fair_test import figures as fair_figures
+from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import figures as heatmaps_figures
-from deepcovid.heatmaps import summary
 from deepcovid.metrics import figures as metrics_figures
 from deepcovid.metrics.evaluation import scores_of
 from deepcovid.plots import save
@@ -28,26 +28,23 @@ OF_TABLE = {  # plots of the CSV file of the same name
     "findings": fair_figures.by_finding,
     "within": fair_figures.within,
     "severity": fair_figures.severity,
-    "right_data": fair_figures.right_data,
+    "training_data": fair_figures.training_data,
 }
 
 
-def redraw(folder: Path) -> list[Path]:
-    """Draw all plots that a folder's tables allow into its `figures`; the paths."""
+def redraw(*folders: Path) -> list[Path]:
+    """Draw all plots that the tables of folders allow into the `figures` of each; the paths."""
     paths = []
-    for name, figure in drawn(folder):
-        paths.append(folder / "figures" / f"{name}.svg")
-        save(figure, paths[-1])
+    for folder in folders:
+        for name, figure in drawn(folder):
+            paths.append(folder / "figures" / f"{name}.svg")
+            save(figure, paths[-1])
     return paths
 
 
-def redraw_all() -> list[Path]:
-    """The same for all of `results/`."""
-    return [path for folder in (RESULTS, *folders()) for path in redraw(folder)]
-
-
 def folders() -> list[Path]:
-    return sorted(path.parent for path in RESULTS.rglob("run.json"))
+    """Those of `results/` that hold plots: the study's, and each run's."""
+    return [RESULTS, *sorted(path.parent for path in RESULTS.rglob("run.json"))]
 
 
 def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
@@ -72,7 +69,7 @@ def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
             yield "released_copies", data_figures.released_copies(made)
     if "heatmaps.json" in files:
         found = read_json(files["heatmaps.json"])
-        if len(numbers := summary.numbers(found)):
+        if len(numbers := claim.numbers(found)):
             yield "map_scores", heatmaps_figures.map_scores(numbers)
         yield "perturbation", heatmaps_figures.perturbation(found["curves"])
     if "shortcuts.csv" in files:

@@ -19,6 +19,14 @@ def windows(size: int) -> list[int]:
     return [size // 7, 2 * (size // 7)]
 
 
+def stride(side: int) -> int:
+    """By how many px a square of `side` px moves: half its side, 8 px at least, and leaves no gap.
+
+    The networks' last maps have a place for every 32 px: finer steps cost time and show no more.
+    """
+    return min(side, max(side // 2, 8))
+
+
 def read(run: Run, table: pd.DataFrame) -> torch.Tensor:
     """The images of a table as the run's models see them, on its device."""
     size = run.profile.image_size
@@ -31,13 +39,13 @@ def cached_maps(
 ) -> dict[str, np.ndarray]:
     """A model's maps of a table's images by method: occlusion by each side, then Grad-CAM.
 
-    Squares move by half their side. The maps, float32 (n, size, size), lie in `heatmaps/<name>/`.
+    Squares move by `stride`. The maps, float32 (n, size, size), lie in `heatmaps/<name>/`.
     """
     split = "test" if (table.split == "test").all() else "train"
     size, prepare = run.profile.image_size, run.preprocessing
-    about = [networks.state_digest(model), list(table.sha1), size, code("heatmaps.kept")]
+    about = [networks.state_digest(model), list(table.sha1), size, code("heatmaps.cached_maps")]
     about += [prepare.variant] if prepare else []
-    made = {f"occlusion {s} px": partial(occlusion, window=s, stride=s // 2) for s in sides}
+    made = {f"occlusion {s} px": partial(occlusion, window=s, stride=stride(s)) for s in sides}
     made["Grad-CAM"] = grad_cam
     found, inputs = {}, None
     for method, make in made.items():
