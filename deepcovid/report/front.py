@@ -11,7 +11,7 @@ import deepcovid.failure.tables as failure
 import deepcovid.fair_test.tables as fair_test
 import deepcovid.shortcuts.tables as external_validation
 from deepcovid.failure import effects
-from deepcovid.failure.arithmetic import REPORTED
+from deepcovid.failure.tables import REPORTED
 from deepcovid.failure.design import FAILED, LEVELS
 from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics.published import CLAIMS, compare, published_values
