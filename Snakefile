@@ -116,12 +116,12 @@ rule training:
 
 rule evaluation:
     message: "AUC, sensitivity, specificity"
-    input: code("metrics.run"), SCORES, "audit.json"
+    input: code("metrics.run", "metrics.subgroups", "data.audit"), SCORES, "audit.json"
     params: settings("threshold", "models", "seeds")
-    output: "metrics.csv", "operating_points.csv", expand("{place}/metrics.json", place=PLACES)
+    output: "metrics.csv", "operating_points.csv", "subgroups.csv", expand("{place}/metrics.json", place=PLACES)
     log: "logs/evaluation.txt"
     benchmark: "benchmarks/evaluation.tsv"
-    shell: STEP + "metrics.csv" + GIVEN
+    shell: STEP + "subgroups.csv" + GIVEN
 
 
 rule heatmaps:

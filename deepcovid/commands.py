@@ -17,13 +17,16 @@ def run_profile(args) -> int:
 
 def obtain(args) -> None:
     """Download the images: the release's archive, or the originals of all or one of the origins."""
-    from deepcovid.data import archive, originals
+    from deepcovid.data import originals
 
     names = originals.origins().index
     if args.what == "all" or args.what in names:
         print(originals.obtain(data_folder(args), *(names if args.what == "all" else [args.what])))
     else:
-        print("Unpacked to", archive.obtain(data_folder(args), args.what or archive.ADDRESS))
+        print(
+            "Unpacked to",
+            originals.obtain_release(data_folder(args), args.what or originals.ADDRESS),
+        )
 
 
 def pack(args) -> None:
@@ -42,13 +45,13 @@ def build(args) -> None:
 
 def verify(args) -> int:
     """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
-    from deepcovid.data import pack, verify
+    from deepcovid.data import pack
 
     folder = data_folder(args)
     if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
         print(table := pack.compare(folder))
         return int(table[["different", "missing"]].to_numpy().any())
-    print(found := verify.verify(folder))
+    print(found := pack.verify(folder))
     return int(not found.sound)
 
 

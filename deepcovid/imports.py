@@ -7,6 +7,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from deepcovid.io import code_digest
+
 PACKAGE = Path(__file__).resolve().parent
 ENGINE = PACKAGE.parent / "imageaudit"
 BESIDE = ("io", "runs", "profiles", "plots", "imports", "papermill", "repair")
@@ -84,6 +86,12 @@ def files(*names: str) -> list[Path]:
     Some compute nothing: what they give a step stands in its settings and files.
     """
     return [modules()[n] for n in needed(*names) if n not in INERT]
+
+
+def code(*names: str) -> str:
+    """Stands for the code of modules (`imageaudit.images`) and of all in the wings that they import."""
+    needed_ones = [n for n in needed(*names) if n not in (*BESIDE, *INERT)]
+    return code_digest(*(modules()[name] for name in needed_ones))
 
 
 def room(module: str) -> str:

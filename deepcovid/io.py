@@ -1,6 +1,10 @@
 """Files are written whole or not at all; tables, JSON, and digests of what a result was made from."""
 
 import ast
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +17,34 @@ from imageaudit.io import (  # noqa: F401
     write_json,
     write_text,
 )
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise UserError unless `folder` is absent or empty."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(
+            f"{escape_control_chars(folder)} is there already: remove it or name another folder."
+        )
+
+
+@contextmanager
+def atomic_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder on the disk of `folder`, which it becomes once all went well.
+
+    Raises UserError where there is already something in `folder`, unless to `replace` it.
+    """
+    if not replace:
+        refuse_existing(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
+    try:
+        yield partial
+        partial.chmod(0o755)  # a temporary folder is its owner's alone
+        if folder.is_dir():  # not every system moves onto an empty folder
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_csv(path: Path, table, **how) -> Path:
@@ -42,15 +74,14 @@ def read_table(path: Path, required=(), **how):
 
 
 def code_digest(*modules) -> str:
-    """Stands for the code of `modules`; comments and layout do not count."""
-    paths = [Path(module.__file__) for module in modules]
-    return digest([syntax(path, path.stat().st_mtime_ns) for path in paths])
+    """Stands for the code of `modules`, or of their files; comments and layout do not count."""
+    files = [Path(getattr(module, "__file__", module)) for module in modules]
+    return digest([_code(file, file.stat().st_mtime_ns) for file in files])
 
 
 @cache
-def syntax(path: Path, changed: int) -> str:
-    """The code in a file, read anew where the time of its last change is another."""
-    return ast.dump(ast.parse(path.read_text("utf-8")))
+def _code(file: Path, changed: int) -> str:
+    return digest(ast.dump(ast.parse(file.read_text("utf-8"))))
 
 
 def is_fresh(path: Path, made_from: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
@@ -57,8 +58,9 @@ def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
 
 
 def in_notebooks() -> None:
-    """Let the notebook that loads this module, if it is one, show figures by `png`."""
+    """Let the notebook that loads this module, if it is one, show figures by `png`, tables whole."""
     if shell := "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+        pd.set_option("display.max_colwidth", None)  # a table's words are not cut
         plt.switch_backend(plt.get_backend())  # it sets its own format when it is first loaded
         shell.display_formatter.formatters["image/png"].for_type(Figure, png)
 

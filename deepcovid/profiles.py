@@ -81,7 +81,7 @@ class Profile:
     trainable: Literal["head", "all"]
     preprocessing: Annotated[tuple[Step, ...], *SEVERAL]
     augment_positives: number(int, 1, 100) | Literal["release"]
-    train_crop: Literal["none", "random", "moved"]
+    train_crop: Literal["none", "random", "affine"]
     batch_norm: Literal["eval", "train"]
     class_weights: Literal["none", "balanced", "sources", "views"]
     selection: Literal["last", "test_accuracy"]
@@ -134,7 +134,8 @@ RECIPE = (
 SETTINGS = tuple(field.name for field in dataclasses.fields(Profile))[1:]  # all but the name
 
 
-EARLIER = {"preparation": "preprocessing"}  # names that settings had until 1.1.0
+# names that settings had until 1.1.0, and values of them
+EARLIER, EARLIER_VALUES = {"preparation": "preprocessing"}, {"moved": "affine"}
 
 
 def names() -> list[str]:
@@ -305,10 +306,14 @@ def complaints(error: ValidationError, given: dict[str, tuple[Any, str]]) -> lis
     for found in error.errors():
         if found["type"] != "too_short" or found["loc"][0] not in words:  # follows from the other
             words.setdefault(found["loc"][0], []).append(found["msg"].removeprefix("Value error, "))
-    return [
-        f"{given[key][1]}: {key} is {escape_control_chars(repr(given[key][0]))}: {'; or '.join(said)}"
-        for key, said in words.items()
-    ]
+    lines = []
+    for key, said in words.items():
+        value, origin = given[key]
+        if new := EARLIER_VALUES.get(str(value)):
+            said = [f"it is called {new} now"]
+        shown = escape_control_chars(repr(value))
+        lines.append(f"{origin}: {key} is {shown}: {'; or '.join(said)}")
+    return lines
 
 
 def keep(name: str) -> None:

@@ -58,7 +58,11 @@ class Study:
 
         if not self.has_images(name):
             raise UserError(f"{self.folder} has no images of a run {name}: name another study.")
-        return Run.open(self.folder.name + f"/{name}" * bool(self.runs), self.overrides)
+        return Run(self.profile(name))
+
+    def profile(self, name: str = OWN) -> profiles.Profile:
+        """The settings of a run whose images are at hand."""
+        return profiles.load(self.folder.name + f"/{name}" * bool(self.runs), self.overrides)
 
     def has_images(self, run: str) -> bool:
         return not self.published and run in (self.runs or (OWN,))
@@ -94,7 +98,7 @@ class Study:
         paths = self.place(run).glob(f"*/seed*/{name}")
         found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
         if self.has_images(run):
-            chosen = self.run(run).profile
+            chosen = self.profile(run)
             found = {
                 k: p for k, p in found.items() if k[0] in chosen.models and k[1] in chosen.seeds
             }

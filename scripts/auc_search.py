@@ -157,10 +157,10 @@ def elsewhere(
     rows = []
     for seed, score in found.items():
         label = np.repeat([1, 0], [len(far[1]), len(far[0])])
-        rows.append(row("test set from elsewhere", bench.name, seed, label, score))
+        rows.append(row("test images of another dataset", bench.name, seed, label, score))
         mixed = np.r_[score[label == 1], here[seed]]
         both = np.repeat([1, 0], [len(far[1]), len(here[seed])])
-        candidate = "COVID-19 from elsewhere, Non-COVID from here"
+        candidate = "COVID-19 of another dataset, Non-COVID of this one"
         rows.append(row(candidate, bench.name, seed, both, mixed))
     return rows
 

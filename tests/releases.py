@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid.data import sources
-from deepcovid.data.folders import CLASSES, SPLITS
+from deepcovid.data.sources import CLASSES, SPLITS
 
 PLACES = [f"{split}/{label}" for split in SPLITS for label in CLASSES]
 

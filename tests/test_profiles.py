@@ -167,3 +167,5 @@ def test_a_study_gives_its_runs_what_was_asked_for_but_not_what_a_run_sets_itsel
 def test_a_setting_that_has_a_new_name_says_which():
     with user_error("'preparation'. It is called preprocessing now"):
         profiles.load("paper", {"preparation": "grey"})
+    with user_error("train_crop is .moved.: it is called affine now"):
+        profiles.load("paper", {"train_crop": "moved"})

@@ -24,7 +24,7 @@ import yaml
 
 from benchmarks.robustness import figures
 from deepcovid import profiles, runs, workflow
-from deepcovid.data import archive, manifest, phantom, records
+from deepcovid.data import manifest, originals, phantom, records
 from deepcovid.fair_test import collection
 from deepcovid.fair_test import severity as severities
 from deepcovid.metrics import evaluation
@@ -126,7 +126,7 @@ def unpacked(path: Path, target: Path):
     import shutil
 
     shutil.rmtree(target, ignore_errors=True)
-    return archive.unpack(path, target)
+    return originals.unpack(path, target)
 
 
 def run(each: int, seed: int) -> dict:

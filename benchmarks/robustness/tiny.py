@@ -14,7 +14,7 @@ from deepcovid.runs import ROOT, file_digest
 
 SETTINGS = {
     "models": "squeezenet", "image_size": 32, "epochs": 6, "augment_positives": 2, "batch_size": 8,
-    "trainable": "all", "train_crop": "moved", "learning_rate": 1e-3, "device": "cpu",
+    "trainable": "all", "train_crop": "affine", "learning_rate": 1e-3, "device": "cpu",
 }  # fmt: skip
 
 

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from deepcovid import imports, io
 from deepcovid.data import manifest, records, sources
-from deepcovid.data.duplicates import external_images, near_duplicates, released_augmentation
+from deepcovid.data.duplicates import near_duplicates, released_augmentation
+from deepcovid.data.external import external_images, readable
 from deepcovid.data.records import metadata
 from deepcovid.metrics import intervals
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError
-from imageaudit import images
+from imageaudit.patients import join_duplicates
 
 LIST = Path(__file__).with_name("covid-xray-5k.csv")  # facts of the original files
 PAPER = {  # the paper's table: originals, and images after augmentation
@@ -28,6 +26,7 @@ PAPER = {  # the paper's table: originals, and images after augmentation
 }
 PROPERTIES = ("mode", "width", "height", "aspect ratio", "format", "view", "age", "sex")
 NUMBERS = ("width", "height", "aspect ratio", "age")
+QUARTILES = {"least": 0, "lower_quartile": 0.25, "median": 0.5, "upper_quartile": 0.75, "most": 1}
 NOT_STATED = "not stated"
 
 
@@ -50,7 +49,7 @@ def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         said = about.loc[listed] if listed else {}
         original = known or {**row, "format": format_of(row)}
         rows.append({
-            **{key: row[key] for key in ("image", "label", "split", "patient")},
+            **{key: row[key] for key in ("image", "label", "split", "patient", "sha1")},
             "folder": folder, "name": listed or names[0], "described": listed is not None,
             "class": manifest.LABEL_NAMES[row["label"]], "of_release": known is not None,
             **{key: original[key] for key in ("mode", "format", "width", "height")},
@@ -137,12 +136,13 @@ def patients(of: pd.DataFrame, pairs: list[dict]) -> dict:
 
 
 def by_picture(patient: pd.Series, pairs: list[dict]) -> pd.Series:
-    """A number for each recorded patient, the same for those who share a radiograph in `pairs`."""
+    """For each recorded patient one name for all who share a radiograph in `pairs`."""
     names = pd.Index(patient.unique())
-    ends = [names.get_indexer([pair[end] for pair in pairs]) for end in ("patient_a", "patient_b")]
-    inside = (ends[0] >= 0) & (ends[1] >= 0)  # others are of an external collection
-    edges = coo_array((np.ones(inside.sum()), [end[inside] for end in ends]), (len(names),) * 2)
-    return pd.Series(connected_components(edges, directed=False)[1], index=names)
+    ends = pd.DataFrame(
+        {end: names.get_indexer([pair[f"patient_{end}"] for pair in pairs]) for end in "ab"}
+    )
+    inside = ends[(ends >= 0).all(axis=1)]  # others are of an external collection
+    return pd.Series(join_duplicates(names.to_series(), inside), names)
 
 
 def described(of: pd.DataFrame, column: str) -> dict:
@@ -150,14 +150,14 @@ def described(of: pd.DataFrame, column: str) -> dict:
     if not of.described.any():
         return {"available": False}
     groups = of.groupby(["folder", "class"], sort=False)
-    if column == "age":
-        rows = [{"split": s, "class": c, "stated": int(part.age.notna().sum()), "images": len(part),
-                 **{k: part.age.quantile(q) for k, q in
-                    (("least", 0), ("lower_quartile", 0.25), ("median", 0.5),
-                     ("upper_quartile", 0.75), ("most", 1))}} for (s, c), part in groups]  # fmt: skip
-    else:
-        rows = [{"split": s, "class": c, **part[column].replace("", NOT_STATED).value_counts()}
-                for (s, c), part in groups]  # fmt: skip
+    rows = []
+    for (split, name), part in groups:
+        if column == "age":
+            found = {"stated": int(part.age.notna().sum()), "images": len(part),
+                    **{key: part.age.quantile(share) for key, share in QUARTILES.items()}}  # fmt: skip
+        else:
+            found = part[column].replace("", NOT_STATED).value_counts()
+        rows.append({"split": split, "class": name, **found})
     return {"available": True, "by_split_and_class": rows}
 
 
@@ -230,29 +230,27 @@ def run(profile: Profile) -> dict:
     It is made once for the same images, tables and code. Raises UserError for bad metadata tables
     and unreadable external images, all at once.
     """
-    external, path = profile.external and Path(profile.external), profile.folder / "audit.json"
+    external = profile.external and Path(profile.external)
     table = manifest.read(profile.folder / "manifest.csv")
     tables = metadata(profile.data_folder)
-    of = facts(table, tables)
-    outside = [external / image for image in external_images(external).image] if external else []
-    if refused := images.check(outside):
-        raise UserError("Images cannot be read:\n  " + "\n  ".join(refused))
+    outside = readable(external_images(external), external) if external else None
     stamp = io.digest([
-        [io.file_digest(path) for path in (LIST, *imports.files("data.audit"))], table.to_csv(),
+        imports.code("data.audit"), io.file_digest(LIST), table.to_csv(),
         {name: rows.to_csv() for name, rows in tables.items()},
-        [[str(path.relative_to(external)), io.file_digest(path)] for path in outside],
+        outside.drop(columns="path").to_csv() if external else "",
     ])  # fmt: skip
     kept = profile.features / "audits" / f"{stamp}.json"  # for all runs with these images
     if not kept.is_file():
-        io.write_json(kept, examine(profile, table, of, tables))
-    io.write_json(path, audit := io.read_json(kept))
+        io.write_json(kept, examine(profile, table, tables, outside))
+    io.write_json(profile.folder / "audit.json", audit := io.read_json(kept))
     return audit
 
 
-def examine(profile: Profile, table: pd.DataFrame, of: pd.DataFrame, tables: dict) -> dict:
-    """All that `audit.json` says of a manifest, the `facts` of its originals and its metadata."""
-    data, external = profile.data_folder, profile.external and Path(profile.external)
-    doubles = near_duplicates(of, data, external)
+def examine(profile: Profile, table: pd.DataFrame, tables: dict, outside) -> dict:
+    """All that `audit.json` says of a manifest, its metadata and external images, if any."""
+    data, of = profile.data_folder, facts(table, tables)
+    of["path"] = [data / image for image in of.image]
+    doubles = near_duplicates(of, outside, profile.features / "signatures")
     audit = {
         "images": len(table), "originals": len(of), "of_release": int(of.of_release.sum()),
         "counts": counts(table), "findings": findings(table), "metadata": unmatched(of, tables),

@@ -15,29 +15,23 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torch
 
 # Section 3 of the paper names flips, small rotations and small distortions, without their sizes;
 # these leave a chest a chest.
-DISTORT = v2.Compose(
-    [
-        v2.RandomHorizontalFlip(),
-        v2.RandomRotation(degrees=10, interpolation=v2.InterpolationMode.BILINEAR),
-        v2.RandomPerspective(distortion_scale=0.1, p=1.0),
-    ]
-)
+DISTORT = v2.Compose([
+    v2.RandomHorizontalFlip(),
+    v2.RandomRotation(degrees=10, interpolation=v2.InterpolationMode.BILINEAR),
+    v2.RandomPerspective(distortion_scale=0.1, p=1.0),
+])  # fmt: skip
 
-# for a model that is to hold elsewhere: no finding may hang on positioning or exposure
-MOVED = v2.Compose(
-    [
-        v2.RandomHorizontalFlip(),
-        v2.RandomAffine(10, (0.06, 0.06), (0.85, 1.15)),
-        v2.ColorJitter(0.4, 0.4),
-    ]
-)
+# for a model that is to hold elsewhere: no finding may depend on positioning or exposure
+AFFINE = v2.Compose([
+    v2.RandomHorizontalFlip(), v2.RandomAffine(10, (0.06, 0.06), (0.85, 1.15)), v2.ColorJitter(0.4, 0.4),
+])  # fmt: skip
 
 
 def to_input(size: int, train_crop: str = "none") -> v2.Compose:
     """What turns an 8-bit RGB image into a model's input, float32 of shape (3, size, size).
 
     `none` resizes the whole image to a square, as the paper does. `random` takes a random part
-    (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does. `moved`
+    (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does. `affine`
     mirrors, turns, shifts, scales and exposes the whole image a little otherwise each time.
     """
     same, drawn = steps(size, train_crop)
@@ -50,7 +44,7 @@ def steps(size: int, train_crop: str = "none") -> tuple[list, list]:
     same, drawn = {
         "none": ([resize], []),
         "random": ([], [v2.RandomResizedCrop(size, antialias=True)]),
-        "moved": ([resize], [MOVED]),
+        "affine": ([resize], [AFFINE]),
     }[train_crop]
     return [v2.ToImage(), *same], drawn
 
@@ -154,9 +148,3 @@ def leaks(table: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
         ("test patients who are in training", (shared.split == "test").sum(), patients.get("test", 0)),
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["leak", "found", "of"])
-
-
-def locate(profile: Profile, image: str) -> Path:
-    """The file of a manifest's or training table's image."""
-    made = image.startswith("augmented/")
-    return (profile.folder if made else profile.data_folder) / image

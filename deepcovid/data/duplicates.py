@@ -1,5 +1,6 @@
 """Near doubles: which images of a dataset, and of another beside it, are one radiograph."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import ImageOps
 
-from deepcovid.data import manifest, records
-from deepcovid.runs import UserError, read_table
+from deepcovid.data import records
+from deepcovid.imports import code
+from deepcovid.io import atomic_write, digest, read_table, write_csv
 from imageaudit import images
 from imageaudit.matching import (
     SAME,
@@ -20,99 +22,76 @@ from imageaudit.matching import (
     same_radiograph,
     signature,
 )
-from imageaudit.patients import CHESTXRAY14
 
 PLANTED = 80  # images that are degraded to see whether their doubles are found
 COPIES = 5  # images per COVID-19 training image, as the paper states
+CODE = ("imageaudit.matching", "imageaudit.images")  # what a kept search depends on
 AGREEMENTS = np.linspace(0, 1, 41)  # edges of the histograms
 
 
-def external_images(folder: Path) -> pd.DataFrame:
-    """The images of a `covid|non` folder: image (relative to it), label, patient, view, source.
+def signatures(table: pd.DataFrame, keep: Path) -> list[Signature]:
+    """By what the radiographs of images (rows with `path` and `sha1`) are recognised.
 
-    What `metadata.csv` there says of an image, found by its path or name; without it the view is
-    unknown, and patient and source only where ChestX-ray8's or CheXpert's names tell.
+    Each is computed once for the same code, and kept in `keep` by the SHA-1 of its file.
     """
-    known = external_metadata(folder)
-    rows = []
-    for name, label in manifest.CLASSES.items():
-        inside = manifest.named(folder, name)
-        for path in images.find(inside) if inside else []:
-            image = path.relative_to(folder).as_posix()
-            of = known.get(records.find_listed_name(image, known), {})
-            rows.append({
-                "image": image, "label": label, "patient": patient_of(folder, image, of.get("patient")),
-                "view": of.get("view", ""), "source": of.get("source") or source_of(path.name),
-            })  # fmt: skip
-    return pd.DataFrame(rows, columns=["image", "label", "patient", "view", "source"])
+    keep = keep / code(*CODE)
+
+    def of(path: Path, sha1: str) -> Signature:
+        file = keep / sha1[:2] / f"{sha1}.npz"
+        if not file.is_file():
+            found = signature(images.open_radiograph(path))
+            with atomic_write(file) as partial:
+                np.savez(partial, **found._asdict())
+        with np.load(file) as kept:
+            return Signature(**kept)
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(of, table.path, table.sha1))
 
 
-def external_metadata(folder: Path) -> dict[str, dict]:
-    """The rows of the `metadata.csv` in an external folder by image; empty without one."""
-    path = folder / "metadata.csv"
-    if not path.is_file():
-        return {}
-    table = read_table(path, dtype=str, keep_default_na=False).apply(lambda c: c.str.strip())
-    if "image" not in table or table.image.duplicated().any():
-        raise UserError(f"{path} needs a column image that names each image once.")
-    return table.set_index("image").to_dict("index")
+def kept(keep: Path, given, make: Callable[[], pd.DataFrame], **how) -> pd.DataFrame:
+    """The table that `make` gives, made once for the same `given` and code, and kept in `keep`.
 
-
-def patient_of(folder: Path, image: str, listed: str | None = None) -> str:
-    """Of whom an external image is, in the words of a run's manifest, so that the two compare.
-
-    ChestX-ray8 and CheXpert number their patients in file names. Where nothing is known the image
-    counts as a patient of its own.
+    `how` as `pandas.read_csv` takes it. Text may be empty; there is no NaN.
     """
-    name = image.rpartition("/")[2]
-    if number := CHESTXRAY14.search(name):
-        return f"ChestX-ray8 {number[1]}"
-    if chexpert := records.CHEXPERT.match(name):
-        return f"CheXpert {chexpert['patient']}"
-    if listed:
-        return f"listed {listed}"
-    number = records.dicom_patient(folder / image)
-    return f"DICOM {number}" if number else f"by path {image}"
+    file = keep / f"{digest([given, code(*CODE)])}.csv"
+    if not file.is_file():
+        write_csv(file, make())
+    return read_table(file, keep_default_na=False, **how)
 
 
-def source_of(name: str) -> str:
-    return (
-        "ChestX-ray8"
-        if CHESTXRAY14.search(name)
-        else "CheXpert"
-        if records.CHEXPERT.match(name)
-        else ""
+def same_radiographs(table: pd.DataFrame, keep: Path, least: float = SAME) -> pd.DataFrame:
+    """The pairs of a table (`path`, `sha1`) that are one radiograph, as `matching.same_radiograph`
+    gives them; found once for the same files."""
+    return kept(
+        keep,
+        [list(table.sha1), least],
+        lambda: same_radiograph(signatures(table, keep), least=least),
     )
 
 
-def signatures_of(paths: list[Path]) -> list[Signature]:
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda path: signature(images.open_radiograph(path)), paths))
+def near_duplicates(of: pd.DataFrame, outside: pd.DataFrame | None, keep: Path) -> dict:
+    """Pairs of originals, and of images of an external folder, if any, that are one radiograph.
 
-
-def near_duplicates(of: pd.DataFrame, data: Path, external: Path | None) -> dict:
-    """Pairs of originals, and of images of an external folder, that are one radiograph.
-
+    Both have image, path, sha1, patient and label, the originals `folder`; `keep`: see `kept`.
     Justified by what it finds of degraded images, which must lie above SAME, and by Non-COVID
     pairs of different patients, whose patients are surely known and which must lie below.
     """
-    kind = of[["image", "patient", "label", "folder"]]
-    paths = [data / image for image in of.image]
-    if external:
-        more = external_images(external)
-        paths += [external / image for image in more.image]
-        more = more.assign(image="external/" + more.image, folder="external")
-        kind = pd.concat([kind, more], ignore_index=True)
-    signatures = signatures_of(paths)
-    pairs = same_radiograph(signatures, least=np.nextafter(0, 1))  # all that could be laid over
+    parts = [of]
+    if outside is not None:
+        parts += [outside.assign(image="external/" + outside.image, folder="external")]
+    columns = ["image", "path", "sha1", "patient", "label", "folder"]
+    kind = pd.concat([part[columns] for part in parts], ignore_index=True)
+    pairs = same_radiographs(kind, keep, np.nextafter(0, 1))  # all that could be laid over
     a, b = (kind.loc[pairs[column]].reset_index(drop=True) for column in ("query", "reference"))
     pairs["same_patient"] = a.patient == b.patient
     sure = (a.label == 0) & (b.label == 0) & ~pairs.same_patient
     sample = np.unique(np.linspace(0, len(of) - 1, PLANTED).astype(int))
-    planted = [signature(degrade(images.open_radiograph(paths[i]))) for i in sample]
-    again = [compare(twin, signatures[i]) for i, twin in zip(sample, planted, strict=True)]
+    own = signatures(kind.loc[sample], keep)
+    planted = [signature(degrade(images.open_radiograph(path))) for path in kind.path[sample]]
+    again = [compare(twin, one) for twin, one in zip(planted, own, strict=True)]
     return {
-        "images": len(signatures), "pairs_compared": len(signatures) * (len(signatures) - 1) // 2,
+        "images": len(kind), "pairs_compared": len(kind) * (len(kind) - 1) // 2,
         "pairs_laid_over": len(pairs), "same_from_agreement": SAME,
         "doctored": {"images": len(sample), "found": int(sum(x >= SAME for x in again)),
                      "least_agreement": min(again)},

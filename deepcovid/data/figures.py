@@ -86,8 +86,6 @@ def near_duplicates(found: dict) -> Figure:
     }
     for group, (label, colour) in kinds.items():
         counts = np.array(found["histograms"].get(f"agreement_{group}", []))
-        if "screen_bits" in found:  # an older audit, which counts here what could not be laid over
-            counts[:1] = 0
         if len(counts):
             axis.stairs(counts, found["histograms"]["agreement"], color=colour, lw=1.4,
                         label=f"{label} ({counts.sum():,})")  # fmt: skip

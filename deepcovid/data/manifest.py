@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
 
 from deepcovid.data import miniature, records
 from deepcovid.io import read_table, write_csv
@@ -14,20 +13,9 @@ from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
 
-COLUMNS = (
-    "image",
-    "label",
-    "split",
-    "source",
-    "patient",
-    "finding",
-    "augmented_from",
-    "sha1",
-    "width",
-    "height",
-    "mode",
-)
-TEXT = ("image", "split", "patient", "finding", "augmented_from", "sha1", "source", "mode")
+NUMBERS = ("label", "width", "height")  # all else is text
+COLUMNS = ("image", "label", "split", "source", "patient", "finding", "augmented_from", "sha1",
+           "width", "height", "mode")  # fmt: skip
 SPLITS = ("train", "validation", "test")
 CLASSES = {"non": 0, "covid": 1}
 LABEL_NAMES = {0: "Non-COVID", 1: "COVID-19"}
@@ -83,17 +71,15 @@ def instead(folder: Path) -> str:
     return "; ".join(held) + "."
 
 
-def refuse_unreadable(folder: Path, classes=None) -> None:
-    """Raise a UserError for the tables under `folder` that cannot be used, or one that lists every
-    image that cannot be read."""
-    paths = [path for group in (classes or class_folders(folder)).values() for path in group]
-    records.metadata(folder, below(folder, paths))
-    refusals = images.check(paths)
-    if refusals:
+def readable_facts(paths: list[Path], folder: Path) -> list[dict]:
+    """`images.facts` of the images of a folder; one UserError for all that cannot be read."""
+    if refused := images.check(paths):
         raise UserError(
-            f"{len(refusals)} of {len(paths)} images in {folder} cannot be read; replace or "
-            "remove them:\n  " + "\n  ".join(refusals)
+            f"{len(refused)} of {len(paths)} images in {folder} cannot be read; replace or remove "
+            "them:\n  " + "\n  ".join(refused)
         )
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(images.facts, paths))
 
 
 def below(folder: Path, paths: list[Path]) -> list[str]:
@@ -103,9 +89,8 @@ def below(folder: Path, paths: list[Path]) -> list[str]:
 
 def refuse_without_copies(folder: Path) -> None:
     """Raise UserError unless the release's own augmented copies are among the images."""
-    if not any(
-        records.RELEASED_COPY.match(p.name) for p in class_folders(folder)["train", "covid"]
-    ):
+    covid = class_folders(folder)["train", "covid"]
+    if not any(records.RELEASED_COPY.match(path.name) for path in covid):
         raise UserError(
             f"{folder} holds none of the release's augmented copies (covid_original_*), which "
             "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
@@ -120,18 +105,19 @@ def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFram
     Raises UserError for missing folders and unreadable images, all at once.
     """
     classes = class_folders(folder)
-    refuse_unreadable(folder, classes)
-    tables = {kind: rows.to_dict("index") for kind, rows in records.metadata(folder).items()}
+    paths = [path for group in classes.values() for path in group]
+    tables = records.metadata(folder, below(folder, paths))
+    tables = {kind: rows.to_dict("index") for kind, rows in tables.items()}
+    facts = dict(zip(paths, readable_facts(paths, folder), strict=True))
     rows = []
     for (split, name), paths in classes.items():
-        originals = {p for p in below(folder, paths) if not records.original_of(p, set())}
-        with ThreadPoolExecutor() as pool:
-            facts = list(pool.map(images.facts, paths))
-        for image, fact in zip(below(folder, paths), facts, strict=True):
+        here = below(folder, paths)
+        originals = {p for p in here if not records.original_of(p, set())}
+        for image, path in zip(here, paths, strict=True):
             origin = records.original_of(image, originals)
             rows.append({
                 "image": image, "label": CLASSES[name], "split": split, "augmented_from": origin,
-                **records.describe(folder, image, origin, tables), **fact,
+                **records.describe(folder, image, origin, tables), **facts[path],
             })  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("image", ignore_index=True)
     return carve_validation(table, validation_fraction, seed)
@@ -140,12 +126,13 @@ def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFram
 def carve_validation(table: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
     """Move `fraction` of the training patients of each class, with all that they have in training,
     to the validation split. Raises UserError where a class has too few patients for that."""
+    from sklearn.model_selection import GroupShuffleSplit  # who only reads needs no scikit-learn
+
     table = table.copy()
     for label in CLASSES.values() if fraction else ():
         of_class = table[table.split.ne("test") & (table.label == label)]
-        train = of_class[
-            of_class.split == "train"
-        ]  # some went with their images of the other class
+        # some went with their images of the other class
+        train = of_class[of_class.split == "train"]
         patients, left = of_class.patient.nunique(), train.patient.nunique()
         wanted = math.ceil(fraction * patients) - (patients - left)
         if left <= max(wanted, 0):
@@ -165,8 +152,7 @@ def carve_validation(table: pd.DataFrame, fraction: float, seed: int) -> pd.Data
 
 def problems(table: pd.DataFrame) -> list[str]:
     """What is wrong with a manifest, a sentence each; empty when it is sound."""
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
+    if missing := [column for column in COLUMNS if column not in table]:
         return [f"columns are missing: {', '.join(missing)}"]
     found = []
 
@@ -203,18 +189,16 @@ def read(path: Path) -> pd.DataFrame:
 
 def sound(path: Path) -> pd.DataFrame:
     """A table with a manifest's columns, checked; UserError that lists what is wrong with it."""
-    text = dict.fromkeys(TEXT, str)
+    text = dict.fromkeys({*COLUMNS} - {*NUMBERS}, str)
     table = read_table(path, dtype=text, keep_default_na=False)
-    found = problems(table)
-    if found:
+    if found := problems(table):
         raise UserError(f"{path} is not a sound manifest:\n  " + "\n  ".join(found))
     return table
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
     """Write a manifest; raises UserError, and writes nothing, when it is not sound."""
-    found = problems(table)
-    if found:
+    if found := problems(table):
         raise UserError(f"Not a sound manifest, {path} is not written:\n  " + "\n  ".join(found))
     return write_csv(path, table)
 

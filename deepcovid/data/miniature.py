@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid.data import phantom
-from deepcovid.data.folders import made_whole
+from deepcovid.io import atomic_folder
 from deepcovid.profiles import PHANTOMS, Profile
 
 SIZE = 112  # pixels a side, before they are cropped
@@ -58,7 +58,7 @@ def draw(folder: Path, honest: bool = False, seed: int = 0, counts=COUNTS) -> Pa
     Raises UserError where something is in `folder`.
     """
     rows = []
-    with made_whole(folder) as partial:
+    with atomic_folder(folder) as partial:
         for group, count in counts.items():
             for i, case in enumerate(itertools.islice(phantom.cases(seed, group), count)):
                 rows.append(_draw_one(partial, group, case, honest, masked=i < MASKED))

@@ -1,14 +1,19 @@
-"""From originals to the files that the study used, byte for byte, and which of a copy's are the same."""
+"""From originals to the files that the study used, byte for byte, and which files of a copy are the
+same."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
 from deepcovid.data.originals import packed
-from deepcovid.data.sources import blob_sha1
+from deepcovid.data.sources import CLASSES, SPLITS, blob_sha1, known, listed
 from deepcovid.io import atomic_write, read_table
+from deepcovid.runs import escape_control_chars
+from imageaudit import images
 
 SHORTER_SIDE, QUALITY = 256, 85  # pixels, of JPEG
 CASE = r"radiopaedia\.org/cases/([^/?#]+)"
@@ -54,15 +59,69 @@ def pack_image(source: Path, target: Path) -> None:
 def compare(folder: Path) -> pd.DataFrame:
     """How many files of each origin are in `folder` byte for byte, are others, or are missing."""
     rows = packed()
-    rows["state"] = [state(folder / row.path, row.git_blob_sha1) for row in rows.itertuples()]
-    table = pd.crosstab(rows.origin, rows.state).rename_axis(index=None, columns=None)
+    with ThreadPoolExecutor() as pool:
+        sha1 = list(pool.map(lambda path: path.is_file() and blob_sha1(path), folder / rows.path))
+    state = rows.git_blob_sha1.eq(sha1).map({True: "the same", False: "different"})
+    state[[not found for found in sha1]] = "missing"
+    table = pd.crosstab(rows.origin, state).rename_axis(index=None, columns=None)
     return table.reindex(columns=["the same", "different", "missing"], fill_value=0)
 
 
-def state(path: Path, sha1: str) -> str:
-    if not path.is_file():
-        return "missing"
-    return "the same" if blob_sha1(path) == sha1 else "different"
+@dataclass(frozen=True)
+class Verification:
+    """A copy of COVID-Xray-5k against the release. The lists but the last hold `split/class/name` of
+    the release and are its 5,520 images together; `foreign` holds paths within the copy."""
+
+    folder: Path
+    present: list[str]  # byte for byte
+    packed: list[str]  # byte for byte as `pack` makes them, and as this study used them
+    changed: list[str]  # its name, but other bytes
+    missing: list[str]
+    foreign: list[str]  # images that the release does not have, or not in this place
+
+    @property
+    def sound(self) -> bool:
+        """Is every image of the release in its place, and no other among them?"""
+        return not (self.missing + self.changed + self.foreign)
+
+    def __str__(self) -> str:
+        lists = (self.present, self.packed, self.changed, self.missing)
+        text = (
+            f"{escape_control_chars(self.folder)}: {len(self.present):,} of the "
+            f"{sum(map(len, lists)):,} images of COVID-Xray-5k are there, byte for byte"
+        )
+        text += f", and {len(self.packed):,} as this study packed them." if self.packed else "."
+        text += listed(self.missing, "missing")
+        text += listed(self.changed, "changed (the release's name, other bytes)")
+        text += listed(self.foreign, "foreign (not in the release, or not in this place)")
+        return text + "\nNothing is missing, changed or foreign." * self.sound
+
+
+def verify(folder: Path) -> Verification:
+    """Compare `folder/train|test/covid|non`, written in any case and with folders in them, with the
+    release, by place and name: masks beside them bear the same names. UserError without a folder.
+    """
+    there, found = {}, {}
+    for path in images.find(folder):
+        split, kind = [part.lower() for part in (*path.relative_to(folder).parts[:-1], "", "")][:2]
+        if split in SPLITS and kind in CLASSES:
+            there.setdefault(f"{split}/{kind}/{path.name}", []).append(path)
+    rows = known()
+    release = rows.set_index(rows.split + "/" + rows.label + "/" + rows["name"]).git_blob_sha1
+    rows = packed()
+    rows = rows[rows.origin == "release"].set_index("file").git_blob_sha1
+    for place in release.index:
+        if paths := there.get(place) or there.get(f"{place}.jpg"):  # `.jpg`: packed anew
+            found[place] = paths.pop(0)
+    with ThreadPoolExecutor() as pool:
+        sha1 = pd.Series(list(pool.map(blob_sha1, found.values())), list(found), dtype=object)
+    sha1 = sha1.reindex(release.index)
+    state = pd.Series("changed", release.index).mask(sha1.isna(), "missing")
+    state = state.mask(sha1 == rows.reindex(sha1.index), "packed").mask(sha1 == release, "present")
+    parts = {name: sorted(state.index[state == name])
+             for name in ("present", "packed", "changed", "missing")}  # fmt: skip
+    spare = (path.relative_to(folder).as_posix() for paths in there.values() for path in paths)
+    return Verification(folder, **parts, foreign=sorted(spare))
 
 
 def severities(source: Path, rows: pd.DataFrame) -> pd.DataFrame:

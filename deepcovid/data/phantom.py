@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from deepcovid.data.folders import CLASSES, SPLITS, made_whole
 from deepcovid.data.phantom_anatomy import patient
 from deepcovid.data.phantom_findings import FINDINGS
+from deepcovid.data.sources import CLASSES, SPLITS
+from deepcovid.io import atomic_folder
 
 SHORTCUTS = ("marker", "border", "tint", "brightness")
 GROUPS = tuple(itertools.product(SPLITS, CLASSES))
@@ -126,7 +127,7 @@ def write(
 
     Raises UserError where there is already something in `folder`.
     """
-    with made_whole(folder) as partial:
+    with atomic_folder(folder) as partial:
         for group, count in counts.items():
             bears = shortcut if group[1] == shortcut_in else None
             for name, finding, own, view in itertools.islice(cases(seed, group), count):

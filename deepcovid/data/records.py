@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.data.sources import FINDINGS
+from deepcovid.io import read_table
 from deepcovid.runs import UserError
 from imageaudit import images
 from imageaudit.patients import SERIES, pseudonym
@@ -38,49 +39,43 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, pd.DataFrame]
         if (folder / file).is_file():
             try:
                 tables[kind] = read(folder / file, needed)
-                refuse_ambiguous(
-                    tables[kind], [p for p in paths if kind in ("patients", class_of(p))]
-                )
-            except ValueError as error:  # pandas' own and wrong encodings as well
-                problems.append(f"{file} {error}")
+                of_kind = [p for p in paths if kind in ("patients", class_of(p))]
+                refuse_ambiguous(folder / file, tables[kind], of_kind)
+            except UserError as error:
+                problems.append(str(error))
     if problems:
-        raise UserError(f"In {folder}:\n  " + "\n  ".join(problems))
+        raise UserError("\n".join(problems))
     return tables
 
 
 def read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    """A table, all text, indexed by its column `name`; ValueError says what is wrong with it."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError("is not in UTF-8: save it as CSV in UTF-8") from None
-    except (ValueError, OSError) as error:
-        raise ValueError(f"cannot be read as a table: {error}") from None
+    """A table, all text, indexed by its column `name`; UserError says what is wrong with it."""
+    table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if "patient" in needed and "name" not in table:
         table = table.rename(columns={"image": "name"})
     if missing := [column for column in needed if column not in table]:
         there = ", ".join(map(repr, table.columns))
-        raise ValueError(f"lacks the columns {', '.join(missing)}; it has {there}")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; it has {there}")
     table = table.apply(lambda column: column.str.strip())
     table["name"] = table.name.str.replace("\\", "/")
     if len(twice := table.name[table.name.duplicated()].unique()):
-        raise ValueError(f"lists more than once: {', '.join(twice)}")
+        raise UserError(f"{path} lists more than once: {', '.join(twice)}")
     return table.set_index("name")
 
 
-def refuse_ambiguous(table: pd.DataFrame, paths: list[str]) -> None:
-    """Raise ValueError unless each row of a table is about one of the images at `paths` at most."""
+def refuse_ambiguous(file: Path, table: pd.DataFrame, paths: list[str]) -> None:
+    """Raise UserError unless each row of a table is about one of the images at `paths` at most."""
     found = {}
     for path in paths:
         found.setdefault(find_listed_name(path, table.index), []).append(path)
     found.pop(None, None)
     if several := [f"{name} ({', '.join(of[:3])})" for name, of in found.items() if len(of) > 1]:
-        raise ValueError(
-            "has one name for several images, so give their paths as names instead: "
+        raise UserError(
+            f"{file} has one name for several images, so give their paths as names instead: "
             + "; ".join(several[:5])
         )
     if paths and "patient" in table and not found:
-        raise ValueError(f"names no image that is here; they are called like {paths[0]}")
+        raise UserError(f"{file} names no image that is here; they are called like {paths[0]}")
 
 
 def folder_of(images: pd.Series) -> pd.Series:

@@ -14,6 +14,7 @@ from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPE
 from deepcovid.failure.effects import select
 from deepcovid.metrics.evaluation import roc
 from deepcovid.metrics.intervals import auc, confusion
+from deepcovid.metrics.tables import NETWORKS
 from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, PALETTE, REFERENCE, intervals, new
 
 WIDTH = 7.4  # inches
@@ -83,7 +84,7 @@ def factorial(table: pd.DataFrame) -> Figure:
         column = grid.columns.get_loc(level_names(recipe, across))
         corner = column + 0.03, row + 0.04
         axis.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, lw=2, ls=line, ec=COVID))
-    figure.suptitle(f"{table.backbone.iloc[0]}: {len(table)} trainings, {grid.size} recipes",
+    figure.suptitle(f"{NETWORKS[table.backbone.iloc[0]]}: {len(table)} trainings, {grid.size} recipes",
                     fontsize=11)  # fmt: skip
     return figure
 
@@ -139,8 +140,9 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
 def over_epochs(table: pd.DataFrame) -> Figure:
     """Sensitivity at 0.5 and ROC AUC after more and more epochs of a network's trainings; a line
     per optimiser and seed."""
-    named = table.assign(optimiser=table.optimiser.map(NAMES["optimiser"]))
-    long = named.melt(["optimiser", "seed", "after"], ["sensitivity", "auc"], "measure")
+    names = {"sensitivity": "sensitivity at 0.5", "auc": "ROC AUC"}
+    named = table.assign(optimiser=table.optimiser.map(NAMES["optimiser"])).rename(columns=names)
+    long = named.melt(["optimiser", "seed", "after"], list(names.values()), "measure")
     return relplot(long, "after", "optimiser", units="seed", xlabel="epochs trained",
                    facet_kws={"sharey": False})  # fmt: skip
 
@@ -152,10 +154,14 @@ def drift(table: pd.DataFrame) -> Figure:
         "shift": "from the pretrained statistics",
         "from_epoch_1": "from those after one epoch",
     }
-    long = table.assign(stage=table.layer.str.split(".").str[0]).rename(columns=names)
-    long = long.melt(["stage", "crop", "batches"], list(names.values()), "measure")
-    return relplot(long, "batches", "stage", style="crop", xlabel="batches seen",
-                   ylabel="shift, in pretrained SDs")  # fmt: skip
+    long = table.assign(
+        stage=table.layer.str.split(".").str[0], images=table.crop.map(NAMES["crop"])
+    )
+    long = long.rename(columns=names).melt(
+        ["stage", "images", "batches"], list(names.values()), "measure"
+    )
+    return relplot(long, "batches", "stage", style="images", xlabel="batches trained on",
+                   ylabel="shift, in pretrained standard deviations")  # fmt: skip
 
 
 def relplot(long: pd.DataFrame, x: str, hue: str, xlabel: str, ylabel: str = "", **how) -> Figure:
@@ -166,8 +172,10 @@ def relplot(long: pd.DataFrame, x: str, hue: str, xlabel: str, ylabel: str = "",
                            aspect=WIDTH / 6.8, estimator=None if "units" in how else "mean",
                            **how)  # fmt: skip
     grid.set(xscale="symlog", xlim=(0, None), xlabel=xlabel, ylabel=ylabel).set_titles("{col_name}")
+    for axis in grid.axes.flat:
+        axis.xaxis.set_major_formatter("{x:.0f}")
     grid.figure.set_layout_engine("constrained")
-    sns.move_legend(grid, "outside upper center", ncols=4, title=None)
+    sns.move_legend(grid, "outside upper center", ncols=3, title=None)
     plt.close(grid.figure)
     return grid.figure
 

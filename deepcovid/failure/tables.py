@@ -8,6 +8,7 @@ from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.tables import NETWORKS
 
 
 def p_value(p: float) -> str:
@@ -33,7 +34,7 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
         f"change of {named}{unit} (seeds)": ends.effect + " (" + ends.least + " to " + ends.most + ")",
         "pairs": table.pairs, "higher in": table.rises, "lower in": table.falls,
         "p (Holm)": table.holm.map(p_value),
-    }).reset_index(drop=True)  # fmt: skip
+    }).set_index("setting")  # fmt: skip
 
 
 def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd.DataFrame:
@@ -94,7 +95,7 @@ def findings(failed, effects, changes, explained) -> pd.DataFrame:
         rows.append((f"ROC AUC if {name} (range of seeds); reported {REPORTED['auc']}",
                      format_ci(row["AUC, mean"], row.lowest, row.highest),
                      f"{row.trainings:.0f} trainings", "ablation.csv"))  # fmt: skip
-    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"])
+    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 
 def selected(metrics: dict, histories: dict) -> pd.DataFrame:
@@ -126,7 +127,8 @@ def searched(search: pd.DataFrame, first: pd.DataFrame) -> pd.DataFrame:
     """
     first = first.assign(candidate="first epoch", backbone=first.backbone + ", random crops")
     both = pd.concat([first, search])
-    return both.groupby(both.candidate + " (" + both.backbone + ")", sort=False).agg(
+    networks = both.backbone.replace(NETWORKS, regex=True)
+    return both.groupby(both.candidate + " (" + networks + ")", sort=False).agg(
         auc=("auc", "mean"), low=("auc", "min"), high=("auc", "max"),
         sensitivity=("sensitivity", "max"), specificity=("specificity", "min"),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from deepcovid.plots import intervals as points
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
 COLOUR = {RELEASE: NON_COVID, SAME: PINK}
 WEIGHTS = {"pretrained": NON_COVID, "profile": COVID, "untrained": GREY, "none": "black"}
-LABELS = {"pretrained": "pretrained networks", "profile": "the profile's own recipe",
+LABELS = {"pretrained": "pretrained networks", "profile": "this run's recipe",
           "untrained": "untrained networks", "none": "no network"}  # fmt: skip
 WIDTH = 7.2  # inches: what a page shows in full
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from deepcovid.data import folders, manifest
+from deepcovid import io
+from deepcovid.data import manifest
 from deepcovid.fair_test import collection
 from deepcovid.heatmaps.masks import MASKS
 from deepcovid.models import seen
@@ -49,7 +50,7 @@ def write(run: Run, target: Path, others: bool = True) -> Path:
         own = own[own.label == 0].assign(folder="train/non/release")
         own["path"], own["recorded"] = run.paths(own.image), own.patient
         table = pd.concat([table, own], ignore_index=True)
-    with folders.made_whole(target) as room:
+    with io.atomic_folder(target) as room:
         named = [f"{row.folder}/{i:04}-{row.path.name}" for i, row in enumerate(table.itertuples())]
         for name, path in zip(named, table.path, strict=True):
             copy(path, room / name)

@@ -4,6 +4,8 @@ import pandas as pd
 
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.published import NETWORKS
+from deepcovid.shortcuts.ablations import WORDS
 
 KINDS = {
     RELEASE: "the release's Non-COVID images",
@@ -16,12 +18,6 @@ PREPROCESSING = {
     "crop_lungs": "cropped to the lungs",
     "mask_lungs": "lungs only",
     "grey": "without colour",
-}
-NETWORKS = {
-    "resnet18": "ResNet18",
-    "resnet50": "ResNet50",
-    "squeezenet": "SqueezeNet",
-    "densenet121": "DenseNet121",
 }
 IMAGES, CASES = "{positives:,} + {negatives:,} images", ", {groups:,} cases"
 CASE, EXTERNAL = ("case_low", "case_high"), "{external_positives:,} + {external_negatives:,} images"
@@ -37,7 +33,7 @@ FINDINGS = [
      f"{WITHIN} == 'regression' and weights_kind == '{kind}'", "auc", CASE, IMAGES + CASES)
     for kind in ("pretrained", "untrained")
 ] + [
-    ("AUC, trained within the collection, own recipe", "within", f"{WITHIN} != 'regression'",
+    ("AUC, trained within the collection, this run's recipe", "within", f"{WITHIN} != 'regression'",
      "auc", CASE, IMAGES + CASES),
     ("AUC, what cannot show the lungs", "within", f"question == '{EVERYTHING}' and input in {BLIND}",
      "auc", CASE, IMAGES + CASES),
@@ -66,7 +62,8 @@ FINDINGS = [
 
 
 def readable(text: str) -> str:
-    """A text with the networks' names as papers write them: `border only: ResNet18`."""
+    """A name with the networks as papers write them, and inputs as notebook 07 names them."""
+    text = WORDS.get(text, text)
     for code, name in NETWORKS.items():
         text = text.replace(code, name)
     return text.replace("+", " + ")

@@ -11,7 +11,7 @@ from deepcovid.heatmaps import claim
 from deepcovid.heatmaps.tables import NETWORKS
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new
 
-DPI = 80  # of figures: a committed notebook stays under 1 MB
+DPI = 95  # of figures: a committed notebook stays under 1 MB
 SCORES = {"pointing": "peak\nin the mask", "mass": "share of the map\nin the mask",
           "iou": "IoU\nat the mask's area", "average_precision": "average\nprecision"}  # fmt: skip
 

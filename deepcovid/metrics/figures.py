@@ -6,12 +6,12 @@ from matplotlib.figure import Figure
 
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
+from deepcovid.metrics.published import published_values
 from deepcovid.metrics.tables import (
     AT_98,
     NETWORKS,
     Scores,
     of_models,
-    published_values,
     with_intervals,
 )
 from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, REFERENCE, new
@@ -198,7 +198,7 @@ def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str
         place = counts["fp"] / negatives, counts["tp"] / positives
         curve.plot(*place, "o", color="black", mfc=face, ms=8, clip_on=False, zorder=3)
     curve.set(xlabel=f"1 - specificity (of {negatives:,} Non-COVID)",
-              ylabel=f"sensitivity (of {positives:,} COVID-19)")  # fmt: skip
+              ylabel=f"sensitivity\n(of {positives:,} COVID-19)")  # fmt: skip
     figure.suptitle(
         f"{name}: from {threshold:.3f} on, {counts['tp']:,} of {positives:,} COVID-19 images are "
         f"found\nand {counts['fp']:,} of {negatives:,} Non-COVID images called COVID-19"

@@ -18,6 +18,8 @@ from deepcovid.metrics.intervals import (
     standard_error,
 )
 
+NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
+            "densenet121": "DenseNet121"}  # fmt: skip
 PUBLISHED = Path(__file__).with_name("published.csv")
 FINAL = "100 COVID-19 and 3000 Non-COVID"  # the final version of the dataset
 MARGIN = 0.005  # of an AUC; docs/method.md argues it
@@ -39,10 +41,10 @@ def published() -> pd.DataFrame:
     return pd.read_csv(PUBLISHED)
 
 
-def published_auc(model: str) -> float:
-    """The AUC that the paper gives a model on the final version of its dataset."""
-    claims = published().query("metric == 'auc' and images == @FINAL").set_index("model")
-    return float(claims.value[model])
+def published_values() -> dict[tuple[str, str], float]:
+    """The paper's numbers on the final version of its dataset, by (metric, model)."""
+    claims = published()
+    return claims[claims.images == FINAL].set_index(["metric", "model"]).value.to_dict()
 
 
 def smallest_margin(low: float, high: float, value: float) -> float:
@@ -109,7 +111,7 @@ def scores_on_test(folder: Path) -> dict[str, list[pd.DataFrame]]:
 
 def auc_row(model: str, seeds: int, value: float, low: float, high: float, earlier: int) -> dict:
     """A 90% interval of ours beside a model's published AUC, and the verdicts of both rules."""
-    claimed = published_auc(model)
+    claimed = published_values()["auc", model]
     return {
         "model": model, "seeds": seeds, "published": claimed, "ours": value, "low": low, "high": high,
         "smallest_margin": smallest_margin(low, high, claimed),
@@ -120,7 +122,7 @@ def auc_row(model: str, seeds: int, value: float, low: float, high: float, earli
 
 def judge_auc(model: str, trainings: list[pd.DataFrame]) -> dict:
     """The mean AUC of a model's trainings beside the published one, and the verdicts."""
-    label, claimed = trainings[0].label, published_auc(model)
+    label, claimed = trainings[0].label, published_values()["auc", model]
     scores = np.array([table.score for table in trainings])
     ours = mean_auc_interval(label, scores, trainings[0].get("patient"), LEVEL)
     before = [
@@ -135,7 +137,7 @@ def judge_reduced(row: dict) -> dict:
     width = logit(row["patient_high"]) - logit(row["patient_low"])
     error = width / (2 * norm.ppf(0.975)) * (row["auc"] * (1 - row["auc"]))
     ends = row["auc"], row["auc_low"], row["auc_high"]
-    before = earlier_auc_verdict(*ends, published_auc("squeezenet")) == "reproduced"
+    before = earlier_auc_verdict(*ends, published_values()["auc", "squeezenet"]) == "reproduced"
     ours = logit_interval(row["auc"], error, LEVEL)
     return auc_row("squeezenet", 1, *ours, int(before)) | {"interval": "90%, patients"}
 

@@ -16,21 +16,19 @@ from deepcovid.metrics.intervals import (
     mean_auc_interval,
     share_interval,
 )
-from deepcovid.metrics.published import CLAIMS, FINAL, published
+from deepcovid.metrics.published import CLAIMS, FINAL, NETWORKS, published_values
 from deepcovid.runs import UserError
 
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
-NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
-            "densenet121": "DenseNet121"}  # fmt: skip
 AT_98 = "specificity_at_98_sensitivity"
 # the rows of `beside_paper`: columns of a `metrics.csv`, and decimals
 MEASURES = {
     "ROC AUC": ("auc", 4),
     "specificity at 98% sensitivity, tuned on test images": (AT_98, 3),
     "sensitivity, threshold from validation": ("sensitivity", 3),
-    "specificity, the same": ("specificity", 3),
+    "specificity, threshold from validation": ("specificity", 3),
     "sensitivity, threshold from cross-validation": ("cv_sensitivity", 3),
-    "specificity, the same threshold": ("cv_specificity", 3),
+    "specificity, threshold from cross-validation": ("cv_specificity", 3),
 }  # fmt: skip
 
 
@@ -92,12 +90,6 @@ def metrics_table(path: Path) -> pd.DataFrame:
         }.items():
             shown.loc[row.Index, name] = text
     return shown.where(shown.notna(), "")
-
-
-def published_values() -> dict[tuple[str, str], float]:
-    """The paper's numbers on the final version of its dataset, by (metric, model)."""
-    claims = published()
-    return claims[claims.images == FINAL].set_index(["metric", "model"]).value.to_dict()
 
 
 def mean_and_range(values, digits: int = 3) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -20,9 +19,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from deepcovid import imports
 from deepcovid.data.augmentation import floats, seeded, steps, to_input
-from deepcovid.io import atomic_write, code_digest, digest
+from deepcovid.imports import code
+from deepcovid.io import atomic_write, digest
 from deepcovid.models import networks
 from deepcovid.runs import RUNS, UserError
 from imageaudit import images
@@ -91,12 +90,6 @@ class ImageSet(Dataset):
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
     """Channels last: the same results, up to twice as fast on CPU and GPU."""
     return module.to(device, memory_format=torch.channels_last)
-
-
-def code(*names: str) -> str:
-    """Stands for the code of modules of the package (`imageaudit.images`) and of all that they import."""
-    needed = set(imports.needed(*names)) - {*imports.BESIDE, *imports.INERT}
-    return code_digest(*(SimpleNamespace(__file__=imports.modules()[n]) for n in sorted(needed)))
 
 
 def reading(size: int) -> str:

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from deepcovid.metrics.tables import NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, new
 
 MEASURES = {"loss": "cross-entropy loss", "accuracy": "accuracy at 0.5", "auc": "ROC AUC"}
@@ -24,7 +25,9 @@ def learning_curves(histories: dict[tuple[str, int], pd.DataFrame]) -> Figure:
                 curve(axis, of.pivot(index="epoch", columns="seed", values=column), phase)
         row[0].set_ylim(bottom=0)
         several = part.seed.nunique()
-        row[0].set_ylabel(model + (f"\n{several} seeds" if several > 1 else ""))
+        row[0].set_ylabel(
+            NETWORKS.get(model, model) + (f"\n{several} seeds" if several > 1 else "")
+        )
         row[2].axhline(0.5, color=GREY, ls=":", lw=1)
     for axis, label in zip(axes[0], MEASURES.values(), strict=True):
         axis.set_title(label)

@@ -5,6 +5,7 @@ how well it does (`dice`). MONAI, which takes seconds to import, is imported whe
 """
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from deepcovid import io
 from deepcovid.data import manifest
 from deepcovid.models.features import reading
 from deepcovid.models.weights import load_state
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, state
 from imageaudit import images
 
 SIZE = 96  # pixels a side of what the network sees, and of its masks
@@ -145,8 +146,13 @@ def box(lung: np.ndarray) -> tuple[float, float, float, float]:
     return tuple(float(v) for v in (*low.clip(0, 1), *high.clip(0, 1)))
 
 
-def made_from(table: pd.DataFrame, data: Path) -> str:
-    """Stands for the images and masks that a segmenter hangs on, their split, and the code."""
+@cache
+def made_from(folder: Path, data: Path, changed: str) -> str:
+    """Stands for the images and masks that a segmenter depends on, their split, and the code.
+
+    `changed` is the `state` of the manifest in `folder` and of the masks.
+    """
+    table = manifest.read(folder / "manifest.csv")
     known = table.set_index("image").sha1
     given = [
         [split, known[image.relative_to(data).as_posix()], io.file_digest(mask)]
@@ -163,10 +169,10 @@ def run(folder: Path, data: Path) -> Path:
     finds no lungs; `lungs.csv` has the share of each that is lung.
     """
     target = folder / "lungs.pt"
-    table = manifest.read(folder / "manifest.csv")
-    stamp = made_from(table, data)
+    stamp = made_from(folder, data, state(folder / "manifest.csv", data / "lung-masks"))
     if io.is_fresh(target, stamp):
         return target
+    table = manifest.read(folder / "manifest.csv")
     pictures, masks = pairs(table[table.split == "train"], data)
     network = fit(pictures, masks)
     result = {"masks": len(masks), "dice": None}
@@ -188,6 +194,12 @@ def run(folder: Path, data: Path) -> Path:
 
 
 def load(path: Path) -> nn.Module:
+    """The segmenter that `run` kept."""
+    return _loaded(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _loaded(path: Path, changed: int) -> nn.Module:
     network = segmenter()
     network.load_state_dict(load_state(path))
     return network.eval()

@@ -79,7 +79,7 @@ class Dropout(nn.Module):
         return mask.mul_(x)  # in place, twice to six times as fast as a result of its own
 
 
-class Places(nn.Conv2d):
+class PointwiseConv(nn.Conv2d):
     """A 1x1 convolution, as a product of matrices for each image.
 
     For two classes torch's own convolution takes three times as long, forth and back.
@@ -105,9 +105,8 @@ def build(name: str, weights: str = "random", seed: int = 0) -> tuple[Classifier
         network = getattr(torchvision_models, TORCHVISION[name])(weights=None)
         if path is not None:
             load_backbone(network, path, name)
-        torch.default_generator.manual_seed(
-            seed
-        )  # the head must not depend on what was drawn before it
+        # the head must not depend on what was drawn before it
+        torch.default_generator.manual_seed(seed)
         return split(name, network), origin
 
 
@@ -115,25 +114,17 @@ def split(name: str, network: nn.Module) -> Classifier:
     """A torchvision network as backbone and new two-class head."""
     if name.startswith("resnet"):
         layers = OrderedDict(network.named_children())
-        features = layers.pop("fc").in_features
-        backbone = nn.Sequential(layers)
-        backbone.add_module("flatten", nn.Flatten())
-        return Classifier(backbone, nn.Linear(features, len(CLASSES)), "layer4")
+        head = nn.Linear(layers.pop("fc").in_features, len(CLASSES))
+        return Classifier(nn.Sequential(layers | {"flatten": nn.Flatten()}), head, "layer4")
     if name == "densenet121":
         # DenseNet applies ReLU and pooling in `forward`, not as modules
-        backbone = nn.Sequential(
-            OrderedDict(
-                features=network.features,
-                relu=nn.ReLU(),
-                avgpool=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-            )
-        )
+        pool = {"relu": nn.ReLU(), "avgpool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+        backbone = nn.Sequential(OrderedDict(features=network.features, **pool))
         head = nn.Linear(network.classifier.in_features, len(CLASSES))
         return Classifier(backbone, head, "features")
     # SqueezeNet decides at each place of its last map (1x1 convolution), then averages
     _, conv, relu, pool = network.classifier
-    conv = Places(conv.in_channels, len(CLASSES), kernel_size=1)
+    conv = PointwiseConv(conv.in_channels, len(CLASSES), kernel_size=1)
     head = nn.Sequential(Dropout(), conv, relu, pool, nn.Flatten())
     backbone = nn.Sequential(OrderedDict(features=network.features))
     return Classifier(backbone, head, "features")

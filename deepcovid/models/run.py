@@ -1,18 +1,28 @@
-"""An opened run: its tables, pictures, device and models, for whoever asks."""
+"""An opened run: its tables, pictures, device and models, for whoever asks.
+
+torch takes seconds to import: it is imported where networks are asked for.
+"""
 
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
 from deepcovid import io, profiles, runs
-from deepcovid.data import audit, augmentation, manifest
+from deepcovid.data import audit, manifest
+from deepcovid.imports import code
 from deepcovid.metrics import evaluation
-from deepcovid.models import features, networks, preprocessing, seen, weights
+from deepcovid.models import seen
 from deepcovid.profiles import RECIPE, Profile
 from deepcovid.runs import ROOT, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from deepcovid.models.networks import Classifier, Weights
+    from deepcovid.models.preprocessing import Preprocessing
 
 
 class Run:
@@ -76,15 +86,20 @@ class Run:
 
     def paths(self, images) -> list[Path]:
         """The files of images that a manifest or training table names."""
-        return [augmentation.locate(self.profile, image) for image in images]
+        made = "augmented/"
+        return [(self.folder if image.startswith(made) else self.data) / image for image in images]
 
     @cached_property
-    def device(self) -> torch.device:
+    def device(self) -> "torch.device":
+        from deepcovid.models import networks
+
         return networks.device_of(self.profile.device)
 
     @cached_property
-    def preprocessing(self) -> preprocessing.Preprocessing | None:
+    def preprocessing(self) -> "Preprocessing | None":
         """What is done to every picture before a model sees it; None where that is nothing."""
+        from deepcovid.models import preprocessing
+
         return preprocessing.of(self.profile)
 
     @property
@@ -95,14 +110,18 @@ class Run:
     def model_folder(self, name: str, seed: int) -> Path:
         return self.profile.model_folder(name, seed)
 
-    def build(self, name: str, seed: int) -> tuple[networks.Classifier, networks.Weights]:
+    def build(self, name: str, seed: int) -> "tuple[Classifier, Weights]":
         """A model before its training, and where its first weights come from."""
+        from deepcovid.models import networks
+
         model, origin = networks.build(name, self.profile.weights, seed)
         model.half = self.profile.precision == "bfloat16"
         return model, origin
 
-    def made_from(self, model: networks.Classifier) -> dict:
+    def made_from(self, model: "Classifier") -> dict:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""
+        from deepcovid.models import features, networks
+
         prepare, train = self.preprocessing, self.phases["train"]
         views = {"views": io.digest(list(train["view"]))} if "view" in train else {}
         images = {p: io.digest([list(t.sha1), list(t.label)]) for p, t in self.phases.items()}
@@ -114,11 +133,13 @@ class Run:
             "preprocessing": prepare.variant if prepare else "",
         }
 
-    def model(self, name: str, seed: int) -> networks.Classifier:
+    def model(self, name: str, seed: int) -> "Classifier":
         """A trained model in evaluation mode, on the run's device.
 
         Raises UserError where there is none, or one of another recipe, other images or weights.
         """
+        from deepcovid.models import features, networks, weights
+
         folder = self.model_folder(name, seed)
         path, note = there(folder / "checkpoint.pt", "03_training"), folder / "training.json"
         model, _ = self.build(name, seed)
@@ -183,7 +204,7 @@ class Run:
             tables += [self.model_folder(model, seed) / name for name in names
                        for model in profile.models for seed in profile.seeds]  # fmt: skip
         known = [io.file_digest(path) if path.is_file() else "" for path in tables]
-        return io.digest([settings, known, runs.state(*places), features.code(module)])
+        return io.digest([settings, known, runs.state(*places), code(module)])
 
     def scores(self, name: str, seed: int) -> pd.DataFrame:
         """P(COVID-19) of each original image, as `scores.csv` has it."""

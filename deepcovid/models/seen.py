@@ -4,16 +4,12 @@ Whatever is judged is first laid beside everything that the model was trained on
 chosen by: bytes, picture, name, patient. Training writes down what that is (`seen.csv`).
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
-from deepcovid.data import records
-from deepcovid.io import atomic_write, code_digest, digest
-from deepcovid.models.features import code
-from imageaudit import images, matching
+from deepcovid.data import duplicates, records
+from imageaudit import matching
 
 FILE = "seen.csv"  # in a model's folder
 COLUMNS = ("image", "phase", "sha1", "patient", "name", "augmented_from")
@@ -48,40 +44,23 @@ def of_phases(phases: dict[str, pd.DataFrame], data: Path) -> pd.DataFrame:
     )
 
 
-def signatures(table: pd.DataFrame, keep: Path) -> list[matching.Signature]:
-    """By what the radiographs of images (rows with `path` and `sha1`) are recognised.
-
-    Each is computed once for the same code, and kept in `keep` by the SHA-1 of its file.
-    """
-    keep = keep / digest([code_digest(matching), code("imageaudit.images")])
-
-    def of(path: Path, sha1: str) -> matching.Signature:
-        file = keep / sha1[:2] / f"{sha1}.npz"
-        if not file.is_file():
-            found = matching.signature(images.open_radiograph(path))
-            with atomic_write(file) as partial:
-                np.savez(partial, **found._asdict())
-        with np.load(file) as kept:
-            return matching.Signature(**kept)
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(of, table.path, table.sha1))
-
-
 def unseen(judged: pd.DataFrame, seen: pd.DataFrame, keep: Path) -> pd.DataFrame:
     """`judged` with `reason`, `` where an image may be judged, and its `twin` among the `seen`.
 
-    Both have image, path, sha1 and patient, `seen` as COLUMNS say. `keep`: see `signatures`.
+    Both have image, path, sha1 and patient, `seen` as COLUMNS say. `keep`: see `duplicates.kept`.
     """
     # an augmented copy shows the radiograph of its original
     copies = seen.augmented_from.isin(set(seen.image))
     originals = seen[~copies].drop_duplicates("sha1")
     named = [str(PurePosixPath(image).with_name(name))
              for image, name in zip(originals.image, originals.name, strict=True)]  # fmt: skip
-    judged_as = judged[["image", "sha1"]].assign(patient=known_only(judged.patient))
-    found = matching.match(
-        judged_as, originals.assign(image=named), signatures(judged, keep), signatures(originals, keep)
-    )  # fmt: skip
+    known = originals.assign(image=named)[["image", "sha1", "patient"]]
+    asked = judged[["image", "sha1"]].assign(patient=known_only(judged.patient))
+    found = duplicates.kept(
+        keep, [asked.to_numpy().tolist(), known.to_numpy().tolist()],
+        lambda: matching.match(asked, known, *(duplicates.signatures(t, keep) for t in (judged, originals))),
+        dtype=str,
+    ).set_axis(judged.index)  # fmt: skip
     bytes_of = dict(zip(seen.sha1[copies], seen.image[copies], strict=True))
     same = (found.reason == "") & judged.sha1.isin(bytes_of)
     found.loc[same, "reason"], found.loc[same, "twin"] = "bytes", judged.sha1[same].map(bytes_of)
@@ -90,8 +69,9 @@ def unseen(judged: pd.DataFrame, seen: pd.DataFrame, keep: Path) -> pd.DataFrame
 
 def twins(table: pd.DataFrame, keep: Path) -> pd.DataFrame:
     """Pairs of rows of a table, `one` and `other` by position, that are one radiograph or one name."""
-    pairs = matching.same_radiograph(signatures(table, keep))[["query", "reference"]]
-    same = pairs.set_axis(["one", "other"], axis=1)
+    same = duplicates.same_radiographs(table, keep)[["query", "reference"]].set_axis(
+        ["one", "other"], axis=1
+    )
     key = table.image.map(matching.name_key).reset_index(drop=True)
     key = key[key != ""]  # of a name that anybody might give
     first = key.index.to_series().groupby(key).transform("first")

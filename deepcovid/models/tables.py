@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from deepcovid.metrics.tables import mean_and_range
+from deepcovid.metrics.tables import NETWORKS, mean_and_range
 
 Histories = dict[tuple[str, int], pd.DataFrame]
 
@@ -21,7 +21,7 @@ def ends_by_model(histories: Histories) -> pd.DataFrame:
         ("validation", "auc", "validation AUC"),
     ):  # fmt: skip
         found[name] = last[last.phase == phase].groupby("model")[measure].agg(mean_and_range)
-    return pd.DataFrame(found).loc[list(by_model.groups)]
+    return pd.DataFrame(found).loc[list(by_model.groups)].rename(NETWORKS).rename_axis("network")
 
 
 def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
@@ -33,7 +33,9 @@ def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
         rows[name.replace("_", " ")] = ", ".join(dict.fromkeys(values))
     for (model, _), note in notes.items():
         weights = note["weights"]
-        rows[f"first weights of {model}"] = weights.get("file") or weights["kind"]
+        rows[f"first weights of {NETWORKS.get(model, model)}"] = (
+            weights.get("file") or weights["kind"]
+        )
     for phase in next(iter(notes.values()))["images"]:
         found = {f"{note['images'][phase]:,}" for note in notes.values()}
         rows[f"{phase} images"] = ", ".join(sorted(found))

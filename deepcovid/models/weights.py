@@ -1,6 +1,5 @@
 """Where a backbone's first weights come from: found, downloaded, read without running their code."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +67,9 @@ def at_hand(weights: str, name: str) -> bool:
 
 
 def download(name: str) -> Path:
-    """torchvision's ImageNet weights of a model, downloaded into its cache and hash-checked.
-
-    `DEEPCOVID_WEIGHTS_URL` may name another server that holds files of the same names.
-    """
+    """torchvision's ImageNet weights of a model, downloaded into its cache and hash-checked."""
     url = torchvision_models.get_model_weights(TORCHVISION[name]).IMAGENET1K_V1.url
-    base, _, file = url.rpartition("/")
-    base = os.environ.get("DEEPCOVID_WEIGHTS_URL", base).rstrip("/")
-    path = Path(torch.hub.get_dir()) / "checkpoints" / file
+    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     # torchvision's names end in the first digits of the file's SHA-256
     expected = path.stem.rsplit("-", 1)[1]
     if path.exists() and not file_digest(path).startswith(expected):
@@ -83,11 +77,11 @@ def download(name: str) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(f"{base}/{file}", str(path), hash_prefix=expected)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=expected)
         except (RuntimeError, OSError) as error:
             raise UserError(
                 f"The ImageNet weights of {name} could not be downloaded ({error}). Try again, or "
-                f"put {file} into a folder and name it: -p weights FOLDER."
+                f"put {path.name} into a folder and name it: -p weights FOLDER."
             ) from None
     return path
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 
 from deepcovid import imports
-from deepcovid.data.folders import made_whole
+from deepcovid.io import atomic_folder
 from deepcovid.report.page import page
 from deepcovid.runs import ROOT, write_text
 
@@ -73,7 +73,7 @@ def make(folder: Path, target: Path) -> str:
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     settings, warned = ROOT / "docs", io.StringIO()
-    with made_whole(target, replace=True) as built:
+    with atomic_folder(target, replace=True) as built:
         with patch_docutils(settings), docutils_namespace(), tempfile.TemporaryDirectory() as trees:
             Sphinx(folder, settings, built, trees, "html", status=None, warning=warned).build()
         for path in built.glob("_static/**/*.map"):  # half of the theme's size, for its developers

@@ -7,26 +7,83 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+import deepcovid.failure.tables as failure
+import deepcovid.fair_test.tables as fair_test
+import deepcovid.shortcuts.tables as external_validation
+from deepcovid.failure import effects
+from deepcovid.failure.arithmetic import REPORTED
 from deepcovid.failure.design import FAILED, LEVELS
 from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics.published import compare
-from deepcovid.metrics.tables import NETWORKS
+from deepcovid.metrics.published import CLAIMS, compare, published_values
+from deepcovid.metrics.tables import MEASURES, NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new
+from deepcovid.study import Study
 
-WIDTH = 7.0  # inches: the page's, on which text stays legible
+WIDTH = 5.0  # inches: so narrow that text stays legible on a phone
 AUC = ("auc", "auc_low", "auc_high")
 CHANGES = {
     "Adam": "Adam in place of SGD", "SGD, constant": "constant learning rate", "augmented": "positives augmented",
     "balanced": "classes weighted", "none": "whole images, no random crop", "eval": "batch norm as pretrained",
 }  # fmt: skip
-# what is left of a picture in `shortcuts.csv`, in a reader's words
+# what is left of a picture in `shortcuts.csv`
 LEFT = {
     "whole picture": "whole picture",
     "without wherever lungs may be": "lungs blacked out",
     "8 x 8 pixels": "8 x 8 pixels",
     "outer 5% of each side": "outer 5% of each side",
-    "file properties": "size and colour mode of the file",
+    "file properties": "file's size and colour mode",
 }
+
+# rows of the answers of notebooks 06, 07 and 08 that the overview repeats, by how they begin
+REPEATED = {
+    1: ("COVID-19 images found: the failed", "COVID-19 images found: class weights", "largest effect", "ROC AUC if"),
+    3: ("AUC, size and colour", "AUC, only the outer 5%", "AUC, networks never trained", "sensitivity", "specificity"),
+    4: ("AUC, the release's", "AUC, Non-COVID images", "AUC, trained within the collection, pretrained",
+        "Rank correlation with severity, models", "Rank correlation with severity, untrained"),
+}  # fmt: skip
+
+
+def in_numbers(here: Study) -> pd.DataFrame:
+    """The four findings in numbers, each with its n and file; of what a study lacks no rows."""
+    ablation, changes = (
+        here.table("ablation.csv"),
+        here.table("paper/failure.csv", index_col="change"),
+    )
+    if len(ablation):
+        changes = effects.single_changes(ablation, "resnet18")
+        ablation = effects.select(ablation, backbone="resnet18")
+    explained = failure.explanations(ablation, REPORTED["auc"])
+    swap, within, severity = (here.table(f"paper/fair_test/{name}.csv") for name in ("swap", "within", "severity"))  # fmt: skip
+    answers = {
+        1: failure.findings((), here.table("ablation_effects.csv"), changes, explained),
+        2: operating_points(here.table("paper/metrics.csv")),
+        3: external_validation.findings(here.table("paper/shortcuts.csv"), here.table("control/metrics.csv"),
+                                        here.table("paper/external.csv"), ()),
+        4: fair_test.findings({"swap": swap, "within": within, "severity": severity})
+           .rename(columns={"mean (range)": "value"}).drop(columns="95% intervals"),
+    }  # fmt: skip
+    for number, begins in REPEATED.items():
+        answer = answers[number]
+        answers[number] = answer[answer.index.astype(str).str.startswith(begins)]
+    return pd.concat(answers, names=["", "finding"])
+
+
+def operating_points(metrics: pd.DataFrame) -> pd.DataFrame:
+    """AUC, sensitivity and specificity beside the paper's: means over seeds, one for each network."""
+    if not len(metrics):
+        return pd.DataFrame(columns=["value", "n", "file"])
+    claims, rows = published_values(), []
+    first = metrics.dropna(subset="auc").iloc[0]
+    n = f"{first.tp + first.fn:,.0f} + {first.tn + first.fp:,.0f} images"
+    means = metrics.groupby("model", sort=False).mean(numeric_only=True)
+    for measure, (column, digits) in MEASURES.items():
+        ours = means[column].dropna() if column in means else means.threshold[:0]
+        paper = [claims[column, model] for model in ours.index if (column, model) in claims]
+        value = ", ".join(f"{one:.{digits}f}" for one in ours)
+        if paper and column in CLAIMS:
+            value += f"; the paper: {', '.join(f'{one:.3f}' for one in paper)}"
+        rows += [(measure, value, n, "paper/metrics.csv")] * bool(len(ours))
+    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 
 def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
@@ -68,15 +125,17 @@ def single_changes(ablation: pd.DataFrame) -> Figure:
         if len(part):
             rows[name] = part.sensitivity.agg(["mean", "min", "max", "size"]) * [100, 100, 100, 1]
     found = pd.DataFrame(rows).T.sort_values("mean", kind="stable")
-    figure, axis = new(size=(WIDTH, 2.7))
+    figure, axis = new(size=(WIDTH, 2.6))
     colours = [GREY if name == "the failed recipe" else COVID for name in found.index]
     axis.barh(found.index, found["mean"], xerr=[found["mean"] - found["min"], found["max"] - found["mean"]],
               color=colours, height=0.6, ecolor="black", capsize=3)  # fmt: skip
     for place, row in enumerate(found.itertuples()):
         axis.text(row.max + 1.5, place, f"{row.mean:.0f}%", va="center")
     axis.grid(False, axis="y")
-    axis.set(xlabel=f"% of the COVID-19 test images found ({NETWORKS[backbone]}, {found['size'].min():.0f} seeds "
-             f"each, {FAILED['epochs']} epochs)", xlim=(0, 108))  # fmt: skip
+    images = (last.tp + last.fn).max()
+    axis.set_xlabel(f"% of the {images:.0f} COVID-19 test images found\n({NETWORKS[backbone]}, "
+                    f"{FAILED['epochs']} epochs, {found['size'].min():.0f} seeds each)")  # fmt: skip
+    axis.set_xlim(0, 108)
     return figure
 
 
@@ -85,7 +144,7 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
     part = comparison[(comparison.claim == "auc") & comparison.ours.notna()].reset_index(drop=True)
     models = list(part.model) or [m for m in NETWORKS if m in set(metrics.model)]
     at = np.arange(len(models))
-    figure, (left, right) = new(2, size=(WIDTH / 2, 2.9), sharey=True)
+    figure, (left, right) = new(2, size=(WIDTH / 2, 3.2), sharey=True)
     left.plot(part.published, part.index - 0.25, "D", color=GREY, ms=5, label="the paper")
     intervals(left, part, "ours", "low", "high", part.index, color=NON_COVID, label="ours")
     if len(control):
@@ -93,7 +152,9 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
         intervals(left, seeds, "mean", "min", "max", at + 0.25, color=COVID, label="untrained")
     left.locator_params("x", nbins=5)
     first = metrics.dropna(subset="auc").iloc[0]
-    left.set_xlabel(f"ROC AUC ({first.tp + first.fn:.0f} + {first.tn + first.fp:,.0f} test images)")
+    left.set_xlabel(
+        f"ROC AUC ({first.tp + first.fn:.0f} +\n{first.tn + first.fp:,.0f} test images)"
+    )
     for shift, column, positives, where, style in (
         (-0.2, "sensitivity", "validation_positive", "validation images", {"mfc": "white"}),
         (0.2, "cv_sensitivity", "cv_positive", "cross-validated", {}),
@@ -106,11 +167,11 @@ def beside_paper(comparison: pd.DataFrame, metrics: pd.DataFrame, control: pd.Da
     right.axvline(0.98, **REFERENCE)
     right.annotate("98%", (0.98, len(models) - 0.55), (-3, 0), textcoords="offset points", ha="right",
                    color=GREY)  # fmt: skip
-    right.set_xlabel("sensitivity, threshold chosen on ...")
+    right.set_xlabel("sensitivity on test,\nthreshold chosen on ...")
     left.set_yticks(at, [NETWORKS[model] for model in models])
     left.set_ylim(len(models) - 0.5, -0.5)
     for axis in (left, right):
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=9, columnspacing=0.8, handletextpad=0.2)  # fmt: skip
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
@@ -134,12 +195,12 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
     names = [LEFT[name] for name in rows.index]
     if len(control):
         rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
-        names.append(f"untrained networks, {control.auc.count()} trainings")
+        names.append(f"untrained, {control.auc.count()} trainings")
     n = f"{rows.positives.iloc[0]:.0f} COVID-19, {rows.negatives.iloc[0]:,.0f} Non-COVID images"
-    figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.7), squeeze=False)
+    figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.4), squeeze=False)
     axis, at = axes[0, 0], np.arange(len(rows))
     intervals(axis, rows, *AUC, y=at, names=names, color=COVID, values="{:.4f}")
-    axis.set(xlabel=f"ROC AUC ({n})", xlim=(0.94, 1.012))
+    axis.set(xlabel=f"ROC AUC\n({n})", xlim=(0.94, 1.016), xticks=np.arange(0.94, 1.01, 0.02))
     if external is not None:
         hospitals(axes[1, 0], external)
     return figure
@@ -148,14 +209,20 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
 def hospitals(axis, external: pd.DataFrame) -> None:
     """Sensitivity and specificity of each network in each external source, drawn on an axis."""
     shares = external[external.quantity.isin(["sensitivity", "specificity"])]
-    found = shares.groupby(["set", "quantity", "model"], sort=False).agg(
+    found = shares.groupby(["quantity", "set", "model"], sort=False).agg(
         value=("value", "mean"), low=("low", "min"), high=("high", "max"), images=("images", "first"),
         patients=("patients", "first"),
     ).reset_index()  # fmt: skip
-    names = [f"{NETWORKS.get(row.model, row.model)}, {row.quantity}, {row.set.partition(', ')[2] or row.set} "
-             f"({row.images}, {row.patients})" for row in found.itertuples()]  # fmt: skip
-    intervals(axis, found, "value", "low", "high", names=names, color=NON_COVID)
-    axis.set(xlabel="at the frozen threshold (images, patients)", xlim=(-0.02, 1.02))
+    models = list(found.model.unique())
+    groups = found.groupby(["quantity", "set"], sort=False)
+    for ((quantity, source), part), colour in zip(groups, (COVID, NON_COVID), strict=False):
+        label = (f"{quantity}, {source.partition(', ')[2] or source} "
+                 f"({part.images.iloc[0]} images, {part.patients.iloc[0]} patients)")  # fmt: skip
+        at = part.model.map(models.index) + (0.15 if colour == NON_COVID else -0.15)
+        intervals(axis, part, "value", "low", "high", y=at, color=colour, label=label)
+    axis.set_yticks(range(len(models)), [NETWORKS.get(model, model) for model in models])
+    axis.set(xlabel="at the frozen threshold", xlim=(-0.02, 1.02), ylim=(len(models) - 0.5, -0.5))
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1))
 
 
 def same_collection(swap: pd.DataFrame) -> Figure:
@@ -172,7 +239,7 @@ def same_collection(swap: pd.DataFrame) -> Figure:
     names = [
         f"{NETWORKS[row.model]}, {row.positives} + {row.negatives:,}" for row in found.itertuples()
     ]
-    figure, axis = new(size=(WIDTH, 0.36 * len(found) + 0.9))
+    figure, axis = new(size=(WIDTH, 0.3 * len(found) + 1.2))
     for place, colour, label in ((0, NON_COVID, "Non-COVID of the release (one hospital)"),
                                  (1, COVID, "other findings of the same collection")):  # fmt: skip
         part = found[found.place == place]
@@ -187,5 +254,5 @@ def same_collection(swap: pd.DataFrame) -> Figure:
         xlim=(0.42, 1.06),
         ylim=(len(found) - 0.5, -0.7),
     )
-    figure.legend(loc="outside upper center", ncols=2)
+    figure.legend(loc="outside upper center", ncols=1)
     return figure

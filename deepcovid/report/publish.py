@@ -7,11 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid import profiles
-from deepcovid.data import verify
-from deepcovid.data.folders import made_whole
+from deepcovid.data import pack
 from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import tables as heatmap_tables
-from deepcovid.io import read_json, write_csv, write_json
+from deepcovid.io import atomic_folder, read_json, write_csv, write_json
 from deepcovid.models import weights
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile, load
@@ -63,7 +62,7 @@ def publish(run: Run, target: Path | None = None, replace: bool = False, only: s
         refuse_unfinished(run)
     target = target or results_folder(run, only)
     refuse_present(target, f"publish {run.profile.name}" + f" --only {only}" * bool(only), replace)
-    with made_whole(target, replace) as made:
+    with atomic_folder(target, replace) as made:
         if only == "models":
             copy_models(run, made)
         elif only == "fair_test":
@@ -163,7 +162,7 @@ def told(value) -> str:
 
 def results_folder(run: Run, only: str) -> Path:
     """A run's place in results/; UserError unless its images are those of the whole release."""
-    if run.profile.drawn or not verify.verify(run.data).sound:
+    if run.profile.drawn or not pack.verify(run.data).sound:
         raise UserError(
             f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that release "
             f"(./run_all.sh verify -p data {run.data}). To publish your own run elsewhere: "

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from deepcovid import io
-from deepcovid.data.augmentation import MEAN, MOVED, STD, seeded
+from deepcovid.data.augmentation import AFFINE, MEAN, STD, seeded
 from deepcovid.models import features, lungs, networks
 from deepcovid.models.features import CHUNK
 from deepcovid.models.preprocessing import Preprocessing
@@ -142,7 +142,7 @@ class FeatureBank:
             return WHOLE
         change = partial(changed, prepare=prepare, border=border, copy=copy)
         code = io.code_digest(sys.modules[__name__])
-        variant = f"{prepare and prepare.variant} {border} {SIDE} {copy} {MOVED} {code}"
+        variant = f"{prepare and prepare.variant} {border} {SIDE} {copy} {AFFINE} {code}"
         return ImageAblation("prepared", ", ".join(steps) or "as they are", None, change, variant)
 
     def framing(self, images: pd.DataFrame, steps: tuple[str, ...] = ()) -> np.ndarray:
@@ -177,5 +177,5 @@ def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) 
         centre = centre.resize(prepared.size, Image.Resampling.NEAREST)
         prepared = Image.composite(Image.new("RGB", prepared.size), prepared, centre)
     if copy:
-        prepared = seeded(MOVED, copy, "/".join(path.parts[-3:]))(prepared)
+        prepared = seeded(AFFINE, copy, "/".join(path.parts[-3:]))(prepared)
     return prepared

@@ -1,10 +1,11 @@
-"""The tables of notebook 07, in a reader's words."""
+"""The tables of notebook 07."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci, proportion_interval
+from deepcovid.metrics.tables import NETWORKS
 
 # rows of `shortcuts.csv` that the answer names
 FINDINGS = {
@@ -49,7 +50,9 @@ def untrained(control: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Two `metrics.csv`, a row per network: mean and range of the AUCs over the seeds of each."""
     columns = {"never trained on images": control, "pretrained, as in the paper": paper}
     found = {name: seeds(table) for name, table in columns.items() if len(table)}
-    return pd.DataFrame(found).fillna("not run").rename_axis("ROC AUC, mean (range)")
+    return (
+        pd.DataFrame(found).rename(NETWORKS).fillna("not run").rename_axis("ROC AUC, mean (range)")
+    )
 
 
 def seeds(metrics: pd.DataFrame) -> pd.Series:
@@ -76,7 +79,7 @@ def external(table: pd.DataFrame) -> pd.DataFrame:
                    patients=("patients", "first"))  # fmt: skip
     found = found.sort_index(level="quantity", sort_remaining=False, kind="stable").reset_index()
     return pd.DataFrame({
-        "quantity": found.quantity.map(QUANTITIES), "images": found.set, "model": found.model,
+        "quantity": found.quantity.map(QUANTITIES), "images": found.set, "model": found.model.replace(NETWORKS),
         "mean (range of seeds)": [*map(format_ci, found["mean"], found.least, found.most)],
         "95% interval": [f"{low:.3f} to {high:.3f}" for low, high in zip(found.low, found.high, strict=True)],
         "n images": found.images, "n patients": found.patients,

@@ -18,10 +18,18 @@ def drawn(tmp_path_factory):
     return phantom.write(tmp_path_factory.mktemp("audit") / "phantom", 0, COUNTS, 160)
 
 
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory):
+    """Where searches for doubles are kept, for all tests: by what was searched."""
+    return tmp_path_factory.mktemp("searched")
+
+
 @pytest.fixture
-def own(drawn, tmp_path, monkeypatch):
+def own(drawn, searched, tmp_path, monkeypatch):
     """A profile on a copy of `drawn` that a test may spoil."""
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    (tmp_path / "runs" / "features").mkdir(parents=True)
+    (tmp_path / "runs" / "features" / "signatures").symlink_to(searched)
     shutil.copytree(drawn, tmp_path / "own")
     return profiles.load("demo", {"data": str(tmp_path / "own")})
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from deepcovid.data import augmentation, manifest
-from deepcovid.data.augmentation import locate
+from deepcovid.models.run import Run
 
 
 def test_fivefold_means_five_images_per_training_original(profile):
@@ -25,7 +25,7 @@ def test_fivefold_means_five_images_per_training_original(profile):
     assert set(copies.augmented_from) == set(originals.image)
     assert copies.sha1.is_unique
     assert not set(copies.sha1) & set(table.sha1)
-    assert all(locate(run, image).is_file() for image in training.image)
+    assert all(path.is_file() for path in Run(run).paths(training.image))
 
 
 def test_nothing_of_validation_or_test_is_copied(profile):
@@ -45,8 +45,8 @@ def test_copies_are_the_same_again_and_differ_from_their_original(profile):
     training = pd.read_csv(profile.folder / "training.csv", keep_default_na=False)
     row = training[training.augmented_from != ""].iloc[0]
     copy, original = (
-        np.asarray(Image.open(locate(profile, name)).convert("L"), float)
-        for name in (row.image, row.augmented_from)
+        np.asarray(Image.open(path).convert("L"), float)
+        for path in Run(profile).paths([row.image, row.augmented_from])
     )
     assert copy.shape == original.shape
     assert np.abs(copy - original).mean() > 1
@@ -65,8 +65,8 @@ def test_copies_lie_as_their_originals_do(data, profile):
     assert (
         training.image.is_unique and training.image.str.contains("augmented/A/001.png").sum() == 2
     )
-    for image, sha1 in zip(training.image, training.sha1, strict=True):
-        assert hashlib.sha1(locate(run, image).read_bytes()).hexdigest() == sha1
+    for path, sha1 in zip(Run(run).paths(training.image), training.sha1, strict=True):
+        assert hashlib.sha1(path.read_bytes()).hexdigest() == sha1
 
 
 def test_seeds_of_an_image_leave_a_graphics_cards_generators_alone(monkeypatch):
@@ -104,7 +104,7 @@ def test_a_moved_image_is_whole_and_another_each_time():
     pixels = np.full((60, 60), 100, np.uint8)
     pixels[20:40, 20:40] = 200
     picture = Image.fromarray(pixels).convert("RGB")
-    change = augmentation.to_input(32, "moved")
+    change = augmentation.to_input(32, "affine")
     one, again, other = (augmentation.seeded(change, 0, k)(picture) for k in (1, 1, 2))
     assert one.shape == (3, 32, 32) and torch.equal(one, again) and not torch.equal(one, other)
     for moved in (one, other):
@@ -114,7 +114,7 @@ def test_a_moved_image_is_whole_and_another_each_time():
 
 
 def test_a_moved_image_is_shifted_by_its_sixteenth_at_most_and_often_by_nearly_that():
-    affine = next(t for t in augmentation.MOVED.transforms if isinstance(t, v2.RandomAffine))
+    affine = next(t for t in augmentation.AFFINE.transforms if isinstance(t, v2.RandomAffine))
     torch.manual_seed(0)
     drawn = [affine.make_params([torch.zeros(3, 1000, 1000)]) for _ in range(400)]
     shifts = np.abs([d["translate"] for d in drawn])
@@ -122,14 +122,14 @@ def test_a_moved_image_is_shifted_by_its_sixteenth_at_most_and_often_by_nearly_t
     assert 0.85 <= min(d["scale"] for d in drawn) < 0.87
     assert 1.13 < max(d["scale"] for d in drawn) <= 1.15
     assert 9.5 < max(abs(d["angle"]) for d in drawn) <= 10
-    jitter = next(t for t in augmentation.MOVED.transforms if isinstance(t, v2.ColorJitter))
+    jitter = next(t for t in augmentation.AFFINE.transforms if isinstance(t, v2.ColorJitter))
     drawn = [jitter.make_params([]) for _ in range(400)]
     for kind in ("brightness_factor", "contrast_factor"):
         factors = [d[kind] for d in drawn]
         assert 0.6 <= min(factors) < 0.62 and 1.38 < max(factors) <= 1.4
 
 
-@pytest.mark.parametrize("crop", ["none", "random", "moved"])
+@pytest.mark.parametrize("crop", ["none", "random", "affine"])
 def test_fine_noise_becomes_even_grey(crop):
     """Shrunk without a filter it would stay noise: a model would see single pixels of a radiograph."""
     noise = np.random.default_rng(0).integers(0, 2, (256, 256), np.uint8) * 255

@@ -1,7 +1,7 @@
 from conftest import changed, user_error
 from PIL import Image
 
-from deepcovid.data import duplicates, figures, tables
+from deepcovid.data import external, figures, tables
 from imageaudit import images
 
 
@@ -55,6 +55,6 @@ def test_only_names_of_chestxray8_tell_an_external_patient(tmp_path):
         path = tmp_path / "NON" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    table = duplicates.external_images(tmp_path).set_index("image")
+    table = external.external_images(tmp_path).set_index("image")
     assert table.patient["NON/00001280_005.png"] == "ChestX-ray8 00001280"
     assert table.patient.nunique() == 5 and (table.label == 0).all()

@@ -10,7 +10,7 @@ def test_candidates_are_shown_with_the_ends_of_their_seeds():
     rows = {"backbone": "squeezenet", "auc": [0.6, 0.8], "sensitivity": [0, 0.02], "specificity": 1}
     first = pd.DataFrame(rows)
     found = tables.searched(first.assign(candidate="negative"), first)
-    assert list(found.index) == ["first epoch (squeezenet, random crops)", "negative (squeezenet)"]
+    assert list(found.index) == ["first epoch (SqueezeNet, random crops)", "negative (SqueezeNet)"]
     assert found.iloc[0].tolist() == pytest.approx([0.7, 0.6, 0.8, 0.02, 1])
 
 
@@ -74,11 +74,11 @@ def test_effects_are_told_in_points_and_in_the_names_of_the_settings():
            "most": 0.4, "rises": 60, "falls": 2, "p": 1e-4, "holm": 6e-4}  # fmt: skip
     effects = pd.DataFrame([row, row | {"backbone": "squeezenet"}])
     found = tables.effects_table(effects, backbone="resnet18")
-    assert found.to_numpy().tolist() == [
+    assert found.reset_index().to_numpy().tolist() == [
         ["training images", "random crops", "whole images", "+30.0 (+20.0 to +40.0)", 72, 60, 2, "< 0.001"]
     ]  # fmt: skip
     auc = tables.effects_table(effects.assign(outcome="auc"), "auc", backbone="resnet18")
-    assert auc.iloc[0, 3] == "+0.300 (+0.200 to +0.400)"
+    assert auc.iloc[0, 2] == "+0.300 (+0.200 to +0.400)"
 
 
 def test_the_findings_leave_out_what_a_study_does_not_have():

@@ -26,7 +26,7 @@ def edited(tmp_path, monkeypatch):
     """Makes a module look as if a line were added to its file."""
 
     def edit(module):
-        path = tmp_path / "edited.py"
+        path = tmp_path / f"{module.__name__}.py"
         path.write_text(Path(module.__file__).read_text("utf-8") + "\nADDED = 1\n")
         monkeypatch.setattr(module, "__file__", str(path))
         monkeypatch.setitem(imports.modules(), module.__name__.removeprefix("deepcovid."), path)

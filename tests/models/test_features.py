@@ -143,7 +143,7 @@ def pictures(tmp_path):
     return paths
 
 
-@pytest.mark.parametrize("crop", ["none", "random", "moved"])
+@pytest.mark.parametrize("crop", ["none", "random", "affine"])
 @pytest.mark.parametrize("room", [2**30, 12_000, 0])
 def test_kept_pictures_give_the_same_inputs_and_are_read_once(pictures, crop, room, monkeypatch):
     read, opened = [], images.open_radiograph
@@ -177,7 +177,7 @@ def test_kept_pictures_go_through_batches(pictures):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("crop", ["none", "random", "moved"])
+@pytest.mark.parametrize("crop", ["none", "random", "affine"])
 def test_a_graphics_card_makes_the_inputs_that_the_cpu_makes(pictures, crop):
     """But for the rounding of a grey level or so."""
     ours, theirs = (

@@ -81,7 +81,7 @@ def test_the_seed_draws_the_head_and_with_random_weights_the_backbone(tmp_path):
 
 
 def test_a_1x1_convolution_as_products_of_matrices_is_torchs():
-    theirs, ours = torch.nn.Conv2d(64, 2, 1), networks.Places(64, 2, 1)
+    theirs, ours = torch.nn.Conv2d(64, 2, 1), networks.PointwiseConv(64, 2, 1)
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(5, 64, 13, 11)
     for given in (x, x.contiguous(memory_format=torch.channels_last)):

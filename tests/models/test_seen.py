@@ -5,6 +5,7 @@ import pytest
 from conftest import changed, user_error
 from planted import film, plant, stranger
 
+from deepcovid.data import duplicates
 from deepcovid.models import seen, training
 from imageaudit import images
 
@@ -43,12 +44,28 @@ def test_a_copy_counts_by_its_bytes_and_an_unknown_patient_is_nobodys_twin(tmp_p
 
 def test_pictures_are_read_once(tmp_path, monkeypatch):
     table = rows([film(tmp_path / "a.png", 1)])
-    seen.signatures(table, tmp_path / "kept")
-    monkeypatch.setattr(seen.images, "open_radiograph", None)
-    seen.signatures(table, tmp_path / "kept")
-    monkeypatch.setattr(seen, "code_digest", lambda *_: "other code")
+    duplicates.signatures(table, tmp_path / "kept")
+    monkeypatch.setattr(duplicates.images, "open_radiograph", None)
+    duplicates.signatures(table, tmp_path / "kept")
+    monkeypatch.setattr(duplicates, "code", lambda *_: "other code")
     with pytest.raises(TypeError):
-        seen.signatures(table, tmp_path / "kept")
+        duplicates.signatures(table, tmp_path / "kept")
+
+
+def test_twins_are_searched_once_for_the_same_files(tmp_path, monkeypatch):
+    twin = film(tmp_path / "a.png", 1)
+    plant(tmp_path / "there", twin, "a.png")
+    table = rows([twin, *sorted((tmp_path / "there").iterdir())])
+    known = table.head(1).assign(name="a.png", augmented_from="")
+    kept = tmp_path / "kept"
+    first, reasons = seen.twins(table, kept), seen.unseen(table, known, kept)
+    assert len(first) and (reasons.reason != "").any()
+    monkeypatch.setattr(duplicates, "same_radiograph", None)
+    monkeypatch.setattr(seen.matching, "match", None)
+    pd.testing.assert_frame_equal(seen.twins(table, kept), first)
+    pd.testing.assert_frame_equal(seen.unseen(table, known, kept), reasons)
+    with pytest.raises(TypeError):
+        seen.twins(table.head(2), kept)
 
 
 def test_training_records_all_that_it_saw(run):

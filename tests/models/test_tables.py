@@ -17,7 +17,7 @@ def test_a_model_ends_at_the_mean_and_range_of_its_seeds():
     histories = {("squeezenet", 0): history(1.0), ("resnet18", 0): history(1.0),
                  ("resnet18", 4): history(3.0)}  # fmt: skip
     table = tables.ends_by_model(histories)
-    assert table.index.tolist() == ["squeezenet", "resnet18"]
+    assert table.index.tolist() == ["SqueezeNet", "ResNet18"]
     assert table["training loss"].tolist() == ["0.500", "1.000 (0.500 to 1.500)"]
     assert table.seeds.tolist() == [1, 2] and table.epochs.tolist() == [2, 2]
 
@@ -38,5 +38,5 @@ def test_the_recipe_says_where_trainings_differ(other, shown):
              ("resnet50", 0): note(other, {"kind": "random"})}  # fmt: skip
     value = tables.recipe(notes).value
     assert value["image size"] == shown and value["preprocessing"] == "none"
-    assert value["first weights of resnet18"] == "a.pth"
-    assert value["first weights of resnet50"] == "random" and value["train images"] == "2,168"
+    assert value["first weights of ResNet18"] == "a.pth"
+    assert value["first weights of ResNet50"] == "random" and value["train images"] == "2,168"

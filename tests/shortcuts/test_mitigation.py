@@ -234,5 +234,5 @@ def test_the_robust_profile_prepares_as_was_chosen():
     assert mitigation.chosen(table) == int(table.chosen.to_numpy().argmax())
     kept, robust = table.iloc[mitigation.chosen(table)], profiles.load("robust")
     assert set(robust.preprocessing) == set(kept.preprocessing.split(","))
-    assert (robust.train_crop == "moved") == (kept.copies > 0)
+    assert (robust.train_crop == "affine") == (kept.copies > 0)
     assert (robust.class_weights == "views") == kept.matched
