@@ -83,7 +83,7 @@ class Profile:
     augment_positives: number(int, 1, 100) | Literal["release"]
     train_crop: Literal["none", "random", "affine"]
     batch_norm: Literal["eval", "train"]
-    class_weights: Literal["none", "balanced", "sources", "views"]
+    class_weights: Literal["none", "balanced", "sampled", "sources", "views"]
     selection: Literal["last", "test_accuracy"]
     threshold: number(float, 0, 1) | Literal["youden", "sensitivity_98"]
 

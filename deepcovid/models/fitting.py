@@ -94,16 +94,22 @@ def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.T
 
 
 def epoch_batches(
-    count: int, size: int, shuffle: torch.Generator, drifts: bool
-) -> list[torch.Tensor]:
-    """Which of `count` images are in each batch of an epoch.
+    count: int, size: int, shuffle: torch.Generator, drifts: bool,
+    chances: torch.Tensor | None = None,
+) -> list[torch.Tensor]:  # fmt: skip
+    """Which of `count` images are in each batch of an epoch: each once, or, where `chances` (count,)
+    are given, as many drawn with replacement by these.
 
     Where batch norm drifts, a last batch of one, whose norm would be nothing but 0 or an error,
     joins the batch before. Raises UserError where there would be no others.
     """
     if drifts and size == 1:
         raise UserError("Batch norm in train mode needs a batch_size of 2 at least.")
-    groups = list(torch.randperm(count, generator=shuffle).split(size))
+    if chances is None:
+        order = torch.randperm(count, generator=shuffle)
+    else:
+        order = torch.multinomial(chances, count, replacement=True, generator=shuffle)
+    groups = list(order.split(size))
     if drifts and len(groups) > 1 and len(groups[-1]) == 1:
         groups[-2:] = [torch.cat(groups[-2:])]
     return groups
@@ -114,6 +120,7 @@ def weights(kind: str, train: Inputs) -> torch.Tensor | None:
 
     `balanced`: each class the same in sum; `sources`: each class of each source; `views`: each class,
     and within it each view as much as in the other; views that only one class has weigh nothing.
+    `sampled` has the weights of `balanced`, by which `Trainer` draws images instead.
     Raises UserError where the classes share no view.
     """
     if kind == "none":
@@ -159,13 +166,15 @@ class Trainer:
             self.optimizer = torch.optim.Adam(trainable, profile.learning_rate)
         else:
             self.optimizer = torch.optim.SGD(trainable, profile.learning_rate, profile.momentum)
-        self.weight = weights(profile.class_weights, train)
+        weight, sampled = weights(profile.class_weights, train), profile.class_weights == "sampled"
+        self.weight, self.chances = (None, weight.cpu()) if sampled else (weight, None)
 
     def one_epoch(self) -> dict[str, float]:
         """Train for an epoch; loss, accuracy and AUC as they were on the way."""
         label, device = self.train.label, self.train.label.device
         self.optimizer.param_groups[0]["lr"] = float(self.rates[self.epoch])
-        groups = epoch_batches(len(label), self.profile.batch_size, self.shuffle, self.drifts)
+        size = self.profile.batch_size
+        groups = epoch_batches(len(label), size, self.shuffle, self.drifts, self.chances)
         set_mode(self.profile, self.model)
         # a frozen backbone sees in float32, as its kept features were made
         half = device.type == "cuda" and self.part is self.model

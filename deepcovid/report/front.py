@@ -11,8 +11,8 @@ import deepcovid.failure.tables as failure
 import deepcovid.fair_test.tables as fair_test
 import deepcovid.shortcuts.tables as external_validation
 from deepcovid.failure import effects
-from deepcovid.failure.tables import REPORTED
 from deepcovid.failure.design import FAILED, LEVELS
+from deepcovid.failure.tables import REPORTED
 from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics.published import CLAIMS, compare, published_values
 from deepcovid.metrics.tables import MEASURES, NETWORKS
@@ -192,6 +192,7 @@ def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame
     """
     own = table[(table.target == "COVID-19") & (table.kind != "untrained")]
     rows = own.drop_duplicates("input").set_index("input").reindex(LEFT).dropna(subset="auc")
+    rows[list(AUC[1:])] = rows[["patient_low", "patient_high"]]
     names = [LEFT[name] for name in rows.index]
     if len(control):
         rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
@@ -243,7 +244,7 @@ def same_collection(swap: pd.DataFrame) -> Figure:
     for place, colour, label in ((0, NON_COVID, "Non-COVID of the release (one hospital)"),
                                  (1, COVID, "other findings of the same collection")):  # fmt: skip
         part = found[found.place == place]
-        intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.3f}", label=label)
+        intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.4f}", label=label)
     axis.set_yticks(range(len(found)), names)
     axis.axvline(0.5, **REFERENCE)
     axis.annotate(

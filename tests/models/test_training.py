@@ -269,6 +269,26 @@ def test_class_weights_balance_the_classes(run):
     assert means["balanced"] > means["none"]
 
 
+def test_sampled_classes_are_drawn_with_equal_chance(run):
+    """As many images as there are, half of either class, anew in each epoch; none is weighted."""
+    model, _ = run.build("squeezenet", 0)
+    label = torch.tensor([1] * 20 + [0] * 980)
+    inputs = fitting.Inputs(label, cached=torch.zeros(1000, 1))
+    sampled = changed(run, class_weights="sampled").profile
+    fitting_run = fitting.Trainer(sampled, model, inputs, 0)
+    assert fitting_run.weight is None
+    drawn = [
+        torch.cat(fitting.epoch_batches(1000, 64, fitting_run.shuffle, False, fitting_run.chances))
+        for _ in range(2)
+    ]
+    assert all(len(epoch) == 1000 and 0.45 < label[epoch].float().mean() < 0.55 for epoch in drawn)
+    assert not torch.equal(*drawn)
+    assert (
+        fitting.Trainer(changed(run, class_weights="none").profile, model, inputs, 0).chances
+        is None
+    )
+
+
 def test_sources_weigh_so_that_none_tells_the_class():
     """Each class of each source has the same sum; the mean weight is 1."""
     label = torch.tensor([1, 0, 0, 1, 0, 0, 0])
