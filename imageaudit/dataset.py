@@ -153,7 +153,7 @@ def of_table(source: Path, options: Options) -> Dataset:
         given, folder_column = locate.by_folder(given, among)
         label, given = label.loc[given.index].reset_index(drop=True), given.reset_index(drop=True)
         notes.append(f"A row stands for all images of the folder that {folder_column!r} names.")
-    table = pd.DataFrame({"label": label, "path": given[column].str.replace("\\", "/")})
+    table = pd.DataFrame({"label": label, "path": locate.with_folders(given, column, among)})
     table.insert(0, "image", table.path.map(escape_control_chars))
     patient, split = (role(given, name, getattr(options, name)) for name in ("patient", "split"))
     split = split or (None if options.split else split_column(given, {column, label_column}))
@@ -166,7 +166,9 @@ def of_table(source: Path, options: Options) -> Dataset:
         )
     if split:
         table["split"] = splits_of(given[split], where)
-    used = {column, label_column, patient, split, *options.ignore}
+        if blank := int((given[split] == "").sum()):
+            notes.append(f"{blank} rows name no split: they count as train.")
+    used = {column, label_column, patient, split}
     table = pd.concat([table, given[[c for c in given if c not in used]].add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
     labels.refuse_unclear(table.label, label_column)
@@ -198,7 +200,7 @@ def of_table(source: Path, options: Options) -> Dataset:
 
 def labelled(source: Path, options: Options):
     """The table with those that are joined, the label of each row, its column, and notes."""
-    given, notes, header = combined(source, options.join)
+    given, notes, header = combined(source, options)
     for column in options.ignore:
         if column not in given:
             raise UserError(
@@ -212,15 +214,16 @@ def labelled(source: Path, options: Options):
             raise
         first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
         raise UserError(f"{error} The table has no header; its first row is {first}.") from None
-    return given, label, column, [*notes, *more]
+    return rest, label, column, [*notes, *more]
 
 
-def combined(source: Path, names: tuple[str, ...]):
+def combined(source: Path, options: Options):
     """The table and those that are joined to it, notes, and whether it has a header.
 
     Tables of the same columns are parts of one, and what their names say of the split is a column.
     """
-    read = [(name, read_table(Path(name).expanduser())) for name in (source, *names)]
+    folder = Path(options.images).expanduser() if options.images else source.parent
+    read = [(name, read_table(Path(name).expanduser(), folder)) for name in (source, *options.join)]
     notes, groups = [*read[0][1].notes], {}
     for name, one in read:
         groups.setdefault(tuple(map(plain, one.rows)), []).append((name, one))
@@ -291,11 +294,16 @@ def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[st
     missing = tuple(table.image[table.path.isna()])
     if len(missing) == len(table):
         first = missing[0][:300] if missing else ""
+        there = "there once" if locate.stands_for(first, among) else "there"
         raise UserError(
-            f"None of the {len(missing)} files that {where} names is there; the first is {first}. They "
+            f"None of the {len(missing)} files that {where} names is {there}; the first is {first}. They "
             f"are looked for in {escape_control_chars(among.folder)}: --images FOLDER says where else."
         )
     table = table[table.path.notna()].reset_index(drop=True)
+    if several := [name for name in missing if locate.stands_for(name, among) > 1]:
+        notes.append(
+            f"{len(several)} names are those of several files each, left out: {several[0]} ..."
+        )
     if unnamed := len(among.paths) - table.path.nunique():
         notes.append(f"{unnamed} images of the folder stand in no row, left out.")
     return table, missing

@@ -17,23 +17,8 @@ SPLITS = {
 }
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 BESIDE = set(
-    [
-        "stage",
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "set",
-        "data",
-        "dataset",
-        "split",
-        "files",
-        "folder",
-        "png",
-        "jpg",
-        "dicom",
-    ]
-)
+    "stage image images img imgs set data dataset split files folder png jpg dicom".split()  # noqa: SIM905
+)  # words of a folder's name that do not count
 MASK = re.compile(
     r"(^|[^a-z])(masks?|segmentations?(?![ _-]*data)|seg|gt|ground[ _-]?truths?|annotations?)([^a-z]|$)",
     re.IGNORECASE,
@@ -81,6 +66,8 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
         )
     refuse_unknown(classes, list(names.values()))
     refuse_patients(table, source)
+    if not splits and not classes:
+        notes += refuse_datasets(source)
     if not splits:
         table, told = splits_below(table, source)
         notes += told
@@ -155,6 +142,37 @@ def tables_in(source: Path) -> str:
     found = sorted(p.name for p in source.iterdir() if p.suffix.lower() in TABLES and p.is_file())
     names = ", ".join(map(escape_control_chars, found[:8]))
     return f" It holds tables, which may say the classes: {names}." if found else ""
+
+
+def refuse_datasets(source: Path) -> list[str]:
+    """Raise UserError where folders hold splits with classes of their own; a note where they may.
+
+    COVID-QU-Ex has two such, for infections and for lungs, and the one's images are in the other too.
+    """
+    inside = {top: names_in(top) for top in folders(source)}
+    apart = {top: [names_in(p) for p in folders(top) if split_in([p.name])] for top in inside}
+    found = [
+        top for top, each in apart.items() if len(each) > 1 and len(set.intersection(*each)) > 1
+    ]
+    if found:
+        names = ", ".join(map(escape_control_chars, found))
+        raise UserError(
+            f"{escape_control_chars(source)} has folders with splits and classes of their own: {names}. "
+            "Audit one of them, --against another; or name the folders that are classes with --classes A,B."
+        )
+    common = set.intersection(*inside.values()) if len(inside) > 1 else set()
+    common = sorted(name for name in common if not split_in([name]))
+    if len(common) < 2:
+        return []
+    return [
+        f"Each class has the folders {', '.join(common)}: if these are the classes, audit each alone."
+    ]
+
+
+def names_in(folder: Path) -> set[str]:
+    """The folders in one, but for masks and patients, as names that are shown."""
+    names = {escape_control_chars(p.name) for p in folders(folder) if not MASK.search(p.name)}
+    return {name for name in names if not patients.by_name(f"{name}/x")}
 
 
 def deeper(source: Path) -> Path | None:

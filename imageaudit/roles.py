@@ -99,5 +99,8 @@ def matched(pattern: re.Pattern, name: str) -> str:
 def splits_of(values: pd.Series, where: str) -> list[str]:
     wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
     if wrong:
-        raise UserError(f"{where}: a split is train, validation or test, not {wrong[0]!r}.")
+        raise UserError(
+            f"{where}: a split is train, validation or test, not {wrong[0]!r}. A column "
+            f"that says something else is left out by --ignore {values.name!r}."
+        )
     return [SPLIT_OF.get(value.lower(), "train") for value in values]
