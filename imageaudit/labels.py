@@ -57,9 +57,8 @@ def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     if "1" in words and words <= {"1", "0", "-1", ""} and len(words) > 1:
         if words != {"1", "-1"} and ("-1" in words or "0" not in words):
             unsure, blank = int((values == "-1").sum()), int((values == "").sum())
-            notes.append(
-                f"{name}: {blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
-            )
+            said = f"{blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
+            notes.append(f"{name}: {said}")
             values = values.replace({"": "0", "-1": ""})
         if plain(name) not in AGREED:
             values = values.replace({"1": name, "0": f"no {name}", "-1": f"no {name}"})

@@ -42,9 +42,8 @@ def by_folder(given: pd.DataFrame, among: Index) -> tuple[pd.DataFrame, str]:
             for name in {part, *re.findall(r"^(?:sub-|ses-|[ps])(\d+)$", part)}:
                 rooms.setdefault(name, []).append(inside.as_posix())
     tried = {c: given[c].str.lower().map(lambda name: rooms.get(name, [])) for c in given}
-    named = {
-        c: (int(files.map(bool).sum()), -int(files.map(len).sum())) for c, files in tried.items()
-    }
+    number = {c: files.map(len) for c, files in tried.items()}
+    named = {c: (int((n > 0).sum()), -int(n.sum())) for c, n in number.items()}
     best = max(named, key=named.get, default="")
     if not best or not named[best][0]:
         return given, ""
@@ -101,7 +100,7 @@ def fitting(name: str, among: Index) -> tuple[list[Path], int]:
     """The files that fit a name best, and how well."""
     direct = among.folder / Path(name).expanduser()
     parts = [part.lower() for part in name.split("/") if part not in ("", ".", "..")]
-    if is_file(direct):
+    if is_there(direct, Path.is_file):
         return [direct], len(parts) + 1
     if not parts:
         return [], 0
@@ -121,8 +120,8 @@ def common_end(name: list[str], path: tuple[str, ...]) -> int:
     return count
 
 
-def is_file(path: Path) -> bool:
+def is_there(path: Path, asked=Path.exists) -> bool:
     try:
-        return path.is_file()
+        return asked(path)
     except (OSError, ValueError):  # too long, or no path at all
         return False

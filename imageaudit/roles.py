@@ -65,10 +65,8 @@ def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
     else:
         found = [patients.by_name(name) for name in names]
     number = sum(map(bool, found))
-    return (
-        found,
-        f"The names of {number} of {len(found)} images tell the patient." if number else "",
-    )
+    told = f"The names of {number} of {len(found)} images tell the patient."
+    return found, told if number else ""
 
 
 def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:

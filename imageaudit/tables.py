@@ -193,8 +193,8 @@ def decimal_points(values: pd.Series) -> pd.Series:
     return values
 
 
-def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFrame, str]:
-    """The table with the columns of another, by the columns that both have, and a note.
+def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """The table with the columns of another, by the columns that both have, and notes.
 
     Without common names, by the two columns whose values agree most, with or without the ending of a
     file, or where a part of a path is the other's value. A row for which the other has several becomes as many. Raises
@@ -225,7 +225,7 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     found = int(left.isin(more[""]).sum())
     joined = table.assign(**{"": left}).merge(more, on="", how="left").fillna("").drop(columns="")
     by = " and ".join(a for a, _ in keys)
-    return joined, f"{where} is joined by {by}: {found} of {len(table)} rows."
+    return joined, [f"{where} is joined by {by}: {found} of {len(table)} rows."]
 
 
 def whole_among(values: pd.Series, known: set[str]) -> pd.Series:
@@ -236,9 +236,7 @@ def whole_among(values: pd.Series, known: set[str]) -> pd.Series:
 def part_among(values: pd.Series, known: set[str]) -> pd.Series:
     """The first part of each path, `sub-01` of `sub-01/sub-01_ses-2.png`, that is known; else ``."""
     parts = values.str.lower().map(lambda cell: re.split(r"[/\\_]", cell))
-    return parts.map(
-        lambda words: next((number_text(w) for w in words if number_text(w) in known), "")
-    )
+    return parts.map(lambda words: next((w for w in map(number_text, words) if w in known), ""))
 
 
 def key_of(values: pd.Series) -> pd.Series:

@@ -131,6 +131,7 @@ def write(
     size: int = 256,
     shortcut: str | None = None,
     shortcut_in: str = "covid",
+    mottle: float = 0,
 ) -> Path:
     """Write a data folder of PNG images and 1-bit masks; it appears whole or not at all.
 
@@ -138,7 +139,8 @@ def write(
     which go to `folder/<split>/<class>/`, with masks of the same name under
     `folder/lesion-masks/` and `folder/lung-masks/`. An image depends on `seed` and its name only.
     Finding and patient can be read from the name; some COVID-19 patients have two images.
-    The class `shortcut_in` bears `shortcut`, the other does not. Returns `folder`.
+    The class `shortcut_in` bears `shortcut`, the other does not; `mottle` as in `radiograph`.
+    Returns `folder`.
 
     Raises UserError where there is already something in `folder`.
     """
@@ -146,7 +148,7 @@ def write(
         for group, count in counts.items():
             bears = shortcut if group[1] == shortcut_in else None
             for name, finding, own, view in itertools.islice(cases(seed, group), count):
-                drawn = radiograph(finding, own, size, bears, view)
+                drawn = radiograph(finding, own, size, bears, view, mottle)
                 for kind, pixels in zip(("", "lesion-masks", "lung-masks"), drawn[:3], strict=True):
                     save(Image.fromarray(pixels), partial.joinpath(kind, *group, f"{name}.png"))
     return folder
