@@ -168,16 +168,11 @@ def unique(names: list[str]) -> list[str]:
 
 def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The table without nameless columns that are empty or number the rows, and what was left out."""
-    notes = []
-    for place, name in enumerate(list(table), 1):
-        if name != f"column {place}":
-            continue
-        if (table[name] == "").all():
-            table = table.drop(columns=name)
-        elif numbers_rows(table[name]):
-            table = table.drop(columns=name)
-            notes.append(f"{name.capitalize()}, without a name, numbers the rows: left out.")
-    return table, notes
+    nameless = [name for place, name in enumerate(table, 1) if name == f"column {place}"]
+    empty = [name for name in nameless if (table[name] == "").all()]
+    counters = [name for name in nameless if numbers_rows(table[name])]
+    said = "without a name, numbers the rows: left out."
+    return table.drop(columns=empty + counters), [f"{c.capitalize()}, {said}" for c in counters]
 
 
 def numbers_rows(values: pd.Series) -> bool:
