@@ -109,7 +109,7 @@ def write_splits(path: Path, found, say) -> None:
     from imageaudit import splits
     from imageaudit.dataset import OWN
 
-    table, words = splits.clean(found.table, found.pictures, found.duplicates)
+    table, words = splits.clean(found.table, found.signatures, found.duplicates)
     splits.write(path, table, found.columns, OWN)
     found.report["clean splits"] = words
     say(f"{escape_control_chars(path)}: {words}")

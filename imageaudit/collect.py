@@ -38,11 +38,11 @@ def of_duplicates(table: pd.DataFrame, found: pd.DataFrame, tried: dict) -> list
 
 
 def recognised(tried: dict) -> str:
-    few = " It misses doubles among these images." if tried["found"] < 0.9 * tried["tried"] else ""
-    return (
-        f"The search was tried on {tried['tried']} of the images, cropped, shrunk and compressed: "
-        f"{tried['found']} are recognised.{few}"
+    words = (
+        "The search was tried on {tried} of the images, cropped, shrunk and compressed: {found} "
     )
+    few = " It misses doubles among these images." if tried["found"] < 0.9 * tried["tried"] else ""
+    return f"{words.format(**tried)}are recognised.{few}"
 
 
 def counted(number: int, word: str) -> str:
@@ -54,7 +54,7 @@ def both(one: str, other: str) -> str:
 
 
 def of_patients(table: pd.DataFrame) -> list[Finding]:
-    rows = patients.effective_sizes(table)
+    worth = patients.effective_sizes(table)
     alone = int((table.recorded == "image " + table.image).sum())
     several = patients.in_several(table.assign(patient=table.recorded), "split")
     mixed = patients.in_several(table, "label")
@@ -66,10 +66,9 @@ def of_patients(table: pd.DataFrame) -> list[Finding]:
     )
     words = f"Patients with images in several splits: {len(several):,}. " if len(several) else ""
     words += f"Patients with images in several classes: {len(mixed):,}. " if len(mixed) else ""
-    more = {"worth": rows, "patients in several classes": mixed.to_dict("records")}
-    return [
-        Finding("patients", bool(len(several)), words + known, several.to_dict("records"), more)
-    ]
+    more = {"worth": worth, "patients in several classes": mixed.to_dict("records")}
+    rows = several.to_dict("records")
+    return [Finding("patients", bool(rows), words + known, rows, more)]
 
 
 def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
@@ -110,16 +109,14 @@ def of_files(table: pd.DataFrame, missing: tuple[str, ...], refused: list[str]) 
     count = naming.explode().dropna().value_counts().to_dict()
     if count:
         number = int((naming.map(len) > 0).sum())
-        words = (
-            f"Tags that may name people, in {counted(number, 'DICOM file')}: {', '.join(count)}."
-        )
+        tags, number = ", ".join(count), counted(number, "DICOM file")
+        words = f"Tags that may name people, in {number}: {tags}."
         rows = [{"tag": tag, "images": int(n)} for tag, n in count.items()]
         result.append(Finding("names", True, words, rows))
     empty = [f"{image}: it is one even grey" for image in table.image[table["empty"].astype(bool)]]
     away = [f"{name}: named in the table, and not there" for name in missing]
     if problems := [*away, *refused, *empty]:
-        words = (
-            f"{len(away)} files are missing, {len(refused)} cannot be read, {len(empty)} are empty."
-        )
+        numbers = len(away), len(refused), len(empty)
+        words = "{} files are missing, {} cannot be read, {} are empty.".format(*numbers)
         result.append(Finding("unread", True, words, [{"image": problem} for problem in problems]))
     return result

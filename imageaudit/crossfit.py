@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 COPIES = 999  # relabelled
 FOLDS = 5
@@ -35,9 +36,7 @@ class CrossFit(NamedTuple):
     """What came out for one probe: for each target and each relabelled copy."""
 
     auc: np.ndarray  # (1 + COPIES, targets); the first row is the truth
-    null_error: (
-        np.ndarray
-    )  # (1 + COPIES, targets), standard error of an AUC of 0.5 with these numbers
+    null_error: np.ndarray  # (1 + COPIES, targets), standard error of an AUC of 0.5 there
     score: np.ndarray  # (images, targets), nan where not tested
     low: np.ndarray  # (targets,), 95% intervals of the first row, resampling patients
     high: np.ndarray
@@ -73,9 +72,8 @@ def patient_rows(
         fold = (rng.permutation(len(names)) % max(parts, 1))[number]
         stratum = split if within else np.zeros(len(label), int)
     targets = tuple(np.flatnonzero(enough)) if enough.sum() >= 2 else ()
-    targets = (
-        targets[1:] if len(classes) == 2 else targets
-    )  # the rarer of two: the other mirrors it
+    if len(classes) == 2:
+        targets = targets[1:]  # the rarer: the other mirrors it
     labels = np.tile(label.astype(np.int16), (1 + copies, 1))
     for part in np.unique(stratum):
         here = np.flatnonzero(stratum == part)
@@ -96,6 +94,7 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
     used, index = np.unique(row_of_image, return_inverse=True)
     x, fold, labels = means(values, index, len(used)), rows.fold[used], rows.labels[:, used]
     tested, targets = fold >= 0, len(rows.targets)
+    stratum = rows.stratum[used][tested]
     fits = []
     for part in np.unique(fold[tested]):
         train, test = (fold != part) & (fold > -2), fold == part
@@ -115,13 +114,10 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
                 if first == 0:
                     images = test[index]
                     score[images, k] = (values[images] - middle) @ weight[:, 0]
-            auc[block, k] = areas(
-                found[tested], positive[block, tested], rows.stratum[used][tested]
-            )
+            auc[block, k] = areas(found[tested], positive[block, tested], stratum)
             if first == 0 and np.ptp(rows.stratum) == 0:
-                low[k], high[k] = bootstrap_interval(
-                    found[tested, 0], positive[0, tested], rows.patient[used][tested]
-                )
+                first_copy = found[tested, 0], positive[0, tested]
+                low[k], high[k] = bootstrap_interval(*first_copy, rows.patient[used][tested])
     n1 = np.stack([(labels[:, tested] == number).sum(1) for number in rows.targets], axis=1)
     n0 = tested.sum() - n1
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -149,20 +145,6 @@ def ridge(x: np.ndarray, penalty: float):
     return middle, lambda y: few @ (z.T @ y)
 
 
-def midranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 of each column, ties their mean."""
-    order = np.argsort(values, axis=0)
-    ordered = np.take_along_axis(values, order, axis=0)
-    place = np.arange(1, len(values) + 1, dtype=float)[:, None]
-    new = np.diff(ordered, axis=0, prepend=-np.inf) != 0
-    first = np.maximum.accumulate(np.where(new, place, 0), axis=0)
-    end = np.concatenate([new[1:], np.ones_like(new[:1])])
-    last = np.minimum.accumulate(np.where(end, place, np.inf)[::-1], axis=0)[::-1]
-    ranks = np.empty_like(first)
-    np.put_along_axis(ranks, order, (first + last) / 2, axis=0)
-    return ranks
-
-
 def areas(scores: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> np.ndarray:
     """ROC AUC of each column of scores by each row of truths, over the pairs within the strata; 0.5
     where there is no pair."""
@@ -170,7 +152,9 @@ def areas(scores: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> np.nd
     for part in np.unique(strata):
         here = strata == part
         n1 = positive[:, here].sum(1)
-        won = won + (midranks(scores[here]) * positive[:, here].T).sum(0) - n1 * (n1 + 1) / 2
+        won = (
+            won + (rankdata(scores[here], axis=0) * positive[:, here].T).sum(0) - n1 * (n1 + 1) / 2
+        )
         pairs = pairs + n1 * (here.sum() - n1)
     return np.where(pairs > 0, won / np.maximum(pairs, 1), 0.5)
 

@@ -6,35 +6,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from imageaudit import images, labels, locate, patients
+from imageaudit import folders, images, labels, locate, patients, roles, tables
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
-from imageaudit.folders import (
-    SPLIT_OF,
-    is_mask,
-    read_folder,
-    refuse_unknown,
-    relative,
-    split_in,
-    tables_in,
-)
-from imageaudit.roles import (
-    READERS,
-    path_column,
-    patients_of,
-    role,
-    splits_by_pattern,
-    splits_of,
-)
-from imageaudit.tables import (
-    COUNTERS,
-    by_plain,
-    is_blank,
-    join,
-    number_text,
-    numbers_rows,
-    plain,
-    read_table,
-)
+from imageaudit.folders import SPLIT_OF, relative
+from imageaudit.roles import patients_of, role
+from imageaudit.tables import plain
 
 LEAST = 2  # classes
 OWN = "column "  # before the names of the user's own columns, which may be called like ours
@@ -61,9 +37,9 @@ class Dataset(NamedTuple):
 
     name: str
     table: pd.DataFrame
-    columns: tuple[str, ...]
-    missing: tuple[str, ...]  # named in the table, and not there
-    notes: tuple[str, ...]  # what was understood, and what left out
+    columns: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # named in the table, and not there
+    notes: tuple[str, ...] = ()  # what was understood, and what left out
     named_in: str = ""  # the column that patients are named in
 
 
@@ -77,22 +53,18 @@ def read(source: Path | str, options: Options = Options()) -> Dataset:  # noqa: 
     names = list(found.table.label.unique())
     if len(names) < LEAST:
         alone = f"of one class only, {names[0]!r}" if names else "of no class"
+        there = folders.tables_in(source) if source.is_dir() else ""
         raise UserError(
             f"{escape_control_chars(source)} holds images {alone}: two are needed. A folder has one "
             "subfolder per class, or train and test above these; a table has a column 'label'."
-            + (tables_in(source) if source.is_dir() else "")
-            + "".join(f" {note}" for note in found.notes[:5])
+            f"{there} {' '.join(found.notes[:5])}".rstrip()
         )
     return found
 
 
 def existing(source: Path | str) -> Path:
     source = Path(source).expanduser()
-    try:
-        there = source.exists()
-    except (OSError, ValueError):  # too long, or no path at all
-        there = False
-    if not there:
+    if not locate.is_there(source):
         raise UserError(f"There is no {escape_control_chars(source)[:300]}.")
     return source
 
@@ -101,44 +73,50 @@ def read_any(source: Path | str) -> Dataset:
     """The images of a folder, at any depth, or of a table, and their patients; labels do not matter."""
     source, column = existing(source), ""
     if source.is_dir():
-        found = [p for p in images.find(source) if not is_mask(p.relative_to(source))]
+        found = [p for p in images.find(source) if not folders.is_mask(p.relative_to(source))]
         table = pd.DataFrame({"image": [relative(p, source) for p in found], "path": found})
-        table["patient"], _ = patients_of(table.image, None)
     else:
         where, among = escape_control_chars(source), locate.index(source.parent)
-        given = read_table(source).rows
-        path = path_column(given, None, among, where, "")
-        if path == locate.FILES:
-            given = locate.by_folder(given, among)[0].reset_index(drop=True)
-        table = pd.DataFrame({"image": given[path].str.replace("\\", "/")})
-        column = role(given, "patient", None) or ""
+        given, path, _ = named_files(tables.read_table(source).rows, None, among, where, "")
+        names, column = locate.with_folders(given, path, among), role(given, "patient", None) or ""
+        table = pd.DataFrame({"image": names, "path": names})
         table["patient"] = named_patients(given, column) if column else ""
-        table = table.drop_duplicates("image").assign(path=lambda t: t.image)
-        table, _ = located(table, among, where, [])
-        if not column:
-            table["patient"], _ = patients_of(table.image, None)
+        table, _ = located(table.drop_duplicates("image"), among, where, [])
+    if not column:
+        table["patient"], _ = patients_of(table.image, None)
     if table.empty:
         raise UserError(f"There is no image in {escape_control_chars(source)}.")
-    return Dataset(
-        escape_control_chars(source.name), table.assign(label="", split=""), (), (), (), column
-    )
+    table = table.assign(label="", split="")
+    return Dataset(escape_control_chars(source.name), table, named_in=column)
+
+
+def named_files(
+    given: pd.DataFrame, asked: str | None, among: locate.Index, where: str, label: str
+):
+    """The rows, one for each file that they name; the column that names the files; what that is."""
+    column = roles.path_column(given, asked, among, where, label)
+    if column != locate.FILES:
+        return given, column, f"the column {column!r}"
+    given, folder = locate.by_folder(given, among)
+    return given, column, f"the folder that {folder!r} names"
 
 
 def named_patients(given: pd.DataFrame, column: str) -> pd.Series:
-    named = patients.stated(given[column].mask(is_blank(given[column]), ""))
-    return named.map(lambda name: name and f"{column} {number_text(name)}")
+    named = patients.stated(given[column].mask(tables.is_blank(given[column]), ""))
+    return named.map(lambda name: name and f"{column} {tables.number_text(name)}")
 
 
 def of_folder(source: Path, options: Options) -> Dataset:
     for name in ("label", "path", "images", "join", "ignore"):
         if getattr(options, name):
             raise UserError(f"--{name} is for tables; {escape_control_chars(source)} is a folder.")
-    table, notes = read_folder(source, options.classes)
+    table, notes = folders.read_folder(source, options.classes)
     table.insert(0, "image", [relative(path, source) for path in table.path])
     table["patient"], told = patients_of(table.image, options.patient)
     if options.split:
-        table["split"] = splits_by_pattern(table.image, options.split)
-    return finished(source.resolve().name, table, (), (), [*notes, told])
+        table["split"] = roles.splits_by_pattern(table.image, options.split)
+    notes = tuple(filter(None, [*notes, told]))
+    return Dataset(escape_control_chars(source.resolve().name), table, notes=notes)
 
 
 def of_table(source: Path, options: Options) -> Dataset:
@@ -148,26 +126,26 @@ def of_table(source: Path, options: Options) -> Dataset:
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
-    column = path_column(given, options.path, among, where, label_column)
-    if column == locate.FILES:
-        given, folder_column = locate.by_folder(given, among)
-        label, given = label.loc[given.index].reset_index(drop=True), given.reset_index(drop=True)
-        notes.append(f"A row stands for all images of the folder that {folder_column!r} names.")
-    table = pd.DataFrame({"label": label, "path": given[column].str.replace("\\", "/")})
-    table.insert(0, "image", table.path.map(escape_control_chars))
+    given, column, said = named_files(given, options.path, among, where, label_column)
+    notes.insert(0, f"Images are those of {said}, classes those of {label_column!r}.")
+    names, label = locate.with_folders(given, column, among), label.loc[given.index]
+    table = pd.DataFrame({"image": names.map(escape_control_chars), "path": names, "label": label})
+    table, given = table.reset_index(drop=True), given.reset_index(drop=True)
     patient, split = (role(given, name, getattr(options, name)) for name in ("patient", "split"))
     split = split or (None if options.split else split_column(given, {column, label_column}))
     if patient:
         table["patient"] = named_patients(given, patient)
         nobody = int((table.patient == "").sum())
-        notes.append(
-            f"Patients are those of the column {patient!r}"
-            + (f"; {nobody} rows name none." if nobody else ".")
-        )
+        none = f"; {nobody} rows name none" if nobody else ""
+        notes.append(f"Patients are those of the column {patient!r}{none}.")
     if split:
-        table["split"] = splits_of(given[split], where)
-    used = {column, label_column, patient, split, *options.ignore}
-    table = pd.concat([table, given[[c for c in given if c not in used]].add_prefix(OWN)], axis=1)
+        table["split"] = roles.splits_of(given[split], where)
+        if blank := int((given[split] == "").sum()):
+            notes.append(f"{blank} rows name no split: they count as train.")
+    rest = given.drop(columns=list({column, label_column, patient, split} - {None}))
+    counters = [c for c in rest if plain(c) in tables.COUNTERS and tables.numbers_rows(rest[c])]
+    notes += [f"The column {name!r} numbers the rows: left out." for name in counters]
+    table = pd.concat([table, rest.drop(columns=counters).add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
     labels.refuse_unclear(table.label, label_column)
     table["label"] = settled(table, given, label_column, notes)
@@ -177,33 +155,21 @@ def of_table(source: Path, options: Options) -> Dataset:
         table["patient"], note = patients_of(table.image, options.patient)
         notes.append(note)
     if not split:
-        found = [split_in(name.split("/")[:-1]) for name in table.image]
+        found = [folders.split_in(name.split("/")[:-1]) for name in table.image]
         table["split"] = found if all(found) and len(set(found)) > 1 else ""
         if options.split:
-            table["split"] = splits_by_pattern(table.image, options.split)
-    for name in [c for c in table if c.startswith(OWN)]:
-        if plain(name.removeprefix(OWN)) in COUNTERS and numbers_rows(
-            given[name.removeprefix(OWN)]
-        ):
-            table = table.drop(columns=name)
-            notes.append(f"The column {name.removeprefix(OWN)!r} numbers the rows: left out.")
-    columns = [c.removeprefix(OWN) for c in table if c.startswith(OWN)]
-    order = ["image", "path", "label", "split", "patient", *(OWN + c for c in columns)]
-    notes.insert(
-        0, f"Images are those of the column {column!r}, classes those of {label_column!r}."
-    )
-    found = finished(source.resolve().stem, table[order], tuple(columns), missing, notes)
-    return found._replace(named_in=patient or "")
+            table["split"] = roles.splits_by_pattern(table.image, options.split)
+    columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
+    name, notes = escape_control_chars(source.resolve().stem), tuple(filter(None, notes))
+    return Dataset(name, table, columns, missing, notes, patient or "")
 
 
 def labelled(source: Path, options: Options):
     """The table with those that are joined, the label of each row, its column, and notes."""
-    given, notes, header = combined(source, options.join)
-    for column in options.ignore:
-        if column not in given:
-            raise UserError(
-                f"There is no column {column!r} to ignore.{did_you_mean(column, given)}"
-            )
+    given, notes, header = combined(source, options)
+    for column in {*options.ignore} - {*given}:
+        like = did_you_mean(column, given)
+        raise UserError(f"There is no column {column!r} to ignore.{like}")
     rest = given.drop(columns=[*options.ignore])
     try:
         label, more, column = labels.labels_of(rest, options.label, escape_control_chars(source))
@@ -212,34 +178,39 @@ def labelled(source: Path, options: Options):
             raise
         first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
         raise UserError(f"{error} The table has no header; its first row is {first}.") from None
-    return given, label, column, [*notes, *more]
+    return rest, label, column, [*notes, *more]
 
 
-def combined(source: Path, names: tuple[str, ...]):
+def combined(source: Path, options: Options):
     """The table and those that are joined to it, notes, and whether it has a header.
 
     Tables of the same columns are parts of one, and what their names say of the split is a column.
     """
-    read = [(name, read_table(Path(name).expanduser())) for name in (source, *names)]
-    notes, groups = [*read[0][1].notes], {}
-    for name, one in read:
-        groups.setdefault(tuple(map(plain, one.rows)), []).append((name, one))
-    whole = []
+    folder = Path(options.images).expanduser() if options.images else source.parent
+    paths = [source, *(Path(name).expanduser() for name in options.join)]
+    read = [tables.read_table(path, folder) for path in paths]
+    given, notes, groups = None, [*read[0].notes], {}
+    for path, one in zip(paths, read, strict=True):
+        groups.setdefault(tuple(map(plain, one.rows)), []).append((path, one.rows))
     for group in groups.values():
-        said = [next((SPLIT_OF[w] for w in re.findall("[a-z]+", Path(name).stem.lower()) if w in SPLIT_OF), "")
-                for name, _ in group]  # fmt: skip
-        parts = [one.rows.set_axis(list(group[0][1].rows), axis=1) for _, one in group]
-        if len(set(said)) > 1 and all(said) and "split" not in by_plain(parts[0]):
+        files, parts = zip(*group, strict=True)
+        parts = [part.set_axis(list(parts[0]), axis=1) for part in parts]
+        said = [word_of_split(path.stem) for path in files]
+        if len(set(said)) > 1 and all(said) and "split" not in tables.by_plain(parts[0]):
             parts = [part.assign(split=word) for part, word in zip(parts, said, strict=True)]
         if len(group) > 1:
-            files = ", ".join(escape_control_chars(Path(name).name) for name, _ in group)
-            notes.append(f"Parts of one table: {files}.")
-        whole.append((str(group[0][0]), pd.concat(parts, ignore_index=True)))
-    given = whole[0][1]
-    for name, other in whole[1:]:
-        given, note = join(given, other, name)
-        notes.append(note)
-    return given, notes, read[0][1].header
+            names = ", ".join(escape_control_chars(path.name) for path in files)
+            notes.append(f"Parts of one table: {names}.")
+        whole, told = pd.concat(parts, ignore_index=True), []
+        if given is not None:
+            whole, told = tables.join(given, whole, str(files[0]))
+        given, notes = whole, notes + told
+    return given, notes, read[0].header
+
+
+def word_of_split(name: str) -> str:
+    words = re.findall("[a-z]+", name.lower())
+    return next((SPLIT_OF[word] for word in words if word in SPLIT_OF), "")
 
 
 def settled(table: pd.DataFrame, given: pd.DataFrame, column: str, notes: list[str]) -> pd.Series:
@@ -249,7 +220,7 @@ def settled(table: pd.DataFrame, given: pd.DataFrame, column: str, notes: list[s
     differ = groups.transform("nunique") > 1
     words = set(label)
     finding = next((w for w in words if f"no {w}" in words and plain(w) != plain(column)), None)
-    reader = next((c for c in given if plain(c) in READERS), None)
+    reader = next((c for c in given if plain(c) in roles.READERS), None)
     if not differ.any() or not (finding or (reader and len(words - {""}) == 2)):
         return label
     number = table.image[differ].nunique()
@@ -257,9 +228,8 @@ def settled(table: pd.DataFrame, given: pd.DataFrame, column: str, notes: list[s
         notes.append(f"Rows of {number} images differ: {finding} is there once one row names it.")
         return label.mask(differ, finding)
     most = groups.transform(lambda part: "" if len(best := part.mode()) > 1 else best.iloc[0])
-    notes.append(
-        f"Readers ({reader}) differ on {number} images: the majority counts, even votes do not."
-    )
+    said = f"Readers ({reader}) differ on {number} images"
+    notes.append(f"{said}: the majority counts, even votes do not.")
     return label.mask(differ, most)
 
 
@@ -278,7 +248,7 @@ def wanted(table: pd.DataFrame, classes: tuple[str, ...], notes: list[str]) -> p
         notes.append(f"{int(blank.sum())} rows have no label, left out.")
         table = table[~blank]
     if classes:
-        refuse_unknown(classes, list(table.label.unique()))
+        folders.refuse_unknown(classes, list(table.label.unique()))
         others = ~table.label.isin(classes)
         notes.append(f"{int(others.sum())} rows of other classes, left out.")
         table = table[~others]
@@ -291,19 +261,18 @@ def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[st
     missing = tuple(table.image[table.path.isna()])
     if len(missing) == len(table):
         first = missing[0][:300] if missing else ""
+        there = "there once" if locate.stands_for(first, among) else "there"
         raise UserError(
-            f"None of the {len(missing)} files that {where} names is there; the first is {first}. They "
+            f"None of the {len(missing)} files that {where} names is {there}; the first is {first}. They "
             f"are looked for in {escape_control_chars(among.folder)}: --images FOLDER says where else."
         )
     table = table[table.path.notna()].reset_index(drop=True)
+    if several := [name for name in missing if locate.stands_for(name, among) > 1]:
+        said = f"{len(several)} names are those of several files each, left out"
+        notes.append(f"{said}: {several[0]} ...")
     if unnamed := len(among.paths) - table.path.nunique():
         notes.append(f"{unnamed} images of the folder stand in no row, left out.")
     return table, missing
-
-
-def finished(name: str, table, columns, missing, notes: list[str]) -> Dataset:
-    return Dataset(escape_control_chars(name), table, columns, missing,
-                   tuple(filter(None, notes)))  # fmt: skip
 
 
 def one_row_per_image(table: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:

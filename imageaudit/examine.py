@@ -20,6 +20,7 @@ class Examined:
     findings: list[Finding]
     table: pd.DataFrame  # a row per image that was read; `patient` joins those of one radiograph
     pictures: np.ndarray  # (n, side, side) uint8
+    signatures: list  # what each is recognised by
     duplicates: pd.DataFrame
     fitted: list = field(default_factory=list)  # Probe, CrossFit, TestResult
     other: pd.DataFrame | None = None  # the images of the dataset that it was held against
@@ -44,30 +45,29 @@ def examine(
     UserError for what cannot be audited: unknown words, no images, one class, one patient.
     """
     began = time.monotonic()
-    for kind in fail_on:
-        if kind not in KINDS:
-            raise UserError(
-                f"There is no finding {kind!r} to fail on.{did_you_mean(kind, KINDS)} "
-                f"There are: {', '.join(KINDS)}."
-            )
+    for kind in {*fail_on} - {*KINDS}:
+        said = f"There is no finding {kind!r} to fail on.{did_you_mean(kind, KINDS)}"
+        raise UserError(f"{said} There are: {', '.join(KINDS)}.")
     given = dataset.read(source, options)
     against = dataset.read_any(options.against) if options.against else None
     say(understood(given))
     # loaded once there is something to audit: what is refused is refused at once
-    from imageaudit import collect, crossfit, duplicates, patients, relations
+    from imageaudit import collect, crossfit, duplicates, matching, patients, relations
 
     table, pictures, refused = read_images(given, cache)
-    pairs = duplicates.find_duplicates(table, pictures)
-    recorded = patients.known(table)
-    table = table.assign(recorded=recorded, patient=patients.join_duplicates(recorded, pairs))
+    if (alone := table.label.unique()).size < dataset.LEAST:
+        raise UserError(f"All images that can be read are of one class, {alone[0]!r}.")
+    signatures = [matching.signature(picture) for picture in pictures]
+    pairs = duplicates.find_duplicates(table, signatures)
+    table["patient"] = patients.join_duplicates(table.recorded, pairs)
     rows = crossfit.patient_rows(table)
     if not rows.targets:
         raise UserError(too_few(table, crossfit.FEW))
     fitted, left_out, rate = fit_probes(table, pictures, given, rows)
-    search = duplicates.check_search(list(table.path), table, pictures)
-    other, external = (
-        held_against(table, pictures, given, against, cache) if against else (None, [])
-    )
+    search = duplicates.check_search(list(table.path), table, signatures)
+    other, external = None, []
+    if against:
+        other, external = held_against(table, signatures, given.named_in, against, cache)
     findings = [
         *external,
         *collect.of_duplicates(table, pairs, search),
@@ -85,28 +85,18 @@ def examine(
          "advice": f.advice, "rows": f.rows, **f.more} for f in findings
     ]  # fmt: skip
     report["seconds"] = round(time.monotonic() - began, 1)
-    return Examined(report, findings, table, pictures, pairs, fitted, other, given.columns)
+    return Examined(
+        report, findings, table, pictures, signatures, pairs, fitted, other, given.columns
+    )
 
 
-def held_against(table, pictures, given: dataset.Dataset, against: dataset.Dataset, cache):
+def held_against(table, signatures: list, named_in: str, against: dataset.Dataset, cache):
     """The other dataset's images, and the finding of those that are in both."""
-    from imageaudit import external, patients
-    from imageaudit.inspection import inspect
+    from imageaudit import external, matching
 
-    facts, seen, refused = inspect(list(against.table.path), cache)
-    if facts.empty:
-        raise UserError(
-            f"None of {len(refused)} images of {against.name} can be read. {refused[0]}"
-        )
-    other = against.table.iloc[facts.index].reset_index(drop=True)
-    other = pd.concat(
-        [other, facts.reset_index(drop=True).rename(columns={"patient": "number"})], axis=1
-    )
-    other["recorded"] = patients.known(other)
-    found = external.compare(
-        table, pictures, given.named_in, other, seen, against.named_in, against.name
-    )
-    return other, [found]
+    other, seen, _ = read_images(against, cache)
+    theirs = [matching.signature(picture) for picture in seen]
+    return other, [external.compare(table, signatures, named_in, other, theirs, against)]
 
 
 def understood(given: dataset.Dataset) -> str:
@@ -126,41 +116,38 @@ def understood(given: dataset.Dataset) -> str:
 
 
 def counts(values: pd.Series) -> str:
-    return ", ".join(
-        f"{n} {escape_control_chars(name)}" for name, n in values.value_counts().items()
-    )
+    each = values.value_counts().items()
+    return ", ".join(f"{n} {escape_control_chars(name)}" for name, n in each)
 
 
 def read_images(given: dataset.Dataset, cache: Path | None):
-    """The table of all images that can be read, with their facts; pictures; refusals."""
+    """The table of all images that can be read, with their facts and patients (`recorded`); pictures;
+    refusals."""
+    from imageaudit import patients
     from imageaudit.inspection import inspect
 
     facts, pictures, refused = inspect(list(given.table.path), cache)
     if facts.empty:
-        raise UserError(f"None of {len(refused)} images can be read. {refused[0]}")
-    table = given.table.iloc[facts.index].reset_index(drop=True)
-    facts = facts.reset_index(drop=True).rename(columns={"patient": "number"})
-    table = pd.concat([table, facts], axis=1)
-    if (alone := table.label.unique()).size < dataset.LEAST:
-        raise UserError(f"All images that can be read are of one class, {alone[0]!r}.")
-    return table, pictures, refused
+        raise UserError(f"None of {len(refused)} images can be read in {given.name}. {refused[0]}")
+    table = given.table.iloc[facts.index].join(facts.rename(columns={"patient": "number"}))
+    table = table.reset_index(drop=True)
+    return table.assign(recorded=patients.known(table)), pictures, refused
 
 
 def too_few(table: pd.DataFrame, few: int) -> str:
+    every = f"All {len(table)} images"
     if table.patient.nunique() == 1 < table.recorded.nunique():
-        return (
-            f"All {len(table)} images show one and the same radiograph: there is nothing to audit."
-        )
+        return f"{every} show one and the same radiograph: there is nothing to audit."
     if table.patient.nunique() == 1:
         return (
-            f"All {len(table)} images are of one patient ({table.patient[0]}): what tells the classes "
-            "apart cannot be told from chance. Give a table with a column 'patient' if they are not."
+            f"{every} are of one patient ({table.patient[0]}): what tells the classes apart cannot be "
+            "told from chance. Give a table with a column 'patient' if they are not."
         )
-    count = table.groupby("label").patient.nunique().to_dict()
+    count = table.groupby("label").patient.nunique().items()
+    there = ", ".join(f"{n} of {escape_control_chars(name)}" for name, n in count)
     return (
-        f"An audit needs images of at least {few} patients in two classes. There are: "
-        + ", ".join(f"{n} of {escape_control_chars(name)}" for name, n in count.items())
-        + ". Images that are one radiograph count as one patient."
+        f"An audit needs images of at least {few} patients in two classes. There are: {there}. "
+        "Images that are one radiograph count as one patient."
     )
 
 
@@ -190,9 +177,8 @@ def notes_of(given: dataset.Dataset, table: pd.DataFrame) -> list[str]:
     if "tags" in table:
         shown = table.tags.map(lambda tags: isinstance(tags, dict) and tags.get("shown by"))
         if number := int((shown == "range of values").sum()):
-            notes.append(
-                f"{number} DICOM pictures have no usable window: shown by their range of values."
-            )
+            said = "DICOM pictures have no usable window: shown by their range of values."
+            notes.append(f"{number} {said}")
     return notes
 
 

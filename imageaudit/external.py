@@ -6,6 +6,7 @@ import pandas as pd
 
 from imageaudit import matching
 from imageaudit.collect import counted
+from imageaudit.dataset import Dataset
 from imageaudit.findings import Finding
 
 WHY = {"bytes": "the same file", "picture": "the same radiograph", "name": "the same name of a file",
@@ -13,19 +14,19 @@ WHY = {"bytes": "the same file", "picture": "the same radiograph", "name": "the 
 SHORT = re.compile(r"\d{1,4}")  # numbers that any dataset gives its patients
 
 
-def compare(table: pd.DataFrame, pictures, column: str, other: pd.DataFrame, other_pictures,
-            other_column: str, name: str) -> Finding:  # fmt: skip
+def compare(table: pd.DataFrame, signatures: list, column: str, other: pd.DataFrame,
+            other_signatures: list, against: Dataset) -> Finding:  # fmt: skip
     """Which images of a dataset are in another, by file, radiograph, file's name or patient.
 
-    Both tables have `image`, `sha1`, `recorded`; the columns are those that patients are named in.
+    Both tables have `image`, `sha1`, `recorded`; `column` is the one that patients are named in.
     """
-    own, theirs = numbers(table, column), numbers(other, other_column)
+    own, theirs, name = numbers(table, column), numbers(other, against.named_in), against.name
     short = {number for number in {*own} & {*theirs} if SHORT.fullmatch(number)}
     found = matching.match(
         table.assign(patient=own.mask(own.isin(short), "")),
         other.assign(patient=theirs.mask(theirs.isin(short), "")),
-        [matching.signature(picture) for picture in pictures],
-        [matching.signature(picture) for picture in other_pictures],
+        signatures,
+        other_signatures,
     )
     there = found[found.reason != ""]
     rows = [
@@ -34,11 +35,9 @@ def compare(table: pd.DataFrame, pictures, column: str, other: pd.DataFrame, oth
     ]  # fmt: skip
     count = there.reason.value_counts()
     words = f"{len(there):,} of {counted(len(table), 'image')} are also in {name} ({len(other):,} images)"
-    words += (
-        "".join(f", {count[why]:,} as {text}" for why, text in WHY.items() if why in count) + "."
-    )
+    words += "".join(f", {count[why]:,} as {text}" for why, text in WHY.items() if why in count)
     people = {*own} & {*theirs} - short - {""}
-    words += f" Patients of both: {len(people):,}." if people else ""
+    words += f". Patients of both: {len(people):,}." if people else "."
     if short:
         words += (
             f" {counted(len(short), 'patient')} of both have a number of up to four digits, which may "

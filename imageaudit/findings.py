@@ -86,19 +86,19 @@ def verdict(findings: list[Finding], fail_on: tuple[str, ...], chance: dict) -> 
         others = [f.title.lower() for f in raised if best not in f.rows]
         return True, said + (f" Besides: {'; '.join(others)}." if others else "")
     if raised:
-        return True, f"This dataset does not test what it seems to: {raised[0].words}" + "".join(
-            f" {f.words}" for f in raised[1:]
-        )
+        words = " ".join(f.words for f in raised)
+        return True, f"This dataset does not test what it seems to: {words}"
     least = chance["smallest_auc"]
     said = (
-        "No alarm: nothing that was looked at tells the classes where the disease cannot be seen. "
+        "No alarm: nothing that was looked at tells the classes where the disease cannot be seen."
     )
     if least is None or least > 1:
-        return False, said + (
-            "But the dataset is so small that no shortcut, however plain, would stand out from chance."
+        few = (
+            "the dataset is so small that no shortcut, however plain, would stand out from chance."
         )
+        return False, f"{said} But {few}"
     return False, said + (
-        f"What was looked at would have raised it from a ROC AUC of {least:.2f} on: a mark that "
+        f" What was looked at would have raised it from a ROC AUC of {least:.2f} on: a mark that "
         f"{2 * (least - 0.5):.0%} of one class bear, and no other image. What was not looked at is "
         "not judged."
     )

@@ -17,23 +17,8 @@ SPLITS = {
 }
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 BESIDE = set(
-    [
-        "stage",
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "set",
-        "data",
-        "dataset",
-        "split",
-        "files",
-        "folder",
-        "png",
-        "jpg",
-        "dicom",
-    ]
-)
+    "stage image images img imgs set data dataset split files folder png jpg dicom".split()  # noqa: SIM905
+)  # words of a folder's name that do not count
 MASK = re.compile(
     r"(^|[^a-z])(masks?|segmentations?(?![ _-]*data)|seg|gt|ground[ _-]?truths?|annotations?)([^a-z]|$)",
     re.IGNORECASE,
@@ -48,16 +33,12 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
     """
     notes = []
     splits = {p: split_in([p.name]) for p in folders(source) if split_in([p.name])}
-    if splits:
-        rooms = splits
-        if others := [escape_control_chars(p.name) for p in folders(source) if p not in splits]:
-            notes.append(
-                f"Beside {', '.join(sorted({*splits.values()}))}, left out: {', '.join(others)}."
-            )
-    else:
-        rooms = {source: ""}
+    others = [escape_control_chars(p.name) for p in folders(source) if p not in splits]
+    if splits and others:
+        there = ", ".join(sorted({*splits.values()}))
+        notes.append(f"Beside {there}, left out: {', '.join(others)}.")
     rows, names = [], {}
-    for room, split in rooms.items():
+    for room, split in (splits or {source: ""}).items():
         for folder in folders(room):
             name = names.setdefault(folder.name.lower(), escape_control_chars(folder.name))
             if classes and name not in classes:
@@ -69,18 +50,17 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
             found, told = of_class(folder, source, bool(classes and MASK.search(name)))
             rows += [(path, name, split) for path in found]
             notes += told
-        loose = [p for p in images.find(room) if p.parent == room]
-        if loose:
+        if loose := [p for p in images.find(room) if p.parent == room]:
             first = escape_control_chars(loose[0].name)
             notes.append(f"{len(loose)} images lie in no class, left out: {first} ...")
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     if table.label.nunique() < 2 and (inside := deeper(source)):
-        raise UserError(
-            f"{escape_control_chars(source)} has no classes itself, but "
-            f"{escape_control_chars(inside)} has: audit that."
-        )
+        where, better = escape_control_chars(source), escape_control_chars(inside)
+        raise UserError(f"{where} has no classes itself, but {better} has: audit that.")
     refuse_unknown(classes, list(names.values()))
     refuse_patients(table, source)
+    if not splits and not classes:
+        notes += refuse_datasets(source)
     if not splits:
         table, told = splits_below(table, source)
         notes += told
@@ -112,9 +92,7 @@ def other_files(folder: Path, found: set[Path]) -> Counter:
     known = (*TABLES, *[".json", ".xml", ".md", ".html", ".yaml", ".yml", ".db", ".ini"])
     endings = Counter()
     for path in images.walk(folder):
-        ending = (
-            "".join(path.suffixes[-2:]).lower() if path.suffix == ".gz" else path.suffix.lower()
-        )
+        ending = "".join(path.suffixes[-2 if path.suffix == ".gz" else -1 :]).lower()
         if path not in found and ending not in known and path.name != "DICOMDIR":
             endings[ending or "without an ending"] += 1
     return endings
@@ -140,9 +118,8 @@ def split_in(parts) -> str:
 def refuse_patients(table: pd.DataFrame, source: Path) -> None:
     """Raise UserError where the folders are patients or parts of an archive, and no classes."""
     labels = table.label.unique()
-    parts = all(
-        re.fullmatch(r"(images?|part|batch|set)?[ _-]*\d+", name.lower()) for name in labels
-    )
+    part = re.compile(r"(images?|part|batch|set)?[ _-]*\d+", re.IGNORECASE)
+    parts = all(map(part.fullmatch, labels))
     people = all(patients.by_name(f"{name}/x") for name in labels)
     if len(labels) >= 2 and (len(labels) > MANY or people or (parts and tables_in(source))):
         raise UserError(
@@ -155,6 +132,34 @@ def tables_in(source: Path) -> str:
     found = sorted(p.name for p in source.iterdir() if p.suffix.lower() in TABLES and p.is_file())
     names = ", ".join(map(escape_control_chars, found[:8]))
     return f" It holds tables, which may say the classes: {names}." if found else ""
+
+
+def refuse_datasets(source: Path) -> list[str]:
+    """Raise UserError where folders hold splits with classes of their own; a note where they may.
+
+    COVID-QU-Ex has two such, for infections and for lungs, and the one's images are in the other too.
+    """
+    inside = {top: names_in(top) for top in folders(source)}
+    apart = {top: [names_in(p) for p in folders(top) if split_in([p.name])] for top in inside}
+    found = [p for p, each in apart.items() if each[1:] and len(set.intersection(*each)) > 1]
+    if found:
+        names = ", ".join(map(escape_control_chars, found))
+        raise UserError(
+            f"{escape_control_chars(source)} has folders with splits and classes of their own: {names}. "
+            "Audit one of them, --against another; or name the folders that are classes with --classes A,B."
+        )
+    common = set.intersection(*inside.values()) if len(inside) > 1 else set()
+    common = sorted(name for name in common if not split_in([name]))
+    if len(common) < 2:
+        return []
+    said = "if these are the classes, audit each alone."
+    return [f"Each class has the folders {', '.join(common)}: {said}"]
+
+
+def names_in(folder: Path) -> set[str]:
+    """The folders in one, but for masks and patients, as names that are shown."""
+    names = {escape_control_chars(p.name) for p in folders(folder) if not MASK.search(p.name)}
+    return {name for name in names if not patients.by_name(f"{name}/x")}
 
 
 def deeper(source: Path) -> Path | None:

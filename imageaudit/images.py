@@ -20,13 +20,7 @@ from imageaudit.errors import UserError, escape_control_chars
 from imageaudit.grey import from_floats, from_integers
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm")
-STARTS = (
-    b"\xff\xd8\xff",
-    b"\x89PNG",
-    b"GIF8",
-    b"II*\0",
-    b"MM\0*",
-)  # of files without such a suffix
+STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")  # of other image files
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "GIF", "WEBP")
 DEEP_COLOUR = re.compile(r"(RGB|RGBX|RGBA|RGBa|LA);16[LBN]")  # as Pillow calls their layouts
 # The largest detectors give 30 million pixels. Pillow itself only warns, from 89 million on.
@@ -80,9 +74,7 @@ def find(folder: Path | str) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     return sorted(
-        path
-        for path in walk(folder)
-        if path.suffix.lower() in SUFFIXES or begins_like_an_image(path)
+        p for p in walk(folder) if p.suffix.lower() in SUFFIXES or begins_like_an_image(p)
     )
 
 
@@ -210,12 +202,6 @@ def dicom_header(file: BinaryIO):
     return data
 
 
-def dicom_shown_by(header) -> str:
-    from imageaudit import dicom
-
-    return dicom.shown_by(header)
-
-
 def dicom_picture(file: BinaryIO) -> Image.Image:
     from imageaudit import dicom
 
@@ -262,6 +248,4 @@ def refusing(path: Path | str) -> Iterator[None]:
         reason = str(error) or type(error).__name__
     else:
         return
-    raise UserError(
-        f"{escape_control_chars(path)}: {escape_control_chars(' '.join(reason.split()))}"
-    )
+    raise UserError(escape_control_chars(f"{path}: {' '.join(reason.split())}"))

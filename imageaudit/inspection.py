@@ -120,9 +120,7 @@ def file_facts(opened: Image.Image) -> dict:
     """Properties of a picture file that is opened and not decoded."""
     tables = getattr(opened, "quantization", None)
     layers = getattr(opened, "layer", None) or []
-    inside = [
-        word for word in ("exif", "icc_profile", "comment", "Software") if opened.info.get(word)
-    ]
+    inside = [w for w in ("exif", "icc_profile", "comment", "Software") if opened.info.get(w)]
     return {
         "format": opened.format, "mode": opened.mode, "width": opened.width, "height": opened.height,
         "JPEG quantisation": round(float(np.mean(tables[0])), 1) if tables else "",
@@ -136,6 +134,8 @@ def dicom_facts(header) -> dict:
 
     Of the latter the names alone are kept, of the patient's number a digest.
     """
+    from imageaudit import dicom
+
     date = next((str(v) for tag in YEAR if (v := header.get(tag))), "")
     named = [t for t in NAMING if not patients.is_emptied(header.get(t))]
     tags = {name: tag_text(header.get(tag)) for name, tag in TAGS.items()}
@@ -145,7 +145,7 @@ def dicom_facts(header) -> dict:
         "JPEG subsampling": "", "embedded data": "none",
         "tags": tags | {"acquisition year": date[:4],
                         "transfer syntax": header.file_meta.TransferSyntaxUID.name,
-                        "shown by": images.dicom_shown_by(header)},
+                        "shown by": dicom.shown_by(header)},
         "naming": named, "patient": patients.pseudonym(header),
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """From a column of a table to classes: one of many, several in a cell, or one finding."""
 
+import itertools
 import re
 
 import pandas as pd
@@ -49,19 +50,18 @@ def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     """A column as classes: `Normal` and `normal` are one, `1` and `1.0`; blank has no label.
 
     In a column of 1, 0, -1 and blanks, as CheXpert's, the uncertain -1 have no label, and what is
-    blank, not mentioned there, is 0; also where only 1 and blanks are.
+    blank, not mentioned there, is 0; also where only 1 and blanks are. Of 1 and -1 alone, -1 is a class.
     """
     values = values.mask(is_blank(values), "").map(number_text)
     words, notes = set(values), []
     if "1" in words and words <= {"1", "0", "-1", ""} and len(words) > 1:
-        if "-1" in words or "0" not in words:
+        if words != {"1", "-1"} and ("-1" in words or "0" not in words):
             unsure, blank = int((values == "-1").sum()), int((values == "").sum())
-            notes.append(
-                f"{name}: {blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
-            )
+            said = f"{blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
+            notes.append(f"{name}: {said}")
             values = values.replace({"": "0", "-1": ""})
         if plain(name) not in AGREED:
-            values = values.replace({"1": name, "0": f"no {name}"})
+            values = values.replace({"1": name, "0": f"no {name}", "-1": f"no {name}"})
         return values, notes
     spelling = {}
     for word in values.value_counts().index:
@@ -81,8 +81,14 @@ def one_finding(values: pd.Series, finding: str, name: str) -> tuple[pd.Series, 
 
 
 def findings(cell: str) -> set[str]:
-    """What a cell says, as it is compared: each of several, each step of a hierarchy, and the whole."""
-    return {plain(number_text(word)) for word in (*STEPS.split(cell), *PARTS.split(cell), cell)}
+    """What a cell says, as it is compared: each of several, and of a hierarchy each step and each run
+    of steps, `Pneumonia/Viral` in `Pneumonia/Viral/COVID-19`."""
+    found = {plain(cell)}
+    for part in PARTS.split(cell):
+        steps = [plain(number_text(step)) for step in STEPS.split(part)]
+        ends = range(len(steps) + 1)
+        found |= {"".join(steps[i:j]) for i, j in itertools.combinations(ends, 2)}
+    return found
 
 
 def parts_of(cell: str) -> list[str]:

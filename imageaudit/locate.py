@@ -42,13 +42,33 @@ def by_folder(given: pd.DataFrame, among: Index) -> tuple[pd.DataFrame, str]:
             for name in {part, *re.findall(r"^(?:sub-|ses-|[ps])(\d+)$", part)}:
                 rooms.setdefault(name, []).append(inside.as_posix())
     tried = {c: given[c].str.lower().map(lambda name: rooms.get(name, [])) for c in given}
-    named = {
-        c: (int(files.map(bool).sum()), -int(files.map(len).sum())) for c, files in tried.items()
-    }
+    number = {c: files.map(len) for c, files in tried.items()}
+    named = {c: (int((n > 0).sum()), -int(n.sum())) for c, n in number.items()}
     best = max(named, key=named.get, default="")
     if not best or not named[best][0]:
         return given, ""
     return given.assign(**{FILES: tried[best]}).explode(FILES).fillna(""), best
+
+
+def with_folders(given: pd.DataFrame, column: str, among: Index) -> pd.Series:
+    """The names of a column; before those that several files have, the folder that another column says.
+
+    Of several such columns, the label or the split among them, the one that says most.
+    """
+    names = given[column].str.replace("\\", "/")
+    several = names[names.map(lambda name: stands_for(name, among) > 1)]
+    best = names
+    for other in given.columns.drop(column):
+        tried = given.loc[several.index, other] + "/" + several
+        tried = tried[tried.map(lambda name: one(name, among)[1] > 1)]
+        if len(tried) > (best != names).sum():
+            best = names.mask(names.index.isin(tried.index), tried)
+    return best
+
+
+def stands_for(name: str, among: Index) -> int:
+    """How many files fit a name equally well."""
+    return len(fitting(name, among)[0])
 
 
 def stem(name: str) -> str:
@@ -72,17 +92,22 @@ def locate(names: list[str], among: Index) -> list[Path | None]:
 
 def one(name: str, among: Index) -> tuple[Path | None, int]:
     """The file, and how many parts of the paths agree from the end."""
+    best, most = fitting(name, among)
+    return (best[0], most) if len(best) == 1 else (None, 0)
+
+
+def fitting(name: str, among: Index) -> tuple[list[Path], int]:
+    """The files that fit a name best, and how well."""
     direct = among.folder / Path(name).expanduser()
     parts = [part.lower() for part in name.split("/") if part not in ("", ".", "..")]
-    if is_file(direct):
-        return direct, len(parts) + 1
+    if is_there(direct, Path.is_file):
+        return [direct], len(parts) + 1
     if not parts:
-        return None, 0
+        return [], 0
     there = among.known.get(parts[-1]) or among.known.get(stem(parts[-1]), [])
     fits = [(common_end(parts, path.parts), path) for path in there]
     most = max((fit for fit, _ in fits), default=0)
-    best = [path for fit, path in fits if fit == most]
-    return (best[0], most) if len(best) == 1 else (None, 0)
+    return [path for fit, path in fits if fit == most], most
 
 
 def common_end(name: list[str], path: tuple[str, ...]) -> int:
@@ -95,8 +120,8 @@ def common_end(name: list[str], path: tuple[str, ...]) -> int:
     return count
 
 
-def is_file(path: Path) -> bool:
+def is_there(path: Path, asked=Path.exists) -> bool:
     try:
-        return path.is_file()
+        return asked(path)
     except (OSError, ValueError):  # too long, or no path at all
         return False

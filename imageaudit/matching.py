@@ -41,9 +41,7 @@ BATCH = 64  # pictures that are compared with all others at once
 # overlay
 BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
 CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
-PLAUSIBLE = (
-    0.75  # least median correlation of the blocks of one radiograph; 0.84 was the least found
-)
+PLAUSIBLE = 0.75  # least median correlation of one radiograph's blocks; 0.84 was the least found
 LIKELY = 0.65  # from this correlation at COARSE pixels on, details are compared
 
 
@@ -206,10 +204,8 @@ def correlation(one: np.ndarray, other: np.ndarray, found: np.ndarray) -> float:
 def part(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     """The part of a picture within `box` (shares), float32, `side` pixels wide."""
     top, bottom, left, right = box * len(picture)
-    small = Image.fromarray(picture).resize(
-        (side, side), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
-    )
-    return np.asarray(small, np.float32)
+    how = {"resample": Image.Resampling.BICUBIC, "box": (left, top, right, bottom)}
+    return np.asarray(Image.fromarray(picture).resize((side, side), **how), np.float32)
 
 
 def overlay(whole: Signature, cropped: Signature, box: np.ndarray, other, found) -> float:
@@ -254,9 +250,8 @@ def agreements(placed: list) -> list[float]:
 def compare(one: Signature, other: Signature, turns: int = len(TURNS)) -> float:
     """How well two pictures agree, either the crop of the other, in the first so many TURNS."""
     pairs = ((one, other), (other, one))
-    return max(
-        agreements([place(a, b, positions([a])[0][:turns], crops([b])[0]) for a, b in pairs])
-    )
+    placed = [place(a, b, positions([a])[0][:turns], crops([b])[0]) for a, b in pairs]
+    return max(agreements(placed))
 
 
 def same_radiograph(

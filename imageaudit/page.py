@@ -46,12 +46,8 @@ def values(found: Examined, kind: str) -> list[dict]:
         share = count / count.sum()
         order = count.sum(axis=1).sort_values(ascending=False).index
         lines = [
-            {
-                "value": value,
-                "share": share.loc[value].to_dict(),
-                "images": count.loc[value].to_dict(),
-            }
-            for value in order[:VALUES]
+            {"value": v, "share": share.loc[v].to_dict(), "images": count.loc[v].to_dict()}
+            for v in order[:VALUES]
         ]
         result.append({"seen": probe.seen, "classes": list(count), "lines": lines,
                        "more": max(len(order) - VALUES, 0), "auc": test.auc})  # fmt: skip

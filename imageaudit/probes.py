@@ -59,9 +59,8 @@ def bin_values(values: pd.Series) -> tuple[pd.Series, str]:
         parts = pd.qcut(number, BINS, duplicates="drop")
         names = {part: f"{part.left:.4g} to {part.right:.4g}" for part in parts.cat.categories}
         named = parts.map(names).astype(object)
-        words[stated.index] = np.where(
-            share >= EXACT, stated, named.where(number.notna(), "a word")
-        )
+        named = named.where(number.notna(), "a word")
+        words[stated.index] = np.where(share >= EXACT, stated, named)
     elif stated.nunique() > max(MOST, len(stated) / 4):
         return text, "nearly every image has its own"
     common = words.value_counts().index[:MOST]

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from imageaudit import crossfit, permutation
+from imageaudit.collect import finite
 from imageaudit.crossfit import FEW
 from imageaudit.findings import Finding
 
@@ -26,18 +27,16 @@ def of_visible(fitted: list, table: pd.DataFrame) -> list[Finding]:
     if whole is None or not asked:
         return []
     at = table.iloc[whole.at].reset_index(drop=True)
-    centred = (
-        whole.values - pd.DataFrame(whole.values).groupby(at.label).transform("mean").to_numpy()
-    )
+    mean = pd.DataFrame(whole.values).groupby(at.label).transform("mean")
+    centred = whole.values - mean.to_numpy()
     results = []
     for probe, test in asked:
         words = probe.words.iloc[whole.at].reset_index(drop=True)
         words = words.where(words.isin(words.value_counts().index[:VALUES]), "another")
         people = at.assign(value=words).groupby(["label", "value"]).patient.nunique()
         within = bool((people[people >= FEW].groupby("label").size() > 1).any())
-        rows = crossfit.patient_rows(
-            at.assign(label=words, split=at.label if within else ""), copies=COPIES, within=within
-        )
+        dealt = at.assign(label=words, split=at.label if within else "")
+        rows = crossfit.patient_rows(dealt, copies=COPIES, within=within)
         if rows.targets:
             values = centred if within else whole.values
             fit = crossfit.cross_fit(values, rows, penalty=whole.penalty)
@@ -47,7 +46,7 @@ def of_visible(fitted: list, table: pd.DataFrame) -> list[Finding]:
     for (probe, associated, within, rows, _), test in zip(results, tests, strict=True):
         lines.append({
             "seen": probe.seen, "class": str(rows.classes[rows.targets[test.class_index]]),
-            "auc": round(test.auc, 4), "low": rounded(test.low), "high": rounded(test.high),
+            "auc": round(test.auc, 4), "low": finite(test.low), "high": finite(test.high),
             "p": round(test.p, 4), "visible": test.alarm, "goes with the class": associated,
             "asked within the classes": within,
         })  # fmt: skip
@@ -58,10 +57,6 @@ def of_visible(fitted: list, table: pd.DataFrame) -> list[Finding]:
     if both:
         words += f" These go with the class as well, and a network can use them: {', '.join(both)}."
     return [Finding("visible", bool(both), words, lines)] if lines else []
-
-
-def rounded(value: float) -> float | None:
-    return round(value, 4) if np.isfinite(value) else None
 
 
 def of_shift(fitted: list, table: pd.DataFrame, classes: list[str], seed: int = 0) -> list[Finding]:

@@ -36,24 +36,22 @@ def path_column(given, asked: str | None, among: locate.Index, where: str, label
     if asked:
         return found
     count = {}
-    for column in given:
-        if column != label:
-            some = given[column].drop_duplicates().iloc[:200].str.replace("\\", "/")
-            count[column] = sum(locate.one(name, among)[0] is not None for name in some if name)
-    best = max(count, key=count.get, default=None)
-    if found and count.get(found, 0) >= (count[best] if best else 0) / 2:
+    for column in given.columns.drop(label, errors="ignore"):
+        some = given[column].drop_duplicates().iloc[:200].str.replace("\\", "/")
+        count[column] = sum(locate.stands_for(name, among) > 0 for name in some if name)
+    best = max(count, key=count.get, default="")
+    most = count.get(best, 0)
+    if found and count.get(found, 0) >= most / 2:
         return found
-    if best is None or not count[best]:
-        if found:
-            return found
-        if locate.by_folder(given.drop(columns=label, errors="ignore"), among)[1]:
-            return locate.FILES
-        raise UserError(
-            f"{where} has no column 'path', and no column that names files in "
-            f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
-            "is with --path COLUMN, and where the images lie with --images FOLDER."
-        )
-    return best
+    if most:
+        return best
+    if locate.by_folder(given.drop(columns=label, errors="ignore"), among)[1]:
+        return locate.FILES
+    raise UserError(
+        f"{where} has no column 'path', and no column that names files in "
+        f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
+        "is with --path COLUMN, and where the images lie with --images FOLDER."
+    )
 
 
 def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
@@ -65,10 +63,8 @@ def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
     else:
         found = [patients.by_name(name) for name in names]
     number = sum(map(bool, found))
-    return (
-        found,
-        f"The names of {number} of {len(found)} images tell the patient." if number else "",
-    )
+    told = f"The names of {number} of {len(found)} images tell the patient."
+    return found, told if number else ""
 
 
 def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
@@ -99,5 +95,8 @@ def matched(pattern: re.Pattern, name: str) -> str:
 def splits_of(values: pd.Series, where: str) -> list[str]:
     wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
     if wrong:
-        raise UserError(f"{where}: a split is train, validation or test, not {wrong[0]!r}.")
+        raise UserError(
+            f"{where}: a split is train, validation or test, not {wrong[0]!r}. A column "
+            f"that says something else is left out by --ignore {values.name!r}."
+        )
     return [SPLIT_OF.get(value.lower(), "train") for value in values]

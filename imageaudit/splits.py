@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from imageaudit import duplicates, patients
@@ -15,9 +14,7 @@ TEST = 5  # one patient of so many is tested, where no split is given
 OURS = ("path", "label", "split", "patient")
 
 
-def clean(
-    table: pd.DataFrame, pictures: np.ndarray, pairs: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
+def clean(table: pd.DataFrame, signatures: list, pairs: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The rows of `table` that stay, in their new splits, and what was done.
 
     Of one radiograph the first image stays, none where its labels differ. A patient goes where most
@@ -29,8 +26,9 @@ def clean(
         several = kept.groupby(radiograph).label.transform("nunique") > 1
         mixed += int(several.sum())
         stays = ~several & ~pd.Series(radiograph, kept.index).duplicated()
-        pictures, kept = pictures[stays.to_numpy()], kept[stays].reset_index(drop=True)
-        pairs = duplicates.find_duplicates(kept, pictures)
+        signatures = [one for one, stay in zip(signatures, stays, strict=True) if stay]
+        kept = kept[stays].reset_index(drop=True)
+        pairs = duplicates.find_duplicates(kept, signatures)
     given = (kept.split != "").any()
     split = by_majority(kept) if given else drawn(kept)
     moved = int((split != kept.split).sum()) if given else 0
@@ -63,13 +61,5 @@ def write(path: Path, table: pd.DataFrame, columns: tuple[str, ...], own: str) -
     for name in columns:
         if plain(name) not in OURS:
             result[name] = table[own + name]
-    result = result[[is_text(one) for one in result.path]]
-    return write_text(path, result.to_csv(index=False, lineterminator="\n"))
-
-
-def is_text(path: str) -> bool:
-    """Can a table in UTF-8 name the file?"""
-    try:
-        return bool(path.encode())
-    except UnicodeEncodeError:
-        return False
+    known = [path.encode(errors="ignore").decode() == path for path in result.path]  # in UTF-8
+    return write_text(path, result[known].to_csv(index=False, lineterminator="\n"))

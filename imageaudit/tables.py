@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from imageaudit import images
 from imageaudit.errors import UserError, escape_control_chars
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -19,6 +20,8 @@ DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
 COUNTERS = ("index", "id", "row", "no", "nr", "number")  # columns that may number the rows
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
+KINDS = {b"PK": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
+         b"{": "JSON", b"[": "JSON"}  # fmt: skip
 BLANK = ("", "nan", "na", "n/a", "null", "<na>")
 
 
@@ -50,21 +53,28 @@ def is_blank(values: pd.Series) -> pd.Series:
     return values.str.lower().isin(BLANK)
 
 
-def read_table(source: Path) -> Table:
-    """A table of any separator, in UTF-8 or UTF-16. Raises UserError for what is none."""
+def read_table(source: Path, folder: Path | None = None) -> Table:
+    """A table of any separator, in UTF-8 or UTF-16. Raises UserError for what is none.
+
+    The names of the files in `folder` (default: the table's own) tell the blanks of a name from those
+    between columns.
+    """
     where = escape_control_chars(source)
     lines = re.split(r"\r\n|\r|\n", decode(source))
     mark, notes = None, []
     if excel := re.fullmatch(r"\"?sep=(.)\"?", lines[0], re.IGNORECASE):
         mark, lines = excel[1], lines[1:]
-    lines = lines[next((i for i, line in enumerate(lines) if line.strip()), len(lines)) :]
+    lines = [line for line in lines if line.strip()]
     if not lines:
         raise UserError(f"{where} cannot be read as a table: it is empty.")
-    count = Counter(lines[0])
+    first = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    count = Counter(lines[first])
     best = max(SEPARATORS, key=lambda sign: count[sign])
+    remarks = [line for line in lines[:first] if line.count(best) < count[best]]
+    lines = lines[len(remarks) :]
     mark = mark or (best if count[best] else None)
     if mark is None and len(lines[0].split()) > 1:
-        rows = by_blanks(lines)
+        rows = by_blanks(lines, folder or source.parent)
     else:
         rows = by_separator(lines, mark or ",", where)
     header = not any(FILE.search(cell) for cell in rows[0])
@@ -100,8 +110,9 @@ def decode(source: Path) -> str:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error):
             raise UserError(f"{where} is no whole gzip file.") from None
-    if data.startswith(b"PK"):
-        raise UserError(f"{where} is a workbook or an archive: save its table as CSV.")
+    kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), "")
+    if kind or images.begins_like_an_image(source):
+        raise UserError(f"{where} is {kind or 'an image'} and no table: save its table as CSV.")
     try:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             return data.decode("utf-16")
@@ -119,9 +130,10 @@ def by_separator(lines: list[str], mark: str, where: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
 
 
-def by_blanks(lines: list[str]) -> list[list[str]]:
-    """Rows of words; a file's name may hold blanks, which the longer rows tell."""
-    rows = [line.split() for line in lines if line.strip()]
+def by_blanks(lines: list[str], folder: Path) -> list[list[str]]:
+    """Rows of words; a file's name may hold blanks, which the files or the longer rows tell."""
+    names = {" ".join(path.name.split()): path.name for path in images.find(folder)}
+    rows = [with_name(line.split(), names) for line in lines if line.strip()]
     width = min(map(len, rows))
     files = [i for row in rows if len(row) == width for i, c in enumerate(row) if FILE.search(c)]
     place = Counter(files).most_common(1)[0][0] if files else 0
@@ -130,6 +142,17 @@ def by_blanks(lines: list[str]) -> list[list[str]]:
          *row[place + 1 + len(row) - width :]] if len(row) > width else row
         for row in rows
     ]  # fmt: skip
+
+
+def with_name(words: list[str], names: dict[str, str]) -> list[str]:
+    """A row whose words from `a` on to that with a file's ending are one, where a file is called so."""
+    for end in [i for i, word in enumerate(words, 1) if FILE.search(word)]:
+        parts = [" ".join(words[first:end]).rpartition("/") for first in range(end)]
+        known = [name for *_, name in parts if name in names]  # the longest first
+        if known:
+            first = max(i for i, (*_, name) in enumerate(parts) if name == known[0])
+            return [*words[:first], "".join(parts[first][:2]) + names[known[0]], *words[end:]]
+    return words
 
 
 def unique(names: list[str]) -> list[str]:
@@ -145,16 +168,11 @@ def unique(names: list[str]) -> list[str]:
 
 def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The table without nameless columns that are empty or number the rows, and what was left out."""
-    notes = []
-    for place, name in enumerate(list(table), 1):
-        if name != f"column {place}":
-            continue
-        if (table[name] == "").all():
-            table = table.drop(columns=name)
-        elif numbers_rows(table[name]):
-            table = table.drop(columns=name)
-            notes.append(f"{name.capitalize()}, without a name, numbers the rows: left out.")
-    return table, notes
+    nameless = [name for place, name in enumerate(table, 1) if name == f"column {place}"]
+    empty = [name for name in nameless if (table[name] == "").all()]
+    counters = [name for name in nameless if numbers_rows(table[name])]
+    said = "without a name, numbers the rows: left out."
+    return table.drop(columns=empty + counters), [f"{c.capitalize()}, {said}" for c in counters]
 
 
 def numbers_rows(values: pd.Series) -> bool:
@@ -170,8 +188,8 @@ def decimal_points(values: pd.Series) -> pd.Series:
     return values
 
 
-def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFrame, str]:
-    """The table with the columns of another, by the columns that both have, and a note.
+def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """The table with the columns of another, by the columns that both have, and notes.
 
     Without common names, by the two columns whose values agree most, with or without the ending of a
     file, or where a part of a path is the other's value. A row for which the other has several becomes as many. Raises
@@ -202,7 +220,7 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     found = int(left.isin(more[""]).sum())
     joined = table.assign(**{"": left}).merge(more, on="", how="left").fillna("").drop(columns="")
     by = " and ".join(a for a, _ in keys)
-    return joined, f"{where} is joined by {by}: {found} of {len(table)} rows."
+    return joined, [f"{where} is joined by {by}: {found} of {len(table)} rows."]
 
 
 def whole_among(values: pd.Series, known: set[str]) -> pd.Series:
@@ -213,9 +231,7 @@ def whole_among(values: pd.Series, known: set[str]) -> pd.Series:
 def part_among(values: pd.Series, known: set[str]) -> pd.Series:
     """The first part of each path, `sub-01` of `sub-01/sub-01_ses-2.png`, that is known; else ``."""
     parts = values.str.lower().map(lambda cell: re.split(r"[/\\_]", cell))
-    return parts.map(
-        lambda words: next((number_text(w) for w in words if number_text(w) in known), "")
-    )
+    return parts.map(lambda words: next((w for w in map(number_text, words) if w in known), ""))
 
 
 def key_of(values: pd.Series) -> pd.Series:

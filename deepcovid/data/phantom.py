@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from deepcovid.data.phantom_anatomy import patient
 from deepcovid.data.phantom_findings import FINDINGS
@@ -39,7 +40,12 @@ class Phantom(NamedTuple):
 
 
 def radiograph(
-    finding: str, seed: int, size: int = 256, shortcut: str | None = None, view: int = 0
+    finding: str,
+    seed: int,
+    size: int = 256,
+    shortcut: str | None = None,
+    view: int = 0,
+    mottle: float = 0,
 ) -> Phantom:
     """Draw one patient with one of `FINDINGS`.
 
@@ -47,23 +53,33 @@ def radiograph(
     shows the same anatomy and lesion in another position and exposure. With the same seed, view
     and size, two findings differ only inside the lesion masks. `size` is in pixels, 32 or more.
     `shortcut` plants one of `SHORTCUTS`: `marker` a white R in the upper left corner, `border` a
-    black frame, `tint` warm RGB instead of grey, `brightness` 30 grey levels more.
+    black frame, `tint` warm RGB instead of grey, `brightness` 30 grey levels more. `mottle` is the
+    deviation, in grey levels, of quantum noise that the detector blurs over a pixel; it is each
+    image's own. Without it, patients of a small size are alike enough to pass for one.
     """
     b = patient(seed, view, size)
     change = FINDINGS[finding][0](b, np.random.default_rng((seed, 3)))
     change[np.abs(change) < VISIBLE] = 0
     thickness = np.maximum(b.solid + b.vessels - b.air + change, 0)
-    grey = _film(thickness, np.random.default_rng((seed, 4, view)))
+    noise = _mottle(size, np.random.default_rng((seed, 5, view))) * mottle if mottle else 0
+    grey = _film(thickness, np.random.default_rng((seed, 4, view)), noise)
     return Phantom(planted(grey, shortcut), change != 0, b.lungs, finding)
 
 
-def _film(thickness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _mottle(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Quantum noise, blurred over a pixel, of deviation 1: size x size."""
+    blurred = ndimage.gaussian_filter(rng.standard_normal((size, size)), 1)
+    return blurred / blurred.std()
+
+
+def _film(thickness: np.ndarray, rng: np.random.Generator, noise: np.ndarray | float) -> np.ndarray:
     """Thickness to uint8 grey by a film curve of random hardness, with noise and collimation."""
     size = len(thickness)
     passed = np.exp(-rng.normal(0.9, 0.07) * thickness)
     grey = rng.normal(285, 12) * (1 - passed) ** rng.normal(1.65, 0.2) + max(0, rng.normal(4, 6))
     grain = rng.standard_normal(thickness.shape)
     grey += rng.uniform(1, 3.5) * (grain + 0.6 * np.roll(grain, 1, 0) + 0.6 * np.roll(grain, 1, 1))
+    grey += noise
     closed = np.maximum(rng.normal(-0.01, 0.02, 4), 0) * size  # most blades stay out of the image
     top, bottom, left, right = closed.astype(int)
     grey[:top] = grey[size - bottom :] = grey[:, :left] = grey[:, size - right :] = 0
@@ -116,6 +132,7 @@ def write(
     size: int = 256,
     shortcut: str | None = None,
     shortcut_in: str = "covid",
+    mottle: float = 0,
 ) -> Path:
     """Write a data folder of PNG images and 1-bit masks; it appears whole or not at all.
 
@@ -123,7 +140,8 @@ def write(
     which go to `folder/<split>/<class>/`, with masks of the same name under
     `folder/lesion-masks/` and `folder/lung-masks/`. An image depends on `seed` and its name only.
     Finding and patient can be read from the name; some COVID-19 patients have two images.
-    The class `shortcut_in` bears `shortcut`, the other does not. Returns `folder`.
+    The class `shortcut_in` bears `shortcut`, the other does not; `mottle` as in `radiograph`.
+    Returns `folder`.
 
     Raises UserError where there is already something in `folder`.
     """
@@ -131,7 +149,7 @@ def write(
         for group, count in counts.items():
             bears = shortcut if group[1] == shortcut_in else None
             for name, finding, own, view in itertools.islice(cases(seed, group), count):
-                drawn = radiograph(finding, own, size, bears, view)
+                drawn = radiograph(finding, own, size, bears, view, mottle)
                 for kind, pixels in zip(("", "lesion-masks", "lung-masks"), drawn[:3], strict=True):
                     save(Image.fromarray(pixels), partial.joinpath(kind, *group, f"{name}.png"))
     return folder

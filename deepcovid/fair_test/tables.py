@@ -33,7 +33,7 @@ FINDINGS = [
      f"{WITHIN} == 'regression' and weights_kind == '{kind}'", "auc", CASE, IMAGES + CASES)
     for kind in ("pretrained", "untrained")
 ] + [
-    ("AUC, trained within the collection, own recipe", "within", f"{WITHIN} != 'regression'",
+    ("AUC, trained within the collection, this run's recipe", "within", f"{WITHIN} != 'regression'",
      "auc", CASE, IMAGES + CASES),
     ("AUC, what cannot show the lungs", "within", f"question == '{EVERYTHING}' and input in {BLIND}",
      "auc", CASE, IMAGES + CASES),

@@ -12,6 +12,7 @@ import deepcovid.fair_test.tables as fair_test
 import deepcovid.shortcuts.tables as external_validation
 from deepcovid.failure import effects
 from deepcovid.failure.design import FAILED, LEVELS
+from deepcovid.failure.tables import REPORTED
 from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics.published import CLAIMS, compare, published_values
 from deepcovid.metrics.tables import MEASURES, NETWORKS
@@ -51,7 +52,7 @@ def in_numbers(here: Study) -> pd.DataFrame:
     if len(ablation):
         changes = effects.single_changes(ablation, "resnet18")
         ablation = effects.select(ablation, backbone="resnet18")
-    explained = failure.explanations(ablation, failure.REPORTED["auc"])
+    explained = failure.explanations(ablation, REPORTED["auc"])
     swap, within, severity = (here.table(f"paper/fair_test/{name}.csv") for name in ("swap", "within", "severity"))  # fmt: skip
     answers = {
         1: failure.findings((), here.table("ablation_effects.csv"), changes, explained),

@@ -11,7 +11,7 @@ from deepcovid.data import pack
 from deepcovid.io import atomic_folder, read_json, write_csv, write_json
 from deepcovid.models import weights
 from deepcovid.models.run import Run
-from deepcovid.profiles import PATHS, Profile, load
+from deepcovid.profiles import PATHS, load
 from deepcovid.report import cards, provenance
 from deepcovid.report.redraw import redraw
 from deepcovid.runs import RESULTS, UserError
@@ -32,11 +32,7 @@ TABLES = (
     "zones.csv",
     "lungs.json",
 )
-ELSEWHERE = (
-    "external.json",
-    "external.csv",
-    "mitigation.csv",
-)  # of runs that name an external folder
+ELSEWHERE = ("external.json", "external.csv", "mitigation.csv")  # of runs with an external folder
 STUDY = (  # of a study of several runs
     "ablation.csv",
     "ablation_effects.csv",
@@ -70,7 +66,8 @@ def publish(run: Run, target: Path | None = None, replace: bool = False, only: s
                 raise UserError(f"{run.folder} holds no fair test: run notebook 08_fair_test.")
             write_json(made / "run.json", provenance.provenance(run))
         else:
-            copy(run, made, tables(run.profile))
+            cards_of = [f"{model}/card.md" for model in run.profile.models]
+            copy(run, made, [*TABLES, *ELSEWHERE * bool(run.profile.external), *cards_of])
             copy_fair_test(run, made / "fair_test")
         redraw(made)
     return target
@@ -167,15 +164,8 @@ def results_folder(run: Run, only: str) -> Path:
             f"(./run_all.sh verify -p data {run.data}). To publish your own run elsewhere: "
             f"./run_all.sh publish {run.profile.name} --to FOLDER."
         )
-    return (
-        RESULTS / run.profile.name.rpartition("/")[2] / ("fair_test" if only == "fair_test" else "")
-    )
-
-
-def tables(profile: Profile) -> list[str]:
-    """The files of a whole run that may be published, besides its scores."""
-    named = [*TABLES, *(ELSEWHERE if profile.external else ())]
-    return named + [f"{model}/card.md" for model in profile.models]
+    name = run.profile.name.rpartition("/")[2]
+    return RESULTS / name / "fair_test" if only == "fair_test" else RESULTS / name
 
 
 def copy(run: Run, target: Path, names: Iterable[str]) -> None:

@@ -3,7 +3,6 @@
 import re
 
 import pandas as pd
-import pytest
 from scipy.stats import binomtest
 
 from deepcovid.auditing import calibration
@@ -35,17 +34,19 @@ def test_the_table_of_the_calibration_is_that_of_its_file():
     assert PAGE.count("% | ") == len(lines)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="phantoms have no grain of their own: pairs agree at 0.70 to 0.71"
-)
 def test_of_twenty_honest_datasets_at_least_nineteen_are_silent():
     honest = TABLE[TABLE.fault == calibration.NOTHING]
     assert len(honest) >= 20 and honest.alarm.sum() <= 1
 
 
-def test_on_honest_datasets_nothing_is_raised_but_chance_doubles():
-    honest = TABLE[TABLE.fault == calibration.NOTHING]
-    assert len(honest) >= 20 and set(honest.raised) <= {"", "conflict"}
+def test_no_two_phantoms_pass_for_one_radiograph():
+    """A double is raised where one was planted; two radiographs of one phantom may count as one."""
+    raised = TABLE.raised.str.split()
+    conflict, leak = (
+        raised.map(lambda said, kind=kind: kind in said) for kind in ("conflict", "leak")
+    )
+    assert set(TABLE.fault[conflict]) == {"conflict"}
+    assert {"leak"} <= set(TABLE.fault[leak]) <= set(calibration.PLACES)
 
 
 def test_what_is_said_of_the_real_dataset_is_in_its_file():

@@ -233,3 +233,14 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path / "data", 0, FEW, SIZE)
     assert not list(tmp_path.iterdir())
+
+
+def test_mottle_is_an_image_s_own_and_changes_nothing_else():
+    plain, noisy = (radiograph("Edema", 5, SIZE, mottle=m) for m in (0, 6))
+    noise = noisy.image.astype(int) - plain.image
+    inside = (plain.image > 30) & (plain.image < 225)  # neither black nor white cuts it off
+    assert abs(noise[inside].mean()) < 1 and 5 < noise[inside].std() < 7
+    assert np.array_equal(noisy.lesion, plain.lesion) and np.array_equal(noisy.lungs, plain.lungs)
+    assert np.array_equal(noisy.image, radiograph("Edema", 5, SIZE, mottle=6).image)
+    other = [radiograph("Edema", 5, SIZE, view=1, mottle=m).image.astype(int) for m in (0, 6)]
+    assert abs(np.corrcoef(noise[inside], (other[1] - other[0])[inside])[0, 1]) < 0.3

@@ -8,7 +8,6 @@ from conftest import changed
 
 from deepcovid.data import manifest
 from deepcovid.fair_test import study
-from deepcovid.models import features
 
 NAMES = ("swap", "findings", "within", "sites")
 
@@ -27,7 +26,7 @@ def test_a_result_depends_on_settings_images_models_tables_and_code(run, monkeyp
     table = manifest.read(run.folder / "manifest.csv")
     table.iloc[1:].to_csv(run.folder / "manifest.csv", index=False)
     found.add(run.depends("fair_test.study", trained=True))
-    monkeypatch.setattr(features, "code", lambda *_: "other")
+    monkeypatch.setattr("deepcovid.models.run.code", lambda *_: "other")
     found.add(run.depends("fair_test.study", trained=True))
     assert len(found) == 10 and known not in found
 

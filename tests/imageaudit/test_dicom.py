@@ -10,7 +10,7 @@ from pictures import GREY, RAMP, close, read, write_dicom
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 
-from imageaudit import images
+from imageaudit import dicom, images
 from imageaudit.errors import UserError
 
 
@@ -248,7 +248,7 @@ def test_a_window_or_slope_that_says_nothing_leaves_the_range_of_values(tmp_path
     path = write_dicom(tmp_path / "x.dcm", ODD, **tags)
     assert close(read(path), GREY)
     with path.open("rb") as file:
-        assert images.dicom_shown_by(images.dicom_header(file)) == "range of values"
+        assert dicom.shown_by(images.dicom_header(file)) == "range of values"
 
 
 def test_a_window_with_decimal_commas_is_a_window(tmp_path):

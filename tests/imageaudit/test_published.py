@@ -5,29 +5,11 @@ import os
 from collections import Counter
 
 import pytest
-from conftest import draw, user_error
+from conftest import user_error
+from labelled import classes, put, told, write
 
 from imageaudit import dataset
 from imageaudit.dataset import Options
-
-
-def put(folder, *names):
-    for seed, name in enumerate(names):
-        draw(folder / name, seed, size=12)
-
-
-def write(path, *lines):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def classes(found) -> dict:
-    return dict(Counter(found.table.label))
-
-
-def told(found) -> str:
-    return " ".join(found.notes)
 
 
 @pytest.fixture

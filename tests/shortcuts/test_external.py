@@ -11,7 +11,7 @@ from deepcovid.data import audit
 from deepcovid.data import external as data_external
 from deepcovid.metrics import evaluation
 from deepcovid.metrics.run import evaluate
-from deepcovid.models import features, scoring, training
+from deepcovid.models import scoring, training
 from deepcovid.models.run import Run
 from deepcovid.report import cards, provenance
 from deepcovid.runs import read_json
@@ -123,7 +123,7 @@ def test_a_finished_evaluation_is_read(outside, monkeypatch):
     assert external.run(outside) == first and not made
     for settings in ({"threshold": 0.3}, {"preprocessing": ("grey",)}):
         external.run(changed(outside, **settings))
-    monkeypatch.setattr(features, "code", lambda *names: "other")
+    monkeypatch.setattr("deepcovid.models.run.code", lambda *names: "other")
     for _ in range(2):
         external.run(outside)
     assert len(made) == 3

@@ -1,0 +1,118 @@
+"""More layouts of folders and tables, each for its kind."""
+
+from collections import Counter
+
+import pytest
+from conftest import user_error
+from labelled import classes, put, told, write
+
+from imageaudit import dataset
+from imageaudit.dataset import Options
+
+
+def test_covid_qu_ex_holds_two_datasets(tmp_path):
+    for top in ("Infection Segmentation Data", "Lung Segmentation Data"):
+        for split in ("Train", "Val", "Test"):
+            for kind in ("COVID-19", "Non-COVID", "Normal"):
+                put(tmp_path / top / split / kind, "images/1.png", "lung masks/1.png", "infection masks/1.png")  # fmt: skip
+    with user_error("splits and classes of their own: .*Infection Segmentation Data, .*Lung"):
+        dataset.read(tmp_path)
+    found = dataset.read(tmp_path / "Infection Segmentation Data")
+    assert set(classes(found).values()) == {3} and set(Counter(found.table.split).values()) == {3}
+    asked = Options(("Infection Segmentation Data", "Lung Segmentation Data"))
+    assert set(classes(dataset.read(tmp_path, asked)).values()) == {9}
+
+
+def test_a_dataset_beside_another_folder_is_no_class(tmp_path):
+    put(tmp_path, *(f"archive/{s}/{c}/1.png" for s in ("train", "test") for c in "ab"), "plots/1.png")  # fmt: skip
+    with user_error("of their own: .*archive"):
+        dataset.read(tmp_path)
+
+
+def test_patients_within_splits_within_classes_are_no_classes(tmp_path):
+    put(tmp_path, *(f"{c}/{s}/patient{i}/1.png" for c in "ab" for s in ("train", "test") for i in (1, 2)))  # fmt: skip
+    assert classes(dataset.read(tmp_path)) == {"a": 4, "b": 4}
+
+
+def test_sites_above_classes_are_asked_about(tmp_path):
+    put(tmp_path, *(f"{site}/{c}/1.png" for site in ("north", "south") for c in ("ill", "well")))
+    assert "Each class has the folders ill, well" in told(dataset.read(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("img (1).png", "img (2).png", "img (3).png", "img (4).png"),  # as many blanks in every row
+        ("a b (1).png", "c d  e (2).png", "f.png", "x/g h.png"),
+    ],
+)
+def test_blanks_in_names_and_between_columns(tmp_path, names):
+    put(tmp_path / "train", *names)
+    rows = [f"{i} {n} {('ill', 'well')[i % 2]} cohen" for i, n in enumerate(names)]
+    found = dataset.read(write(tmp_path / "train.txt", *rows), Options(label="3"))
+    assert classes(found) == {"ill": 2, "well": 2} and found.columns == ("1", "4")
+    assert sorted(path.name for path in found.table.path) == sorted(n.split("/")[-1] for n in names)
+
+
+@pytest.mark.parametrize(
+    "label, count",
+    [("Pneumonia/Viral", 2), ("Viral/COVID-19", 1), ("pneumonia", 4), ("Pneumonia/Bacterial", 1)],
+)
+def test_a_part_of_a_hierarchy_is_a_finding(tmp_path, label, count):
+    said = ("Pneumonia/Viral/COVID-19", "Pneumonia/Bacterial", "Pneumonia/Viral/SARS", "No Finding",
+            "Pneumonia")  # fmt: skip
+    put(tmp_path, *(f"{i}.png" for i in range(5)))
+    table = write(tmp_path / "t.csv", "path,finding", *(f"{i}.png,{w}" for i, w in enumerate(said)))
+    assert classes(dataset.read(table, Options(label=label)))[label] == count
+
+
+@pytest.mark.parametrize("column", ["label", "split", "folder"])
+def test_one_name_in_several_folders_that_another_column_says(tmp_path, column):
+    rooms = ("train", "test")
+    put(tmp_path, *(f"{room}/{i}.png" for room in rooms for i in range(4)))
+    rows = [f"{i}.png,{room if column == 'label' else 'ab'[i % 2]},{room}" for room in rooms for i in range(4)]  # fmt: skip
+    head = f"path,label,{'note' if column == 'label' else column}"
+    found = dataset.read(write(tmp_path / "t.csv", head, *rows))
+    assert len(found.table) == 8 and not found.missing
+    assert all(path.relative_to(tmp_path).as_posix() == image for path, image in
+               zip(found.table.path, found.table.image, strict=True))  # fmt: skip
+
+
+def test_names_of_several_files_are_named(tmp_path):
+    put(tmp_path, "x/0.png", "y/0.png", "1.png", "2.png")
+    table = write(tmp_path / "t.csv", "path,label", "0.png,a", "1.png,a", "2.png,b")
+    found = dataset.read(table)
+    assert found.missing == ("0.png",) and "1 names are those of several files" in told(found)
+    write(table, "path,label", "0.png,a")
+    with user_error("None of the 1 files .* is there once"):
+        dataset.read(table)
+
+
+def test_lines_before_the_header_and_what_is_no_table(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    rows = ("0.png,a", "1.png,b")
+    for before in (("# made by us", "#"), ()):
+        head = "# path,label" if not before else "path,label"
+        assert len(dataset.read(write(tmp_path / "t.csv", *before, head, *rows)).table) == 2
+    with user_error("is JSON and no table"):
+        dataset.read(write(tmp_path / "t.json", '{"images": ["0.png"]}'))
+    with user_error("is an image and no table"):
+        dataset.read(tmp_path / "0.png")
+
+
+def test_minus_one_is_a_class_beside_one_alone(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    rows = [f"{i}.png,{w}" for i, w in enumerate((1, -1, "1.0", "-1.0"))]
+    assert classes(dataset.read(write(tmp_path / "t.csv", "path,label", *rows))) == {"1": 2, "-1": 2}  # fmt: skip
+    found = dataset.read(write(tmp_path / "t.csv", "path,Edema", *rows), Options(label="Edema"))
+    assert classes(found) == {"Edema": 2, "no Edema": 2}
+
+
+def test_a_column_of_another_meaning_is_ignored_and_blank_splits_are_said(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    table = write(tmp_path / "t.csv", "path,label,set", *(f"{i}.png,{'ab'[i % 2]},{i}" for i in range(4)))  # fmt: skip
+    with user_error("--ignore 'set'"):
+        dataset.read(table)
+    assert set(dataset.read(table, Options(ignore=("set",))).table.split) == {""}
+    rows = (f"{i}.png,{'ab'[i % 2]},{('test', '')[i // 2]}" for i in range(4))
+    assert "2 rows name no split" in told(dataset.read(write(table, "path,label,set", *rows)))
