@@ -87,7 +87,7 @@ def test_a_study_makes_its_runs_in_turn_then_what_compares_them(tmp_path, monkey
     monkeypatch.setattr(workflow, "snakemake", snakemake)
     stops_at = "released"
     assert workflow.run("real", {}, 1, []) == 1
-    assert [name for name, _ in calls] == ["paper", "control", "failed", "released"]
+    assert [name for name, _ in calls] == ["paper", "sampled", "control", "failed", "released"]
     calls.clear()
     stops_at = ""
     assert workflow.run("real", {}, 1, []) == 0

@@ -30,7 +30,7 @@ def test_a_row_per_model_and_a_line_per_phase():
 def test_seeds_are_drawn_one_by_one_with_their_mean_and_range():
     figure = figures.learning_curves({("resnet18", s): history(s) for s in (0, 1, 2)})
     axis = figure.axes[0]
-    assert axis.get_ylabel() == "resnet18\n3 seeds"
+    assert axis.get_ylabel() == "ResNet18\n3 seeds"
     lines = [line.get_ydata() for line in axis.lines if len(line.get_xdata())]
     assert len(lines) == 2 + 2 * 3  # of both phases the mean, and each seed
     assert np.allclose(lines[0], 1 / np.arange(1, 6) + 1)
