@@ -44,6 +44,9 @@ def run(
 def run_study(study: str, overrides: dict, cores, extra: list[str], cluster) -> int:
     """Make the runs of a study, one after the other, then what compares them; the first bad status."""
     runs = profiles.chosen_runs(study, overrides)
+    if "paper" not in runs:
+        profiles.load(f"{study}/paper", overrides)  # says which model is none
+        raise UserError(f"{study} trains no {overrides['models']}: choose of its runs' models.")
     loaded = {run: profiles.load(f"{study}/{run}", overrides) for run in runs}
     folder = profiles.RUNS / study
     for profile in loaded.values():

@@ -24,6 +24,7 @@ MASK = re.compile(
     re.IGNORECASE,
 )
 TABLES = (".csv", ".tsv", ".txt", ".xlsx")
+NOTE = re.compile(r"read[ _-]?me|licen[cs]e|citation|changes|changelog", re.IGNORECASE)
 
 
 def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
@@ -58,7 +59,8 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
         where, better = escape_control_chars(source), escape_control_chars(inside)
         raise UserError(f"{where} has no classes itself, but {better} has: audit that.")
     refuse_unknown(classes, list(names.values()))
-    refuse_patients(table, source)
+    if not classes:
+        refuse_patients(table, source)
     if not splits and not classes:
         notes += refuse_datasets(source)
     if not splits:
@@ -129,7 +131,10 @@ def refuse_patients(table: pd.DataFrame, source: Path) -> None:
 
 
 def tables_in(source: Path) -> str:
-    found = sorted(p.name for p in source.iterdir() if p.suffix.lower() in TABLES and p.is_file())
+    found = sorted(
+        p.name for p in source.iterdir()
+        if p.suffix.lower() in TABLES and p.is_file() and not NOTE.match(p.name)
+    )  # fmt: skip
     names = ", ".join(map(escape_control_chars, found[:8]))
     return f" It holds tables, which may say the classes: {names}." if found else ""
 

@@ -9,6 +9,8 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from deepcovid import plots
+from deepcovid.metrics.published import NETWORKS
+from deepcovid.profiles import MODELS
 
 
 def test_figures_are_held_by_nobody_but_who_asked_for_them():
@@ -57,3 +59,7 @@ def test_a_notebook_shows_figures_with_twice_the_pixels():
     told = shown.metadata["image/png"]
     assert (width // 2, height // 2) == (told["width"], told["height"])
     assert 400 < told["width"] < 500  # 4 inches at 110 to the inch, and its margins
+
+
+def test_each_network_has_a_name_for_readers_and_a_colour():
+    assert set(NETWORKS) == set(plots.COLOURS) == set(MODELS)

@@ -176,3 +176,9 @@ def test_the_lock_of_a_run_ends_with_its_process_however_that_ends(tmp_path):
     process.communicate()
     with lock:
         pass
+
+
+def test_a_network_that_no_run_of_a_study_trains_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    with user_error("models is .*nonsense"):
+        workflow.run("real", {"models": "nonsense"}, 1, [])

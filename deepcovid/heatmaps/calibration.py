@@ -19,7 +19,7 @@ from deepcovid.models.features import to_device
 
 SIDE, PATIENTS, EPOCHS = 64, 120, {None: 10, "marker": 4}
 radiograph = cache(phantom.radiograph)  # both networks see the same patients
-NETWORKS = {"lesion": None, "marker": "marker"}  # by name, the shortcut that each is taught
+TAUGHT = {"lesion": None, "marker": "marker"}  # by name, the shortcut that each is taught
 
 
 def network(seed: int) -> networks.Classifier:
@@ -96,4 +96,4 @@ def calibrate(n: int = 16) -> dict:
     on `n` new phantoms with COVID-19. Per network: ROC AUC, and `agreement` of each method's maps
     with the masks of lesion and marker, mean and 95% interval, beside random maps.
     """
-    return {name: judge(name, shortcut, n) for name, shortcut in NETWORKS.items()}
+    return {name: judge(name, shortcut, n) for name, shortcut in TAUGHT.items()}

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from scipy.ndimage import zoom
 
 from deepcovid.heatmaps import claim
-from deepcovid.heatmaps.tables import NETWORKS
+from deepcovid.metrics.published import NETWORKS
 from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new
 
 DPI = 95  # of figures: a committed notebook stays under 1 MB

@@ -7,13 +7,12 @@ from IPython.display import Markdown
 
 from deepcovid.heatmaps import claim
 from deepcovid.metrics import intervals
+from deepcovid.metrics.published import NETWORKS
 
 NO_LESIONS = Markdown(
     "*This study has no maps of images with lesion masks: the claim is not tested.*"
 )
 NO_MASKS = Markdown("*This study has no masks of lungs or lesions to compare the maps with.*")
-NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
-            "densenet121": "DenseNet-121"}  # fmt: skip
 
 
 def format_ci(values: Sequence[float]) -> str:

@@ -56,11 +56,14 @@ class Inputs:
 
 
 def set_mode(profile: Profile, model: Classifier) -> None:
-    """Training mode; batch norm only where the recipe leaves it so."""
+    """Training mode of what is trained; batch norm only where the recipe leaves it so."""
     model.train()
+    frozen = set(model.backbone.modules()) if profile.trainable == "head" else set()
     for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and profile.batch_norm == "eval":
-            module.eval()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.training = profile.batch_norm == "train"
+        elif module in frozen:  # a backbone's own dropout
+            module.training = False
 
 
 def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dict[str, float]:

@@ -29,6 +29,7 @@ SIZE = 96  # pixels a side of what the network sees, and of its masks
 FEATURES = (12, 24, 48, 96, 96, 12)  # channels of each level, and of the last
 EPOCHS, BATCH, RATE = 45, 16, 3e-3
 MARGIN = 0.03  # of the picture's side, left around the lungs
+FEWEST = 10  # masks to fit on, or to judge by
 LEAST = 0.05  # of the picture's area: with less lung than that, nothing was found
 
 # a lung is where it is however a radiograph was turned, framed and exposed
@@ -71,7 +72,7 @@ def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     Raises UserError for unreadable masks and when there are fewer than ten.
     """
     found = masked(table, data)
-    if len(found) < 10:
+    if len(found) < FEWEST:
         raise UserError(
             f"{data / 'lung-masks'} holds {len(found)} masks of these images; to find lungs, ten "
             "are needed at least: leave `crop_lungs` out of the preprocessing, or bring masks."
@@ -176,11 +177,10 @@ def run(folder: Path, data: Path) -> Path:
     pictures, masks = pairs(table[table.split == "train"], data)
     network = fit(pictures, masks)
     result = {"masks": len(masks), "dice": None}
-    try:
-        each = dice(network, *pairs(table[table.split == "test"], data))
+    test = table[table.split == "test"]
+    if len(masked(test, data)) >= FEWEST:  # else too few to judge by
+        each = dice(network, *pairs(test, data))
         result |= {"test_masks": len(each), "dice": float(each.mean()), "least": float(each.min())}
-    except UserError:  # no masks to judge by
-        pass
     found = manifest.originals(table)[["image", "split"]].copy()
     shown = tqdm(found.image, desc="lungs found", unit="image")
     found["lung"] = [find(network, images.open_radiograph(data / image)).mean() for image in shown]

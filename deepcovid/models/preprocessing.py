@@ -1,7 +1,7 @@
 """What is done to every picture before a model sees it, so that its origin shows less.
 
-`lungs`: cut to the box around the lungs: pictures are framed differently by each source.
-`coarse`: SIZE x SIZE pixels: sharpness and JPEG traces tell sources apart, opacities are larger.
+`crop_lungs`: cut to the box around the lungs: pictures are framed differently by each source.
+`downsample`: SIZE x SIZE pixels: sharpness and JPEG traces tell sources apart, opacities are larger.
 `equalise`: grey, the histogram made flat: CheXpert's pictures come so, other sources' do not.
 `mask_lungs`: black outside the lungs: letters, collimator, arms and shoulders tell sources apart.
 `grey`: without colour.

@@ -19,7 +19,7 @@ COLUMNS = ["image", "split", "label", "score", "patient"]
 def score(model: Classifier, paths: list[Path], size: int, change: Change | None = None):
     """P(COVID-19), float32 (n,) from 0 to 1, of image files, each resized to `size` pixels a side.
 
-    `change` is the preparation that the model was trained with, if any (`Run.preparation`).
+    `change` is the preprocessing that the model was trained with, if any (`Run.preprocessing`).
     Raises UserError that names a file which cannot be read.
     """
     device = next(model.parameters()).device

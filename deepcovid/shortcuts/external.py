@@ -4,7 +4,6 @@ Nothing here is read by training or by the choice of a threshold.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from deepcovid.data import audit, manifest
 from deepcovid.data import external as data_external
 from deepcovid.io import digest, read_json, write_json
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.models import scoring
+from deepcovid.models import lungs, scoring
 from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
@@ -161,7 +160,7 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     bank, steps = FeatureBank(run, both), run.profile.preprocessing
     border = bank.encode(both, bank.ablation(steps, border=True), first_model(run))
     blind = {"border alone": ("network", border)}
-    with suppress(UserError):  # without masks nobody finds lungs
+    if len(lungs.masked(train, run.data)) >= lungs.FEWEST:  # else nobody finds lungs
         blind["framing alone"] = "table", bank.framing(both, steps)
     for name, (kind, values) in blind.items():
         fitted = measure.regression(kind).fit(values[: len(train)], train.label)

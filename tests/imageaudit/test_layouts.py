@@ -116,3 +116,13 @@ def test_a_column_of_another_meaning_is_ignored_and_blank_splits_are_said(tmp_pa
     assert set(dataset.read(table, Options(ignore=("set",))).table.split) == {""}
     rows = (f"{i}.png,{'ab'[i % 2]},{('test', '')[i // 2]}" for i in range(4))
     assert "2 rows name no split" in told(dataset.read(write(table, "path,label,set", *rows)))
+
+
+def test_grades_are_classes_beside_a_note_and_where_they_are_named(tmp_path):
+    put(tmp_path, *(f"{grade}/{i}.png" for grade in range(3) for i in "ab"))
+    (tmp_path / "README.txt").write_text("grades 0 to 2")
+    assert classes(dataset.read(tmp_path)) == {"0": 2, "1": 2, "2": 2}
+    (tmp_path / "train.csv").write_text("image,grade\n")
+    with user_error("are no classes: name those that count with --classes .*train.csv"):
+        dataset.read(tmp_path)
+    assert classes(dataset.read(tmp_path, Options(("0", "1")))) == {"0": 2, "1": 2}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import user_error
 from PIL import Image
 
 from deepcovid import runs
@@ -85,6 +86,14 @@ def test_pictures_without_lungs_are_counted_by_name(fitted):
     assert set(table.image) == set(manifest.make(data, 0.0).image)
     assert told["without_lungs"] == (table.lung < lungs.LEAST).sum()
     assert told["test_masks"] > 0 and 0 <= told["least"] <= told["dice"] <= 1
+
+
+def test_a_broken_mask_to_judge_by_is_named(fitted):
+    run, _, data = fitted
+    mask = next((data / "lung-masks" / "test").rglob("*.png"))
+    mask.write_bytes(mask.read_bytes()[:80])
+    with user_error(mask.name):
+        run()
 
 
 def test_who_asks_for_no_lungs_does_not_wait_for_monai():

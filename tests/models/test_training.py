@@ -482,3 +482,16 @@ def test_a_fitted_model_is_left_as_the_epoch_that_was_selected(run):
     assert accuracies.argmax() < 3  # the last epoch is another one
     part = networks.trained_part(chosen.profile, model).state_dict()
     assert all(torch.equal(part[name], value) for name, value in state.items())
+
+
+def test_a_frozen_backbone_drops_nothing_out(profile):
+    backbone = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Dropout())
+    model = networks.Classifier(backbone, torch.nn.Sequential(torch.nn.Dropout()), "0")
+    norm, drops, head = backbone[0], backbone[1], model.head[0]
+    for settings, expected in (
+        ({"trainable": "head", "batch_norm": "eval"}, (False, False, True)),
+        ({"trainable": "head", "batch_norm": "train"}, (True, False, True)),
+        ({"trainable": "all", "batch_norm": "eval"}, (False, True, True)),
+    ):
+        fitting.set_mode(changed(profile, **settings), model)
+        assert (norm.training, drops.training, head.training) == expected
