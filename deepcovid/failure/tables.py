@@ -94,7 +94,7 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
             "trainings": len(each), "AUC, mean": each.mean(), "lowest": each.min(),
             "highest": each.max(), f"at least {target}": int((each >= target).sum()),
             f"within {window}": int(((each - target).abs() <= window).sum()),
-            "other epoch's AUC, mean": other.mean(), "of trainings": len(other),
+            "the other epoch's: mean": other.mean(), "of trainings": len(other),
         }
         for name, (each, other) in given.items() if len(each) and len(other)
     }  # fmt: skip

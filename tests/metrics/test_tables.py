@@ -87,7 +87,7 @@ def test_the_paper_ours_and_the_control_stand_beside_each_other(folder):
     metrics = pd.DataFrame(
         {"model": ["resnet18"] * 2, "auc": [0.9, 0.8], "sensitivity": [0.5, 0.7]}
     )
-    rows = [{"tp": 3, "fn": 1, "tn": 1990, "fp": 10, "patients": 77}]
+    rows = [{"tp": 3, "fn": 1, "tn": 1990, "fp": 10, "patients": 77, "positive_patients": 3}]
     found = tables.beside_paper(metrics, metrics.assign(auc=0.6), rows)
     assert found.loc["ROC AUC", "ResNet18"].tolist() == [
         "0.989", "0.8500 (0.8000 to 0.9000)", "0.6000 (0.6000 to 0.6000)"
