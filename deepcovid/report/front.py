@@ -63,7 +63,7 @@ def in_numbers(here: Study) -> pd.DataFrame:
         3: external_validation.findings(here.table("paper/shortcuts.csv"), here.table("control/metrics.csv"),
                                         here.table("paper/external.csv"), ()),
         4: fair_test.findings({"swap": swap, "findings": called, "within": within, "severity": severity})
-           .rename(columns={"mean (range)": "value"}).drop(columns="95% intervals"),
+           .assign(value=lambda rows: rows["mean (range)"] + "; " + rows["95% intervals"])[["value", "n", "file"]],
     }  # fmt: skip
     for number, begins in REPEATED.items():
         answer = answers[number]
