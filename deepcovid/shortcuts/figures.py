@@ -133,6 +133,9 @@ def mitigation(table: pd.DataFrame) -> Figure:
         table.test, place, "o", color=NON_COVID, mfc="white", label="test images of this dataset"
     )
     right.plot(table.external_frame, place, "^", color=COVID, label="external, framing alone")
+    right.plot(
+        table.external_border, place, "s", color=COVID, mfc="none", label="external, border alone"
+    )
     intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
               label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
     left.set_xlabel("gap: AUC of the picture less that\nof border or framing", fontsize=SMALL)
@@ -147,5 +150,5 @@ def mitigation(table: pd.DataFrame) -> Figure:
     names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
     left.set_yticks(place, [textwrap.fill(name, 34) for name in names], fontsize=SMALL)
     left.set_ylim(len(table) - 0.5, -0.5)
-    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=3)
+    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=2)
     return figure
