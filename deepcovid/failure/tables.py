@@ -94,7 +94,7 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
             "trainings": len(each), "AUC, mean": each.mean(), "lowest": each.min(),
             "highest": each.max(), f"at least {target}": int((each >= target).sum()),
             f"within {window}": int(((each - target).abs() <= window).sum()),
-            "other epoch's AUC, mean": other.mean(), "of trainings": len(other),
+            "the other epoch's: mean": other.mean(), "of trainings": len(other),
         }
         for name, (each, other) in given.items() if len(each) and len(other)
     }  # fmt: skip
@@ -112,7 +112,7 @@ def findings(failed, effects, changes, explained) -> pd.DataFrame:
         part = failed.dropna(subset="seed").query("model == 'resnet18'")
         rows += [("accuracy of calling every test image Non-COVID", f"{part.null_accuracy.iloc[0]:.2%}",
                   f"{part[['tp', 'fn', 'fp', 'tn']].iloc[0].sum():,.0f} images", "failed/metrics.csv"),
-                 ("COVID-19 images found by the failed recipe", f"{part.tp.sum():.0f} of {(part.tp + part.fn).sum():.0f}",
+                 ("COVID-19 images found by the failed recipe", f"{', '.join(f'{tp:.0f}' for tp in part.tp)} of {(part.tp + part.fn).max():.0f}",
                   f"{len(part)} trainings", "failed/metrics.csv")]  # fmt: skip
     if len(effects):
         row = select(effects, backbone="resnet18", among="all", outcome="sensitivity").iloc[0]

@@ -15,6 +15,7 @@ COLOUR = {RELEASE: NON_COVID, SAME: PINK}
 WEIGHTS = {"pretrained": NON_COVID, "profile": COVID, "untrained": GREY, "none": "black"}
 LABELS = {"pretrained": "pretrained networks", "profile": "this run's recipe",
           "untrained": "untrained networks", "none": "no network"}  # fmt: skip
+DIAGNOSES = {"other findings": "other diagnoses", "No Finding": "no finding"}
 WIDTH = 7.2  # inches: what a page shows in full
 
 
@@ -71,7 +72,7 @@ def swapped(table: pd.DataFrame) -> Figure:
 
 
 def by_finding(table: pd.DataFrame) -> Figure:
-    """Share of each finding's images that a model calls COVID-19, of `findings.csv`."""
+    """Share of each diagnosis's images that a model calls COVID-19, of `findings.csv`."""
     rows = table.drop_duplicates("finding").reset_index(drop=True)
     models = list(dict.fromkeys(table.model))
     figure, axis = new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
@@ -83,7 +84,13 @@ def by_finding(table: pd.DataFrame) -> Figure:
         points(axis, mean, "called", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
                color=COLOURS.get(model, GREY), label=readable(model))  # fmt: skip
     axis.axhspan(-0.5, (rows.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
-    rows_at(axis, [f"{r.finding} ({r.images}; {r.cases})" for r in rows.itertuples()])
+    rows_at(
+        axis,
+        [
+            f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})"
+            for r in rows.itertuples()
+        ],
+    )
     axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
     figure.legend(loc="outside upper right", ncols=3)
     return legible(figure)

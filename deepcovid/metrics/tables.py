@@ -109,9 +109,12 @@ def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame, rows: list[dict])
     claims = published_values()
     positives, negatives = rows[0]["tp"] + rows[0]["fn"], rows[0]["fp"] + rows[0]["tn"]
     images = f"{positives:,} COVID-19 and {negatives:,} Non-COVID"
-    patients = rows[0].get("patients")
+    patients = ""
+    if "positive_patients" in rows[0]:
+        ill = rows[0]["positive_patients"]
+        patients = f" of {ill:,} and {rows[0]['patients'] - ill:,} patients"
     cells = {("test images", "all"): {
-        "paper": FINAL, "ours": images + f" of {patients:,} patients" * bool(patients),
+        "paper": FINAL, "ours": images + patients,
         "untrained control": images if len(control) else "-",
     }}  # fmt: skip
     for measure, (name, digits) in MEASURES.items():

@@ -17,6 +17,7 @@ from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics.published import CLAIMS, compare, published_values
 from deepcovid.metrics.tables import MEASURES, NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new
+from deepcovid.shortcuts.figures import HIDDEN
 from deepcovid.study import Study
 
 WIDTH = 5.0  # inches: so narrow that text stays legible on a phone
@@ -37,8 +38,9 @@ LEFT = {
 # rows of the answers of notebooks 06, 07 and 08 that the overview repeats, by how they begin
 REPEATED = {
     1: ("COVID-19 images found: the failed", "COVID-19 images found: class weights", "largest effect", "ROC AUC if"),
-    3: ("AUC, size and colour", "AUC, only the outer 5%", "AUC, networks never trained", "sensitivity", "specificity"),
-    4: ("AUC, the release's", "AUC, Non-COVID images", "AUC, trained within the collection, pretrained",
+    3: ("AUC, size and colour", "AUC, only the outer 5%", "AUC, networks never trained", "sensitivity", "specificity",
+        "ROC AUC, both classes"),
+    4: ("AUC, the release's", "AUC, Non-COVID images", "Non-COVID images of the same", "AUC, trained within the collection, pretrained",
         "Rank correlation with severity, models", "Rank correlation with severity, untrained"),
 }  # fmt: skip
 
@@ -54,13 +56,14 @@ def in_numbers(here: Study) -> pd.DataFrame:
         ablation = effects.select(ablation, backbone="resnet18")
     explained = failure.explanations(ablation, REPORTED["auc"])
     swap, within, severity = (here.table(f"paper/fair_test/{name}.csv") for name in ("swap", "within", "severity"))  # fmt: skip
+    called = here.table("paper/fair_test/findings.csv")
     answers = {
         1: failure.findings((), here.table("ablation_effects.csv"), changes, explained),
         2: operating_points(here.table("paper/metrics.csv")),
         3: external_validation.findings(here.table("paper/shortcuts.csv"), here.table("control/metrics.csv"),
                                         here.table("paper/external.csv"), ()),
-        4: fair_test.findings({"swap": swap, "within": within, "severity": severity})
-           .rename(columns={"mean (range)": "value"}).drop(columns="95% intervals"),
+        4: fair_test.findings({"swap": swap, "findings": called, "within": within, "severity": severity})
+           .assign(value=lambda rows: rows["mean (range)"] + "; " + rows["95% intervals"])[["value", "n", "file"]],
     }  # fmt: skip
     for number, begins in REPEATED.items():
         answer = answers[number]
@@ -186,21 +189,27 @@ def over_seeds(table: pd.DataFrame, column: str, models: list[str]) -> pd.DataFr
 
 
 def shortcuts(table: pd.DataFrame, control: pd.DataFrame, external: pd.DataFrame | None) -> Figure:
-    """ROC AUC from what shows no disease, or hardly; and images of hospitals that nobody trained on.
+    """ROC AUC from parts of a picture, or none; and images of hospitals that nobody trained on.
 
-    The right panel, of an `external.csv`, has sensitivity and specificity at the frozen threshold.
+    Orange: what shows no lungs, or hardly. The right panel, of an `external.csv`, has sensitivity and specificity at the frozen threshold.
     """
     own = table[(table.target == "COVID-19") & (table.kind != "untrained")]
     rows = own.drop_duplicates("input").set_index("input").reindex(LEFT).dropna(subset="auc")
     rows[list(AUC[1:])] = rows[["patient_low", "patient_high"]]
-    names = [LEFT[name] for name in rows.index]
+    names, colour = [LEFT[name] for name in rows.index], rows.index.isin(HIDDEN)
     if len(control):
         rows.loc["untrained", list(AUC)] = control.auc.mean(), control.auc.min(), control.auc.max()
-        names.append(f"untrained, {control.auc.count()} trainings")
+        names.append("whole picture, untrained")
+        colour = np.append(colour, False)
     n = f"{rows.positives.iloc[0]:.0f} COVID-19, {rows.negatives.iloc[0]:,.0f} Non-COVID images"
-    figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.4), squeeze=False)
+    figure, axes = new(rows=1 + (external is not None), size=(WIDTH, 2.7), squeeze=False)
     axis, at = axes[0, 0], np.arange(len(rows))
-    intervals(axis, rows, *AUC, y=at, names=names, color=COVID, values="{:.4f}")
+    for part, paint, label in ((~colour, NON_COVID, "lungs visible, in part or coarsely"),
+                               (colour, COVID, "lungs not visible, or hardly")):  # fmt: skip
+        intervals(axis, rows[part], *AUC, y=at[part], color=paint, values="{:.4f}", label=label)
+    axis.set_yticks(at, names)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1))
     axis.set(xlabel=f"ROC AUC\n({n})", xlim=(0.94, 1.016), xticks=np.arange(0.94, 1.01, 0.02))
     if external is not None:
         hospitals(axes[1, 0], external)
@@ -246,7 +255,7 @@ def same_collection(swap: pd.DataFrame) -> Figure:
     ]
     figure, axis = new(size=(WIDTH, 0.3 * len(found) + 1.2))
     for place, colour, label in ((0, NON_COVID, "Non-COVID of the release (one hospital)"),
-                                 (1, COVID, "other findings of the same collection")):  # fmt: skip
+                                 (1, COVID, "other diagnoses of the same collection")):  # fmt: skip
         part = found[found.place == place]
         intervals(axis, part, *AUC, y=part.index, color=colour, values="{:.4f}", label=label)
     axis.set_yticks(range(len(found)), names)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, intervals, new
 from deepcovid.shortcuts.ablations import WORDS
+from deepcovid.shortcuts.tables import preprocessing_words
 
 SMALL = 9  # points: what is legible on a page
 # kinds of `shortcuts.csv` in a reader's words
@@ -132,6 +133,9 @@ def mitigation(table: pd.DataFrame) -> Figure:
         table.test, place, "o", color=NON_COVID, mfc="white", label="test images of this dataset"
     )
     right.plot(table.external_frame, place, "^", color=COVID, label="external, framing alone")
+    right.plot(
+        table.external_border, place, "s", color=COVID, mfc="none", label="external, border alone"
+    )
     intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
               label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
     left.set_xlabel("gap: AUC of the picture less that\nof border or framing", fontsize=SMALL)
@@ -143,10 +147,8 @@ def mitigation(table: pd.DataFrame) -> Figure:
     right.set_xlim(0, 1.02)
     for axis in (left, right):
         axis.tick_params(labelsize=SMALL)
-    names = table.step.replace("nothing", "no preprocessing") + np.where(
-        table.chosen, " (kept)", ""
-    )
+    names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
     left.set_yticks(place, [textwrap.fill(name, 34) for name in names], fontsize=SMALL)
     left.set_ylim(len(table) - 0.5, -0.5)
-    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=3)
+    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=2)
     return figure

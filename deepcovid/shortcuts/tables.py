@@ -1,5 +1,6 @@
 """The tables of notebook 07."""
 
+import re
 from collections.abc import Iterator
 
 import pandas as pd
@@ -22,6 +23,16 @@ INPUTS = {
     "mode L only": "grey files only",
     "view (..) only": r"\1 images only",
 }
+# ways of preparing pictures, by their names in `mitigation.csv` and in profiles
+PREPROCESSING = {
+    "nothing": "no preprocessing", "none": "no preprocessing",
+    "grey": "without colour",
+    "equalised": "equalised", "equalise": "equalised",
+    "coarse": "downsampled", "downsample": "downsampled",
+    "cut to the lungs": "cropped to the lungs", "crop_lungs": "cropped to the lungs",
+    "only the lungs": "only the lungs", "mask_lungs": "only the lungs",
+    "moved copies": "moved copies added", "views matched": "views weighted",
+}  # fmt: skip
 QUANTITIES = {"sensitivity": "sensitivity", "specificity": "specificity", "auc": "ROC AUC"}
 
 
@@ -30,6 +41,14 @@ def select(table: pd.DataFrame, **having) -> pd.DataFrame:
     for column, value in having.items():
         table = table[table[column] == value]
     return table
+
+
+def preprocessing_words(step: str) -> str:
+    """A step of `mitigation.csv`, or a profile's `preprocessing`, in the words of all notebooks."""
+    parts = re.split(r"[,;] *", step)
+    if "mask_lungs" in parts:  # only the lungs are left: that they were cropped first is no news
+        parts = ["mask_lungs", *(one for one in parts if one not in ("crop_lungs", "mask_lungs"))]
+    return ", ".join(PREPROCESSING[one] for one in parts)
 
 
 def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
@@ -41,7 +60,7 @@ def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
     return pd.DataFrame({
         "input": rows.input.replace(INPUTS, regex=True),
-        "ROC AUC (95% interval)": [format_ci(*one) for one in aucs],
+        "ROC AUC (95% interval)": [format_ci(*one, digits=4) for one in aucs],
         "n COVID-19": rows.positives, "n Non-COVID": rows.negatives,
     }).set_index("input")  # fmt: skip
 
@@ -125,7 +144,7 @@ def findings(shortcuts, control, outside, steps) -> pd.DataFrame:
     if len(outside):
         rows += of_external(outside)
     for row in steps[steps.chosen].itertuples() if len(steps) else ():
-        rows.append((f"AUC, external, with preprocessing ({row.step})",
+        rows.append((f"AUC, external, with preprocessing ({preprocessing_words(row.step)})",
                      format_ci(row.external, row.external_low, row.external_high),
                      f"{row.positives} + {row.negatives} images", "robust/mitigation.csv"))  # fmt: skip
     return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
@@ -141,12 +160,14 @@ def of_ablations(shortcuts: pd.DataFrame) -> Iterator[tuple]:
 
 
 def of_external(outside: pd.DataFrame) -> Iterator[tuple]:
-    """Over all networks and seeds of a quantity and set: mean and range; then what sees no lungs."""
+    """Of each quantity and set the networks' means over seeds; then what sees no lungs."""
     of_network = outside.seed.notna()
     for (quantity, images), part in outside[of_network].groupby(["quantity", "set"], sort=False):
-        words = f"{QUANTITIES[quantity]}, {images}, {len(part)} trainings: mean (range)"
+        means = part.groupby("model", sort=False).value.mean()
+        networks = ", ".join(NETWORKS.get(model, model) for model in means.index)
+        words = f"{QUANTITIES[quantity]}, {images} ({networks})"
         n = f"{part.images.iloc[0]} images, {part.patients.iloc[0]} patients"
-        yield words, spread(part.value), n, "paper/external.csv"
+        yield words, ", ".join(map("{:.3f}".format, means)), n, "paper/external.csv"
     for row in outside[~of_network].itertuples():
         value = format_ci(row.value, row.low, row.high)
         n = f"{row.images} images, {row.patients} patients"

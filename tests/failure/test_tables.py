@@ -95,8 +95,8 @@ def test_both_explanations_of_the_reported_auc_say_what_the_other_epoch_would_ha
         for epochs, after, auc in ((4, 1, 0.61), (150, 1, 0.5), (150, 150, 0.8))
     ]
     found = tables.explanations(pd.DataFrame(rows), 0.7).T
-    assert found["the first epoch was kept"]["other epoch's AUC, mean"] == pytest.approx(0.85)
-    assert found["the last of 150 was measured"]["other epoch's AUC, mean"] == pytest.approx(0.55)
+    assert found["the first epoch was kept"]["the other epoch's: mean"] == pytest.approx(0.85)
+    assert found["the last of 150 was measured"]["the other epoch's: mean"] == pytest.approx(0.55)
     assert found.loc["at least 0.7"].tolist() == [1, 2]
     assert found.loc["within 0.02"].tolist() == [1, 0]
     assert tables.explanations(pd.DataFrame(rows[:1]), 0.7).empty

@@ -51,7 +51,7 @@ def test_an_external_auc_is_shown_beside_the_border_there(candidates):
     assert shown.loc["AUC, external"].str.startswith("0.700").all()
     assert (shown.loc["border; framing, external"] == "0.640; 0.600").all()
     found = tables.findings({"training_data": candidates})
-    assert found.loc["AUC of border only, external"].tolist()[:2] == ["0.640", "-"]
+    assert found.loc["AUC of border alone, external"].tolist()[:2] == ["0.640", "-"]
     assert found.loc["AUC of the chosen model, external", "n"] == "4 + 5 images"
 
 
@@ -108,3 +108,20 @@ def test_every_seed_of_both_kinds_of_negatives_is_drawn():
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend[1] == "Non-COVID images of the same collection (84)"
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["ResNet18"]
+
+
+def test_the_aim_says_of_each_target_whether_it_is_reached(candidates):
+    metrics = pd.DataFrame({"auc": [0.79, 0.83, np.nan]})
+    rows = [("net", 0, 0.9, "auc"), ("net", 0, 0.1, "sensitivity"), ("border alone", np.nan, 0.65, "auc"),
+            ("framing alone", np.nan, 0.6, "auc")]  # fmt: skip
+    external = pd.DataFrame(rows, columns=["model", "seed", "value", "quantity"])
+    shown = tables.aim(candidates, metrics, external)
+    assert shown.target.tolist() == ["at least 0.80"] * 2 + ["below 0.65"] * 2
+    assert shown["chosen candidate (95% interval)"].tolist() == [
+        "0.700 (0.100 to 0.900): not reached", "0.700 (0.600 to 0.800): not reached",
+        "0.640: reached", "0.600: reached",
+    ]  # fmt: skip
+    assert shown["recipe fair (range of seeds)"].tolist() == [
+        "0.810 (0.790 to 0.830): reached", "0.900: reached", "0.650: not reached", "0.600: reached",
+    ]  # fmt: skip
+    assert tables.aim(candidates, [], []).columns.tolist() == shown.columns.tolist()[:2]

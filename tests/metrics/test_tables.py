@@ -87,12 +87,12 @@ def test_the_paper_ours_and_the_control_stand_beside_each_other(folder):
     metrics = pd.DataFrame(
         {"model": ["resnet18"] * 2, "auc": [0.9, 0.8], "sensitivity": [0.5, 0.7]}
     )
-    rows = [{"tp": 3, "fn": 1, "tn": 1990, "fp": 10, "patients": 77}]
+    rows = [{"tp": 3, "fn": 1, "tn": 1990, "fp": 10, "patients": 77, "positive_patients": 3}]
     found = tables.beside_paper(metrics, metrics.assign(auc=0.6), rows)
     assert found.loc["ROC AUC", "ResNet18"].tolist() == [
         "0.989", "0.8500 (0.8000 to 0.9000)", "0.6000 (0.6000 to 0.6000)"
     ]  # fmt: skip
-    assert found.ours["test images", "all"] == "4 COVID-19 and 2,000 Non-COVID of 77 patients"
+    assert found.ours["test images", "all"] == "4 COVID-19 and 2,000 Non-COVID of 3 and 74 patients"
     assert found.paper["sensitivity, threshold from validation", "ResNet18"] == "-"
     nothing = tables.beside_paper(metrics, Missing("control/metrics.csv"), rows)
     assert set(nothing["untrained control"]) == {"-"}

@@ -40,7 +40,7 @@ def outside():
 def test_controls_show_regressions_and_images_that_are_alike(measured):
     shown = tables.controls(measured)
     assert list(shown.index) == ["file: size, colour mode", "whole picture; AP images only"]
-    assert shown["ROC AUC (95% interval)"].iloc[0] == "0.950 (0.940 to 0.955)"
+    assert shown["ROC AUC (95% interval)"].iloc[0] == "0.9500 (0.9400 to 0.9550)"
 
 
 def test_networks_are_shown_by_mean_and_range_over_seeds():
@@ -79,16 +79,31 @@ def test_findings_are_those_that_the_study_has(measured, outside):
     shown = tables.findings(measured, control, outside, steps())
     assert shown.value["AUC, whole radiograph"].startswith("0.9900")
     assert shown.n["AUC, networks never trained on images: mean (range)"] == "2 trainings"
-    words = "sensitivity, COVID-19, H, 2 trainings: mean (range)"
-    assert shown.value[words] == "0.850 (0.800 to 0.900)"
+    assert shown.value["sensitivity, COVID-19, H (net)"] == "0.850"
+    several = pd.concat([outside, outside[outside.seed == 0].assign(model="resnet50", value=0.2)])
+    shown_by_network = tables.findings([], [], several, []).value
+    assert shown_by_network["sensitivity, COVID-19, H (net, ResNet50)"] == "0.850, 0.200"
     assert shown.value["ROC AUC, external, border alone"] == "0.700 (0.600 to 0.800)"
-    assert shown.file.iloc[-1] == "robust/mitigation.csv" and "(coarse)" in shown.index[-1]
+    assert shown.file.iloc[-1] == "robust/mitigation.csv" and "(downsampled)" in shown.index[-1]
     assert tables.findings([], [], [], []).empty
 
 
 def steps() -> pd.DataFrame:
     table = pd.DataFrame([dict.fromkeys(mitigation.COLUMNS, 0.5)] * 2)
     return table.assign(step=["nothing", "coarse"], chosen=[False, True], wins=[0.2, 0.8])
+
+
+def test_a_preprocessing_has_one_name_in_every_file():
+    profile = "crop_lungs,downsample,equalise,mask_lungs"
+    assert tables.preprocessing_words(profile) == "only the lungs, downsampled, equalised"
+    steps = [*mitigation.CANDIDATES, *(mitigation.Step(name) for name, _ in mitigation.MORE)]
+    for step in steps:
+        words = tables.preprocessing_words(step.does)
+        given = (
+            [tables.preprocessing_words(",".join(step.preprocessing))] if step.preprocessing else []
+        )
+        assert not given or set(words.split(", ")) == set(given[0].split(", "))
+    assert tables.preprocessing_words("coarse; views matched") == "downsampled, views weighted"
 
 
 def texts(figure) -> str:
@@ -112,7 +127,7 @@ def test_the_axis_of_ablations_begins_where_the_intervals_do(measured):
 
 def test_preprocessing_shows_the_gap_and_how_often_it_is_the_widest():
     shown = texts(figures.mitigation(steps()))
-    assert "80%" in shown and "coarse (kept)" in shown
+    assert "80%" in shown and "downsampled (kept)" in shown
 
 
 def test_scores_of_two_collections_are_shown_in_percent_of_their_class():
