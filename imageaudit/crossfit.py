@@ -92,7 +92,8 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
     values = np.asarray(values, float)
     row_of_image = rows.row_of_image if at is None else rows.row_of_image[at]
     used, index = np.unique(row_of_image, return_inverse=True)
-    x, fold, labels = means(values, index, len(used)), rows.fold[used], rows.labels[:, used]
+    x = pd.DataFrame(values).groupby(index).mean().to_numpy()
+    fold, labels = rows.fold[used], rows.labels[:, used]
     tested, targets = fold >= 0, len(rows.targets)
     stratum = rows.stratum[used][tested]
     fits = []
@@ -125,12 +126,6 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
     return CrossFit(auc, null_error, score, low, high)
 
 
-def means(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    sums = np.zeros((groups, values.shape[1]))
-    np.add.at(sums, group, values)
-    return sums / np.maximum(np.bincount(group, minlength=groups), 1)[:, None]
-
-
 def ridge(x: np.ndarray, penalty: float):
     """The mean of the training rows `x`, and what makes weights of centred labels (rows, n).
 
@@ -151,10 +146,8 @@ def areas(scores: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> np.nd
     won, pairs, scores = 0.0, 0, np.round(scores, 12)
     for part in np.unique(strata):
         here = strata == part
-        n1 = positive[:, here].sum(1)
-        won = (
-            won + (rankdata(scores[here], axis=0) * positive[:, here].T).sum(0) - n1 * (n1 + 1) / 2
-        )
+        own, n1 = positive[:, here].T, positive[:, here].sum(1)
+        won = won + (rankdata(scores[here], axis=0) * own).sum(0) - n1 * (n1 + 1) / 2
         pairs = pairs + n1 * (here.sum() - n1)
     return np.where(pairs > 0, won / np.maximum(pairs, 1), 0.5)
 

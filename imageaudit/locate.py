@@ -1,6 +1,7 @@
 """Which file each name of a table means: by path, by the end of a path, by name, with or without
 ending."""
 
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
@@ -111,13 +112,9 @@ def fitting(name: str, among: Index) -> tuple[list[Path], int]:
 
 
 def common_end(name: list[str], path: tuple[str, ...]) -> int:
-    """How many folders agree, from the file on, which does."""
-    count = 1
-    for a, b in zip(name[-2::-1], path[-2::-1], strict=False):
-        if a != b.lower():
-            break
-        count += 1
-    return count
+    """How many parts agree, from the file on, which does."""
+    ends = zip(name[-2::-1], path[-2::-1], strict=False)
+    return 1 + len([*itertools.takewhile(lambda pair: pair[0] == pair[1].lower(), ends)])
 
 
 def is_there(path: Path, asked=Path.exists) -> bool:
