@@ -3,7 +3,6 @@ ending."""
 
 import itertools
 import re
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,12 +82,10 @@ def locate(names: list[str], among: Index) -> list[Path | None]:
     A file that two names mean is that of the name that it fits better.
     """
     found = [one(name, among) for name in names]
-    counted = Counter(path for path, _ in found if path)
     best = {}
     for path, fit in found:
-        if path and counted[path] > 1:
-            best[path] = max(best.get(path, 0), fit)
-    return [path if path and fit >= best.get(path, 0) else None for path, fit in found]
+        best[path] = max(best.get(path, 0), fit)
+    return [path if fit == best[path] else None for path, fit in found]
 
 
 def one(name: str, among: Index) -> tuple[Path | None, int]:
