@@ -1,80 +1,99 @@
-"""What CleanVision, Datalab and imagededup say of the datasets of audits.py; run in their environment.
+"""What CleanVision, Datalab, fastdup and imagededup say of the datasets of audits.py; run in their
+environment: those that are installed there.
 
-Each dataset is a folder `FAULT-SEED` with a subfolder per class, perhaps below train and test. A
-fault of one class is found where a tool flags at least half of that class and at most a tenth of the
-other, or says itself that something goes with the label; images in two places are found where the
-tool names a copy as a double.
+    python benchmarks/audits_others.py ROOM ANSWERS.json
+
+Each folder in ROOM is a dataset with a subfolder per class, perhaps below train and test. Written is,
+for each and each tool, which images it flags for which reason, and of what it says that it goes with
+the label.
 """
 
 import contextlib
-import csv
+import importlib.util
 import io
+import json
+import os
 import resource
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 warnings.filterwarnings("ignore")
+os.environ["SENTRY_OPT_OUT"] = "True"  # fastdup reports its use otherwise
 
-from cleanlab import Datalab  # noqa: E402
-from cleanvision import Imagelab  # noqa: E402
-from datasets import Dataset, Features, Image, Value  # noqa: E402
-from imagededup.methods import PHash  # noqa: E402
-
-COPY = "also-"  # how the copies of an image are called
-ILL = "covid"
+NEAR, DARK, LIGHT, BLURRY = 0.96, 13, 220.5, 50  # fastdup's, in its tutorials
 
 
 def paths(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.png"))
 
 
-def told_apart(flagged: list[str], folder: Path) -> bool:
-    """Do the flagged images stand for one class?"""
-    every = [str(path) for path in paths(folder)]
-    share = []
-    for ill in (True, False):
-        own = [path for path in every if (Path(path).parent.name == ILL) == ill]
-        share.append(len({*own} & {*flagged}) / len(own))
-    return max(share) >= 0.5 and min(share) <= 0.1
+def flagged(issues, names) -> dict[str, list[str]]:
+    """The images of each kind of issue in a table with a column `is_..._issue` for each."""
+    columns = [column for column in issues if column.startswith("is_")]
+    return {c[3:-6]: [str(name) for name, on in zip(names, issues[c], strict=True) if on]
+            for c in columns}  # fmt: skip
 
 
-def cleanvision(folder: Path) -> tuple[list[str], list[str]]:
-    """Kinds of issue that stand for a class, and the doubles."""
+def cleanvision(folder: Path) -> tuple[dict, list[str]]:
+    from cleanvision import Imagelab
+
     lab = Imagelab(filepaths=[str(path) for path in paths(folder)])
     lab.find_issues(n_jobs=1, verbose=False)
-    kinds = [column[3:-6] for column in lab.issues if column.endswith("_issue")]
-    apart, doubles = [], []
-    for kind in kinds:
-        flagged = list(lab.issues.index[lab.issues[f"is_{kind}_issue"]])
-        if "duplicates" in kind:
-            doubles += flagged
-        elif told_apart(flagged, folder):
-            apart.append(kind)
-    return apart, doubles
+    return flagged(lab.issues, lab.issues.index), []
 
 
-def datalab(folder: Path) -> tuple[list[str], list[str]]:
-    """Properties that it says go with the label, and the doubles."""
+def datalab(folder: Path) -> tuple[dict, list[str]]:
+    from cleanlab import Datalab
+    from datasets import Dataset, Features, Image, Value
+
     found = paths(folder)
     data = {"image": [str(p) for p in found], "label": [p.parent.name for p in found]}
     features = Features({"image": Image(), "label": Value("string")})
     lab = Datalab(Dataset.from_dict(data, features=features), label_name="label", image_key="image")
     lab.find_issues()
     told = lab.get_info("spurious_correlations")
-    table, limit = told["correlations_df"], told["threshold"]
-    apart = list(table.loc[table.score < limit, "property"])
-    issues = lab.get_issues()
-    columns = [c for c in issues if c.endswith("duplicates_issue")]
-    doubles = [str(found[i]) for i in range(len(found)) if issues[columns].iloc[i].any()]
-    return apart, doubles
+    table = told["correlations_df"]
+    return flagged(lab.get_issues(), found), list(table.property[table.score < told["threshold"]])
 
 
-def imagededup(folder: Path) -> tuple[list[str], list[str]]:
+def fastdup(folder: Path) -> tuple[dict, list[str]]:
+    import fastdup as library
+
+    with tempfile.TemporaryDirectory() as room:
+        lab = library.create(work_dir=room, input_dir=str(folder))
+        lab.run(num_threads=1, overwrite=True, verbose=False)
+        pairs, facts = lab.similarity(), lab.img_stats()
+    near = pairs[pairs.distance >= NEAR]
+    whole = {path.relative_to(folder.parent).as_posix(): path for path in paths(folder)}
+
+    def full(names) -> list[str]:
+        return [str(whole[name[name.index(folder.name) :]]) for name in names]
+
+    return {
+        "near_duplicates": full({*near.filename_from, *near.filename_to}),
+        "dark": full(facts.filename[facts["mean"] < DARK]),
+        "light": full(facts.filename[facts["mean"] > LIGHT]),
+        "blurry": full(facts.filename[facts.blur < BLURRY]),
+    }, []
+
+
+def imagededup(folder: Path) -> tuple[dict, list[str]]:
+    from imagededup.methods import PHash
+
     method = PHash(verbose=False)
     codes = method.encode_images(image_dir=folder, recursive=True, num_enc_workers=0)
     pairs = method.find_duplicates(encoding_map=codes, num_dist_workers=0)
-    return [], [name for name, others in pairs.items() if others]
+    return {"near_duplicates": [str(folder / name) for name, others in pairs.items() if others]}, []
+
+
+TOOLS = {
+    "cleanvision": cleanvision,
+    "cleanlab": datalab,
+    "fastdup": fastdup,
+    "imagededup": imagededup,
+}
 
 
 def seconds() -> float:
@@ -82,25 +101,24 @@ def seconds() -> float:
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
-def main(room: str, table: str) -> None:
+def main(room: str, answers: str) -> None:
     rows = []
-    for folder in sorted(path for path in Path(room).iterdir() if path.is_dir()):
-        fault = folder.name.rpartition("-")[0]
-        for tool in (cleanvision, datalab, imagededup):
+    tools = [tool for package, tool in TOOLS.items() if importlib.util.find_spec(package)]
+    folders = sorted(path for path in Path(room).iterdir() if path.is_dir())
+    for tool in tools:
+        for number, folder in enumerate([folders[0], *folders]):
             began = seconds()
             with contextlib.redirect_stdout(io.StringIO()):
-                apart, doubles = tool(folder)
-            copies = [name for name in doubles if COPY in name or name.endswith("-2.png")]
-            placed = fault in ("leak", "conflict", "patients")
-            found = bool(copies) if placed else bool(apart) and fault != "nothing"
-            said = " ".join([*apart, f"{len(doubles)}-doubles"])
-            rows.append([fault, tool.__name__, found, bool(apart or doubles), said,
-                         round(seconds() - began, 1)])  # fmt: skip
-            print(rows[-1], flush=True)
-    with Path(table).open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["fault", "tool", "found", "alarm", "said", "cpu_seconds"])
-        writer.writerows(rows)
+                kinds, related = tool(folder)
+            if not number:  # libraries were loaded
+                continue
+            kinds = {kind: [str(Path(name).relative_to(folder)) for name in names]
+                     for kind, names in kinds.items() if names}  # fmt: skip
+            used = seconds() - began
+            rows.append([str(folder), tool.__name__,
+                         {"flagged": kinds, "label": related, "cpu_seconds": used}])  # fmt: skip
+        print(tool.__name__, flush=True)
+    Path(answers).write_text(json.dumps(rows), "utf-8")
 
 
 if __name__ == "__main__":

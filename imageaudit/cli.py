@@ -20,10 +20,7 @@ OPTIONS = {  # of this command, and of any that calls it
     "--images": ("FOLDER", "where the table's images lie (default: its own folder)"),
     "--join": ("TABLE,...", "further tables, joined by the columns that both have"),
     "--against": ("FOLDER|TABLE", "another dataset, none of whose images or patients may be here"),
-    "--clean-splits": (
-        "FILE",
-        "write a table of corrected splits, by patients and doubles together",
-    ),
+    "--clean-splits": ("FILE", "write a table of splits corrected by patients and doubles"),
     "--fail-on": ("A,B", "the findings that are an alarm (see README.md)"),
 }
 SOURCE = ("FOLDER|TABLE", "a folder per class, or a table with a row per image")

@@ -6,6 +6,7 @@ import pandas as pd
 from imageaudit import patients, probes
 from imageaudit.crossfit import PatientRows
 from imageaudit.findings import Finding
+from imageaudit.permutation import TestResult
 
 
 def of_duplicates(table: pd.DataFrame, found: pd.DataFrame, tried: dict) -> list[Finding]:
@@ -81,12 +82,8 @@ def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
                 continue
             each = {rows.classes[c]: round(float(fit.auc[0, i]), 4)
                     for i, c in enumerate(rows.targets)}  # fmt: skip
-            table.append({
-                "seen": probe.seen, "class": rows.classes[rows.targets[test.class_index]],
-                "auc": round(test.auc, 4), "low": finite(test.low), "high": finite(test.high),
-                "p": round(test.p, 4), "smallest_auc": round(test.smallest_auc, 4),
-                "alarm": test.alarm, "auc of each class": each,
-            })  # fmt: skip
+            smallest = {"smallest_auc": round(test.smallest_auc, 4), "alarm": test.alarm}
+            table.append(answer(probe, rows, test) | smallest | {"auc of each class": each})
         if not table:
             continue
         table.sort(key=lambda row: -row["auc"])
@@ -96,6 +93,15 @@ def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
         more = {"not asked": left_out.get(kind, {})}
         result.append(Finding(kind, bool(raised), words, table, more))
     return result
+
+
+def answer(probe: probes.Probe, rows: PatientRows, test: TestResult) -> dict:
+    """The class that a probe tells best, its ROC AUC with interval, and p."""
+    return {
+        "seen": probe.seen, "class": str(rows.classes[rows.targets[test.class_index]]),
+        "auc": round(test.auc, 4), "low": finite(test.low), "high": finite(test.high),
+        "p": round(test.p, 4),
+    }  # fmt: skip
 
 
 def finite(value: float) -> float | None:

@@ -92,7 +92,8 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
     values = np.asarray(values, float)
     row_of_image = rows.row_of_image if at is None else rows.row_of_image[at]
     used, index = np.unique(row_of_image, return_inverse=True)
-    x, fold, labels = means(values, index, len(used)), rows.fold[used], rows.labels[:, used]
+    x = pd.DataFrame(values).groupby(index).mean().to_numpy()
+    fold, labels = rows.fold[used], rows.labels[:, used]
     tested, targets = fold >= 0, len(rows.targets)
     stratum = rows.stratum[used][tested]
     fits = []
@@ -125,12 +126,6 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
     return CrossFit(auc, null_error, score, low, high)
 
 
-def means(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    sums = np.zeros((groups, values.shape[1]))
-    np.add.at(sums, group, values)
-    return sums / np.maximum(np.bincount(group, minlength=groups), 1)[:, None]
-
-
 def ridge(x: np.ndarray, penalty: float):
     """The mean of the training rows `x`, and what makes weights of centred labels (rows, n).
 
@@ -151,10 +146,8 @@ def areas(scores: np.ndarray, positive: np.ndarray, strata: np.ndarray) -> np.nd
     won, pairs, scores = 0.0, 0, np.round(scores, 12)
     for part in np.unique(strata):
         here = strata == part
-        n1 = positive[:, here].sum(1)
-        won = (
-            won + (rankdata(scores[here], axis=0) * positive[:, here].T).sum(0) - n1 * (n1 + 1) / 2
-        )
+        own, n1 = positive[:, here].T, positive[:, here].sum(1)
+        won = won + (rankdata(scores[here], axis=0) * own).sum(0) - n1 * (n1 + 1) / 2
         pairs = pairs + n1 * (here.sum() - n1)
     return np.where(pairs > 0, won / np.maximum(pairs, 1), 0.5)
 
@@ -163,20 +156,17 @@ def bootstrap_interval(score, positive, patient, seed: int = 0) -> tuple[float, 
     """95% percentile interval of the AUC, patients resampled within each class."""
     if positive.all() or not positive.any():
         return np.nan, np.nan
-    rng, score = np.random.default_rng(seed), np.round(score, 12)
-    groups, draws, sizes = [], [], []  # of the negatives, then of the positives
+    rng = np.random.default_rng(seed)
+    levels, level = np.unique(np.round(score, 12), return_inverse=True)
+    drawn = []  # rows of each score in each resample: of the negatives, then of the positives
     for value in (False, True):
         names, group = np.unique(patient[positive == value], return_inverse=True)
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
-        groups.append(group)
-        draws.append(drawn.astype(float))
-        sizes.append(drawn @ np.bincount(group))
-    # each pair of rows counts 1 where the positive is above, and half where they are level
-    above = np.zeros((draws[1].shape[1], draws[0].shape[1]))
-    negative = score[~positive]
-    for i, one in zip(groups[1], score[positive], strict=True):
-        won = (one > negative) + 0.5 * (one == negative)
-        above[i] += np.bincount(groups[0], won, above.shape[1])
-    auc = np.einsum("rn,rn->r", draws[1] @ above, draws[0]) / (sizes[0] * sizes[1])
+        rows = np.zeros((len(names), len(levels)))
+        np.add.at(rows, (group, level[positive == value]), 1)
+        share = np.full(len(names), 1 / len(names))
+        drawn.append(rng.multinomial(len(names), share, RESAMPLES).astype(float) @ rows)
+    # a pair counts 1 where the positive is above, and half where they are level
+    beneath = drawn[0].cumsum(axis=1) - drawn[0] / 2
+    auc = (drawn[1] * beneath).sum(axis=1) / (drawn[0].sum(axis=1) * drawn[1].sum(axis=1))
     low, high = np.quantile(auc, (0.025, 0.975))
     return float(low), float(high)

@@ -154,11 +154,11 @@ def of_table(source: Path, options: Options) -> Dataset:
     if not patient:
         table["patient"], note = patients_of(table.image, options.patient)
         notes.append(note)
-    if not split:
+    if options.split and not split:
+        table["split"] = roles.splits_by_pattern(table.image, options.split)
+    elif not split:
         found = [folders.split_in(name.split("/")[:-1]) for name in table.image]
         table["split"] = found if all(found) and len(set(found)) > 1 else ""
-        if options.split:
-            table["split"] = roles.splits_by_pattern(table.image, options.split)
     columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
     name, notes = escape_control_chars(source.resolve().stem), tuple(filter(None, notes))
     return Dataset(name, table, columns, missing, notes, patient or "")

@@ -14,13 +14,9 @@ def encode(pictures: np.ndarray, label: str = "pictures") -> np.ndarray:
     The brightness rises in DIRECTIONS, at SCALES that halve the picture each time, averaged in
     FIELDS x FIELDS fields (after the histograms of Dalal and Triggs 2005); and each field's mean.
     """
-    found = []
-    with tqdm(total=len(pictures), desc=label, unit="image") as bar:
-        for first in range(0, len(pictures), BATCH):
-            part = pictures[first : first + BATCH].astype(np.float32) / 255
-            found.append(oriented_gradients(part))
-            bar.update(len(part))
-    return np.concatenate(found).astype(np.float64)
+    starts = tqdm(range(0, len(pictures), BATCH), desc=label, unit="batch")
+    parts = (pictures[first : first + BATCH].astype(np.float32) / 255 for first in starts)
+    return np.concatenate([oriented_gradients(part) for part in parts]).astype(np.float64)
 
 
 def oriented_gradients(pictures: np.ndarray) -> np.ndarray:

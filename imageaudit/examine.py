@@ -53,6 +53,7 @@ def examine(
     say(understood(given))
     # loaded once there is something to audit: what is refused is refused at once
     from imageaudit import collect, crossfit, duplicates, matching, patients, relations
+    from imageaudit.external import compare
 
     table, pictures, refused = read_images(given, cache)
     if (alone := table.label.unique()).size < dataset.LEAST:
@@ -67,7 +68,9 @@ def examine(
     search = duplicates.check_search(list(table.path), table, signatures)
     other, external = None, []
     if against:
-        other, external = held_against(table, signatures, given.named_in, against, cache)
+        other, seen, _ = read_images(against, cache)
+        theirs = [matching.signature(picture) for picture in seen]
+        external = [compare(table, signatures, given.named_in, other, theirs, against)]
     findings = [
         *external,
         *collect.of_duplicates(table, pairs, search),
@@ -88,15 +91,6 @@ def examine(
     return Examined(
         report, findings, table, pictures, signatures, pairs, fitted, other, given.columns
     )
-
-
-def held_against(table, signatures: list, named_in: str, against: dataset.Dataset, cache):
-    """The other dataset's images, and the finding of those that are in both."""
-    from imageaudit import external, matching
-
-    other, seen, _ = read_images(against, cache)
-    theirs = [matching.signature(picture) for picture in seen]
-    return other, [external.compare(table, signatures, named_in, other, theirs, against)]
 
 
 def understood(given: dataset.Dataset) -> str:
@@ -155,12 +149,14 @@ def fit_probes(table: pd.DataFrame, pictures: np.ndarray, given: dataset.Dataset
     """Probe, CrossFit and TestResult of each; by kind why a column is no probe; false-alarm rate."""
     from imageaudit import crossfit, permutation, probes
 
-    files, no_files = probes.property_probes(table)
-    tags, no_tags = probes.tag_probes(table)
     own = table[[dataset.OWN + column for column in given.columns]]
-    columns, no_columns = probes.column_probes("columns", own.set_axis(given.columns, axis=1))
+    asked = probes.file_columns(table) | {"columns": own.set_axis(given.columns, axis=1)}
+    every, left_out = [], {}
+    for kind, columns in asked.items():
+        found, left_out[kind] = probes.column_probes(kind, columns)
+        every += found
     at = probes.sample(*(table[name].to_numpy() for name in ("label", "split", "patient")))
-    every = [*files, *tags, *columns, *probes.picture_probes(pictures, table, at)]
+    every += probes.picture_probes(pictures, table, at)
     fits = [crossfit.cross_fit(p.values, rows, p.at, p.penalty) for p in every]
     tests, rates = [None] * len(every), {}
     for blind in (True, False):
@@ -168,18 +164,14 @@ def fit_probes(table: pd.DataFrame, pictures: np.ndarray, given: dataset.Dataset
         results, rates[blind] = permutation.max_statistic_test([fits[i] for i in family])
         for i, test in zip(family, results, strict=True):
             tests[i] = test
-    left_out = {"properties": no_files, "tags": no_tags, "columns": no_columns}
     return list(zip(every, fits, tests, strict=True)), left_out, rates[True]
 
 
 def notes_of(given: dataset.Dataset, table: pd.DataFrame) -> list[str]:
-    notes = list(given.notes)
-    if "tags" in table:
-        shown = table.tags.map(lambda tags: isinstance(tags, dict) and tags.get("shown by"))
-        if number := int((shown == "range of values").sum()):
-            said = "DICOM pictures have no usable window: shown by their range of values."
-            notes.append(f"{number} {said}")
-    return notes
+    shown = [tags["shown by"] for tags in table.get("tags", ()) if isinstance(tags, dict)]
+    number = shown.count("range of values")
+    said = f"{number} DICOM pictures have no usable window: shown by their range of values."
+    return [*given.notes, *([said] if number else [])]
 
 
 def summary(given, table, refused, rows, fitted, rate) -> dict:

@@ -64,8 +64,10 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
     if not splits and not classes:
         notes += refuse_datasets(source)
     if not splits:
-        table, told = splits_below(table, source)
-        notes += told
+        found = [split_in(path.relative_to(source).parts[1:-1]) for path in table.path]
+        if all(found) and len(set(found)) > 1:
+            table["split"] = found
+            notes.append("The splits are those of folders below the classes.")
     return table, notes
 
 
@@ -98,14 +100,6 @@ def other_files(folder: Path, found: set[Path]) -> Counter:
         if path not in found and ending not in known and path.name != "DICOMDIR":
             endings[ending or "without an ending"] += 1
     return endings
-
-
-def splits_below(table: pd.DataFrame, source: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Splits from folders below the classes, where all images lie in such."""
-    found = [split_in(path.relative_to(source).parts[1:-1]) for path in table.path]
-    if all(found) and len(set(found)) > 1:
-        return table.assign(split=found), ["The splits are those of folders below the classes."]
-    return table, []
 
 
 def split_in(parts) -> str:

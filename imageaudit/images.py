@@ -220,23 +220,17 @@ def refuse_several(count: int) -> None:
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[BinaryIO]:
-    """The file, to be read; whatever goes wrong is a UserError that names it.
+    """The file, to be read; whatever goes wrong is a UserError that names it and the reason.
 
     A pipe, which may never give anything, is not waited for.
     """
     path = Path(path)
-    with refusing(path):
+    try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError("it is a pipe, a socket or a device, and no file")
         with path.open("rb") as file:
             yield file
-
-
-@contextmanager
-def refusing(path: Path | str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into a UserError that names the file and the reason."""
-    try:
-        yield
+        return
     except IsADirectoryError:
         reason = "it is a folder"
     except UnidentifiedImageError:
@@ -246,6 +240,4 @@ def refusing(path: Path | str) -> Iterator[None]:
     # decoders meet broken files with nearly any exception
     except Exception as error:
         reason = str(error) or type(error).__name__
-    else:
-        return
     raise UserError(escape_control_chars(f"{path}: {' '.join(reason.split())}"))

@@ -1,8 +1,8 @@
 """Which file each name of a table means: by path, by the end of a path, by name, with or without
 ending."""
 
+import itertools
 import re
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,12 +82,10 @@ def locate(names: list[str], among: Index) -> list[Path | None]:
     A file that two names mean is that of the name that it fits better.
     """
     found = [one(name, among) for name in names]
-    counted = Counter(path for path, _ in found if path)
     best = {}
     for path, fit in found:
-        if path and counted[path] > 1:
-            best[path] = max(best.get(path, 0), fit)
-    return [path if path and fit >= best.get(path, 0) else None for path, fit in found]
+        best[path] = max(best.get(path, 0), fit)
+    return [path if fit == best[path] else None for path, fit in found]
 
 
 def one(name: str, among: Index) -> tuple[Path | None, int]:
@@ -111,13 +109,9 @@ def fitting(name: str, among: Index) -> tuple[list[Path], int]:
 
 
 def common_end(name: list[str], path: tuple[str, ...]) -> int:
-    """How many folders agree, from the file on, which does."""
-    count = 1
-    for a, b in zip(name[-2::-1], path[-2::-1], strict=False):
-        if a != b.lower():
-            break
-        count += 1
-    return count
+    """How many parts agree, from the file on, which does."""
+    ends = zip(name[-2::-1], path[-2::-1], strict=False)
+    return 1 + len([*itertools.takewhile(lambda pair: pair[0] == pair[1].lower(), ends)])
 
 
 def is_there(path: Path, asked=Path.exists) -> bool:

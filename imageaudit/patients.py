@@ -99,11 +99,7 @@ def effective_sizes(table: pd.DataFrame) -> list[dict]:
 
 def in_several(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Patients with images in several splits (or classes), a row each: which, and how many images."""
-    groups = table.groupby("patient")
-    count = groups[column].nunique()
-    names = count[count > 1].index
-    part = table[table.patient.isin(names)].groupby("patient")
-    return pd.DataFrame({
-        "in": part[column].agg(lambda v: ", ".join(sorted(set(v)))),
-        "images": part.size(),
-    }).reset_index()  # fmt: skip
+    several = table.groupby("patient")[column].transform("nunique") > 1
+    groups = table[several].groupby("patient")[column]
+    found = groups.agg([lambda values: ", ".join(sorted(set(values))), "size"])
+    return found.set_axis(["in", "images"], axis=1).reset_index()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,6 @@ from imageaudit.examine import Examined
 
 SIZE = 200  # pixels of the longer side
 MOST = 6  # classes whose mean picture is shown
-ABLATED = {
-    ablations.BORDER: ablations.border,
-    ablations.CORNERS: ablations.corners,
-    "the central half of each side": ablations.centre,
-    "blurred": ablations.blurred,
-}
 
 
 def in_page(picture: Image.Image) -> str:
@@ -27,12 +22,8 @@ def in_page(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def of_image(found: Examined, at: int) -> dict:
-    """One image of the dataset with its name, class and split."""
-    return of_row(found.table.iloc[at], found.pictures[at])
-
-
-def of_row(row, small: np.ndarray | None) -> dict:
+def of_row(row, small: np.ndarray | None = None) -> dict:
+    """One image with its name, class and split; `small` is shown where the file is gone."""
     try:
         picture = images.open_radiograph(row.path)
     except UserError:  # gone since it was read
@@ -43,14 +34,15 @@ def of_row(row, small: np.ndarray | None) -> dict:
 
 def pairs(found: Examined, rows: list[dict], external: bool) -> list[dict]:
     """Pairs of images that are one radiograph; `external`: the second is of the other dataset."""
-    place = {name: at for at, name in enumerate(found.table.image)}
-    if external:
-        others = found.other.drop_duplicates("image").set_index("image", drop=False)
-    return [
-        {"a": of_image(found, place[row["a"]]),
-         "b": of_row(others.loc[row["b"]], None) if external else of_image(found, place[row["b"]])}
-        for row in rows
-    ]  # fmt: skip
+    own = by_name(found.table, found.pictures)
+    others = by_name(found.other, []) if external else own
+    return [{"a": of_row(*own[row["a"]]), "b": of_row(*others[row["b"]])} for row in rows]
+
+
+def by_name(table, pictures) -> dict[str, tuple]:
+    """The row of each image, and its small picture where there are such."""
+    rows = itertools.zip_longest(table.itertuples(), pictures)
+    return {row.image: (row, small) for row, small in rows}
 
 
 def means(found: Examined) -> list[dict]:
@@ -76,7 +68,7 @@ def ablated(found: Examined) -> list[dict]:
     rarest = list(found.report["classes"])[-1]
     at = np.flatnonzero((found.table.label == rarest).to_numpy())[:1]
     return [{"source": enlarged(ablate(ablations.resize(found.pictures[at]))[0]), "name": seen}
-            for seen, ablate in ABLATED.items()]  # fmt: skip
+            for seen, (_, ablate) in ablations.ENCODED.items()]  # fmt: skip
 
 
 def surest(found: Examined, number: int) -> list[dict]:
@@ -96,6 +88,6 @@ def surest(found: Examined, number: int) -> list[dict]:
     for name, column in list(zip(classes, score.T, strict=True))[:MOST]:
         own = np.flatnonzero((label == name) & np.isfinite(column))
         best = own[np.argsort(-column[own], kind="stable")][:number]
-        pictures = [of_image(found, int(probe.at[i])) for i in best]
+        pictures = [of_row(found.table.iloc[i], found.pictures[i]) for i in probe.at[best]]
         result.append({"class": name, "pictures": pictures})
     return result

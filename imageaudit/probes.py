@@ -67,19 +67,14 @@ def bin_values(values: pd.Series) -> tuple[pd.Series, str]:
     return words.where(words.isin(common), "another"), ""
 
 
-def property_probes(facts: pd.DataFrame) -> tuple[list[Probe], dict[str, str]]:
-    """The properties of the files."""
-    return column_probes("properties", facts[[name for name in PROPERTIES if name in facts]])
-
-
-def tag_probes(facts: pd.DataFrame) -> tuple[list[Probe], dict[str, str]]:
-    """What DICOM files say; none where there are no such files."""
-    if "tags" not in facts or not (known := facts.tags.map(lambda v: isinstance(v, dict))).any():
-        return [], {}
-    names = [*TAGS, "acquisition year", "transfer syntax", "shown by"]
-    empty = dict.fromkeys(names, "")
-    rows = [tags if ok else empty for tags, ok in zip(facts.tags, known, strict=True)]
-    return column_probes("tags", pd.DataFrame(rows, index=facts.index)[names])
+def file_columns(facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The properties of the files, and what DICOM files say, where there are such."""
+    found = {"properties": facts[[name for name in PROPERTIES if name in facts]]}
+    if "tags" in facts:
+        names = [*TAGS, "acquisition year", "transfer syntax", "shown by"]
+        rows = [tags if isinstance(tags, dict) else {} for tags in facts.tags]
+        found["tags"] = pd.DataFrame(rows, facts.index, names)
+    return found
 
 
 def sample(label: np.ndarray, split: np.ndarray, patient: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from imageaudit import crossfit, permutation
-from imageaudit.collect import finite
+from imageaudit.collect import answer
 from imageaudit.crossfit import FEW
 from imageaudit.findings import Finding
 
@@ -44,10 +44,8 @@ def of_visible(fitted: list, table: pd.DataFrame) -> list[Finding]:
     tests, _ = permutation.max_statistic_test([fit for *_, fit in results])
     lines = []
     for (probe, associated, within, rows, _), test in zip(results, tests, strict=True):
-        lines.append({
-            "seen": probe.seen, "class": str(rows.classes[rows.targets[test.class_index]]),
-            "auc": round(test.auc, 4), "low": finite(test.low), "high": finite(test.high),
-            "p": round(test.p, 4), "visible": test.alarm, "goes with the class": associated,
+        lines.append(answer(probe, rows, test) | {
+            "visible": test.alarm, "goes with the class": associated,
             "asked within the classes": within,
         })  # fmt: skip
     lines.sort(key=lambda line: -line["auc"])

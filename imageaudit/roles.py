@@ -57,7 +57,7 @@ def path_column(given, asked: str | None, among: locate.Index, where: str, label
 def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
     """The patient of each image by its path (`` where it does not say), and what was understood."""
     if pattern:
-        found = [matched(compiled(pattern), name) for name in names]
+        found = by_pattern(names, pattern)
         if not any(found):
             raise UserError(f"{pattern!r} is no column, and matches no path.")
     else:
@@ -68,7 +68,7 @@ def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
 
 
 def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
-    found = [SPLIT_OF.get(matched(compiled(pattern), name).lower(), "") for name in names]
+    found = [SPLIT_OF.get(word.lower(), "") for word in by_pattern(names, pattern)]
     if not all(found):
         raise UserError(
             f"{pattern!r} is no column, and gives no train, validation or test for "
@@ -77,19 +77,13 @@ def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
     return found
 
 
-def compiled(pattern: str) -> re.Pattern:
+def by_pattern(names: pd.Series, pattern: str) -> list[str]:
+    """What a pattern finds in each path, or the first group of it that took part; `` for nothing."""
     try:
-        return re.compile(pattern)
+        found = [re.search(pattern, name) for name in names]
     except re.error as error:
         raise UserError(f"{pattern!r} is no column and no regular expression: {error}.") from None
-
-
-def matched(pattern: re.Pattern, name: str) -> str:
-    """What a pattern finds in a path, or the first group of it that took part."""
-    found = pattern.search(name)
-    if not found:
-        return ""
-    return next((group for group in found.groups() if group), found[0])
+    return [next(filter(None, (*one.groups(), one[0])), "") if one else "" for one in found]
 
 
 def splits_of(values: pd.Series, where: str) -> list[str]:

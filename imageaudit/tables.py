@@ -85,14 +85,13 @@ def read_table(source: Path, folder: Path | None = None) -> Table:
         notes.append("The table has no header: its columns are 1, 2, ...")
     if not rows:
         raise UserError(f"{where} has no rows.")
-    width = max(len(names), *map(len, rows))
-    rows = [row + [""] * (width - len(row)) for row in rows]
     if more := [i for i, row in enumerate(rows) if any(row[len(names) :])]:
         raise UserError(
             f"{where} cannot be read as a table: row {more[0] + 1 + header} has more values than "
             f"the header has names ({len(names)})."
         )
-    table = pd.DataFrame([row[: len(names)] for row in rows], columns=unique(names), dtype=str)
+    rows = [row[: len(names)] + [""] * (len(names) - len(row)) for row in rows]
+    table = pd.DataFrame(rows, columns=unique(names), dtype=str)
     table, dropped = without_counters(table)
     if mark not in (",", None):
         table = table.apply(decimal_points)

@@ -3,6 +3,7 @@
 For JPEG, whose decoder fills what is missing, see `jpeg`.
 """
 
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -30,13 +31,9 @@ def refuse_short_png(data: bytes) -> None:
 
     Its data are unpacked up to the length that the header asks for, a megabyte at a time.
     """
-    header, packed = b"", []
-    for kind, content in chunks(data):
-        header = header or content
-        if kind == b"IDAT":
-            packed.append(content)
-    rest, unpacking = b"".join(packed), zlib.decompressobj()
-    missing = png_length(header)
+    parts, unpacking = list(chunks(data)), zlib.decompressobj()
+    rest = b"".join(content for kind, content in parts if kind == b"IDAT")
+    missing = png_length(parts[0][1])
     while missing > 0:
         missing -= len(part := unpacking.decompress(rest, 1 << 20))
         rest = unpacking.unconsumed_tail
@@ -55,8 +52,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def png_length(header: bytes) -> int:
     """How many bytes the unpacked data of a PNG have, by the content of its IHDR."""
-    width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
-    depth, colour, interlaced = header[8], header[9], header[12]
+    width, height, depth, colour, interlaced = struct.unpack(">IIBBxxB", header)
     length = 0
     for left, upper, right, down in PASSES if interlaced else ((0, 0, 1, 1),):
         columns, rows = -((left - width) // right), -((upper - height) // down)

@@ -7,6 +7,7 @@ from scipy.stats import binomtest
 
 from deepcovid.auditing import calibration
 from deepcovid.runs import RESULTS, ROOT
+from imageaudit.findings import FAIL_ON, KINDS
 
 PAGE = " ".join((ROOT / "docs" / "audit.md").read_text(encoding="utf-8").split())
 TABLE = pd.read_csv(RESULTS / "audit" / "calibration.csv", keep_default_na=False)
@@ -67,3 +68,8 @@ def test_the_comparison_is_that_of_its_file():
     honest = others[others.fault == "nothing"].groupby("tool").alarm
     cells = [f"{honest.sum()[tool]} of {honest.size()[tool]} false alarms" for tool in tools]
     assert f"| nothing | {' | '.join(cells)} |" in PAGE
+
+
+def test_the_kinds_of_finding_are_those_of_the_page():
+    said = dict(re.findall(r"\| `(\w+)` \| (yes|no)\b", PAGE))
+    assert said == {kind: "yes" if kind in FAIL_ON else "no" for kind in KINDS}
