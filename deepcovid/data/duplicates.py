@@ -35,18 +35,23 @@ def signatures(table: pd.DataFrame, keep: Path) -> list[Signature]:
     Each is computed once for the same code, and kept in `keep` by the SHA-1 of its file.
     """
     keep = keep / code(*CODE)
+    files = [keep / sha1[:2] / f"{sha1}.npz" for sha1 in table.sha1]
 
-    def of(path: Path, sha1: str) -> Signature:
-        file = keep / sha1[:2] / f"{sha1}.npz"
+    def make(path: Path, file: Path) -> None:
         if not file.is_file():
             found = signature(images.open_radiograph(path))
             with atomic_write(file) as partial:
                 np.savez(partial, **found._asdict())
+
+    def read(file: Path) -> Signature:
         with np.load(file) as kept:
             return Signature(**kept)
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(of, table.path, table.sha1))
+        list(pool.map(make, table.path, files))
+    return [
+        *map(read, files)
+    ]  # not in threads: NumPy parses a header as Python, which crashes there
 
 
 def kept(keep: Path, given, make: Callable[[], pd.DataFrame], **how) -> pd.DataFrame:

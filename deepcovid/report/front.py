@@ -225,10 +225,14 @@ def hospitals(axis, external: pd.DataFrame) -> None:
     ).reset_index()  # fmt: skip
     models = list(found.model.unique())
     groups = found.groupby(["quantity", "set"], sort=False)
-    for ((quantity, source), part), colour in zip(groups, (COVID, NON_COVID), strict=False):
+    shifts = np.linspace(-0.15, 0.15, len(groups)) if len(groups) > 1 else [0]
+    for ((quantity, source), part), shift in zip(groups, shifts, strict=True):
         label = (f"{quantity}, {source.partition(', ')[2] or source} "
                  f"({part.images.iloc[0]} images, {part.patients.iloc[0]} patients)")  # fmt: skip
-        at = part.model.map(models.index) + (0.15 if colour == NON_COVID else -0.15)
+        at, colour = (
+            part.model.map(models.index) + shift,
+            COVID if quantity == "sensitivity" else NON_COVID,
+        )
         intervals(axis, part, "value", "low", "high", y=at, color=colour, label=label)
     axis.set_yticks(range(len(models)), [NETWORKS.get(model, model) for model in models])
     axis.set(

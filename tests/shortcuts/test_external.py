@@ -81,13 +81,13 @@ def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
     (row,) = evaluation.summaries(run.folder)
     cards.cards(run, provenance.provenance(run))
     card = (run.folder / "squeezenet" / "card.md").read_text()
-    here, _, elsewhere = card.partition("## Elsewhere")
+    here, _, elsewhere = card.partition("## External images")
     for of, part in ((row, here), (found, elsewhere)):
         assert f"{of['auc']:.3f} ({of['auc_low']:.3f} to {of['auc_high']:.3f})" in part
     assert "test data (1)" in elsewhere and "not for clinical use" in here
     (run.folder / "external.json").unlink()
     cards.cards(run, provenance.provenance(run))
-    assert "Elsewhere" not in (run.folder / "squeezenet" / "card.md").read_text()
+    assert "External images" not in (run.folder / "squeezenet" / "card.md").read_text()
 
 
 def test_nothing_of_external_reaches_training_or_selection(run, untrained):
