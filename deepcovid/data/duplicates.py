@@ -49,9 +49,8 @@ def signatures(table: pd.DataFrame, keep: Path) -> list[Signature]:
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(make, table.path, files))
-    return [
-        *map(read, files)
-    ]  # not in threads: NumPy parses a header as Python, which crashes there
+    # not in threads: NumPy parses a header as Python, which crashes there
+    return [read(file) for file in files]
 
 
 def kept(keep: Path, given, make: Callable[[], pd.DataFrame], **how) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pandas as pd
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row
 from deepcovid.metrics.published import NETWORKS
+from deepcovid.metrics.tables import mean_and_range
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
@@ -68,13 +69,6 @@ def readable(text: str) -> str:
 def known(value: float) -> str:
     """A number with three decimals; a dash where it is not known."""
     return "-" if pd.isna(value) else f"{value:.3f}"
-
-
-def mean_and_range(values: pd.Series) -> str:
-    """`0.736 (0.730 to 0.748)`: mean, least and greatest; one value is given alone."""
-    if len(values) < 2:
-        return known(values.iloc[0])
-    return format_ci(values.mean(), values.min(), values.max())
 
 
 def images_of(row) -> str:
