@@ -62,40 +62,32 @@ class Audit:
 def audit(
     source: Path | str,
     out: Path | str | None = None,
-    classes: Words = None,
-    ignore: Words = None,
+    *,
     fail_on: Words = None,
-    label: str | None = None,
-    path: str | None = None,
-    patient: str | None = None,
-    split: str | None = None,
-    images: Path | str | None = None,
-    join: Words = None,
-    against: Path | str | None = None,
     clean_splits: Path | str | None = None,
     say=print,
+    **options: Words | Path,
 ) -> Audit:
     """Does a dataset of images give its classes away? Nothing is trained, nothing downloaded.
 
     `source` is a folder with one subfolder per class, or `train|validation|test` above these, or a
     CSV table with the columns `path` and `label`, and perhaps `patient`, `split` and any others.
-    `classes` are those that count (default: all), `ignore` names columns that do not, `fail_on` the
-    kinds of finding that are an alarm (default: FAIL_ON); each several words, or one string with
-    commas. `label`, `path`, `patient` and `split` name columns, `images` the folder of the table's
-    paths, `join` further tables, `against` another dataset whose images and patients must not be in
-    this one; see `dataset.Options`. A table of corrected splits is written to `clean_splits`. `say`
-    is told what was understood. `index.html`, which shows images, and `audit.json`, which does not,
-    are written to the folder `out` (default: one in `audits/`); an audit that is stopped there goes
-    on. Raises UserError for what cannot be audited.
+    The `options` say how it is to be read, as the command's do (see `dataset.Options`): `classes`,
+    `ignore`, `label`, `path`, `patient`, `split`, `images`, `join`, `against`. `fail_on` are the kinds
+    of finding that are an alarm (default: FAIL_ON). What may be several is a list of words, or one
+    string with commas. A table of corrected splits is written to `clean_splits`. `say` is told what
+    was understood. `index.html`, which shows images, and `audit.json`, which does not, are written to
+    the folder `out` (default: one in `audits/`); an audit that is stopped there goes on. Raises
+    UserError for what cannot be audited.
     """
     source = Path(source).expanduser()
     folder = Path(out).expanduser() if out else Path("audits") / folder_name(source)
     kinds = FAIL_ON if fail_on is None else words_of(fail_on)
-    options = Options(
-        words_of(classes), words_of(ignore), label, path, patient, split,
-        images and str(images), words_of(join), against and str(against),
-    )  # fmt: skip
-    found = examine(source, options, kinds, folder / CACHE, say)
+    given = Options(**{
+        name: words_of(value) if Options._field_defaults.get(name) == () else value and str(value)
+        for name, value in options.items()
+    })  # fmt: skip
+    found = examine(source, given, kinds, folder / CACHE, say)
     from imageaudit.page import page  # once there is something to show
 
     if clean_splits:

@@ -1,28 +1,19 @@
 """The command `imageaudit`: does a dataset of any images give its classes away?"""
 
 import argparse
+import csv
 import errno
 import sys
+from pathlib import Path
 
 from imageaudit import NOTICE
 from imageaudit.errors import UserError, escape_control_chars
 
 # a full disk, a limit, a folder that cannot be written: no fault of the program
 PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-OPTIONS = {  # of this command, and of any that calls it
-    "--out": ("FOLDER", "where the page goes (default: in audits/)"),
-    "--classes": ("A,B", "the classes that count (default: all)"),
-    "--ignore": ("A,B", "columns of the table that do not count"),
-    "--label": ("COLUMN", "the label's column, COLUMN=FINDING, or a finding: it against the rest"),
-    "--path": ("COLUMN", "the column that names the images"),
-    "--patient": ("COLUMN|REGEX", "the patient's column, or what of the path names the patient"),
-    "--split": ("COLUMN|REGEX", "the same of train, validation or test"),
-    "--images": ("FOLDER", "where the table's images lie (default: its own folder)"),
-    "--join": ("TABLE,...", "further tables, joined by the columns that both have"),
-    "--against": ("FOLDER|TABLE", "another dataset, none of whose images or patients may be here"),
-    "--clean-splits": ("FILE", "write a table of splits corrected by patients and doubles"),
-    "--fail-on": ("A,B", "the findings that are an alarm (see README.md)"),
-}
+# of this command, and of any that calls it: what the value is, and help
+with Path(__file__).with_name("options.csv").open(encoding="utf-8", newline="") as file:
+    OPTIONS = {row["option"]: (row["value"], row["help"]) for row in csv.DictReader(file)}
 SOURCE = ("FOLDER|TABLE", "a folder per class, or a table with a row per image")
 
 
@@ -55,7 +46,3 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"imageaudit: {error.strerror}{where}. The same command goes on from here, once that "
               "is mended.", file=sys.stderr)  # fmt: skip
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,44 +10,20 @@ from imageaudit.permutation import TestResult
 
 
 def of_duplicates(table: pd.DataFrame, found: pd.DataFrame, tried: dict) -> list[Finding]:
-    """Doubles across splits, across classes, and the others."""
-    if len(found) == 0:
-        words = f"No radiograph is there twice. {recognised(tried)}"
-        return [Finding("doubles", False, words, more={"doctored": tried})]
+    """Doubles across splits, across classes, and the others; `tried` says how the search did."""
+    more = {"doctored": tried}
     a, b = (table.loc[found[c].to_numpy(int)].reset_index(drop=True) for c in ("a", "b"))
-    apart = {"leak": (a.split != b.split).to_numpy(), "conflict": (a.label != b.label).to_numpy()}
-    apart["doubles"] = ~(apart["leak"] | apart["conflict"])
-    where = {"leak": "in different splits", "conflict": "in different classes",
-             "doubles": "within a split and class"}  # fmt: skip
+    leak, conflict = (a.split != b.split).to_numpy(), (a.label != b.label).to_numpy()
     result = []
-    for kind, these in apart.items():
-        if not these.any():
-            continue
+    for kind, these in {"leak": leak, "conflict": conflict, "doubles": ~(leak | conflict)}.items():
         rows = [
             {"a": a.image[i], "b": b.image[i], "agreement": round(float(found.agreement[i]), 3),
              "same file": bool(found.exact[i]), "classes": both(a.label[i], b.label[i]),
              "splits": both(a.split[i], b.split[i])} for i in np.flatnonzero(these)
         ]  # fmt: skip
-        number = len({*a.image[these], *b.image[these]})
-        equal = int(found.exact[these].sum())
-        words = (
-            f"{counted(len(rows), 'pair')} {where[kind]} show one radiograph ({number} images; of the "
-            f"pairs {equal} are equal files). {recognised(tried)}"
-        )
-        result.append(Finding(kind, True, words, rows, {"doctored": tried}))
-    return result
-
-
-def recognised(tried: dict) -> str:
-    words = (
-        "The search was tried on {tried} of the images, cropped, shrunk and compressed: {found} "
-    )
-    few = " It misses doubles among these images." if tried["found"] < 0.9 * tried["tried"] else ""
-    return f"{words.format(**tried)}are recognised.{few}"
-
-
-def counted(number: int, word: str) -> str:
-    return f"{number:,} {word}{'s' if number != 1 else ''}"
+        if rows:
+            result.append(Finding(kind, True, rows, more))
+    return result or [Finding("doubles", False, more=more)]
 
 
 def both(one: str, other: str) -> str:
@@ -55,21 +31,12 @@ def both(one: str, other: str) -> str:
 
 
 def of_patients(table: pd.DataFrame) -> list[Finding]:
-    worth = patients.effective_sizes(table)
     alone = int((table.recorded == "image " + table.image).sum())
-    several = patients.in_several(table.assign(patient=table.recorded), "split")
-    mixed = patients.in_several(table, "label")
-    known = (
-        f"Nothing says whose {alone} of {len(table)} images are: each counts as a patient of its own, "
-        "and where that is wrong, intervals are too narrow and chance is underrated."
-        if alone
-        else "The patient of every image is known."
-    )
-    words = f"Patients with images in several splits: {len(several):,}. " if len(several) else ""
-    words += f"Patients with images in several classes: {len(mixed):,}. " if len(mixed) else ""
-    more = {"worth": worth, "patients in several classes": mixed.to_dict("records")}
-    rows = several.to_dict("records")
-    return [Finding("patients", bool(rows), words + known, rows, more)]
+    several = patients.in_several(table.assign(patient=table.recorded), "split").to_dict("records")
+    mixed = patients.in_several(table, "label").to_dict("records")
+    more = {"worth": patients.effective_sizes(table), "patients in several classes": mixed}
+    facts = {"alone": alone, "images": len(table)}
+    return [Finding("patients", bool(several), several, more, facts)]
 
 
 def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
@@ -87,11 +54,8 @@ def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
         if not table:
             continue
         table.sort(key=lambda row: -row["auc"])
-        raised = [row for row in table if row["alarm"]]
-        words = f"{len(raised)} of {len(table)} tell a class from the rest better than chance does."
-        words += f" Best: {table[0]['seen']}, ROC AUC {table[0]['auc']:.3f}." if raised else ""
-        more = {"not asked": left_out.get(kind, {})}
-        result.append(Finding(kind, bool(raised), words, table, more))
+        raised = any(row["alarm"] for row in table)
+        result.append(Finding(kind, raised, table, {"not asked": left_out.get(kind, {})}))
     return result
 
 
@@ -112,17 +76,14 @@ def of_files(table: pd.DataFrame, missing: tuple[str, ...], refused: list[str]) 
     """Tags that name people, and files that are missing, broken or without content."""
     result = []
     naming = table.naming.dropna() if "naming" in table else pd.Series(dtype=object)
-    count = naming.explode().dropna().value_counts().to_dict()
-    if count:
-        number = int((naming.map(len) > 0).sum())
-        tags, number = ", ".join(count), counted(number, "DICOM file")
-        words = f"Tags that may name people, in {number}: {tags}."
+    count = naming.explode().dropna().value_counts()
+    if len(count):
         rows = [{"tag": tag, "images": int(n)} for tag, n in count.items()]
-        result.append(Finding("names", True, words, rows))
+        facts = {"files": int((naming.map(len) > 0).sum())}
+        result.append(Finding("names", True, rows, facts=facts))
     empty = [f"{image}: it is one even grey" for image in table.image[table["empty"].astype(bool)]]
     away = [f"{name}: named in the table, and not there" for name in missing]
-    if problems := [*away, *refused, *empty]:
-        numbers = len(away), len(refused), len(empty)
-        words = "{} files are missing, {} cannot be read, {} are empty.".format(*numbers)
-        result.append(Finding("unread", True, words, [{"image": problem} for problem in problems]))
+    if rows := [{"image": problem} for problem in (*away, *refused, *empty)]:
+        facts = {"missing": len(away), "refused": len(refused), "empty": len(empty)}
+        result.append(Finding("unread", True, rows, facts=facts))
     return result

@@ -5,7 +5,6 @@ import re
 import pandas as pd
 
 from imageaudit import matching
-from imageaudit.collect import counted
 from imageaudit.dataset import Dataset
 from imageaudit.findings import Finding
 
@@ -20,7 +19,7 @@ def compare(table: pd.DataFrame, signatures: list, column: str, other: pd.DataFr
 
     Both tables have `image`, `sha1`, `recorded`; `column` is the one that patients are named in.
     """
-    own, theirs, name = numbers(table, column), numbers(other, against.named_in), against.name
+    own, theirs = numbers(table, column), numbers(other, against.named_in)
     short = {number for number in {*own} & {*theirs} if SHORT.fullmatch(number)}
     found = matching.match(
         table.assign(patient=own.mask(own.isin(short), "")),
@@ -33,18 +32,10 @@ def compare(table: pd.DataFrame, signatures: list, column: str, other: pd.DataFr
         {"a": table.image[i], "b": row.twin, "why": WHY[row.reason], "class": table.label[i],
          "split": table.split[i]} for i, row in there.iterrows()
     ]  # fmt: skip
-    count = there.reason.value_counts()
-    words = f"{len(there):,} of {counted(len(table), 'image')} are also in {name} ({len(other):,} images)"
-    words += "".join(f", {count[why]:,} as {text}" for why, text in WHY.items() if why in count)
-    people = {*own} & {*theirs} - short - {""}
-    words += f". Patients of both: {len(people):,}." if people else "."
-    if short:
-        words += (
-            f" {counted(len(short), 'patient')} of both have a number of up to four digits, which may "
-            "be chance: not counted."
-        )
-    more = {"dataset": name, "patients of both": sorted(people), "short numbers": len(short)}
-    return Finding("external", bool(len(there)), words, rows, more)
+    people = sorted({*own} & {*theirs} - short - {""})
+    more = {"dataset": against.name, "patients of both": people, "short numbers": len(short)}
+    facts = {"images": len(table), "others": len(other), "reasons": list(WHY.values())}
+    return Finding("external", bool(rows), rows, more, facts)
 
 
 def numbers(table: pd.DataFrame, column: str) -> pd.Series:

@@ -1,13 +1,16 @@
 """From what was found to what is said: findings, what to do about each, and the verdict.
 
-The kinds of finding, in their order, stand in `findings.csv`: title, alarm or not, what to do.
+The kinds of finding, in their order, stand in `findings.csv`: title, alarm or not, what to do; the
+sentences that tell their numbers in `words.jinja`.
 """
 
 import csv
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 
-with Path(__file__).with_name("findings.csv").open(encoding="utf-8", newline="") as file:
+HERE = Path(__file__).parent
+with (HERE / "findings.csv").open(encoding="utf-8", newline="") as file:
     TEXTS = {row["kind"]: row for row in csv.DictReader(file)}
 KINDS = {kind: text["title"] for kind, text in TEXTS.items()}
 FAIL_ON = tuple(kind for kind, text in TEXTS.items() if text["alarm"] == "yes")
@@ -15,13 +18,18 @@ FAIL_ON = tuple(kind for kind, text in TEXTS.items() if text["alarm"] == "yes")
 
 @dataclass
 class Finding:
-    """What was found of one kind. `rows` are its tables' rows; `raised` says whether it counts."""
+    """What was found of one kind. `rows` are its table's rows; `raised` says whether it counts."""
 
     kind: str
     raised: bool
-    words: str  # a sentence, with its numbers
     rows: list[dict] = field(default_factory=list)
-    more: dict = field(default_factory=dict)
+    more: dict = field(default_factory=dict)  # for the JSON
+    facts: dict = field(default_factory=dict)  # further numbers for its sentence
+
+    @cached_property
+    def words(self) -> str:
+        """A sentence, with its numbers."""
+        return sentence(self.kind, self.rows, self.more, self.facts)
 
     @property
     def title(self) -> str:
@@ -32,36 +40,26 @@ class Finding:
         return TEXTS[self.kind]["advice"]
 
 
+@cache
+def template(name: str, autoescape: bool = False):
+    """A template of this folder; loaded once there is something to say."""
+    import jinja2
+
+    room = jinja2.Environment(autoescape=autoescape)
+    room.filters |= {"number": auc_with_ci, "counted": counted, "percent": "{:.0%}".format}
+    return room.from_string((HERE / name).read_text(encoding="utf-8"))
+
+
+def sentence(kind: str, *given) -> str:
+    return " ".join(getattr(template("words.jinja").module, kind)(*given).split())
+
+
 def verdict(findings: list[Finding], fail_on: tuple[str, ...], chance: dict) -> tuple[bool, str]:
     """Is it an alarm, and what is to be said in a few sentences."""
     raised = [f for f in findings if f.raised and f.kind in fail_on]
     alarms = [row for f in raised for row in f.rows if row.get("alarm")]
-    if alarms:
-        best = max(alarms, key=lambda row: row["auc"])
-        said = (
-            f"This dataset gives its classes away: {best['seen']} alone tells {best['class']} from "
-            f"the rest with ROC AUC {auc_with_ci(best)}, and no disease can be seen in it. A network can "
-            "learn this in place of the disease."
-        )
-        others = [f.title.lower() for f in raised if best not in f.rows]
-        return True, said + (f" Besides: {'; '.join(others)}." if others else "")
-    if raised:
-        words = " ".join(f.words for f in raised)
-        return True, f"This dataset does not test what it seems to: {words}"
-    least = chance["smallest_auc"]
-    said = (
-        "No alarm: nothing that was looked at tells the classes where the disease cannot be seen."
-    )
-    if least is None or least > 1:
-        few = (
-            "the dataset is so small that no shortcut, however plain, would stand out from chance."
-        )
-        return False, f"{said} But {few}"
-    return False, said + (
-        f" What was looked at would have raised it from a ROC AUC of {least:.2f} on: a mark that "
-        f"{2 * (least - 0.5):.0%} of one class bear, and no other image. What was not looked at is "
-        "not judged."
-    )
+    best = max(alarms, key=lambda row: row["auc"], default=None)
+    return bool(raised), sentence("verdict", raised, best, chance)
 
 
 def auc_with_ci(row: dict) -> str:
@@ -69,3 +67,7 @@ def auc_with_ci(row: dict) -> str:
     if row["low"] is None:
         return f"{row['auc']:.3f}"
     return f"{row['auc']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+
+
+def counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' if number != 1 else ''}"

@@ -1,26 +1,19 @@
 """The page of an audit: one HTML file that reads offline and shows images of the dataset."""
 
-from pathlib import Path
-
-import jinja2
 import pandas as pd
 
 from imageaudit import pictures, probes
 from imageaudit.examine import Examined
-from imageaudit.findings import KINDS, auc_with_ci
+from imageaudit.findings import KINDS, template
 
-TEMPLATE = Path(__file__).with_name("page.html")
 SHOWN, PAIRS, SUREST, VALUES, LINES = 3, 6, 4, 8, 12  # at most, on the page; the JSON has all
 
 
 def page(found: Examined) -> str:
     """The page as one HTML file without links: pictures lie in it."""
-    room = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    room.filters |= {"number": auc_with_ci, "strip": strip, "percent": "{:.0%}".format}
-    template = room.from_string(TEMPLATE.read_text(encoding="utf-8"))
     by_kind = {f["kind"]: f for f in found.report["findings"]}
-    return template.render(
-        report=found.report, kinds=KINDS, findings=by_kind, shown=SHOWN, lines=LINES,
+    return template("page.html", autoescape=True).render(
+        strip=strip, report=found.report, kinds=KINDS, findings=by_kind, shown=SHOWN, lines=LINES,
         values={kind: values(found, kind) for kind in probes.BLIND},
         pairs={kind: pictures.pairs(found, by_kind[kind]["rows"][:PAIRS], kind == "external")
                for kind in ("external", "leak", "conflict", "doubles") if kind in by_kind},

@@ -49,12 +49,8 @@ def of_visible(fitted: list, table: pd.DataFrame) -> list[Finding]:
             "asked within the classes": within,
         })  # fmt: skip
     lines.sort(key=lambda line: -line["auc"])
-    seen = [line["seen"] for line in lines if line["visible"]]
-    both = [line["seen"] for line in lines if line["visible"] and line["goes with the class"]]
-    words = f"{len(seen)} of {len(lines)} can be read from the picture{': ' if seen else ''}{', '.join(seen[:8])}."
-    if both:
-        words += f" These go with the class as well, and a network can use them: {', '.join(both)}."
-    return [Finding("visible", bool(both), words, lines)] if lines else []
+    used = any(line["visible"] and line["goes with the class"] for line in lines)
+    return [Finding("visible", used, lines)] if lines else []
 
 
 def of_shift(fitted: list, table: pd.DataFrame, classes: list[str], seed: int = 0) -> list[Finding]:
@@ -105,12 +101,4 @@ def of_shift(fitted: list, table: pd.DataFrame, classes: list[str], seed: int = 
             "differs": bool(p <= permutation.LEVEL and abs(in_train - in_test) >= POINTS),
         })  # fmt: skip
     rows.sort(key=lambda row: row["p"])
-    raised = [row for row in rows if row["differs"]]
-    words = f"{len(raised)} of {len(rows)} go with the class in train otherwise than in {test}."
-    if raised:
-        row = raised[0]
-        words += (
-            f" Most: {row['seen']}. {row['value']} is {row['more in train']:+.0%} more frequent in "
-            f"{row['class']} than in the rest in train, {row['more in test']:+.0%} in {test}."
-        )
-    return [Finding("shift", bool(raised), words, rows)]
+    return [Finding("shift", any(row["differs"] for row in rows), rows, facts={"test": test})]
