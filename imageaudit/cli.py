@@ -1,19 +1,17 @@
 """The command `imageaudit`: does a dataset of any images give its classes away?"""
 
 import argparse
-import csv
 import errno
 import sys
-from pathlib import Path
 
 from imageaudit import NOTICE
 from imageaudit.errors import UserError, escape_control_chars
+from imageaudit.io import listed
 
 # a full disk, a limit, a folder that cannot be written: no fault of the program
 PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 # of this command, and of any that calls it: what the value is, and help
-with Path(__file__).with_name("options.csv").open(encoding="utf-8", newline="") as file:
-    OPTIONS = {row["option"]: (row["value"], row["help"]) for row in csv.DictReader(file)}
+OPTIONS = {row["option"]: (row["value"], row["help"]) for row in listed("options.csv")}
 SOURCE = ("FOLDER|TABLE", "a folder per class, or a table with a row per image")
 
 

@@ -4,14 +4,14 @@ The kinds of finding, in their order, stand in `findings.csv`: title, alarm or n
 sentences that tell their numbers in `words.jinja`.
 """
 
-import csv
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
+from imageaudit.io import listed
+
 HERE = Path(__file__).parent
-with (HERE / "findings.csv").open(encoding="utf-8", newline="") as file:
-    TEXTS = {row["kind"]: row for row in csv.DictReader(file)}
+TEXTS = {row["kind"]: row for row in listed("findings.csv")}
 KINDS = {kind: text["title"] for kind, text in TEXTS.items()}
 FAIL_ON = tuple(kind for kind, text in TEXTS.items() if text["alarm"] == "yes")
 

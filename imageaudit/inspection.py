@@ -5,6 +5,7 @@ Everything else works on these. They are kept in chunks, so that a stopped audit
 
 import hashlib
 import io
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,22 +23,10 @@ SIDE = matching.SIDE  # pixels of the small picture
 CHUNK = 128  # images
 PROPERTIES = ("format", "mode", "colour", "width", "height", "aspect ratio",
               "JPEG quantisation", "JPEG subsampling", "embedded data")  # fmt: skip
-TAGS = {
-    "manufacturer": "Manufacturer", "model": "ManufacturerModelName", "site": "InstitutionName",
-    "station": "StationName", "software": "SoftwareVersions", "modality": "Modality",
-    "view": "ViewPosition", "body part": "BodyPartExamined", "window centre": "WindowCenter",
-    "window width": "WindowWidth", "bits stored": "BitsStored", "pixel spacing": "PixelSpacing",
-    "detector spacing": "ImagerPixelSpacing", "burned-in annotation": "BurnedInAnnotation",
-    "tube voltage": "KVP", "sex": "PatientSex", "age": "PatientAge",
-    "series": "SeriesDescription", "study": "StudyDescription",
-}  # fmt: skip
+# DICOM tags: those that may tell the classes, by the names they are shown with; those that name people
+TAGS = {row["name"]: row["tag"] for row in files.listed("tags.csv") if row["name"]}
+NAMING = [row["tag"] for row in files.listed("tags.csv") if not row["name"]]
 YEAR = ("AcquisitionDate", "StudyDate", "SeriesDate", "ContentDate")
-NAMING = (
-    "PatientName", "OtherPatientNames", "OtherPatientIDs", "PatientBirthDate", "PatientBirthName",
-    "PatientMotherBirthName", "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber",
-    "ReferringPhysicianName", "PerformingPhysicianName", "RequestingPhysician", "OperatorsName",
-    "NameOfPhysiciansReadingStudy", "ResponsiblePerson",
-)  # fmt: skip
 
 
 def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
@@ -48,7 +37,7 @@ def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.nda
     """
     facts, refused = [], []
     pictures = np.empty((len(paths), SIDE, SIDE), np.uint8)
-    code = sorted(Path(__file__).parent.glob("*.py"))
+    code = sorted(path for path in Path(__file__).parent.iterdir() if path.is_file())
     code = files.digest([[path.name, files.file_digest(path)] for path in code])
     with ThreadPoolExecutor() as pool, tqdm(total=len(paths), desc="images", unit="image") as bar:
         for first in range(0, len(paths), CHUNK):
@@ -66,14 +55,15 @@ def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.nda
 
 def chunk(paths: list[Path], cache: Path | None, code: str, pool) -> list[tuple[dict, np.ndarray]]:
     name = files.digest([code, [[str(p), *state(p)] for p in paths]])
-    file = cache and cache / f"{name}.npy"
-    if file and file.is_file() and file.with_suffix(".json").is_file():
-        return list(zip(files.read_json(file.with_suffix(".json")), np.load(file), strict=True))
+    file = cache and cache / f"{name}.npz"
+    if file and file.is_file():
+        with np.load(file) as kept:
+            return list(zip(json.loads(str(kept["facts"])), kept["pictures"], strict=True))
     found = list(pool.map(inspect_image, paths))
     if file:
-        with files.atomic_write(file) as partial, partial.open("wb") as out:
-            np.save(out, np.array([picture for _, picture in found]))
-        files.write_json(file.with_suffix(".json"), [fact for fact, _ in found])
+        facts, pictures = zip(*found, strict=True)
+        with files.atomic_write(file) as partial:
+            np.savez(partial, facts=json.dumps(facts), pictures=np.array(pictures))
     return found
 
 

@@ -1,5 +1,6 @@
 """Files are written whole or not at all; JSON, and digests of data and files."""
 
+import csv
 import hashlib
 import json
 import os
@@ -46,6 +47,12 @@ def read_json(path: Path):
             f"{path} is no whole JSON file ({escape_control_chars(error)}): remove it, and run what "
             "made it again."
         ) from None
+
+
+def listed(name: str) -> list[dict[str, str]]:
+    """The rows of a table of this package, `findings.csv`."""
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def digest(data) -> str:
