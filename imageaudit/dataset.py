@@ -9,8 +9,7 @@ import pandas as pd
 from imageaudit import folders, images, labels, locate, patients, roles, tables
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 from imageaudit.folders import SPLIT_OF, relative
-from imageaudit.roles import patients_of, role
-from imageaudit.tables import plain
+from imageaudit.tables import NAMES, column_of, plain
 
 LEAST = 2  # classes
 OWN = "column "  # before the names of the user's own columns, which may be called like ours
@@ -71,34 +70,42 @@ def existing(source: Path | str) -> Path:
 
 def read_any(source: Path | str) -> Dataset:
     """The images of a folder, at any depth, or of a table, and their patients; labels do not matter."""
-    source, column = existing(source), ""
+    source, column = existing(source), None
     if source.is_dir():
         found = [p for p in images.find(source) if not folders.is_mask(p.relative_to(source))]
         table = pd.DataFrame({"image": [relative(p, source) for p in found], "path": found})
     else:
         where, among = escape_control_chars(source), locate.index(source.parent)
-        given, path, _ = named_files(tables.read_table(source).rows, None, among, where, "")
-        names, column = locate.with_folders(given, path, among), role(given, "patient", None) or ""
+        given, _, names, _ = roles.named_files(tables.read_table(source).rows, None, among, where)
         table = pd.DataFrame({"image": names, "path": names})
-        table["patient"] = named_patients(given, column) if column else ""
+        if column := column_of(given, "patient"):
+            table["patient"] = named_patients(given, column)
         table, _ = located(table.drop_duplicates("image"), among, where, [])
-    if not column:
-        table["patient"], _ = patients_of(table.image, None)
     if table.empty:
         raise UserError(f"There is no image in {escape_control_chars(source)}.")
-    table = table.assign(label="", split="")
-    return Dataset(escape_control_chars(source.name), table, named_in=column)
+    found = completed(
+        source, table.assign(label="", split=""), Options(), [], named_in=column or ""
+    )
+    return found._replace(name=escape_control_chars(source.name))
 
 
-def named_files(
-    given: pd.DataFrame, asked: str | None, among: locate.Index, where: str, label: str
-):
-    """The rows, one for each file that they name; the column that names the files; what that is."""
-    column = roles.path_column(given, asked, among, where, label)
-    if column != locate.FILES:
-        return given, column, f"the column {column!r}"
-    given, folder = locate.by_folder(given, among)
-    return given, column, f"the folder that {folder!r} names"
+def completed(source: Path, table: pd.DataFrame, options: Options, notes: list, **more) -> Dataset:
+    """The dataset, with the patients and splits that its images' paths tell where nothing else does."""
+    if "split" not in table and options.split:
+        table["split"] = roles.splits_by_pattern(table.image, options.split)
+    elif "split" not in table:
+        found = [folders.split_in(name.split("/")[:-1]) for name in table.image]
+        table["split"] = found if all(found) and len(set(found)) > 1 else ""
+        if source.is_dir() and (table.split != "").any():
+            notes.append("The splits are those of folders below the classes.")
+    if "patient" not in table:
+        table["patient"], note = roles.patients_of(table.image, options.patient)
+        notes.append(note)
+    name = source.resolve().name if source.is_dir() else source.resolve().stem
+    columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
+    return Dataset(
+        escape_control_chars(name), table, columns, notes=tuple(filter(None, notes)), **more
+    )
 
 
 def named_patients(given: pd.DataFrame, column: str) -> pd.Series:
@@ -112,11 +119,9 @@ def of_folder(source: Path, options: Options) -> Dataset:
             raise UserError(f"--{name} is for tables; {escape_control_chars(source)} is a folder.")
     table, notes = folders.read_folder(source, options.classes)
     table.insert(0, "image", [relative(path, source) for path in table.path])
-    table["patient"], told = patients_of(table.image, options.patient)
-    if options.split:
-        table["split"] = roles.splits_by_pattern(table.image, options.split)
-    notes = tuple(filter(None, [*notes, told]))
-    return Dataset(escape_control_chars(source.resolve().name), table, notes=notes)
+    if options.split or set(table.split) <= {""}:
+        table = table.drop(columns="split")
+    return completed(source, table, options, notes)
 
 
 def of_table(source: Path, options: Options) -> Dataset:
@@ -126,12 +131,13 @@ def of_table(source: Path, options: Options) -> Dataset:
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
-    given, column, said = named_files(given, options.path, among, where, label_column)
+    given, column, names, said = roles.named_files(given, options.path, among, where, label_column)
     notes.insert(0, f"Images are those of {said}, classes those of {label_column!r}.")
-    names, label = locate.with_folders(given, column, among), label.loc[given.index]
+    label = label.loc[given.index]
     table = pd.DataFrame({"image": names.map(escape_control_chars), "path": names, "label": label})
     table, given = table.reset_index(drop=True), given.reset_index(drop=True)
-    patient, split = (role(given, name, getattr(options, name)) for name in ("patient", "split"))
+    patient = column_of(given, "patient", options.patient)
+    split = column_of(given, "split", options.split)
     split = split or (None if options.split else split_column(given, {column, label_column}))
     if patient:
         table["patient"] = named_patients(given, patient)
@@ -143,7 +149,7 @@ def of_table(source: Path, options: Options) -> Dataset:
         if blank := int((given[split] == "").sum()):
             notes.append(f"{blank} rows name no split: they count as train.")
     rest = given.drop(columns=list({column, label_column, patient, split} - {None}))
-    counters = [c for c in rest if plain(c) in tables.COUNTERS and tables.numbers_rows(rest[c])]
+    counters = [c for c in rest if plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c])]
     notes += [f"The column {name!r} numbers the rows: left out." for name in counters]
     table = pd.concat([table, rest.drop(columns=counters).add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
@@ -151,17 +157,7 @@ def of_table(source: Path, options: Options) -> Dataset:
     table["label"] = settled(table, given, label_column, notes)
     table = one_row_per_image(table[table.label != ""], where, notes)
     table, missing = located(table, among, where, notes)
-    if not patient:
-        table["patient"], note = patients_of(table.image, options.patient)
-        notes.append(note)
-    if options.split and not split:
-        table["split"] = roles.splits_by_pattern(table.image, options.split)
-    elif not split:
-        found = [folders.split_in(name.split("/")[:-1]) for name in table.image]
-        table["split"] = found if all(found) and len(set(found)) > 1 else ""
-    columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
-    name, notes = escape_control_chars(source.resolve().stem), tuple(filter(None, notes))
-    return Dataset(name, table, columns, missing, notes, patient or "")
+    return completed(source, table, options, notes, missing=missing, named_in=patient or "")
 
 
 def labelled(source: Path, options: Options):
@@ -220,7 +216,7 @@ def settled(table: pd.DataFrame, given: pd.DataFrame, column: str, notes: list[s
     differ = groups.transform("nunique") > 1
     words = set(label)
     finding = next((w for w in words if f"no {w}" in words and plain(w) != plain(column)), None)
-    reader = next((c for c in given if plain(c) in roles.READERS), None)
+    reader = column_of(given, "reader")
     if not differ.any() or not (finding or (reader and len(words - {""}) == 2)):
         return label
     number = table.image[differ].nunique()

@@ -24,6 +24,7 @@ MASK = re.compile(
     re.IGNORECASE,
 )
 TABLES = (".csv", ".tsv", ".txt", ".xlsx")
+KNOWN = (*TABLES, ".json", ".xml", ".md", ".html", ".yaml", ".yml", ".db", ".ini")  # beside images
 NOTE = re.compile(r"read[ _-]?me|licen[cs]e|citation|changes|changelog", re.IGNORECASE)
 
 
@@ -63,43 +64,35 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
         refuse_patients(table, source)
     if not splits and not classes:
         notes += refuse_datasets(source)
-    if not splits:
-        found = [split_in(path.relative_to(source).parts[1:-1]) for path in table.path]
-        if all(found) and len(set(found)) > 1:
-            table["split"] = found
-            notes.append("The splits are those of folders below the classes.")
     return table, notes
 
 
 def of_class(folder: Path, source: Path, masks: bool) -> tuple[list[Path], list[str]]:
-    """The images of a class at any depth, and what else there is: masks, files that are no images."""
-    found, notes = images.find(folder), []
+    """The images of a class at any depth, and what else there is: masks, files that are no images
+    (tables and notes are not counted)."""
+    name, notes = relative(folder, source), []
+    files = [path for path in images.walk(folder) if path.name != "DICOMDIR"]
+    found = sorted(filter(images.is_image, files))
     here = [p for p in found if masks or not is_mask(p.relative_to(folder))]
-    name = relative(folder, source)
     if apart := len(found) - len(here):
         notes.append(f"Masks are no images, left out: {apart} in {name}.")
-    if other := other_files(folder, set(found)):
-        endings = ", ".join(f"{n} {ending}" for ending, n in other.most_common(5))
+    count = Counter(map(ending, files)) - Counter(map(ending, found))
+    if other := Counter({e: n for e, n in count.items() if e not in KNOWN}):
+        endings = ", ".join(f"{n} {e or 'without an ending'}" for e, n in other.most_common(5))
         notes.append(f"Of no known format, left out: {endings} in {name}.")
     if not here:
         notes.append(f"There is no image in {name}: it is no class.")
     return here, notes
 
 
+def ending(path: Path) -> str:
+    """`.png`, `.nii.gz`, `` for none."""
+    return "".join(path.suffixes[-2 if path.suffix == ".gz" else -1 :]).lower()
+
+
 def is_mask(inside: Path) -> bool:
     """Does a path below a class, or a file's name, say that it is a mask?"""
     return any(MASK.search(part) for part in (*inside.parts[:-1], inside.stem))
-
-
-def other_files(folder: Path, found: set[Path]) -> Counter:
-    """How many files of which ending are no images; tables and notes are not counted."""
-    known = (*TABLES, *[".json", ".xml", ".md", ".html", ".yaml", ".yml", ".db", ".ini"])
-    endings = Counter()
-    for path in images.walk(folder):
-        ending = "".join(path.suffixes[-2 if path.suffix == ".gz" else -1 :]).lower()
-        if path not in found and ending not in known and path.name != "DICOMDIR":
-            endings[ending or "without an ending"] += 1
-    return endings
 
 
 def split_in(parts) -> str:
@@ -163,13 +156,11 @@ def names_in(folder: Path) -> set[str]:
 
 def deeper(source: Path) -> Path | None:
     """The folder inside that has classes, where a folder holds but one other with images."""
-    inside = [source]
-    for _ in range(5):
-        if len(inside) != 1:
-            break
+    found, inside = source, [source]
+    while len(inside) == 1:
         (found,) = inside
         inside = [p for p in folders(found) if not MASK.search(p.name) and images.find(p)]
-    return found if len(inside) > 1 and found != source else None
+    return found if inside and found != source else None
 
 
 def folders(of: Path) -> list[Path]:

@@ -73,9 +73,11 @@ def find(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
-    return sorted(
-        p for p in walk(folder) if p.suffix.lower() in SUFFIXES or begins_like_an_image(p)
-    )
+    return sorted(filter(is_image, walk(folder)))
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES or begins_like_an_image(path)
 
 
 def walk(folder: Path, above: frozenset = frozenset()) -> Iterator[Path]:

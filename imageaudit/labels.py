@@ -6,14 +6,12 @@ import re
 import pandas as pd
 
 from imageaudit.errors import UserError, did_you_mean
-from imageaudit.tables import by_plain, is_blank, number_text, plain
+from imageaudit.tables import NAMES, column_of, is_blank, number_text, plain
 
 MANY = 20  # classes, beyond which is asked first: each takes its time
 PARTS = re.compile(r"\s*[|;]\s*")
 STEPS = re.compile(r"\s*[|;/,]\s*")  # also of a hierarchy: Pneumonia/Viral/COVID-19
 LIST = re.compile(r"\[(.*)\]")  # PadChest's: ['normal', 'scoliosis']
-AGREED = ("label", "class", "target", "diagnosis", "finding", "findinglabels", "labels", "category",
-          "classname")  # fmt: skip
 
 
 def labels_of(table: pd.DataFrame, label: str | None, source: str):
@@ -22,28 +20,25 @@ def labels_of(table: pd.DataFrame, label: str | None, source: str):
     `label` is a column, `COLUMN=FINDING`, or a finding among those of the label column. A finding is
     told from the rest.
     """
-    columns = by_plain(table)
-    column, _, finding = (label or "").partition("=")
-    if plain(column) in columns and label:
-        name = columns[plain(column)]
-        return (*(one_finding(table[name], finding, name) if finding else whole(table[name], name)),
-                name)  # fmt: skip
-    agreed = next((columns[word] for word in AGREED if word in columns), None)
+    asked, _, finding = (label or "").partition("=")
+    if name := asked and column_of(table, "label", asked):
+        found = one_finding(table[name], finding, name) if finding else whole(table[name], name)
+        return *found, name
+    usual = column_of(table, "label")
+    if usual and not label:
+        return *whole(table[usual], usual), usual
+    if usual and table[usual].map(lambda cell: plain(label) in findings(cell)).any():
+        return *one_finding(table[usual], label, usual), usual
+    there = f"Its columns are: {', '.join(table)}."
     if label:
-        if agreed and table[agreed].map(lambda cell: plain(label) in findings(cell)).any():
-            return (*one_finding(table[agreed], label, agreed), agreed)
-        raise UserError(
-            f"{source} has no column and no finding {label!r}.{did_you_mean(label, [*table])} Its "
-            f"columns are: {', '.join(table)}."
-        )
-    if agreed is None:
-        few = sorted((c for c in table if 1 < table[c].nunique() <= MANY),
-                     key=lambda c: (-table[c].nunique(), list(table).index(c)))  # fmt: skip
-        raise UserError(
-            f"{source} has no column 'label'. Its columns are: {', '.join(table)}. Say which it is "
-            f"with --label COLUMN" + (f", for instance --label {few[-1]!r}." if few else ".")
-        )
-    return (*whole(table[agreed], agreed), agreed)
+        said = f"{source} has no column and no finding {label!r}.{did_you_mean(label, table)}"
+        raise UserError(f"{said} {there}")
+    number = table.nunique()
+    few = number[(number > 1) & (number <= MANY)]
+    example = f", for instance --label {few[::-1].idxmin()!r}" if len(few) else ""
+    raise UserError(
+        f"{source} has no column 'label'. {there} Say which it is with --label COLUMN{example}."
+    )
 
 
 def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
@@ -60,7 +55,7 @@ def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
             said = f"{blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
             notes.append(f"{name}: {said}")
             values = values.replace({"": "0", "-1": ""})
-        if plain(name) not in AGREED:
+        if plain(name) not in NAMES["label"]:
             values = values.replace({"1": name, "0": f"no {name}", "-1": f"no {name}"})
         return values, notes
     spelling = {}

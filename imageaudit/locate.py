@@ -30,8 +30,9 @@ def index(folder: Path) -> Index:
     return Index(folder, paths, known)
 
 
-def by_folder(given: pd.DataFrame, among: Index) -> tuple[pd.DataFrame, str]:
-    """A row for each image of the folders that a column names: of a patient, a study (MIMIC's `s5000`).
+def by_folder(given: pd.DataFrame, among: Index, columns) -> tuple[pd.DataFrame, str]:
+    """A row for each image of the folders that one of the columns names: of a patient, a study (MIMIC's
+    `s5000`), in FILES.
 
     Of several such columns the one with the fewest images a row; `` where there is none.
     """
@@ -41,7 +42,7 @@ def by_folder(given: pd.DataFrame, among: Index) -> tuple[pd.DataFrame, str]:
         for part in {*map(str.lower, inside.parts[:-1])}:
             for name in {part, *re.findall(r"^(?:sub-|ses-|[ps])(\d+)$", part)}:
                 rooms.setdefault(name, []).append(inside.as_posix())
-    tried = {c: given[c].str.lower().map(lambda name: rooms.get(name, [])) for c in given}
+    tried = {c: given[c].str.lower().map(lambda name: rooms.get(name, [])) for c in columns}
     number = {c: files.map(len) for c, files in tried.items()}
     named = {c: (int((n > 0).sum()), -int(n.sum())) for c, n in number.items()}
     best = max(named, key=named.get, default="")

@@ -7,51 +7,37 @@ import pandas as pd
 from imageaudit import locate, patients
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 from imageaudit.folders import SPLIT_OF
-from imageaudit.tables import by_plain, plain
-
-# how the columns of a table may be called; case, blanks and punctuation do not count
-NAMES = {
-    "path": ("path", "image", "imagepath", "file", "filename", "filepath", "name", "imageindex",
-             "imagename", "imageid", "dicomid"),
-    "patient": ("patient", "patientid", "subject", "subjectid", "participantid", "participant", "pid",
-                "patientnumber", "case", "caseid"),
-    "split": ("split", "set", "subset", "partition"),
-}  # fmt: skip
-READERS = ("radid", "reader", "readerid", "radiologist", "radiologistid", "annotator", "rater")
+from imageaudit.tables import column_of
 
 
-def role(given: pd.DataFrame, name: str, asked: str | None) -> str | None:
-    """The column for a role: the one asked for, or one of its usual names; None where it is a pattern."""
-    columns = by_plain(given)
-    if asked:
-        return columns.get(plain(asked)) if plain(asked) else None
-    return next((columns[word] for word in NAMES[name] if word in columns), None)
+def named_files(
+    given: pd.DataFrame, asked: str | None, among: locate.Index, where: str, label: str = ""
+):
+    """The rows, one for each file that they name; the column of the files, their names, what it is.
 
-
-def path_column(given, asked: str | None, among: locate.Index, where: str, label: str) -> str:
-    """The column that names files: as asked, as it is usually called, or as the files are called."""
-    found = role(given, "path", asked)
-    if asked and not found:
+    The column is that asked for, or as it is usually called, or as the files are called, or one that
+    names folders.
+    """
+    column, others = column_of(given, "path", asked), given.columns.drop(label, errors="ignore")
+    if asked and not column:
         raise UserError(f"There is no column {asked!r}.{did_you_mean(asked, given)}")
-    if asked:
-        return found
-    count = {}
-    for column in given.columns.drop(label, errors="ignore"):
-        some = given[column].drop_duplicates().iloc[:200].str.replace("\\", "/")
-        count[column] = sum(locate.stands_for(name, among) > 0 for name in some if name)
-    best = max(count, key=count.get, default="")
-    most = count.get(best, 0)
-    if found and count.get(found, 0) >= most / 2:
-        return found
-    if most:
-        return best
-    if locate.by_folder(given.drop(columns=label, errors="ignore"), among)[1]:
-        return locate.FILES
-    raise UserError(
-        f"{where} has no column 'path', and no column that names files in "
-        f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
-        "is with --path COLUMN, and where the images lie with --images FOLDER."
-    )
+    if not asked:
+        some = {c: given[c].drop_duplicates().iloc[:200].str.replace("\\", "/") for c in others}
+        count = {c: sum(locate.stands_for(n, among) > 0 for n in some[c] if n) for c in others}
+        most = max(count.values(), default=0)
+        if not column or count.get(column, 0) < most / 2:
+            column = max(count, key=count.get) if most else None
+    said = f"the column {column!r}"
+    if not column:
+        given, folder = locate.by_folder(given, among, others)
+        column, said = locate.FILES, f"the folder that {folder!r} names"
+    if column not in given:
+        raise UserError(
+            f"{where} has no column 'path', and no column that names files in "
+            f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
+            "is with --path COLUMN, and where the images lie with --images FOLDER."
+        )
+    return given, column, locate.with_folders(given, column, among), said
 
 
 def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:

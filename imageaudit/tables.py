@@ -6,6 +6,7 @@ import io
 import re
 import zlib
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,14 @@ import pandas as pd
 
 from imageaudit import images
 from imageaudit.errors import UserError, escape_control_chars
+from imageaudit.io import listed
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATORS = ",;\t|"
 FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
-COUNTERS = ("index", "id", "row", "no", "nr", "number")  # columns that may number the rows
+# how columns may be called, the likeliest first; case, blanks and punctuation do not count
+NAMES = {row["role"]: row["names"].split() for row in listed("columns.csv")}
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 KINDS = {b"PK": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
@@ -43,6 +46,13 @@ def by_plain(table: pd.DataFrame) -> dict[str, str]:
     return {plain(column): column for column in reversed(list(table))}
 
 
+def column_of(table: pd.DataFrame, role: str, asked: str | None = None) -> str | None:
+    """The column for a role: the one asked for, or one of its usual names; None where there is none."""
+    columns = by_plain(table)
+    names = [plain(asked)] if asked else NAMES[role]
+    return next((columns[name] for name in names if name and name in columns), None)
+
+
 def number_text(value: str) -> str:
     """`7` of `7`, `007` and `7.0`; other text as it is."""
     found = INTEGER.fullmatch(value)
@@ -60,11 +70,9 @@ def read_table(source: Path, folder: Path | None = None) -> Table:
     between columns.
     """
     where = escape_control_chars(source)
-    lines = re.split(r"\r\n|\r|\n", decode(source))
-    mark, notes = None, []
-    if excel := re.fullmatch(r"\"?sep=(.)\"?", lines[0], re.IGNORECASE):
-        mark, lines = excel[1], lines[1:]
-    lines = [line for line in lines if line.strip()]
+    lines = [line for line in re.split(r"\r\n|\r|\n", decode(source)) if line.strip()]
+    if excel := re.fullmatch(r"\"?sep=(.)\"?", lines[0] if lines else "", re.IGNORECASE):
+        lines = lines[1:]
     if not lines:
         raise UserError(f"{where} cannot be read as a table: it is empty.")
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
@@ -72,26 +80,27 @@ def read_table(source: Path, folder: Path | None = None) -> Table:
     best = max(SEPARATORS, key=lambda sign: count[sign])
     remarks = [line for line in lines[:first] if line.count(best) < count[best]]
     lines = lines[len(remarks) :]
-    mark = mark or (best if count[best] else None)
+    mark = excel[1] if excel else best if count[best] else None
     if mark is None and len(lines[0].split()) > 1:
         rows = by_blanks(lines, folder or source.parent)
     else:
         rows = by_separator(lines, mark or ",", where)
+    table, notes = pd.DataFrame(dict(enumerate(zip_longest(*rows, fillvalue="")))), []
     header = not any(FILE.search(cell) for cell in rows[0])
     if header:
-        names, rows = rows[0], rows[1:]
+        names, table = rows[0], table[1:].reset_index(drop=True)
     else:
-        names = [str(i + 1) for i in range(max(map(len, rows)))]
+        names = [str(place) for place in range(1, 1 + table.shape[1])]
         notes.append("The table has no header: its columns are 1, 2, ...")
-    if not rows:
+    if table.empty:
         raise UserError(f"{where} has no rows.")
-    if more := [i for i, row in enumerate(rows) if any(row[len(names) :])]:
+    more = (table.iloc[:, len(names) :] != "").any(axis=1)
+    if more.any():
         raise UserError(
-            f"{where} cannot be read as a table: row {more[0] + 1 + header} has more values than "
+            f"{where} cannot be read as a table: row {more.idxmax() + 1 + header} has more values than "
             f"the header has names ({len(names)})."
         )
-    rows = [row[: len(names)] + [""] * (len(names) - len(row)) for row in rows]
-    table = pd.DataFrame(rows, columns=unique(names), dtype=str)
+    table = table.iloc[:, : len(names)].set_axis(unique(names), axis=1)
     table, dropped = without_counters(table)
     if mark not in (",", None):
         table = table.apply(decimal_points)
@@ -102,20 +111,15 @@ def decode(source: Path) -> str:
     where = escape_control_chars(source)
     try:
         data = source.read_bytes()
-    except OSError as error:
-        raise UserError(f"{where} cannot be read as a table: {error.strerror}") from None
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error):
-            raise UserError(f"{where} is no whole gzip file.") from None
+        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{where} cannot be read as a table: {reason}") from None
     kind = next((kind for start, kind in KINDS.items() if data.startswith(start)), "")
     if kind or images.begins_like_an_image(source):
         raise UserError(f"{where} is {kind or 'an image'} and no table: save its table as CSV.")
     try:
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return data.decode("utf-16")
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{where} is not in UTF-8: save it as CSV in UTF-8.") from None
 
@@ -144,25 +148,23 @@ def by_blanks(lines: list[str], folder: Path) -> list[list[str]]:
 
 
 def with_name(words: list[str], names: dict[str, str]) -> list[str]:
-    """A row whose words from `a` on to that with a file's ending are one, where a file is called so."""
-    for end in [i for i, word in enumerate(words, 1) if FILE.search(word)]:
-        parts = [" ".join(words[first:end]).rpartition("/") for first in range(end)]
-        known = [name for *_, name in parts if name in names]  # the longest first
-        if known:
-            first = max(i for i, (*_, name) in enumerate(parts) if name == known[0])
-            return [*words[:first], "".join(parts[first][:2]) + names[known[0]], *words[end:]]
+    """A row whose words up to one with a file's ending are one word, where a file is called so."""
+    ends = [place for place, word in enumerate(words, 1) if FILE.search(word)]
+    for first, end in [(i, j) for j in ends for i in range(j)]:  # the longest first
+        folder, slash, name = " ".join(words[first:end]).rpartition("/")
+        if name in names:
+            *before, folder = folder.split() or [""]
+            return [*words[:first], *before, folder + slash + names[name], *words[end:]]
     return words
 
 
-def unique(names: list[str]) -> list[str]:
+def unique(names: list[str]) -> pd.Series:
     """A second column of the same name is called `name (2)`, one without a name `column 3`."""
-    seen, result = Counter(), []
-    for place, name in enumerate(names, 1):
-        name = "" if name.lower().startswith("unnamed:") else name
-        name = name or f"column {place}"
-        seen[name] += 1
-        result.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
-    return result
+    names = pd.Series(names, range(1, 1 + len(names)))
+    nameless = (names == "") | names.str.lower().str.startswith("unnamed:")
+    names = names.mask(nameless, "column " + names.index.astype(str))
+    again = names.groupby(names).cumcount()
+    return names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
 
 
 def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
