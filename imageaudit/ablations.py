@@ -5,33 +5,23 @@ from PIL import Image
 from scipy import ndimage
 
 SIDE = 128  # pixels
-EDGE = 0.05  # of each side: the border
+EDGE = round(0.05 * SIDE)  # of each side: the border
 BANDS = 10
-DOWN = np.minimum(np.arange(SIDE), np.arange(SIDE)[::-1])[:, None]  # pixels from the nearer end
-ACROSS = DOWN.T
-BLACK = np.uint8(0)
+LINE = np.minimum(np.arange(SIDE), np.arange(SIDE)[::-1])  # pixels from the nearer end
+NEAR, FAR = np.minimum(LINE, LINE[:, None]), np.maximum(LINE, LINE[:, None])
 BORDER, CORNERS = "the outer 5% of each side", "the four corners"
 
 
 def resize(pictures: np.ndarray) -> np.ndarray:
     """Square pictures of any size become SIDE x SIDE."""
-
-    def one(picture: np.ndarray) -> np.ndarray:
-        return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-
-    return np.array([one(picture) for picture in pictures], np.uint8).reshape(-1, SIDE, SIDE)
+    size, how = (SIDE, SIDE), Image.Resampling.LANCZOS
+    small = [np.asarray(Image.fromarray(picture).resize(size, how)) for picture in pictures]
+    return np.array(small, np.uint8).reshape(-1, SIDE, SIDE)
 
 
-def border(pictures: np.ndarray) -> np.ndarray:
-    return np.where(np.minimum(DOWN, ACROSS) < round(EDGE * SIDE), pictures, BLACK)
-
-
-def corners(pictures: np.ndarray) -> np.ndarray:
-    return np.where(np.maximum(DOWN, ACROSS) < SIDE // 8, pictures, BLACK)
-
-
-def centre(pictures: np.ndarray) -> np.ndarray:
-    return np.where(np.minimum(DOWN, ACROSS) >= SIDE // 4, pictures, BLACK)
+def masked(shown: np.ndarray):
+    """All but what is shown becomes black."""
+    return lambda pictures: np.where(shown, pictures, np.uint8(0))
 
 
 def blurred(pictures: np.ndarray) -> np.ndarray:
@@ -43,9 +33,9 @@ def whole(pictures: np.ndarray) -> np.ndarray:
 
 
 ENCODED = {  # what is left: the kind of finding, and the picture that the encoder gets
-    BORDER: ("border", border),
-    CORNERS: ("border", corners),
-    "the central half of each side": ("little", centre),
+    BORDER: ("border", masked(NEAR < EDGE)),
+    CORNERS: ("border", masked(FAR < SIDE // 8)),
+    "the central half of each side": ("little", masked(NEAR >= SIDE // 4)),
     "the picture, blurred": ("little", blurred),
     "the whole picture": ("little", whole),
 }
@@ -59,8 +49,8 @@ def coarse(pictures: np.ndarray) -> np.ndarray:
 
 def strips(pictures: np.ndarray) -> np.ndarray:
     """The outer 5% of the four sides, each lying: (n, 4 lines, SIDE)."""
-    edge, turned = round(EDGE * SIDE), pictures.swapaxes(1, 2)
-    sides = [part[:, place] for part in (pictures, turned) for place in (slice(edge), slice(-edge, None))]  # fmt: skip
+    turned = pictures.swapaxes(1, 2)
+    sides = [part[:, at] for part in (pictures, turned) for at in (np.r_[:EDGE], np.r_[-EDGE:0])]
     return np.concatenate(sides, axis=1)
 
 

@@ -10,7 +10,7 @@ from pydicom import uid
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 
-from imageaudit import jpeg
+from imageaudit import whole
 from imageaudit.grey import stretched
 
 # whose decoders do not notice a cut; those of JPEG-LS, JPEG 2000 and RLE do
@@ -110,8 +110,8 @@ def pixels(data: pydicom.Dataset) -> np.ndarray:
     if syntax in JPEG + JPEG_LOSSLESS:
         frame = get_frame(data.PixelData, 0, number_of_frames=1)
         if syntax in JPEG:
-            jpeg.refuse_cut(frame, Image.open(BytesIO(frame), formats=("JPEG",)))
-        jpeg.end(frame)
+            whole.refuse_cut_jpeg(frame, Image.open(BytesIO(frame), formats=("JPEG",)))
+        whole.jpeg_end(frame)
     return stored
 
 

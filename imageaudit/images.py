@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from imageaudit import jpeg, whole
+from imageaudit import whole
 from imageaudit.errors import UserError, escape_control_chars
 from imageaudit.grey import from_floats, from_integers
 
@@ -154,7 +154,7 @@ def read_picture(file: BinaryIO) -> Image.Image:
         refuse_deep_colour(image)
         if image.format in ("JPEG", "MPO"):
             file.seek(0)
-            jpeg.refuse_cut(file.read(), image)
+            whole.refuse_cut_jpeg(file.read(), image)
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "F" or image.mode.startswith("I"):
             values = np.array(image)

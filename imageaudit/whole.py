@@ -1,18 +1,21 @@
-"""Does a file hold its whole picture? Where rows are missing, Pillow leaves them black and says nothing.
-
-For JPEG, whose decoder fills what is missing, see `jpeg`.
-"""
+"""Does a file hold its whole picture? Where rows are missing, Pillow leaves them black, or a JPEG's
+decoder fills them with grey, and says nothing."""
 
 import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 
+import numpy as np
 from PIL import Image
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
 # first column and row, and their steps, of the seven passes of an interlaced PNG
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # fmt: skip
+SCAN, END = b"\xff\xda", b"\xff\xd9"  # of a JPEG
+# any data will do, with restart markers for files that expect one
+OTHER = b"".join(bytes(range(1, 255)) + bytes((0xFF, 0xD0 + number % 8)) for number in range(16))
 
 
 def refuse_gaps(image: Image.Image) -> None:
@@ -29,16 +32,13 @@ def refuse_gaps(image: Image.Image) -> None:
 def refuse_short_png(data: bytes) -> None:
     """Raise ValueError if the PNG file `data` holds fewer rows than its header says.
 
-    Its data are unpacked up to the length that the header asks for, a megabyte at a time.
+    Its data are unpacked up to the length that the header asks for.
     """
-    parts, unpacking = list(chunks(data)), zlib.decompressobj()
-    rest = b"".join(content for kind, content in parts if kind == b"IDAT")
-    missing = png_length(parts[0][1])
-    while missing > 0:
-        missing -= len(part := unpacking.decompress(rest, 1 << 20))
-        rest = unpacking.unconsumed_tail
-        if missing > 0 and not part:
-            raise ValueError("it is truncated: the PNG data end before the picture does")
+    parts = list(chunks(data))
+    packed = b"".join(content for kind, content in parts if kind == b"IDAT")
+    length = png_length(parts[0][1])
+    if len(zlib.decompressobj().decompress(packed, length)) < length:
+        raise ValueError("it is truncated: the PNG data end before the picture does")
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -55,7 +55,29 @@ def png_length(header: bytes) -> int:
     width, height, depth, colour, interlaced = struct.unpack(">IIBBxxB", header)
     length = 0
     for left, upper, right, down in PASSES if interlaced else ((0, 0, 1, 1),):
-        columns, rows = -((left - width) // right), -((upper - height) // down)
-        if columns > 0 and rows > 0:
+        columns, rows = len(range(left, width, right)), len(range(upper, height, down))
+        if columns:
             length += rows * (1 + -(-columns * CHANNELS[colour] * depth // 8))
     return length
+
+
+def jpeg_end(data: bytes) -> int:
+    """Where the end marker stands. Raises ValueError without one, as when zeros fill a file up."""
+    at = data.rfind(END)
+    if at < data.rfind(SCAN):
+        raise ValueError("it is cut: the JPEG data have no end")
+    return at
+
+
+def refuse_cut_jpeg(data: bytes, image: Image.Image) -> None:
+    """Raise ValueError if `data` end before their picture does; `image` is what Pillow opens.
+
+    Behind the last scan of a whole picture there may be any data: it decodes to the same.
+    """
+    other = data[: jpeg_end(data)] + OTHER + END
+    decoded = np.asarray(image)
+    # what a decoder fills in reaches to the last corner, and is even there; if not, once is enough
+    if image.info.get("progressive") or not np.ptp(decoded[-8:, -8:], axis=(0, 1)).any():
+        again = np.asarray(Image.open(BytesIO(other), formats=("JPEG",)))
+        if not np.array_equal(decoded, again):
+            raise ValueError("it is cut: the JPEG data end before the picture does")

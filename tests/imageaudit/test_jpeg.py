@@ -1,4 +1,4 @@
-"""jpeg.py: half a JPEG is noticed, a whole one never called cut."""
+"""whole.py: half a JPEG is noticed, a whole one never called cut."""
 
 import re
 from itertools import pairwise
