@@ -157,21 +157,13 @@ def fit_probes(table: pd.DataFrame, pictures: np.ndarray, given: dataset.Dataset
         every += found
     at = probes.sample(*(table[name].to_numpy() for name in ("label", "split", "patient")))
     every += probes.picture_probes(pictures, table, at)
-    fits = [crossfit.cross_fit(p.values, rows, p.at, p.penalty) for p in every]
-    tests, rates = [None] * len(every), {}
-    for blind in (True, False):
-        family = [i for i, p in enumerate(every) if (p.kind in probes.BLIND) == blind]
-        results, rates[blind] = permutation.max_statistic_test([fits[i] for i in family])
-        for i, test in zip(family, results, strict=True):
-            tests[i] = test
-    return list(zip(every, fits, tests, strict=True)), left_out, rates[True]
-
-
-def notes_of(given: dataset.Dataset, table: pd.DataFrame) -> list[str]:
-    shown = [tags["shown by"] for tags in table.get("tags", ()) if isinstance(tags, dict)]
-    number = shown.count("range of values")
-    said = f"{number} DICOM pictures have no usable window: shown by their range of values."
-    return [*given.notes, *([said] if number else [])]
+    fitted = []
+    for blind in (False, True):
+        family = [probe for probe in every if (probe.kind in probes.BLIND) == blind]
+        fits = [crossfit.cross_fit(p.values, rows, p.at, p.penalty) for p in family]
+        tests, rate = permutation.max_statistic_test(fits)
+        fitted += zip(family, fits, tests, strict=True)
+    return fitted, left_out, rate  # of those that are blind to the disease
 
 
 def summary(given, table, refused, rows, fitted, rate) -> dict:
@@ -183,6 +175,8 @@ def summary(given, table, refused, rows, fitted, rate) -> dict:
     given_split = rows.fold.min() < 0
     tested = "given split" if given_split else f"{rows.fold.max() + 1} parts of the patients"
     several = len(rows.classes) > 2
+    ranges = (table.tags.str["shown by"] == "range of values").sum() if "tags" in table else 0
+    note = f"{ranges} DICOM pictures have no usable window: shown by their range of values."
     return {
         "dataset": given.name, "notice": NOTICE, "version": __version__,
         "images": len(table), "unreadable": len(refused), "missing": len(given.missing),
@@ -191,7 +185,7 @@ def summary(given, table, refused, rows, fitted, rate) -> dict:
         "not judged": [c for i, c in enumerate(rows.classes) if several and i not in rows.targets],
         "splits": {k or "none": int(n) for k, n in table.split.value_counts().items()},
         "judged on": tested, "images encoded": encoded,
-        "understood": understood(given).split("\n"), "notes": notes_of(given, table),
+        "understood": understood(given).split("\n"), "notes": [*given.notes, *[note] * bool(ranges)],
         "chance": {"level": permutation.LEVEL, "relabelled copies": crossfit.COPIES,
                    "copies with alarm": round(rate * crossfit.COPIES), "questions": len(least),
                    "smallest_auc": round(float(np.median(least)), 4) if least else None,

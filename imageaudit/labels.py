@@ -86,26 +86,22 @@ def findings(cell: str) -> set[str]:
     return found
 
 
-def parts_of(cell: str) -> list[str]:
-    if found := LIST.fullmatch(cell):
-        return [word.strip("'\" ") for word in found[1].split(",")]
-    return PARTS.split(cell)
-
-
 def refuse_unclear(labels: pd.Series, name: str) -> None:
     """Raise UserError where cells hold several labels, or there are too many classes to go on."""
     count = labels[labels != ""].value_counts()
     several = [word for word in count.index if PARTS.search(word) or LIST.fullmatch(word)]
     if several:
-        parts = pd.Series([p for word, n in count.items() for p in parts_of(word) * int(n) if p])
-        most = ", ".join(parts.value_counts().index[:8])
-        raise UserError(
+        said = (
             f"Cells of {name!r} hold several labels, such as {several[0]!r}. Say which finding is told "
-            f"from the rest: --label FINDING. The most frequent are: {most}."
+            "from the rest: --label FINDING."
         )
-    if len(count) > MANY:
-        raise UserError(
+    elif len(count) > MANY:
+        said = (
             f"{name!r} has {len(count)} classes, which takes long and says little: name those that "
-            f"count (--classes A,B) or the finding that is told from the rest (--label FINDING). The "
-            f"most frequent are: {', '.join(count.index[:8])}."
+            "count (--classes A,B) or the finding that is told from the rest (--label FINDING)."
         )
+    else:
+        return
+    bars = labels.str.replace(LIST, lambda found: found[1].replace(",", "|"), regex=True)
+    parts = bars.str.split(PARTS).explode().str.strip("'\" ").replace("", None).value_counts()
+    raise UserError(f"{said} The most frequent are: {', '.join(parts.index[:8])}.")
