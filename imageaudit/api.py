@@ -98,11 +98,10 @@ def audit(
 
 
 def write_splits(path: Path, found, say) -> None:
-    from imageaudit import splits
-    from imageaudit.dataset import OWN
+    from imageaudit import duplicates
 
-    table, words = splits.clean(found.table, found.signatures, found.duplicates)
-    splits.write(path, table, found.columns, OWN)
+    table, words = duplicates.clean_splits(found.table, found.signatures, found.duplicates)
+    duplicates.write_splits(path, table, found.columns)
     found.report["clean splits"] = words
     say(f"{escape_control_chars(path)}: {words}")
 

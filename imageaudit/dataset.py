@@ -76,7 +76,7 @@ def read_any(source: Path | str) -> Dataset:
         table = pd.DataFrame({"image": [relative(p, source) for p in found], "path": found})
     else:
         where, among = escape_control_chars(source), locate.index(source.parent)
-        given, _, names, _ = roles.named_files(tables.read_table(source).rows, None, among, where)
+        given, _, names, _ = roles.named_files(tables.read_table(source)[0], None, among, where)
         table = pd.DataFrame({"image": names, "path": names})
         if column := column_of(given, "patient"):
             table["patient"] = named_patients(given, column)
@@ -162,7 +162,7 @@ def of_table(source: Path, options: Options) -> Dataset:
 
 def labelled(source: Path, options: Options):
     """The table with those that are joined, the label of each row, its column, and notes."""
-    given, notes, header = combined(source, options)
+    given, notes = combined(source, options)
     for column in {*options.ignore} - {*given}:
         like = did_you_mean(column, given)
         raise UserError(f"There is no column {column!r} to ignore.{like}")
@@ -170,7 +170,7 @@ def labelled(source: Path, options: Options):
     try:
         label, more, column = labels.labels_of(rest, options.label, escape_control_chars(source))
     except UserError as error:
-        if header:
+        if tables.NO_HEADER not in notes:
             raise
         first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
         raise UserError(f"{error} The table has no header; its first row is {first}.") from None
@@ -178,16 +178,16 @@ def labelled(source: Path, options: Options):
 
 
 def combined(source: Path, options: Options):
-    """The table and those that are joined to it, notes, and whether it has a header.
+    """The table and those that are joined to it, and notes.
 
     Tables of the same columns are parts of one, and what their names say of the split is a column.
     """
     folder = Path(options.images).expanduser() if options.images else source.parent
     paths = [source, *(Path(name).expanduser() for name in options.join)]
     read = [tables.read_table(path, folder) for path in paths]
-    given, notes, groups = None, [*read[0].notes], {}
-    for path, one in zip(paths, read, strict=True):
-        groups.setdefault(tuple(map(plain, one.rows)), []).append((path, one.rows))
+    given, notes, groups = None, read[0][1], {}
+    for path, (rows, _) in zip(paths, read, strict=True):
+        groups.setdefault(tuple(map(plain, rows)), []).append((path, rows))
     for group in groups.values():
         files, parts = zip(*group, strict=True)
         parts = [part.set_axis(list(parts[0]), axis=1) for part in parts]
@@ -201,7 +201,7 @@ def combined(source: Path, options: Options):
         if given is not None:
             whole, told = tables.join(given, whole, str(files[0]))
         given, notes = whole, notes + told
-    return given, notes, read[0].header
+    return given, notes
 
 
 def word_of_split(name: str) -> str:

@@ -52,13 +52,11 @@ def examine(
     against = dataset.read_any(options.against) if options.against else None
     say(understood(given))
     # loaded once there is something to audit: what is refused is refused at once
-    from imageaudit import collect, crossfit, duplicates, matching, patients, relations
-    from imageaudit.external import compare
+    from imageaudit import collect, crossfit, duplicates, patients, relations
 
-    table, pictures, refused = read_images(given, cache)
+    table, pictures, signatures, refused = read_images(given, cache)
     if (alone := table.label.unique()).size < dataset.LEAST:
         raise UserError(f"All images that can be read are of one class, {alone[0]!r}.")
-    signatures = [matching.signature(picture) for picture in pictures]
     pairs = duplicates.find_duplicates(table, signatures)
     table["patient"] = patients.join_duplicates(table.recorded, pairs)
     rows = crossfit.patient_rows(table)
@@ -68,9 +66,8 @@ def examine(
     search = duplicates.check_search(list(table.path), table, signatures)
     other, external = None, []
     if against:
-        other, seen, _ = read_images(against, cache)
-        theirs = [matching.signature(picture) for picture in seen]
-        external = [compare(table, signatures, given.named_in, other, theirs, against)]
+        other, _, theirs, _ = read_images(against, cache)
+        external = [collect.of_external(table, signatures, given.named_in, other, theirs, against)]
     findings = [
         *external,
         *collect.of_duplicates(table, pairs, search),
@@ -116,8 +113,8 @@ def counts(values: pd.Series) -> str:
 
 def read_images(given: dataset.Dataset, cache: Path | None):
     """The table of all images that can be read, with their facts and patients (`recorded`); pictures;
-    refusals."""
-    from imageaudit import patients
+    signatures; refusals."""
+    from imageaudit import matching, patients
     from imageaudit.inspection import inspect
 
     facts, pictures, refused = inspect(list(given.table.path), cache)
@@ -125,7 +122,8 @@ def read_images(given: dataset.Dataset, cache: Path | None):
         raise UserError(f"None of {len(refused)} images can be read in {given.name}. {refused[0]}")
     table = given.table.iloc[facts.index].join(facts.rename(columns={"patient": "number"}))
     table = table.reset_index(drop=True)
-    return table.assign(recorded=patients.known(table)), pictures, refused
+    signatures = [matching.signature(picture) for picture in pictures]
+    return table.assign(recorded=patients.known(table)), pictures, signatures, refused
 
 
 def too_few(table: pd.DataFrame, few: int) -> str:

@@ -2,14 +2,12 @@
 
 import base64
 import io
-import itertools
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from imageaudit import ablations, images, probes
-from imageaudit.errors import UserError
 from imageaudit.examine import Examined
 from imageaudit.findings import KINDS, template
 
@@ -63,27 +61,18 @@ def in_page(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def of_row(row, small: np.ndarray | None = None) -> dict:
-    """One image with its name, class and split; `small` is shown where the file is gone."""
-    try:
-        picture = images.open_radiograph(row.path)
-    except UserError:  # gone since it was read
-        picture = Image.fromarray(np.zeros((2, 2), np.uint8) if small is None else small)
+def of_row(row) -> dict:
+    """One image with its name, class and split."""
+    picture = images.open_radiograph(row.path)
     picture.thumbnail((SIZE, SIZE))
     return {"source": in_page(picture), "name": row.image, "class": row.label, "split": row.split}
 
 
 def pairs(found: Examined, rows: list[dict], external: bool) -> list[dict]:
     """Pairs of images that are one radiograph; `external`: the second is of the other dataset."""
-    own = by_name(found.table, found.pictures)
-    others = by_name(found.other, []) if external else own
-    return [{"a": of_row(*own[row["a"]]), "b": of_row(*others[row["b"]])} for row in rows]
-
-
-def by_name(table, pictures) -> dict[str, tuple]:
-    """The row of each image, and its small picture where there are such."""
-    rows = itertools.zip_longest(table.itertuples(), pictures)
-    return {row.image: (row, small) for row, small in rows}
+    own = {row.image: row for row in found.table.itertuples()}
+    others = {row.image: row for row in found.other.itertuples()} if external else own
+    return [{"a": of_row(own[row["a"]]), "b": of_row(others[row["b"]])} for row in rows]
 
 
 def means(found: Examined) -> list[dict]:
@@ -129,6 +118,6 @@ def surest(found: Examined, number: int) -> list[dict]:
     for name, column in list(zip(classes, score.T, strict=True))[:MOST]:
         own = np.flatnonzero((label == name) & np.isfinite(column))
         best = own[np.argsort(-column[own], kind="stable")][:number]
-        pictures = [of_row(found.table.iloc[i], found.pictures[i]) for i in probe.at[best]]
+        pictures = [of_row(found.table.iloc[i]) for i in probe.at[best]]
         result.append({"class": name, "pictures": pictures})
     return result

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from imageaudit import ablations
-from imageaudit.encoders import encode
 from imageaudit.inspection import PROPERTIES, TAGS
 
 BLIND = ("properties", "tags", "columns", "border")  # cannot show the disease: may raise the alarm
@@ -104,7 +103,7 @@ def picture_probes(pictures: np.ndarray, facts: pd.DataFrame, at: np.ndarray) ->
             probes.append(Probe(kind, seen, standardise(values), 0.1 * len(at), at))
 
     for seen, (kind, ablate) in ablations.ENCODED.items():
-        add(kind, seen, encode(ablate(part), seen))
+        add(kind, seen, ablations.encode(ablate(part), seen))
     add("little", "8 x 8 pixels", ablations.coarse(part))
     for seen, (kind, which, numbers) in ablations.PLACELESS.items():
         add(kind, seen, numbers(which(part)))

@@ -8,7 +8,6 @@ import zlib
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -25,15 +24,8 @@ NAMES = {row["role"]: row["names"].split() for row in listed("columns.csv")}
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 KINDS = {b"PK": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
+NO_HEADER = "The table has no header: its columns are 1, 2, ..."
 BLANK = ("", "nan", "na", "n/a", "null", "<na>")
-
-
-class Table(NamedTuple):
-    """All text; its columns have names of their own, `1`, `2`, ... where the file has none."""
-
-    rows: pd.DataFrame
-    notes: tuple[str, ...]
-    header: bool
 
 
 def plain(word: str) -> str:
@@ -63,9 +55,10 @@ def is_blank(values: pd.Series) -> pd.Series:
     return values.str.lower().isin(BLANK)
 
 
-def read_table(source: Path, folder: Path | None = None) -> Table:
-    """A table of any separator, in UTF-8 or UTF-16. Raises UserError for what is none.
+def read_table(source: Path, folder: Path | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """A table of any separator, in UTF-8 or UTF-16, all text, and notes. Raises UserError for what is none.
 
+    Its columns have names of their own, `1`, `2`, ... where the file has none.
     The names of the files in `folder` (default: the table's own) tell the blanks of a name from those
     between columns.
     """
@@ -91,7 +84,7 @@ def read_table(source: Path, folder: Path | None = None) -> Table:
         names, table = rows[0], table[1:].reset_index(drop=True)
     else:
         names = [str(place) for place in range(1, 1 + table.shape[1])]
-        notes.append("The table has no header: its columns are 1, 2, ...")
+        notes.append(NO_HEADER)
     if table.empty:
         raise UserError(f"{where} has no rows.")
     more = (table.iloc[:, len(names) :] != "").any(axis=1)
@@ -104,7 +97,7 @@ def read_table(source: Path, folder: Path | None = None) -> Table:
     table, dropped = without_counters(table)
     if mark not in (",", None):
         table = table.apply(decimal_points)
-    return Table(table, (*notes, *dropped), header)
+    return table, notes + dropped
 
 
 def decode(source: Path) -> str:
@@ -202,14 +195,12 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     keys = [(a, b) for a, b in keys if set(key_of(table[a])) & set(key_of(other[b]))]
     left = [key_of(table[a]) for a, _ in keys]
     if not keys:
-        tried = {
-            (a, b, of): of(table[a], set(key_of(other[b])))
-            for of in (part_among, whole_among) for a in table for b in other if other[b].nunique() > 1
-        }  # fmt: skip
+        tried = {(a, b): known_part(table[a], set(key_of(other[b])))
+                 for a in table for b in other if other[b].nunique() > 1}  # fmt: skip
         pair = max(tried, key=lambda pair: (tried[pair] != "").sum(), default=None)
         if pair is None or tried[pair][tried[pair] != ""].nunique() < min(2, len(table)):
             raise UserError(f"{where} and the table have no column in common to be joined by.")
-        keys, left = [pair[:2]], [tried[pair]]
+        keys, left = [pair], [tried[pair]]
     left = pd.concat(left, axis=1).agg(", ".join, axis=1)
     right = pd.concat([key_of(other[b]) for _, b in keys], axis=1).agg(", ".join, axis=1)
     taken = {plain(column) for column in table}
@@ -224,15 +215,13 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     return joined, [f"{where} is joined by {by}: {found} of {len(table)} rows."]
 
 
-def whole_among(values: pd.Series, known: set[str]) -> pd.Series:
-    keys = key_of(values)
-    return keys.where(keys.isin(known), "")
-
-
-def part_among(values: pd.Series, known: set[str]) -> pd.Series:
-    """The first part of each path, `sub-01` of `sub-01/sub-01_ses-2.png`, that is known; else ``."""
-    parts = values.str.lower().map(lambda cell: re.split(r"[/\\_]", cell))
-    return parts.map(lambda words: next((w for w in map(number_text, words) if w in known), ""))
+def known_part(values: pd.Series, known: set[str]) -> pd.Series:
+    """What of each value is known: the whole, or the first part, `sub-01` of `sub-01/sub-01_2.png`; else ``."""
+    parts = zip(key_of(values), values.str.lower().str.split(r"[/\\_]"), strict=True)
+    found = [
+        next((w for w in (key, *map(number_text, words)) if w in known), "") for key, words in parts
+    ]
+    return pd.Series(found, values.index)
 
 
 def key_of(values: pd.Series) -> pd.Series:
