@@ -83,29 +83,25 @@ def read_any(source: Path | str) -> Dataset:
         table, _ = located(table.drop_duplicates("image"), among, where, [])
     if table.empty:
         raise UserError(f"There is no image in {escape_control_chars(source)}.")
-    found = completed(
-        source, table.assign(label="", split=""), Options(), [], named_in=column or ""
-    )
-    return found._replace(name=escape_control_chars(source.name))
+    table = table.assign(label="", split="")
+    return completed(source.name, table, Options(), [], named_in=column or "")
 
 
-def completed(source: Path, table: pd.DataFrame, options: Options, notes: list, **more) -> Dataset:
+def completed(name: str, table: pd.DataFrame, options: Options, notes: list, **more) -> Dataset:
     """The dataset, with the patients and splits that its images' paths tell where nothing else does."""
     if "split" not in table and options.split:
         table["split"] = roles.splits_by_pattern(table.image, options.split)
     elif "split" not in table:
         found = [folders.split_in(name.split("/")[:-1]) for name in table.image]
-        table["split"] = found if all(found) and len(set(found)) > 1 else ""
-        if source.is_dir() and (table.split != "").any():
-            notes.append("The splits are those of folders below the classes.")
+        several = all(found) and len(set(found)) > 1
+        table["split"] = found if several else ""
+        notes += ["The splits are those of folders."] * several
     if "patient" not in table:
         table["patient"], note = roles.patients_of(table.image, options.patient)
         notes.append(note)
-    name = source.resolve().name if source.is_dir() else source.resolve().stem
     columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
-    return Dataset(
-        escape_control_chars(name), table, columns, notes=tuple(filter(None, notes)), **more
-    )
+    name, notes = escape_control_chars(name), tuple(filter(None, notes))
+    return Dataset(name, table, columns, notes=notes, **more)
 
 
 def named_patients(given: pd.DataFrame, column: str) -> pd.Series:
@@ -121,13 +117,13 @@ def of_folder(source: Path, options: Options) -> Dataset:
     table.insert(0, "image", [relative(path, source) for path in table.path])
     if options.split or set(table.split) <= {""}:
         table = table.drop(columns="split")
-    return completed(source, table, options, notes)
+    return completed(source.resolve().name, table, options, notes)
 
 
 def of_table(source: Path, options: Options) -> Dataset:
     where = escape_control_chars(source)
     given, label, label_column, notes = labelled(source, options)
-    folder = Path(options.images).expanduser() if options.images else source.parent
+    folder = Path(options.images or source.parent).expanduser()
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
@@ -157,7 +153,9 @@ def of_table(source: Path, options: Options) -> Dataset:
     table["label"] = settled(table, given, label_column, notes)
     table = one_row_per_image(table[table.label != ""], where, notes)
     table, missing = located(table, among, where, notes)
-    return completed(source, table, options, notes, missing=missing, named_in=patient or "")
+    return completed(
+        source.resolve().stem, table, options, notes, missing=missing, named_in=patient or ""
+    )
 
 
 def labelled(source: Path, options: Options):
@@ -182,7 +180,7 @@ def combined(source: Path, options: Options):
 
     Tables of the same columns are parts of one, and what their names say of the split is a column.
     """
-    folder = Path(options.images).expanduser() if options.images else source.parent
+    folder = Path(options.images or source.parent).expanduser()
     paths = [source, *(Path(name).expanduser() for name in options.join)]
     read = [tables.read_table(path, folder) for path in paths]
     given, notes, groups = None, read[0][1], {}

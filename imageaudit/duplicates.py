@@ -67,24 +67,19 @@ def clean_splits(
         kept = kept[stays].reset_index(drop=True)
         pairs = find_duplicates(kept, signatures)
     given = (kept.split != "").any()
-    split = by_majority(kept) if given else drawn(kept)
+    if given:
+        count = pd.crosstab(kept.patient, kept.split).reindex(columns=list(ORDER), fill_value=0)
+        split = kept.patient.map(count.idxmax(axis=1))
+    else:
+        people = kept.drop_duplicates("patient").sample(frac=1, random_state=0)
+        test = people.patient[people.groupby("label").cumcount() % TEST == 0]
+        split = kept.patient.isin(test).map({True: "test", False: "train"})
     moved = int((split != kept.split).sum()) if given else 0
     words = (
         f"{len(kept)} of {number} images, each patient and radiograph in one split: {moved} moved, "
         f"{number - len(kept) - mixed} doubles and {mixed} images of radiographs with several labels left out."
     )
     return kept.assign(split=split), words
-
-
-def by_majority(table: pd.DataFrame) -> pd.Series:
-    count = pd.crosstab(table.patient, table.split).reindex(columns=list(ORDER), fill_value=0)
-    return table.patient.map(count.idxmax(axis=1))
-
-
-def drawn(table: pd.DataFrame) -> pd.Series:
-    people = table.drop_duplicates("patient").sample(frac=1, random_state=0)
-    test = people.patient[people.groupby("label").cumcount() % TEST == 0]
-    return table.patient.isin(test).map({True: "test", False: "train"})
 
 
 def write_splits(path: Path, table: pd.DataFrame, columns: tuple[str, ...]) -> Path:

@@ -38,10 +38,17 @@ def open_radiograph(path: Path | str) -> Image.Image:
     reason when it is no single, whole picture of at most `MAX_PIXELS`.
     """
     with opened(path) as file:
-        if is_dicom(file):
-            dicom_header(file)
-            return dicom_picture(file)
+        return read(file)
+
+
+def read(file: BinaryIO) -> Image.Image:
+    """The picture in an open file, as `open_radiograph` says; ValueError, or what its decoder raises."""
+    if not is_dicom(file):
         return read_picture(file)
+    from imageaudit import dicom
+
+    dicom_header(file)
+    return dicom.picture(file)
 
 
 def facts(path: Path | str) -> dict[str, str | int]:
@@ -202,12 +209,6 @@ def dicom_header(file: BinaryIO):
     refuse_size(data.Columns, data.Rows)
     refuse_several(int(data.get("NumberOfFrames") or 1))
     return data
-
-
-def dicom_picture(file: BinaryIO) -> Image.Image:
-    from imageaudit import dicom
-
-    return dicom.picture(file)
 
 
 def refuse_size(width: int, height: int) -> None:

@@ -87,12 +87,11 @@ def inspect_image(path: Path) -> tuple[dict, np.ndarray]:
 def facts_of(data: bytes) -> tuple[dict, np.ndarray]:
     file = io.BytesIO(data)
     if images.is_dicom(file):
-        facts, picture = dicom_facts(images.dicom_header(file)), images.dicom_picture(file)
+        facts = dicom_facts(images.dicom_header(file))
     else:
         with images.open_picture(file) as opened:
             facts = file_facts(opened)
-        file.seek(0)
-        picture = images.read_picture(file)
+    picture = images.read(file)
     grey = picture.convert("L")
     small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     tint = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int)

@@ -23,14 +23,14 @@ FIELD = (
     " negative no non normal opacity pa pneumonia positive right sars supine test train upper val"
     " viral virus"
 )
-ENOUGH = 7.0  # points of `information` that a name needs
+ENOUGH = 7.0  # points that a name needs, as `informative` counts them
 
 
 def name_key(name: str) -> str:
     """What a file name says of where its image comes from; `` where that is too little.
 
     Without folders, endings (also several), case, numbers, classes and hashes before it, and what
-    copies have behind it, as long as what is left says enough. `information` counts that: `image12`,
+    copies have behind it, as long as what is left is `informative`: `image12`,
     `COVID-19 (7)` or `00000001_000` may be anybody's.
     """
     path = name.replace("\\", "/").lower().strip()
@@ -50,16 +50,12 @@ def name_key(name: str) -> str:
 
 
 def informative(key: str) -> bool:
-    return information(key) >= ENOUGH
-
-
-def information(key: str) -> float:
-    """Points for what a name says: 12 for a hash or a publisher's number; 2 for each letter of a
-    word, but none for a word that any file may have (EMPTY), 2 in all for one of the field (FIELD);
-    a quarter for each digit."""
+    """Does a name say enough? 12 points for a hash or a publisher's number; 2 for each letter of a word,
+    but none for a word that any file may have (EMPTY), 2 in all for one of the field (FIELD); a
+    quarter for each digit."""
     known = len(HASH.findall(key)) + bool(NUMBERED.search(key))
     rest = HASH.sub(" ", key)
     words = set(re.findall(r"[^\W\d_]{2,}", rest)) - set(EMPTY.split())
     letters = sum(2 * (1 if word in FIELD.split() else len(word)) for word in words)
     digits = sum(len(number.lstrip("0")) for number in re.findall(r"\d+", rest))
-    return 12 * known + letters + 0.25 * digits
+    return 12 * known + letters + 0.25 * digits >= ENOUGH
