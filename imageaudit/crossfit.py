@@ -29,7 +29,7 @@ class PatientRows(NamedTuple):
     classes: tuple[str, ...]
     targets: tuple[int, ...]  # the classes that have enough patients to be told from the rest
     labels: np.ndarray  # (1 + COPIES, rows): the labels, and relabelled copies of them
-    stratum: np.ndarray  # pairs of rows of one count; 0: all
+    stratum: np.ndarray  # labels are dealt out, and pairs of rows compared, within it
 
 
 class CrossFit(NamedTuple):
@@ -64,23 +64,22 @@ def patient_rows(
         enough = (count.loc[["train", test]] >= FEW).all().to_numpy()
     if enough.sum() >= 2:
         fold = np.where(split == test, 0, np.where(split == "train", -1, -2))
-        stratum = split
+        within = True
     else:
         enough = (count.sum() >= FEW).to_numpy()
         names, number = np.unique(patient, return_inverse=True)
         parts = FOLDS if len(names) >= 2 * FOLDS else len(names)
         fold = (rng.permutation(len(names)) % max(parts, 1))[number]
-        stratum = split if within else np.zeros(len(label), int)
     targets = tuple(np.flatnonzero(enough)) if enough.sum() >= 2 else ()
     if len(classes) == 2:
         targets = targets[1:]  # the rarer: the other mirrors it
+    stratum = np.unique(split, return_inverse=True)[1] * within
     labels = np.tile(label.astype(np.int16), (1 + copies, 1))
     for part in np.unique(stratum):
         here = np.flatnonzero(stratum == part)
         for copy in labels[1:]:
             copy[here] = label[rng.permutation(here)]
-    strata = np.unique(split, return_inverse=True)[1] if within else np.zeros(len(label), int)
-    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels, strata)
+    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels, stratum)
 
 
 def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: float = 1.0):
@@ -116,7 +115,7 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
                     images = test[index]
                     score[images, k] = (values[images] - middle) @ weight[:, 0]
             auc[block, k] = areas(found[tested], positive[block, tested], stratum)
-            if first == 0 and np.ptp(rows.stratum) == 0:
+            if first == 0 and np.ptp(stratum) == 0:
                 first_copy = found[tested, 0], positive[0, tested]
                 low[k], high[k] = bootstrap_interval(*first_copy, rows.patient[used][tested])
     n1 = np.stack([(labels[:, tested] == number).sum(1) for number in rows.targets], axis=1)

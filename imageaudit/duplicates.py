@@ -9,6 +9,7 @@ import pandas as pd
 
 from imageaudit import images, matching, patients
 from imageaudit.dataset import OWN
+from imageaudit.findings import sentence
 from imageaudit.io import write_text
 from imageaudit.tables import plain
 
@@ -75,10 +76,8 @@ def clean_splits(
         test = people.patient[people.groupby("label").cumcount() % TEST == 0]
         split = kept.patient.isin(test).map({True: "test", False: "train"})
     moved = int((split != kept.split).sum()) if given else 0
-    words = (
-        f"{len(kept)} of {number} images, each patient and radiograph in one split: {moved} moved, "
-        f"{number - len(kept) - mixed} doubles and {mixed} images of radiographs with several labels left out."
-    )
+    doubles = number - len(kept) - mixed
+    words = sentence("clean_splits", number, len(kept), moved, doubles, mixed)
     return kept.assign(split=split), words
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from imageaudit import NOTICE, __version__, dataset
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
-from imageaudit.findings import FAIL_ON, KINDS, Finding, verdict
+from imageaudit.findings import FAIL_ON, KINDS, Finding, sentence, verdict
 
 
 @dataclass
@@ -61,7 +61,8 @@ def examine(
     table["patient"] = patients.join_duplicates(table.recorded, pairs)
     rows = crossfit.patient_rows(table)
     if not rows.targets:
-        raise UserError(too_few(table, crossfit.FEW))
+        counts = table.groupby("label").patient.nunique().to_dict()
+        raise UserError(sentence("too_few", table, counts, crossfit.FEW))
     fitted, left_out, rate = fit_probes(table, pictures, given, rows)
     search = duplicates.check_search(list(table.path), table, signatures)
     other, external = None, []
@@ -94,9 +95,9 @@ def understood(given: dataset.Dataset) -> str:
     """What there is to audit, in a few lines."""
     table = given.table
     named = int((table.patient != "").sum())
-    words = [f"{len(table)} images: " + counts(table.label) + "."]
+    words = [f"{len(table)} images: " + each_of(table.label) + "."]
     if (table.split != "").any():
-        words.append(f"Splits: {counts(table.split)}.")
+        words.append(f"Splits: {each_of(table.split)}.")
     people = table.patient[table.patient != ""].nunique()
     words.append(f"Patients named: {people}, of {named} images.")
     if given.columns:
@@ -106,7 +107,7 @@ def understood(given: dataset.Dataset) -> str:
     return "\n".join([*words, *given.notes])
 
 
-def counts(values: pd.Series) -> str:
+def each_of(values: pd.Series) -> str:
     each = values.value_counts().items()
     return ", ".join(f"{n} {escape_control_chars(name)}" for name, n in each)
 
@@ -124,23 +125,6 @@ def read_images(given: dataset.Dataset, cache: Path | None):
     table = table.reset_index(drop=True)
     signatures = [matching.signature(picture) for picture in pictures]
     return table.assign(recorded=patients.known(table)), pictures, signatures, refused
-
-
-def too_few(table: pd.DataFrame, few: int) -> str:
-    every = f"All {len(table)} images"
-    if table.patient.nunique() == 1 < table.recorded.nunique():
-        return f"{every} show one and the same radiograph: there is nothing to audit."
-    if table.patient.nunique() == 1:
-        return (
-            f"{every} are of one patient ({table.patient[0]}): what tells the classes apart cannot be "
-            "told from chance. Give a table with a column 'patient' if they are not."
-        )
-    count = table.groupby("label").patient.nunique().items()
-    there = ", ".join(f"{n} of {escape_control_chars(name)}" for name, n in count)
-    return (
-        f"An audit needs images of at least {few} patients in two classes. There are: {there}. "
-        "Images that are one radiograph count as one patient."
-    )
 
 
 def fit_probes(table: pd.DataFrame, pictures: np.ndarray, given: dataset.Dataset, rows):

@@ -54,7 +54,9 @@ def inspect(paths: list[Path], cache: Path | None) -> tuple[pd.DataFrame, np.nda
 
 
 def chunk(paths: list[Path], cache: Path | None, code: str, pool) -> list[tuple[dict, np.ndarray]]:
-    name = files.digest([code, [[str(p), *state(p)] for p in paths]])
+    states = [p.stat() if p.exists() else None for p in paths]
+    states = [s and (s.st_size, s.st_mtime_ns) for s in states]
+    name = files.digest([code, list(map(str, paths)), states])
     file = cache and cache / f"{name}.npz"
     if file and file.is_file():
         with np.load(file) as kept:
@@ -65,14 +67,6 @@ def chunk(paths: list[Path], cache: Path | None, code: str, pool) -> list[tuple[
         with files.atomic_write(file) as partial:
             np.savez(partial, facts=json.dumps(facts), pictures=np.array(pictures))
     return found
-
-
-def state(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
 
 
 def inspect_image(path: Path) -> tuple[dict, np.ndarray]:
