@@ -9,16 +9,9 @@ import pandas as pd
 from imageaudit import images, patients
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 from imageaudit.labels import MANY
+from imageaudit.tables import NAMES
 
-SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "validate", "valid", "val", "dev"),
-    "test": ("test", "testing", "holdout"),
-}
-SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
-BESIDE = set(
-    "stage image images img imgs set data dataset split files folder png jpg dicom".split()  # noqa: SIM905
-)  # words of a folder's name that do not count
+SPLIT_OF = {word: split for split in ("train", "validation", "test") for word in NAMES[split]}
 MASK = re.compile(
     r"(^|[^a-z])(masks?|segmentations?(?![ _-]*data)|seg|gt|ground[ _-]?truths?|annotations?)([^a-z]|$)",
     re.IGNORECASE,
@@ -98,7 +91,7 @@ def is_mask(inside: Path) -> bool:
 def split_in(parts) -> str:
     """The split that a folder's name says, `train`, `Training Set` or `stage_2_test_images`."""
     for part in parts:
-        words = set(re.findall(r"[a-z]+", part.lower())) - BESIDE
+        words = set(re.findall(r"[a-z]+", part.lower())) - {*NAMES["beside"]}
         if len(words) == 1 and (split := SPLIT_OF.get(words.pop())):
             return split
     return ""

@@ -19,8 +19,8 @@ SEPARATORS = ",;\t|"
 FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
-# how columns may be called, the likeliest first; case, blanks and punctuation do not count
-NAMES = {row["role"]: row["names"].split() for row in listed("columns.csv")}
+# how columns and splits may be called, the likeliest first; case, blanks and punctuation do not count
+NAMES = {row["role"]: row["names"].split() for row in listed("vocabulary.csv")}
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 KINDS = {b"PK": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
