@@ -1,5 +1,6 @@
 """Which images there are, and what is said of them: from a folder or a table, one table."""
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -63,7 +64,7 @@ def read(source: Path | str, options: Options = Options()) -> Dataset:  # noqa: 
 
 def existing(source: Path | str) -> Path:
     source = Path(source).expanduser()
-    if not locate.is_there(source):
+    if not os.path.exists(source):  # noqa: PTH110 (Path raises where a name is too long)
         raise UserError(f"There is no {escape_control_chars(source)[:300]}.")
     return source
 
@@ -97,11 +98,12 @@ def completed(name: str, table: pd.DataFrame, options: Options, notes: list, **m
         table["split"] = found if several else ""
         notes += ["The splits are those of folders."] * several
     if "patient" not in table:
-        table["patient"], note = roles.patients_of(table.image, options.patient)
-        notes.append(note)
+        table["patient"] = roles.patients_of(table.image, options.patient)
+        number = sum(table.patient != "")
+        told = f"The names of {number} of {len(table)} images tell the patient."
+        notes += [told] * bool(number)
     columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
-    name, notes = escape_control_chars(name), tuple(filter(None, notes))
-    return Dataset(name, table, columns, notes=notes, **more)
+    return Dataset(escape_control_chars(name), table, columns, notes=tuple(notes), **more)
 
 
 def named_patients(given: pd.DataFrame, column: str) -> pd.Series:

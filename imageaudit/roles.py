@@ -40,17 +40,12 @@ def named_files(
     return given, column, locate.with_folders(given, column, among), said
 
 
-def patients_of(names: pd.Series, pattern: str | None) -> tuple[list[str], str]:
-    """The patient of each image by its path (`` where it does not say), and what was understood."""
-    if pattern:
-        found = by_pattern(names, pattern)
-        if not any(found):
-            raise UserError(f"{pattern!r} is no column, and matches no path.")
-    else:
-        found = [patients.by_name(name) for name in names]
-    number = sum(map(bool, found))
-    told = f"The names of {number} of {len(found)} images tell the patient."
-    return found, told if number else ""
+def patients_of(names: pd.Series, pattern: str | None) -> list[str]:
+    """The patient of each image by its path, `` where it does not say."""
+    found = by_pattern(names, pattern) if pattern else [patients.by_name(name) for name in names]
+    if pattern and not any(found):
+        raise UserError(f"{pattern!r} is no column, and matches no path.")
+    return found
 
 
 def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
