@@ -91,19 +91,14 @@ def audit(
     from imageaudit.page import page  # once there is something to show
 
     if clean_splits:
-        write_splits(Path(clean_splits).expanduser(), found, say)
+        from imageaudit.duplicates import write_clean_splits
+
+        path = Path(clean_splits).expanduser()
+        found.report["clean splits"] = words = write_clean_splits(path, found)
+        say(f"{escape_control_chars(path)}: {words}")
     write_json(folder / JSON, found.report)
     write_text(folder / PAGE, page(found))
     return Audit(found.report, folder / PAGE)
-
-
-def write_splits(path: Path, found, say) -> None:
-    from imageaudit import duplicates
-
-    table, words = duplicates.clean_splits(found.table, found.signatures, found.duplicates)
-    duplicates.write_splits(path, table, found.columns)
-    found.report["clean splits"] = words
-    say(f"{escape_control_chars(path)}: {words}")
 
 
 def folder_name(source: Path) -> str:

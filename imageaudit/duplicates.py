@@ -50,15 +50,14 @@ def check_search(paths: list[Path], table: pd.DataFrame, signatures: list) -> di
     return {"tried": len(chosen), "found": found}
 
 
-def clean_splits(
-    table: pd.DataFrame, signatures: list, pairs: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
-    """The rows of `table` that stay, in their new splits, and what was done.
+def write_clean_splits(path: Path, found) -> str:
+    """Write the images of an audit (`Examined`) that stay, in their new splits; what was done.
 
     Of one radiograph the first image stays, none where its labels differ. A patient goes where most
-    of his images are; without splits a fifth of the patients of each class is drawn for the test.
+    of his images are; without splits a fifth of the patients of each class is drawn for the test. The
+    table can be audited: paths from its own folder on, then the dataset's other columns.
     """
-    number, mixed, kept = len(table), 0, table
+    kept, pairs, signatures, mixed = found.table, found.duplicates, found.signatures, 0
     while len(pairs):  # what is left may show doubles that were hidden behind others
         radiograph = patients.join_duplicates(pd.Series(range(len(kept))), pairs)
         several = kept.groupby(radiograph).label.transform("nunique") > 1
@@ -76,21 +75,15 @@ def clean_splits(
         test = people.patient[people.groupby("label").cumcount() % TEST == 0]
         split = kept.patient.isin(test).map({True: "test", False: "train"})
     moved = int((split != kept.split).sum()) if given else 0
-    doubles = number - len(kept) - mixed
-    words = sentence("clean_splits", number, len(kept), moved, doubles, mixed)
-    return kept.assign(split=split), words
-
-
-def write_splits(path: Path, table: pd.DataFrame, columns: tuple[str, ...]) -> Path:
-    """A table that can be audited: paths from its own folder on, then the dataset's other columns."""
+    number = len(found.table)
+    words = sentence("clean_splits", number, len(kept), moved, number - len(kept) - mixed, mixed)
     folder = path.resolve().parent
-    patient = table.patient.mask(table.patient.str.startswith("image "), "")
     result = pd.DataFrame({
-        "path": [os.path.relpath(one.absolute(), folder) for one in table.path],
-        "label": table.label, "split": table.split, "patient": patient,
+        "path": [os.path.relpath(one.absolute(), folder) for one in kept.path],
+        "label": kept.label, "split": split,
+        "patient": kept.patient.mask(kept.patient.str.startswith("image "), ""),
+        **{name: kept[OWN + name] for name in found.columns if plain(name) not in OURS},
     })  # fmt: skip
-    for name in columns:
-        if plain(name) not in OURS:
-            result[name] = table[OWN + name]
     known = [path.encode(errors="ignore").decode() == path for path in result.path]  # in UTF-8
-    return write_text(path, result[known].to_csv(index=False, lineterminator="\n"))
+    write_text(path, result[known].to_csv(index=False, lineterminator="\n"))
+    return words
