@@ -8,6 +8,7 @@ import pydicom
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import get_frame
+from pydicom.multival import MultiValue
 from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 
 from imageaudit import whole
@@ -30,12 +31,11 @@ def read(file: BinaryIO, **options) -> pydicom.Dataset:
 
 def number(data: pydicom.Dataset, name: str) -> float | None:
     """A tag's first number, also with a decimal comma; None where there is none."""
-    item = data.get_item(name)
-    value = "" if item is None or item.value is None else item.value
+    value = getattr(data.get_item(name), "value", None)
     if isinstance(value, bytes):  # as it stands in the file
         value = value.decode("ascii", "replace")
-    if not isinstance(value, str):
-        value = value[0] if hasattr(value, "__getitem__") and len(value) else value
+    elif isinstance(value, MultiValue):
+        value = [*value, ""][0]
     try:
         return float(str(value).split("\\")[0].replace(",", ".").strip("\0 "))
     except ValueError:
