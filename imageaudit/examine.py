@@ -9,7 +9,7 @@ import pandas as pd
 
 from imageaudit import NOTICE, __version__, dataset
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
-from imageaudit.findings import FAIL_ON, KINDS, Finding, sentence, verdict
+from imageaudit.findings import FAIL_ON, KINDS, TEXTS, Finding, sentence, verdict
 
 
 @dataclass
@@ -83,7 +83,7 @@ def examine(
     report |= {"alarm": alarm, "verdict": words, "fail_on": list(fail_on)}
     report["findings"] = [
         {"kind": f.kind, "raised": f.raised, "counts": f.kind in fail_on, "words": f.words,
-         "advice": f.advice, "rows": f.rows, **f.more} for f in findings
+         "advice": TEXTS[f.kind]["advice"], "rows": f.rows, **f.more} for f in findings
     ]  # fmt: skip
     report["seconds"] = round(time.monotonic() - began, 1)
     return Examined(

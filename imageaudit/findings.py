@@ -31,14 +31,6 @@ class Finding:
         """A sentence, with its numbers."""
         return sentence(self.kind, self.rows, self.more, self.facts)
 
-    @property
-    def title(self) -> str:
-        return KINDS[self.kind]
-
-    @property
-    def advice(self) -> str:
-        return TEXTS[self.kind]["advice"]
-
 
 @cache
 def template(name: str, autoescape: bool = False):
@@ -47,6 +39,7 @@ def template(name: str, autoescape: bool = False):
 
     room = jinja2.Environment(autoescape=autoescape)
     room.filters |= {"number": auc_with_ci, "counted": counted, "percent": "{:.0%}".format}
+    room.globals["kinds"] = KINDS
     return room.from_string((HERE / name).read_text(encoding="utf-8"))
 
 

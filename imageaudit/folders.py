@@ -36,11 +36,9 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
     for room, split in (splits or {source: ""}).items():
         for folder in folders(room):
             name = names.setdefault(folder.name.lower(), escape_control_chars(folder.name))
-            if classes and name not in classes:
-                notes.append(f"Not asked for, left out: {relative(folder, source)}.")
-                continue
-            if MASK.search(name) and name not in classes:
-                notes.append(f"Masks are no images, left out: {relative(folder, source)}.")
+            if name not in classes and (classes or MASK.search(name)):
+                why = "Not asked for" if classes else "Masks are no images"
+                notes.append(f"{why}, left out: {relative(folder, source)}.")
                 continue
             found, told = of_class(folder, source, bool(classes and MASK.search(name)))
             rows += [(path, name, split) for path in found]

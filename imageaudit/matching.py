@@ -277,12 +277,10 @@ def same_radiograph(
             return place(query[i], others[j], own[i], their_crops[j])
         return place(others[j], query[i], there[j], own_crops[i])
 
-    def values(part: list) -> list[float]:
-        return agreements([placed(candidate) for candidate in part])
-
     parts = [candidates[i : i + BATCH] for i in range(0, len(candidates), BATCH)]
     with ThreadPoolExecutor() as pool:
-        values = [value for part in pool.map(values, parts) for value in part]
+        found = pool.map(lambda part: agreements([*map(placed, part)]), parts)
+        values = [value for part in found for value in part]
     found = pd.DataFrame([c[:2] for c in candidates], columns=columns[:2]).assign(agreement=values)
     if within:
         found[columns[:2]] = np.sort(found[columns[:2]], axis=1)

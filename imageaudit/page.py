@@ -9,7 +9,7 @@ from PIL import Image
 
 from imageaudit import ablations, images, probes
 from imageaudit.examine import Examined
-from imageaudit.findings import KINDS, template
+from imageaudit.findings import template
 
 SIZE = 200  # pixels of a picture's longer side
 MOST = 6  # classes whose mean picture is shown
@@ -20,7 +20,7 @@ def page(found: Examined) -> str:
     """The page as one HTML file without links: pictures lie in it."""
     by_kind = {f["kind"]: f for f in found.report["findings"]}
     return template("page.html", autoescape=True).render(
-        strip=strip, report=found.report, kinds=KINDS, findings=by_kind, shown=SHOWN, lines=LINES,
+        strip=strip, report=found.report, findings=by_kind, shown=SHOWN, lines=LINES,
         values={kind: values(found, kind) for kind in probes.BLIND},
         pairs={kind: pairs(found, by_kind[kind]["rows"][:PAIRS], kind == "external")
                for kind in ("external", "leak", "conflict", "doubles") if kind in by_kind},

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 
 from deepcovid.runs import ROOT
 
@@ -28,6 +29,19 @@ def test_it_imports_what_its_own_pyproject_names_and_nothing_of_the_study():
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {word.partition(">")[0] for word in project["dependencies"]}
     assert {MODULES[name] for name in imported()} == named - {"python-gdcm"}  # pydicom's decoder
+
+
+def test_every_file_beside_its_code_is_installed():
+    own = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = own["tool"]["hatch"]["build"]["include"]
+    beside = [path.name for path in PACKAGE.iterdir() if path.suffix in (".csv", ".html", ".jinja")]
+    assert len(beside) >= 6
+    for name in beside:
+        assert any(fnmatch(f"/{name}", pattern) for pattern in patterns), name
+        assert any(
+            fnmatch(name, kind) for kind in whole["tool"]["setuptools"]["package-data"]["*"]
+        ), name
 
 
 def test_a_folder_that_is_refused_loads_nothing_heavy(tmp_path):
