@@ -20,7 +20,7 @@ def page(found: Examined) -> str:
     """The page as one HTML file without links: pictures lie in it."""
     by_kind = {f["kind"]: f for f in found.report["findings"]}
     return template("page.html", autoescape=True).render(
-        strip=strip, report=found.report, findings=by_kind, shown=SHOWN, lines=LINES,
+        strip=strip, report=found.report, findings=by_kind, lines=LINES, most=VALUES,
         values={kind: values(found, kind) for kind in probes.BLIND},
         pairs={kind: pairs(found, by_kind[kind]["rows"][:PAIRS], kind == "external")
                for kind in ("external", "leak", "conflict", "doubles") if kind in by_kind},
@@ -36,21 +36,16 @@ def strip(row: dict) -> dict:
 
 
 def values(found: Examined, kind: str) -> list[dict]:
-    """How the values of the columns that tell most are spread over the classes."""
-    probed = [(q, a) for q, _, a in found.fitted if q.kind == kind and q.words is not None]
-    probed.sort(key=lambda pair: -pair[1].auc)
+    """How the values of the columns that tell most are spread over the classes: images and shares."""
+    alarms = [
+        (q, a) for q, _, a in found.fitted if q.kind == kind and a.alarm and q.words is not None
+    ]
+    alarms.sort(key=lambda pair: -pair[1].auc)
     result = []
-    for probe, test in [pair for pair in probed if pair[1].alarm][:SHOWN]:
-        count = pd.crosstab(probe.words, found.table.label)
-        count = count[found.table.label.value_counts().index]
-        share = count / count.sum()
-        order = count.sum(axis=1).sort_values(ascending=False).index
-        lines = [
-            {"value": v, "share": share.loc[v].to_dict(), "images": count.loc[v].to_dict()}
-            for v in order[:VALUES]
-        ]
-        result.append({"seen": probe.seen, "classes": list(count), "lines": lines,
-                       "more": max(len(order) - VALUES, 0), "auc": test.auc})  # fmt: skip
+    for probe, _ in alarms[:SHOWN]:
+        count = pd.crosstab(probe.words, found.table.label)[found.table.label.value_counts().index]
+        count = count.loc[count.sum(axis=1).sort_values(ascending=False).index]
+        result.append({"seen": probe.seen, "count": count, "share": count / count.sum()})
     return result
 
 
