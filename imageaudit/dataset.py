@@ -124,19 +124,19 @@ def of_folder(source: Path, options: Options) -> Dataset:
 
 def of_table(source: Path, options: Options) -> Dataset:
     where = escape_control_chars(source)
-    given, label, label_column, notes = labelled(source, options)
+    given, label, notes = labelled(source, options)
     folder = Path(options.images or source.parent).expanduser()
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
-    given, column, names, said = roles.named_files(given, options.path, among, where, label_column)
-    notes.insert(0, f"Images are those of {said}, classes those of {label_column!r}.")
-    label = label.loc[given.index]
-    table = pd.DataFrame({"image": names.map(escape_control_chars), "path": names, "label": label})
-    table, given = table.reset_index(drop=True), given.reset_index(drop=True)
+    given, column, names, said = roles.named_files(given, options.path, among, where, label.name)
+    notes.insert(0, f"Images are those of {said}, classes those of {label.name!r}.")
+    shown, each = names.map(escape_control_chars), label.loc[given.index]
+    table = pd.DataFrame({"image": shown, "path": names, "label": each}).reset_index(drop=True)
+    given = given.reset_index(drop=True)
     patient = column_of(given, "patient", options.patient)
     split = column_of(given, "split", options.split)
-    split = split or (None if options.split else split_column(given, {column, label_column}))
+    split = split or (None if options.split else split_column(given, {column, label.name}))
     if patient:
         table["patient"] = named_patients(given, patient)
         nobody = int((table.patient == "").sum())
@@ -146,13 +146,13 @@ def of_table(source: Path, options: Options) -> Dataset:
         table["split"] = roles.splits_of(given[split], where)
         if blank := int((given[split] == "").sum()):
             notes.append(f"{blank} rows name no split: they count as train.")
-    rest = given.drop(columns=list({column, label_column, patient, split} - {None}))
+    rest = given.drop(columns=list({column, label.name, patient, split} - {None}))
     counters = [c for c in rest if plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c])]
     notes += [f"The column {name!r} numbers the rows: left out." for name in counters]
     table = pd.concat([table, rest.drop(columns=counters).add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
-    labels.refuse_unclear(table.label, label_column)
-    table["label"] = settled(table, given, label_column, notes)
+    labels.refuse_unclear(table.label, label.name)
+    table["label"] = settled(table, given, label.name, notes)
     table = one_row_per_image(table[table.label != ""], where, notes)
     table, missing = located(table, among, where, notes)
     return completed(
@@ -161,20 +161,20 @@ def of_table(source: Path, options: Options) -> Dataset:
 
 
 def labelled(source: Path, options: Options):
-    """The table with those that are joined, the label of each row, its column, and notes."""
+    """The table with those that are joined, the label of each row, named as its column, and notes."""
     given, notes = combined(source, options)
     for column in {*options.ignore} - {*given}:
         like = did_you_mean(column, given)
         raise UserError(f"There is no column {column!r} to ignore.{like}")
     rest = given.drop(columns=[*options.ignore])
     try:
-        label, more, column = labels.labels_of(rest, options.label, escape_control_chars(source))
+        label, more = labels.labels_of(rest, options.label, escape_control_chars(source))
     except UserError as error:
         if tables.NO_HEADER not in notes:
             raise
         first = ", ".join(f"{name} = {value}" for name, value in given.iloc[0].items())
         raise UserError(f"{error} The table has no header; its first row is {first}.") from None
-    return rest, label, column, [*notes, *more]
+    return rest, label, [*notes, *more]
 
 
 def combined(source: Path, options: Options):
@@ -240,9 +240,9 @@ def split_column(given: pd.DataFrame, used: set) -> str | None:
 
 def wanted(table: pd.DataFrame, classes: tuple[str, ...], notes: list[str]) -> pd.DataFrame:
     """The rows that have a label, of the classes that count."""
-    if (blank := table.label == "").any():
-        notes.append(f"{int(blank.sum())} rows have no label, left out.")
-        table = table[~blank]
+    if blank := int((table.label == "").sum()):
+        notes.append(f"{blank} rows have no label, left out.")
+        table = table[table.label != ""]
     if classes:
         folders.refuse_unknown(classes, list(table.label.unique()))
         others = ~table.label.isin(classes)

@@ -15,20 +15,19 @@ LIST = re.compile(r"\[(.*)\]")  # PadChest's: ['normal', 'scoliosis']
 
 
 def labels_of(table: pd.DataFrame, label: str | None, source: str):
-    """The label of each row (`` for none), the columns that it was taken from, and notes.
+    """The label of each row (`` for none), named as the column that it was taken from, and notes.
 
     `label` is a column, `COLUMN=FINDING`, or a finding among those of the label column. A finding is
     told from the rest.
     """
     asked, _, finding = (label or "").partition("=")
     if name := asked and column_of(table, "label", asked):
-        found = one_finding(table[name], finding, name) if finding else whole(table[name], name)
-        return *found, name
+        return one_finding(table[name], finding) if finding else whole(table[name])
     usual = column_of(table, "label")
     if usual and not label:
-        return *whole(table[usual], usual), usual
+        return whole(table[usual])
     if usual and table[usual].map(lambda cell: plain(label) in findings(cell)).any():
-        return *one_finding(table[usual], label, usual), usual
+        return one_finding(table[usual], label)
     there = f"Its columns are: {', '.join(table)}."
     if label:
         said = f"{source} has no column and no finding {label!r}.{did_you_mean(label, table)}"
@@ -41,13 +40,13 @@ def labels_of(table: pd.DataFrame, label: str | None, source: str):
     )
 
 
-def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
+def whole(values: pd.Series) -> tuple[pd.Series, list[str]]:
     """A column as classes: `Normal` and `normal` are one, `1` and `1.0`; blank has no label.
 
     In a column of 1, 0, -1 and blanks, as CheXpert's, the uncertain -1 have no label, and what is
     blank, not mentioned there, is 0; also where only 1 and blanks are. Of 1 and -1 alone, -1 is a class.
     """
-    values = values.mask(is_blank(values), "").map(number_text)
+    values, name = values.mask(is_blank(values), "").map(number_text), values.name
     words, notes = set(values), []
     if "1" in words and words <= {"1", "0", "-1", ""} and len(words) > 1:
         if words != {"1", "-1"} and ("-1" in words or "0" not in words):
@@ -64,15 +63,16 @@ def whole(values: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     return values.map(lambda word: spelling[word.casefold()]), notes
 
 
-def one_finding(values: pd.Series, finding: str, name: str) -> tuple[pd.Series, list[str]]:
+def one_finding(values: pd.Series, finding: str) -> tuple[pd.Series, list[str]]:
     """Whether each cell names a finding, alone or among several; a blank cell has no label."""
     blank = is_blank(values) | (values == "[]")
     named = values.map(lambda cell: plain(number_text(finding)) in findings(cell))
     if not named.any():
         among = sorted({word.strip("[]'\" ") for cell in values for word in STEPS.split(cell)})
-        raise UserError(f"No row of {name!r} says {finding!r}.{did_you_mean(finding, among)}")
+        like = did_you_mean(finding, among)
+        raise UserError(f"No row of {values.name!r} says {finding!r}.{like}")
     result = named.map({True: finding, False: f"no {finding}"}).mask(blank, "")
-    return result, [f"{name}: {finding} against the rest."]
+    return result, [f"{values.name}: {finding} against the rest."]
 
 
 def findings(cell: str) -> set[str]:
