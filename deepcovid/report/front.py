@@ -7,18 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import deepcovid.failure.tables as failure
-import deepcovid.fair_test.tables as fair_test
-import deepcovid.shortcuts.tables as external_validation
-from deepcovid.failure import effects
 from deepcovid.failure.design import FAILED, LEVELS
-from deepcovid.failure.tables import REPORTED
 from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics.published import CLAIMS, compare, published_values
-from deepcovid.metrics.tables import MEASURES, NETWORKS
+from deepcovid.metrics.published import compare
+from deepcovid.metrics.tables import NETWORKS
 from deepcovid.plots import COVID, GREY, NON_COVID, REFERENCE, intervals, new
 from deepcovid.shortcuts.figures import HIDDEN
-from deepcovid.study import Study
 
 WIDTH = 5.0  # inches: so narrow that text stays legible on a phone
 AUC = ("auc", "auc_low", "auc_high")
@@ -34,60 +28,6 @@ LEFT = {
     "outer 5% of each side": "outer 5% of each side",
     "file properties": "file's size and colour mode",
 }
-
-# rows of the answers of notebooks 06, 07 and 08 that the overview repeats, by how they begin
-REPEATED = {
-    1: ("COVID-19 images found: the failed", "COVID-19 images found: class weights", "largest effect", "ROC AUC if"),
-    3: ("AUC, size and colour", "AUC, only the outer 5%", "AUC, networks never trained", "sensitivity", "specificity",
-        "ROC AUC, both classes"),
-    4: ("AUC, the release's", "AUC, Non-COVID images", "Non-COVID images of the same", "AUC, trained within the collection, pretrained",
-        "Rank correlation with severity, models", "Rank correlation with severity, untrained"),
-}  # fmt: skip
-
-
-def in_numbers(here: Study) -> pd.DataFrame:
-    """The four findings in numbers, each with its n and file; of what a study lacks no rows."""
-    ablation, changes = (
-        here.table("ablation.csv"),
-        here.table("paper/failure.csv", index_col="change"),
-    )
-    if len(ablation):
-        changes = effects.single_changes(ablation, "resnet18")
-        ablation = effects.select(ablation, backbone="resnet18")
-    explained = failure.explanations(ablation, REPORTED["auc"])
-    swap, within, severity = (here.table(f"paper/fair_test/{name}.csv") for name in ("swap", "within", "severity"))  # fmt: skip
-    called = here.table("paper/fair_test/findings.csv")
-    answers = {
-        1: failure.findings((), here.table("ablation_effects.csv"), changes, explained),
-        2: operating_points(here.table("paper/metrics.csv")),
-        3: external_validation.findings(here.table("paper/shortcuts.csv"), here.table("control/metrics.csv"),
-                                        here.table("paper/external.csv"), ()),
-        4: fair_test.findings({"swap": swap, "findings": called, "within": within, "severity": severity})
-           .assign(value=lambda rows: rows["mean (range)"] + "; " + rows["95% intervals"])[["value", "n", "file"]],
-    }  # fmt: skip
-    for number, begins in REPEATED.items():
-        answer = answers[number]
-        answers[number] = answer[answer.index.astype(str).str.startswith(begins)]
-    return pd.concat(answers, names=["", "finding"])
-
-
-def operating_points(metrics: pd.DataFrame) -> pd.DataFrame:
-    """AUC, sensitivity and specificity beside the paper's: means over seeds, one for each network."""
-    if not len(metrics):
-        return pd.DataFrame(columns=["value", "n", "file"])
-    claims, rows = published_values(), []
-    first = metrics.dropna(subset="auc").iloc[0]
-    n = f"{first.tp + first.fn:,.0f} + {first.tn + first.fp:,.0f} images"
-    means = metrics.groupby("model", sort=False).mean(numeric_only=True)
-    for measure, (column, digits) in MEASURES.items():
-        ours = means[column].dropna() if column in means else means.threshold[:0]
-        paper = [claims[column, model] for model in ours.index if (column, model) in claims]
-        value = ", ".join(f"{one:.{digits}f}" for one in ours)
-        if paper and column in CLAIMS:
-            value += f"; the paper: {', '.join(f'{one:.3f}' for one in paper)}"
-        rows += [(measure, value, n, "paper/metrics.csv")] * bool(len(ours))
-    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
-
 
 def drawn(results: Path) -> Iterator[tuple[str, Figure]]:
     """Names and plots of the findings that the files in `results` allow."""

@@ -1,0 +1,81 @@
+"""The numbers that each notebook ends with, and notebook 00 repeats: what `key_numbers.yaml` asks for."""
+
+import re
+from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from deepcovid.metrics.published import NETWORKS
+from deepcovid.study import Study
+
+GROUPS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+FINDINGS = {"06": 1, "04": 2, "07": 3, "08": 4}  # of the overview, by notebook
+COLUMNS = ["finding", "value (range)", "95% interval", "n", "file"]
+
+
+def overview(here: Study, **tables) -> pd.DataFrame:
+    """The numbers of the four findings; of what a study lacks no rows."""
+    found = {number: key_numbers(here, name, True, **tables) for name, number in FINDINGS.items()}
+    return pd.concat(found, names=["", "finding"])
+
+
+def key_numbers(here: Study, notebook: str, overview: bool = False, **tables) -> pd.DataFrame:
+    """A notebook's numbers, each with its n and file; `overview`: only those that notebook 00 repeats.
+
+    `tables` are those that rows name, which the notebook has computed.
+    """
+    asked = [group | row for group in GROUPS[notebook] for row in group["rows"]]
+    rows = [line for row in asked if row.get("overview") or not overview
+            for line in lines(row, read(here, row, tables))]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).set_index("finding")
+
+
+def read(here: Study, row: dict, tables: dict) -> pd.DataFrame:
+    """The table that a row is of; empty where the study lacks it."""
+    if "table" in row:
+        return pd.DataFrame(tables.get(row["table"], ())).reset_index()
+    if "part" not in row:
+        return here.table(row["file"])
+    found = here.json(row["file"])
+    parts = row["part"].split(".") if len(found) else ()
+    return pd.json_normalize(reduce(dict.__getitem__, parts, found) if parts else [])
+
+
+def lines(row: dict, table: pd.DataFrame) -> Iterator[tuple]:
+    """What a row of `key_numbers.yaml` becomes: one line, or one for each value of `each`."""
+    for query in (row.get("where"), row.get("and")):
+        table = table.query(query, engine="python") if query and len(table) else table
+    parts = table.groupby(row["each"], sort=False, dropna=False) if "each" in row else [("", table)]
+    for _, part in parts if len(table) else ():
+        try:
+            shown = value(row, part)
+        except pd.errors.UndefinedVariableError:  # a measure that this study has not
+            continue
+        low, high = row.get("interval", ("", ""))
+        form = row.get("form", ".3f")
+        interval = f"{part[low].min():{form}} to {part[high].max():{form}}" if low else "-"
+        yield words(row["finding"], part), shown, interval, words(row["n"], part), row["file"]
+
+
+def value(row: dict, part: pd.DataFrame) -> str:
+    """The mean over rows and their range; `by` a column, the mean of each."""
+    form, each = row.get("form", ".3f"), pd.Series(part.eval(row["value"], engine="python")).dropna()
+    if "by" in row:
+        means = each.groupby(part[row["by"]], sort=False).mean()
+        return ", ".join(f"{NETWORKS.get(name, name)} {mean:{form}}" for name, mean in means.items())
+    low, high = (part.eval(end).min() for end in row["range"]) if "range" in row else (each.min(), each.max())
+    several = f" ({low:{form}} to {high:{form}})" if len(each) > 1 or "range" in row else ""
+    return f"{each.mean():{form}}" + several
+
+
+def words(template: str, part: pd.DataFrame) -> str:
+    """A template whose braces hold expressions of pandas with a format, for the first of some rows."""
+
+    def evaluated(match: re.Match) -> str:
+        found = pd.Series(part.eval(match[1], engine="python")).iloc[0]
+        return format(NETWORKS.get(found, found), match[2])
+
+    return re.sub(r"\{([^}:]+):?([^}]*)\}", evaluated, template)
