@@ -23,6 +23,7 @@ COLOURS = {
     "squeezenet": "#0072B2",
     "densenet121": "#CC79A7",
 }
+NARROW = 5.0  # inches: text stays legible on a phone; the plots of the front page
 # a line to compare with: guessing, a published value
 REFERENCE = {"color": GREY, "ls": ":", "lw": 1}
 STYLE = {
@@ -108,6 +109,13 @@ def intervals(axis, table, x: str, low: str, high: str, y=None, names=None, valu
         axis.set_yticks(y, names)
         axis.set_ylim(max(y) + 0.5, min(y) - 0.5)
     return drawn
+
+
+def rows_at(axis, names) -> None:
+    """Names of the rows of a plot, from above down; their points stand at 0, 1, ..."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(False, axis="y")
 
 
 def save(figure: Figure, path: Path) -> Figure:

@@ -15,7 +15,17 @@ from deepcovid.failure.tables import REPORTED
 from deepcovid.metrics.evaluation import roc
 from deepcovid.metrics.intervals import auc, confusion
 from deepcovid.metrics.tables import NETWORKS
-from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, PALETTE, REFERENCE, intervals, new
+from deepcovid.plots import (
+    CLASSES,
+    COVID,
+    GREY,
+    NARROW,
+    NON_COVID,
+    PALETTE,
+    REFERENCE,
+    intervals,
+    new,
+)
 
 WIDTH = 7.4  # inches
 
@@ -94,20 +104,19 @@ def single_changes(table: pd.DataFrame) -> Figure:
 
     `table` is of `effects.single_changes`, whose seeds' range is drawn too, or `failure.csv`.
     """
-    figure, axis = new(size=(WIDTH, 1.0 + 0.36 * len(table)))
+    figure, axis = new(size=(NARROW, 0.9 + 0.28 * len(table)))
     found = 100 * table.sensitivity
-    least, most = (100 * table[name] if name in table else found for name in ("least", "most"))
-    axis.barh(table.index, found, xerr=[found - least, most - found], height=0.6, alpha=0.75,
+    least, most = (100 * table.get(name, table.sensitivity) for name in ("least", "most"))
+    axis.barh(table.index, found, xerr=[found - least, most - found], height=0.6, alpha=0.75, capsize=2,
               color=[GREY, *[COVID] * (len(table) - 1)])  # fmt: skip
     for y, row in enumerate(zip(found, least, most, table.specificity, strict=True)):
-        text = "{:.0f}%".format(*row) + (
-            " ({1:.0f} to {2:.0f})".format(*row) if "most" in table else ""
-        )
-        axis.text(row[2] + 1.5, y, text, va="center", fontsize=9)
-        axis.text(137, y, f"{row[3]:.1%}", va="center", ha="right", fontsize=9)
-    axis.text(137, -0.75, "specificity", ha="right", va="bottom", fontsize=9)
-    axis.set(xlim=(0, 138), xticks=range(0, 101, 20), ylim=(len(table) - 0.5, -0.6))
-    axis.set_xlabel("COVID-19 test images found at 0.5, %", fontsize=10)
+        several = " ({1:.0f} to {2:.0f})".format(*row) if "most" in table else ""
+        axis.text(row[2] + 2, y, f"{row[0]:.0f}%{several}", va="center")
+        axis.text(170, y, f"{row[3]:.1%}", va="center", ha="right")
+    axis.text(170, -0.6, "specificity", ha="right", va="bottom")
+    axis.set(xlim=(0, 170), xticks=range(0, 101, 20), ylim=(len(table) - 0.5, -0.6))
+    images = (table.tp + table.fn).max()
+    axis.set_xlabel(f"% of the {images:.0f} COVID-19 test images found at 0.5", loc="left")
     axis.grid(visible=False, axis="y")
     return figure
 

@@ -7,7 +7,8 @@ from matplotlib.text import Text
 
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
 from deepcovid.fair_test.tables import KINDS, readable
-from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, new
+from deepcovid.metrics.tables import over_seeds
+from deepcovid.plots import COLOURS, COVID, GREY, NARROW, NON_COVID, REFERENCE, new, rows_at
 from deepcovid.plots import intervals as points
 
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
@@ -41,32 +42,26 @@ def dodged(
                   va="center", color=style["color"])  # fmt: skip
 
 
-def rows_at(axis, names) -> None:
-    axis.set_yticks(range(len(names)), map(readable, names))
-    axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.grid(False, axis="y")
-
-
 def swapped(table: pd.DataFrame) -> Figure:
     """AUC and specificity of the same models against two kinds of Non-COVID images, of `swap.csv`."""
     models = list(dict.fromkeys(table.model))
-    figure, axes = new(2, size=(WIDTH / 2, 1.5 + 0.65 * len(models)), sharey=True)
+    figure, axes = new(2, size=(NARROW / 2, 1.5 + 0.6 * len(models)), sharey=True)
     asked = {"auc": ("case_low", "case_high", "ROC AUC"),
-             "specificity": ("specificity_low", "specificity_high", "specificity, threshold frozen")}  # fmt: skip
+             "specificity": ("specificity_low", "specificity_high", "specificity,\nthreshold frozen")}  # fmt: skip
     for axis, (value, (low, high, title)) in zip(axes, asked.items(), strict=True):
         for shift, (kind, colour) in zip((-0.2, 0.2), COLOUR.items(), strict=True):
             for place, model in enumerate(models):
                 part = table[(table.model == model) & (table.non_covid == kind)]
                 dodged(axis, part, (value, low, high), place + shift, 0.2, color=colour)
-        rows_at(axis, models)
-        axis.set(xlim=(0, 1.25), xticks=np.arange(0, 1.01, 0.25), xlabel=title)
+        rows_at(axis, [*map(readable, models)])
+        axis.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], xlabel=title)
     axes[0].axvline(0.5, **REFERENCE)
     counts = table.drop_duplicates("non_covid").set_index("non_covid")
     for kind, colour in COLOUR.items():
         label = f"{KINDS[kind]} ({counts.negatives[kind]:,})"
         axes[0].plot([], [], "o-", color=colour, label=label)
     figure.legend(
-        loc="outside upper left", ncols=2, title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
+        loc="outside upper left", title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
     )
     return legible(figure)
 
@@ -78,19 +73,16 @@ def by_finding(table: pd.DataFrame) -> Figure:
     figure, axis = new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
     shifts = np.linspace(-0.25, 0.25, len(models)) if len(models) > 1 else [0]
     for shift, model in zip(shifts, models, strict=True):
-        part = table[table.model == model].groupby("finding")
-        mean = pd.DataFrame({"called": part.called.mean(), "low": part.called_low.min(),
-                             "high": part.called_high.max()}).loc[rows.finding]  # fmt: skip
-        points(axis, mean, "called", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
+        mean = over_seeds(
+            table[table.model == model], "finding", "called", "called_low", "called_high"
+        )
+        points(axis, mean.loc[rows.finding], "mean", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
                color=COLOURS.get(model, GREY), label=readable(model))  # fmt: skip
     axis.axhspan(-0.5, (rows.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
-    rows_at(
-        axis,
-        [
-            f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})"
-            for r in rows.itertuples()
-        ],
-    )
+    names = [
+        f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})" for r in rows.itertuples()
+    ]
+    rows_at(axis, names)
     axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
     figure.legend(loc="outside upper right", ncols=3)
     return legible(figure)
@@ -116,7 +108,7 @@ def within(table: pd.DataFrame) -> Figure:
         axis.axhspan(blind[0] - 0.5, blind[-1] + 0.5, color=LIGHT, zorder=0)
     axis.axvline(0.5, **REFERENCE)
     shown = [name for name, *_ in groups]
-    rows_at(axis, [name * (name not in shown[:i]) for i, name in enumerate(shown)])
+    rows_at(axis, [readable(name) * (name not in shown[:i]) for i, name in enumerate(shown)])
     first = whole.iloc[0]
     axis.set(
         xlim=(0.35, 1),
@@ -137,7 +129,7 @@ def severity(table: pd.DataFrame) -> Figure:
             if len(part):
                 colour = COVID if part.seed.notna().all() else GREY
                 dodged(axis, part, ends, place, 0.4, color=colour)
-        rows_at(axis, names)
+        rows_at(axis, [*map(readable, names)])
         axis.axvline(0, **REFERENCE)
         axis.set_xticks([-0.5, 0, 0.5, 1])
     first = table.iloc[0]

@@ -15,6 +15,8 @@ KINDS = {
 }
 # the aim: a model's AUCs, and what border and framing alone may reach where it is external
 AT_LEAST, BLIND_BELOW = 0.80, 0.65
+
+
 def readable(text: str) -> str:
     """A name with the networks as papers write them, and inputs as notebook 07 names them."""
     text = WORDS.get(text, text).replace("border only", "border alone")

@@ -12,12 +12,15 @@ from deepcovid.metrics.tables import (
     NETWORKS,
     Scores,
     of_models,
+    over_seeds,
     with_intervals,
 )
-from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, REFERENCE, new
+from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE, new, rows_at
 from deepcovid.plots import intervals as points
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
+
+PAPER = {"ls": "", "marker": "D", "color": GREY, "ms": 4}  # how the paper's numbers are drawn
 
 
 def colour(model: str) -> str:
@@ -60,50 +63,70 @@ def roc(test: Scores) -> Figure:
     return figure
 
 
-def operating_points(table: pd.DataFrame) -> Figure:
+def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control=()) -> Figure:
     """Sensitivity and specificity on test by the images that the threshold was chosen on.
 
     `table` is an `operating_points.csv`. Mean over seeds, with the least and the greatest end of
     their 95% intervals by patients; triangles: what sensitivity the choice guarantees, patients
-    counted; diamonds: the paper's numbers, whose threshold was chosen on the test images.
+    counted; diamonds: the paper's numbers, whose threshold was chosen on the test images. Above
+    stand the AUCs, with `compared` of `published.compare` and `control` of untrained networks.
     """
     table = table[(table.rule == "sensitivity_98") & table.chosen_on.isin(CHOSEN)]
     by_patient = table.interval == "bootstrap, patients"
     table = table[by_patient] if by_patient.any() else table
     bound = "guaranteed_by_patient" if by_patient.any() else "guaranteed_by_image"
     chosen = [c for c in CHOSEN if c in set(table.chosen_on)]
-    models = [model for model in NETWORKS if model in set(table.model)]
-    claims, paper = published_values(), {"ls": "", "marker": "D", "color": GREY, "ms": 4}
-    figure, axes = new(2, size=(3.5, 0.8 * len(chosen) + 0.9), sharey=True)
+    models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
+    figure, grid = new(
+        2, 1 + (compared is not None), size=(NARROW / 2, 2.4), squeeze=False, sharey="row"
+    )
     for axis, name, claim in zip(
-        axes, ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
+        grid[-1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
     ):
         for model, shift in side_by_side(models, 0.25):
-            own = table[table.model == model].groupby("chosen_on").agg(
-                value=(name, "mean"), low=(f"{name}_low", "min"), high=(f"{name}_high", "max"),
-                bound=(bound, "mean"),
-            )  # fmt: skip
-            at = own.index.map(chosen.index).to_numpy() + shift
-            style = {"color": colour(model), "label": NETWORKS[model]}
-            points(axis, own, "value", "low", "high", y=at, **style)
+            own = table[table.model == model]
+            found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")
+            at = found.index.map(chosen.index).to_numpy() + shift
+            points(
+                axis, found, "mean", "low", "high", y=at, color=colour(model), label=NETWORKS[model]
+            )
             if name == "sensitivity":
-                axis.plot(own.bound, at, ">", color=colour(model), mfc="none", ms=5)
+                bounds = own.groupby("chosen_on", sort=False)[bound].mean()
+                axis.plot(bounds, at, ">", color=colour(model), mfc="none", ms=5)
+            if TEST in chosen and (claim, model) in claims:
+                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **PAPER)
         axis.set_xlabel(f"{name} on test")
         axis.grid(False, axis="y")
-        for between in range(1, len(chosen)):
-            axis.axhline(between - 0.5, **REFERENCE)
-        for model, shift in side_by_side(models, 0.25):
-            if TEST in chosen and (claim, model) in claims:
-                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **paper)
-    axes[0].plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
-    axes[0].plot([], [], label="the paper", **paper)
+    axis = grid[-1, 0]
+    axis.axvline(intervals.TARGET, **REFERENCE)
+    axis.plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
+    axis.plot([], [], label="the paper", **PAPER)
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
     patients = first.n_patients.map(",\n{:.0f} patients".format, na_action="ignore").fillna("")
-    names = [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19 images{patients[c]}" for c in chosen]
-    axes[0].set_yticks(range(len(chosen)), names)
-    axes[0].set_ylim(len(chosen) - 0.5, -0.5)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    rows_at(axis, [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19{patients[c]}" for c in chosen])
+    axis.set_ylabel("threshold chosen on")
+    legend = axis.get_legend_handles_labels()
+    if compared is None:
+        figure.legend(*legend, loc="outside upper center", ncols=5)
+    else:
+        aucs(grid[0, 0], compared[compared.claim == "auc"], control)
+        grid[0, 1].axis("off")
+        grid[0, 1].legend(*legend, loc="center left")
     return figure
+
+
+def aucs(axis, compared: pd.DataFrame, control) -> None:
+    """The paper's AUC, ours with its 90% interval, and untrained networks' with the range of seeds."""
+    untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
+    models = [model for model in NETWORKS if model in {*compared.dropna(subset="ours").model}]
+    for model, shift in side_by_side(models, 0.25):
+        ours, style = compared[compared.model == model], {"color": colour(model)}
+        axis.plot(ours.published, [shift], **PAPER)
+        points(axis, ours, "ours", "low", "high", y=[1 + shift], **style)
+        if model in untrained.index:
+            points(axis, untrained.loc[[model]], "mean", "least", "most", y=[2 + shift], **style)
+    rows_at(axis, ["the paper", "ours", "untrained"][: 2 + len(untrained)])
+    axis.set_xlabel("ROC AUC on test")
 
 
 def calibration(test: Scores) -> Figure:

@@ -92,6 +92,21 @@ def metrics_table(path: Path) -> pd.DataFrame:
     return shown.where(shown.notna(), "")
 
 
+def over_seeds(
+    table: pd.DataFrame, by, value: str, low: str = "", high: str = "", *first
+) -> pd.DataFrame:
+    """Mean, lowest (`least`) and highest (`most`) value of each group of rows, in their order.
+
+    With `low` and `high`: the lowest and the highest end of the groups' intervals, by these names.
+    `first`: columns whose entries are alike in a group.
+    """
+    found = {"mean": (value, "mean"), "least": (value, "min"), "most": (value, "max")}
+    if low:
+        found |= {"low": (low, "min"), "high": (high, "max")}
+    found |= {name: (name, "first") for name in first}
+    return table.dropna(subset=value).groupby(by, sort=False).agg(**found)
+
+
 def mean_and_range(values, digits: int = 3) -> str:
     """Over seeds: `0.912 (0.871 to 0.953)`; the value alone of one; a dash of none."""
     values = pd.Series(values, dtype=float).dropna()

@@ -62,11 +62,20 @@ def lines(row: dict, table: pd.DataFrame) -> Iterator[tuple]:
 
 def value(row: dict, part: pd.DataFrame) -> str:
     """The mean over rows and their range; `by` a column, the mean of each."""
-    form, each = row.get("form", ".3f"), pd.Series(part.eval(row["value"], engine="python")).dropna()
+    form, each = (
+        row.get("form", ".3f"),
+        pd.Series(part.eval(row["value"], engine="python")).dropna(),
+    )
     if "by" in row:
         means = each.groupby(part[row["by"]], sort=False).mean()
-        return ", ".join(f"{NETWORKS.get(name, name)} {mean:{form}}" for name, mean in means.items())
-    low, high = (part.eval(end).min() for end in row["range"]) if "range" in row else (each.min(), each.max())
+        return ", ".join(
+            f"{NETWORKS.get(name, name)} {mean:{form}}" for name, mean in means.items()
+        )
+    low, high = (
+        (part.eval(end).min() for end in row["range"])
+        if "range" in row
+        else (each.min(), each.max())
+    )
     several = f" ({low:{form}} to {high:{form}})" if len(each) > 1 or "range" in row else ""
     return f"{each.mean():{form}}" + several
 

@@ -6,22 +6,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, intervals, new
+from deepcovid.metrics.tables import NETWORKS, over_seeds
+from deepcovid.plots import (
+    CLASSES,
+    COVID,
+    GREY,
+    NARROW,
+    NON_COVID,
+    REFERENCE,
+    intervals,
+    new,
+    rows_at,
+)
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
 SMALL = 9  # points: what is legible on a page
-# kinds of `shortcuts.csv` in a reader's words
-GROUPS = {
-    "whole": "whole radiograph",
-    "border": "only the border: centre black",
-    "centre": "only the centre: border black",
-    "lungs": "lungs removed, or only lungs",
-    "coarse": "hardly any detail",
-    "grey levels": "no picture: histogram, or file",
-    "metadata": "no picture: histogram, or file",
-    "untrained": "network never trained on images",
-}
+# kinds of `shortcuts.csv`, in the order in which they are drawn
+KINDS = ("whole", "border", "centre", "lungs", "coarse", "grey levels", "metadata", "untrained")
 # shows no lung, or about a twentieth of them
 HIDDEN = (
     "outer 12.5% of each side",
@@ -31,68 +33,64 @@ HIDDEN = (
 )
 
 
-def how_little(table: pd.DataFrame, audit: dict | None = None) -> Figure:
-    """ROC AUC under each ablation with its 95% interval by patients, in groups.
+def how_little(table: pd.DataFrame, external=()) -> Figure:
+    """ROC AUC under each ablation of a `shortcuts.csv` with its 95% interval by patients.
 
-    `table` is a `shortcuts.csv`; `audit`, where given, says of how many patients the images are.
+    Below, where an `external.csv` is given: hospitals that nobody trained on.
     """
-    rows = of_groups(table)
-    figure, axis = new(size=(7.2, 1.0 + 0.27 * len(rows)))
-    measured = rows.dropna(subset="auc")
-    hidden = measured.input.isin(HIDDEN)
-    for part, colour, label in (
-        (measured[~hidden], NON_COVID, "lungs visible, at least in part"),
-        (measured[hidden], COVID, "lungs not visible, or hardly"),
-    ):
-        intervals(axis, part, "auc", "patient_low", "patient_high", y=part.index, color=colour,
-                  label=label)  # fmt: skip
-    for place, auc in measured.auc.items():
-        axis.text(1.02, place, f"{auc:.3f}", transform=axis.get_yaxis_transform(), va="center",
-                  fontsize=SMALL)  # fmt: skip
-    axis.set_yticks(rows.index, rows.words, fontsize=SMALL)
-    for text, heading in zip(axis.get_yticklabels(), rows.auc.isna(), strict=True):
-        text.set_fontweight("bold" if heading else "normal")
-    axis.axvline(measured.auc[measured.kind == "whole"].iloc[0], color=GREY, lw=1)
-    least = measured.patient_low.min()
-    axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001),
-             ylim=(len(rows) - 0.4, -0.6))  # fmt: skip
-    axis.set_xlabel(f"ROC AUC\n{test_set(measured, audit)}", fontsize=SMALL, loc="right")
-    axis.tick_params(axis="x", labelsize=SMALL)
-    axis.grid(axis="y", visible=False)
+    rows = table[(table.target == "COVID-19") & (table.model != "trees") & table.kind.isin(KINDS)]
+    rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
+    rows = rows.sort_values(
+        "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
+    )
+    heights = [0.9 + 0.2 * len(rows), 2.3][: 1 + (len(external) > 0)]
+    figure, axes = new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
+                       height_ratios=heights)  # fmt: skip
+    axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
+    for part, paint, label in ((rows[~hidden], NON_COVID, "lungs visible, at least in part"),
+                               (rows[hidden], COVID, "lungs not visible, or hardly")):  # fmt: skip
+        intervals(
+            axis, part, "auc", "patient_low", "patient_high", y=part.index, color=paint, label=label
+        )
+    for place, auc in rows.auc.items():
+        axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center")
+    share = rows.input_share.map(", {:.0%} of area".format).where(
+        rows.kind.isin(["border", "centre"]), ""
+    )
+    rows_at(
+        axis,
+        rows.input.replace(WORDS) + share + np.where(rows.kind == "untrained", ", untrained", ""),
+    )
+    least, first = rows.patient_low.min(), rows.iloc[0]
+    axis.axvline(first.auc, color=GREY, lw=1)
+    axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001))
+    axis.set_xlabel(
+        f"ROC AUC ({first.positives:,} COVID-19, {first.negatives:,} Non-COVID images)", loc="right"
+    )
     if least <= 0.9:
         axis.axvline(0.5, **REFERENCE)
-    figure.legend(loc="outside upper right", ncols=2, fontsize=SMALL)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
+    if len(external):
+        hospitals(axes[1, 0], external)
     return figure
 
 
-def of_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows to draw: of each group a heading, whose `auc` is empty, then its measurements."""
-    table = table[(table.target == "COVID-19") & (table.model != "trees")]
-    table = table[(table.kind != "metadata") | (table.input == "file properties")]
-    parts = []
-    for heading in dict.fromkeys(GROUPS.values()):
-        part = table[table.kind.map(GROUPS) == heading]
-        share = part.input_share.map(" ({:.0%} of the area)".format)
-        words = part.input.replace(WORDS) + share.where(part.kind.isin(["border", "centre"]), "")
-        if heading == GROUPS["whole"]:
-            parts.append(part.assign(words=heading))
-        elif len(part):
-            parts += [pd.DataFrame({"words": [heading]}), part.assign(words=words)]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_set(measured: pd.DataFrame, audit: dict | None) -> str:
-    """Of how many images, and patients where they are known, the AUCs are."""
-    first, patients = measured.iloc[0], {}
-    if audit:
-        rows = audit["patients"]["by_split_and_class"]
-        patients = {
-            r["class"]: f" of {r['patients']:,} patients" for r in rows if r["split"] == "test"
-        }
-    counts = {"COVID-19": first.positives, "Non-COVID": first.negatives}
-    return ", ".join(
-        f"{n:,.0f} {name} images{patients.get(name, '')}" for name, n in counts.items()
-    )
+def hospitals(axis, external: pd.DataFrame) -> None:
+    """Sensitivity and specificity of each network in each external source, drawn on an axis."""
+    shares = external[external.quantity.isin(["sensitivity", "specificity"])]
+    groups, models = shares.groupby(["quantity", "set"], sort=False), [*dict.fromkeys(shares.model)]
+    for ((quantity, source), part), shift in zip(
+        groups, np.linspace(-0.15, 0.15, len(groups)), strict=True
+    ):
+        found = over_seeds(part, "model", "value", "low", "high", "images", "patients")
+        label = (f"{quantity}, {source.partition(', ')[2] or source} "
+                 f"({found.images.iloc[0]} images, {found.patients.iloc[0]} patients)")  # fmt: skip
+        colour = COVID if quantity == "sensitivity" else NON_COVID
+        intervals(axis, found, "mean", "low", "high", y=found.index.map(models.index) + shift, color=colour,
+                  label=label)  # fmt: skip
+    rows_at(axis, [NETWORKS.get(model, model) for model in models])
+    axis.set(xlabel="share of images, frozen threshold", xlim=(-0.02, 1.02))
+    axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
 
 
 def collections(found: dict) -> Figure:

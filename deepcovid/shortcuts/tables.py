@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci, proportion_interval
-from deepcovid.metrics.tables import NETWORKS, mean_and_range
+from deepcovid.metrics.tables import NETWORKS, mean_and_range, over_seeds
 
 INPUTS = {
     "^file properties": "file: size, colour mode",
@@ -76,10 +76,8 @@ def external(table: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["quantity", "set", "model"]
     order = pd.Categorical(table.quantity, list(QUANTITIES), ordered=True)
-    by = table.assign(quantity=order).groupby(keys, sort=False, observed=True)
-    found = by.agg(mean=("value", "mean"), least=("value", "min"), most=("value", "max"),
-                   low=("low", "min"), high=("high", "max"), images=("images", "first"),
-                   patients=("patients", "first"))  # fmt: skip
+    named = table.assign(quantity=order)
+    found = over_seeds(named, keys, "value", "low", "high", "images", "patients")
     found = found.sort_index(level="quantity", sort_remaining=False, kind="stable").reset_index()
     return pd.DataFrame({
         "quantity": found.quantity.map(QUANTITIES), "images": found.set, "model": found.model.replace(NETWORKS),
