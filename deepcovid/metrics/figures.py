@@ -77,9 +77,9 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
     bound = "guaranteed_by_patient" if by_patient.any() else "guaranteed_by_image"
     chosen = [c for c in CHOSEN if c in set(table.chosen_on)]
     models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
-    figure, grid = new(
-        2, 1 + (compared is not None), size=(NARROW / 2, 2.4), squeeze=False, sharey="row"
-    )
+    ours = compared[compared.claim == "auc"].dropna(subset="ours") if compared is not None else ()
+    rows = 2 if len(ours) else 1
+    figure, grid = new(2, rows, size=(NARROW / 2, 2.4), squeeze=False, sharey="row")
     for axis, name, claim in zip(
         grid[-1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
     ):
@@ -106,26 +106,25 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
     rows_at(axis, [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19{patients[c]}" for c in chosen])
     axis.set_ylabel("threshold chosen on")
     legend = axis.get_legend_handles_labels()
-    if compared is None:
-        figure.legend(*legend, loc="outside upper center", ncols=5)
-    else:
-        aucs(grid[0, 0], compared[compared.claim == "auc"], control)
+    if len(ours):
+        aucs(grid[0, 0], ours, control)
         grid[0, 1].axis("off")
         grid[0, 1].legend(*legend, loc="center left")
+    else:
+        figure.legend(*legend, loc="outside upper center", ncols=3)
     return figure
 
 
 def aucs(axis, compared: pd.DataFrame, control) -> None:
     """The paper's AUC, ours with its 90% interval, and untrained networks' with the range of seeds."""
     untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
-    models = [model for model in NETWORKS if model in {*compared.dropna(subset="ours").model}]
-    for model, shift in side_by_side(models, 0.25):
+    for model, shift in side_by_side([*compared.model], 0.25):
         ours, style = compared[compared.model == model], {"color": colour(model)}
         axis.plot(ours.published, [shift], **PAPER)
         points(axis, ours, "ours", "low", "high", y=[1 + shift], **style)
         if model in untrained.index:
             points(axis, untrained.loc[[model]], "mean", "least", "most", y=[2 + shift], **style)
-    rows_at(axis, ["the paper", "ours", "untrained"][: 2 + len(untrained)])
+    rows_at(axis, ["the paper", "ours", *["untrained"] * (len(untrained) > 0)])
     axis.set_xlabel("ROC AUC on test")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 
@@ -27,9 +28,11 @@ def key_numbers(here: Study, notebook: str, overview: bool = False, **tables) ->
 
     `tables` are those that rows name, which the notebook has computed.
     """
-    asked = [group | row for group in GROUPS[notebook] for row in group["rows"]]
-    rows = [line for row in asked if row.get("overview") or not overview
-            for line in lines(row, read(here, row, tables))]  # fmt: skip
+    rows = []
+    for row in (group | row for group in GROUPS[notebook] for row in group["rows"]):
+        if row.get("overview") or not overview:
+            with suppress(pd.errors.UndefinedVariableError):  # a column that this study has not
+                rows += lines(row, read(here, row, tables))
     return pd.DataFrame(rows, columns=COLUMNS).set_index("finding")
 
 
@@ -49,15 +52,17 @@ def lines(row: dict, table: pd.DataFrame) -> Iterator[tuple]:
     for query in (row.get("where"), row.get("and")):
         table = table.query(query, engine="python") if query and len(table) else table
     parts = table.groupby(row["each"], sort=False, dropna=False) if "each" in row else [("", table)]
+    low, high = row.get("interval", ("", ""))
+    form = row.get("form", ".3f")
     for _, part in parts if len(table) else ():
-        try:
-            shown = value(row, part)
-        except pd.errors.UndefinedVariableError:  # a measure that this study has not
-            continue
-        low, high = row.get("interval", ("", ""))
-        form = row.get("form", ".3f")
         interval = f"{part[low].min():{form}} to {part[high].max():{form}}" if low else "-"
-        yield words(row["finding"], part), shown, interval, words(row["n"], part), row["file"]
+        yield (
+            words(row["finding"], part),
+            value(row, part),
+            interval,
+            words(row["n"], part),
+            row["file"],
+        )
 
 
 def value(row: dict, part: pd.DataFrame) -> str:
