@@ -79,7 +79,7 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
     models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
     ours = compared[compared.claim == "auc"].dropna(subset="ours") if compared is not None else ()
     rows = 2 if len(ours) else 1
-    figure, grid = new(2, rows, size=(NARROW / 2, 2.4), squeeze=False, sharey="row")
+    figure, grid = new(2, rows, size=(NARROW / 2, 2.0), squeeze=False, sharey="row")
     for axis, name, claim in zip(
         grid[-1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
     ):

@@ -52,37 +52,24 @@ def lines(row: dict, table: pd.DataFrame) -> Iterator[tuple]:
     for query in (row.get("where"), row.get("and")):
         table = table.query(query, engine="python") if query and len(table) else table
     parts = table.groupby(row["each"], sort=False, dropna=False) if "each" in row else [("", table)]
-    low, high = row.get("interval", ("", ""))
-    form = row.get("form", ".3f")
     for _, part in parts if len(table) else ():
-        interval = f"{part[low].min():{form}} to {part[high].max():{form}}" if low else "-"
-        yield (
-            words(row["finding"], part),
-            value(row, part),
-            interval,
-            words(row["n"], part),
-            row["file"],
-        )
+        found, n = (words(row[name], part) for name in ("finding", "n"))
+        yield found, *values(part, **row), n, row["file"]
 
 
-def value(row: dict, part: pd.DataFrame) -> str:
-    """The mean over rows and their range; `by` a column, the mean of each."""
-    form, each = (
-        row.get("form", ".3f"),
-        pd.Series(part.eval(row["value"], engine="python")).dropna(),
-    )
-    if "by" in row:
-        means = each.groupby(part[row["by"]], sort=False).mean()
-        return ", ".join(
-            f"{NETWORKS.get(name, name)} {mean:{form}}" for name, mean in means.items()
-        )
-    low, high = (
-        (part.eval(end).min() for end in row["range"])
-        if "range" in row
-        else (each.min(), each.max())
-    )
-    several = f" ({low:{form}} to {high:{form}})" if len(each) > 1 or "range" in row else ""
-    return f"{each.mean():{form}}" + several
+def values(part, /, value, form=".3f", by=None, range=None, interval=None, **_) -> tuple[str, str]:
+    """Of rows the mean with its range, or the mean of each entry of `by`; and the 95% interval."""
+    each = pd.Series(part.eval(value, engine="python")).dropna()
+    shown = f"{each.mean():{form}}"
+    if by:
+        means = each.groupby(part[by], sort=False).mean().rename(NETWORKS)
+        shown = ", ".join(f"{name} {mean:{form}}" for name, mean in means.items())
+    elif range or len(each) > 1:
+        low, high = (part.eval(end).min() for end in range) if range else (each.min(), each.max())
+        shown += f" ({low:{form}} to {high:{form}})"
+    if interval is None:
+        return shown, "-"
+    return shown, f"{part[interval[0]].min():{form}} to {part[interval[1]].max():{form}}"
 
 
 def words(template: str, part: pd.DataFrame) -> str:

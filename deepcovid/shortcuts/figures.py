@@ -43,7 +43,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     rows = rows.sort_values(
         "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
     )
-    heights = [0.9 + 0.2 * len(rows), 2.3][: 1 + (len(external) > 0)]
+    heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
     figure, axes = new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
                        height_ratios=heights)  # fmt: skip
     axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
@@ -53,7 +53,8 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
             axis, part, "auc", "patient_low", "patient_high", y=part.index, color=paint, label=label
         )
     for place, auc in rows.auc.items():
-        axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center")
+        axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center",
+                  fontsize=SMALL)  # fmt: skip
     share = rows.input_share.map(", {:.0%} of area".format).where(
         rows.kind.isin(["border", "centre"]), ""
     )

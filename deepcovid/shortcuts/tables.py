@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci, proportion_interval
-from deepcovid.metrics.tables import NETWORKS, mean_and_range, over_seeds
+from deepcovid.metrics.tables import NETWORKS, over_seeds
 
 INPUTS = {
     "^file properties": "file: size, colour mode",
@@ -27,13 +27,6 @@ PREPROCESSING = {
 QUANTITIES = {"sensitivity": "sensitivity", "specificity": "specificity", "auc": "ROC AUC"}
 
 
-def select(table: pd.DataFrame, **having) -> pd.DataFrame:
-    """The rows of a table whose columns have these values."""
-    for column, value in having.items():
-        table = table[table[column] == value]
-    return table
-
-
 def preprocessing_words(step: str) -> str:
     """A step of `mitigation.csv`, or a profile's `preprocessing`, in the words of all notebooks."""
     parts = re.split(r"[,;] *", step)
@@ -45,8 +38,8 @@ def preprocessing_words(step: str) -> str:
 def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     """Of a `shortcuts.csv`: regressions on what is known without a picture, then pictures that are
     alike in one property; each AUC with its interval by patients."""
-    known = select(shortcuts, kind="metadata", model="regression")
-    alike = select(shortcuts, kind="like with like")
+    known = shortcuts.query("kind == 'metadata' and model == 'regression'")
+    alike = shortcuts[shortcuts.kind == "like with like"]
     rows = pd.concat([known[~known.input.str.endswith("all are known")], alike])
     aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
     return pd.DataFrame({
@@ -54,19 +47,6 @@ def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
         "ROC AUC (95% interval)": [format_ci(*one, digits=4) for one in aucs],
         "n COVID-19": rows.positives, "n Non-COVID": rows.negatives,
     }).set_index("input")  # fmt: skip
-
-
-def untrained(control: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Two `metrics.csv`, a row per network: mean and range of the AUCs over the seeds of each."""
-    columns = {"never trained on images": control, "pretrained, as in the paper": paper}
-    found = {
-        name: table.dropna(subset="auc").groupby("model", sort=False).auc.agg(
-            lambda auc: f"{mean_and_range(auc)}, {len(auc)} seeds")
-        for name, table in columns.items() if len(table)
-    }  # fmt: skip
-    return (
-        pd.DataFrame(found).rename(NETWORKS).fillna("not run").rename_axis("ROC AUC, mean (range)")
-    )
 
 
 def external(table: pd.DataFrame) -> pd.DataFrame:

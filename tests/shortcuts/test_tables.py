@@ -43,13 +43,6 @@ def test_controls_show_regressions_and_images_that_are_alike(measured):
     assert shown["ROC AUC (95% interval)"].iloc[0] == "0.9500 (0.9400 to 0.9550)"
 
 
-def test_networks_are_shown_by_mean_and_range_over_seeds():
-    table = pd.DataFrame({"model": ["a", "a", "b"], "auc": [0.9, 0.8, np.nan]})
-    shown = tables.untrained(table, table.assign(model="c"))
-    assert shown["never trained on images"]["a"] == "0.850 (0.800 to 0.900), 2 seeds"
-    assert shown["pretrained, as in the paper"]["a"] == "not run" and "b" not in shown.index
-
-
 def test_external_sensitivity_comes_first_and_the_auc_beside_what_the_border_reaches(outside):
     shown = tables.external(outside).reset_index()
     assert list(shown.quantity) == ["sensitivity", "specificity", "ROC AUC", "ROC AUC"]
