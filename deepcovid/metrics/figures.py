@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from deepcovid import plots
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.published import published_values
@@ -13,10 +14,8 @@ from deepcovid.metrics.tables import (
     Scores,
     of_models,
     over_seeds,
-    with_intervals,
 )
-from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE, new, rows_at
-from deepcovid.plots import intervals as points
+from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
 
@@ -34,17 +33,12 @@ def counted(table: pd.DataFrame, label: int) -> str:
     return f"{len(own):,} {name} images{patients}"
 
 
-def side_by_side(models: list[str], width: float):
-    """Each model and how far its points stand above or below their row."""
-    return zip(models, np.linspace(-width, width, len(models)), strict=True)
-
-
 def roc(test: Scores) -> Figure:
     """Mean ROC curve of each model's seeds with its 95% band by patients; enlarged at the right.
 
     `test` has the test images alone.
     """
-    figure, axes = new(2, size=(3.5, 3.3))
+    figure, axes = plots.new(2, size=(3.5, 3.3))
     table, by_model = of_models(test)
     for model, scores in by_model.items():
         value = np.mean([intervals.auc(table.label, score) for score in scores])
@@ -79,15 +73,17 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
     models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
     ours = compared[compared.claim == "auc"].dropna(subset="ours") if compared is not None else ()
     rows = 2 if len(ours) else 1
-    figure, grid = new(2, rows, size=(NARROW / 2, 2.0), squeeze=False, sharey="row")
+    figure, grid = plots.new(
+        2, rows, size=(NARROW / 2, 2.0 if len(ours) else 2.8), squeeze=False, sharey="row"
+    )
     for axis, name, claim in zip(
         grid[-1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
     ):
-        for model, shift in side_by_side(models, 0.25):
+        for model, shift in plots.side_by_side(models, 0.25):
             own = table[table.model == model]
             found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")
             at = found.index.map(chosen.index).to_numpy() + shift
-            points(
+            plots.intervals(
                 axis, found, "mean", "low", "high", y=at, color=colour(model), label=NETWORKS[model]
             )
             if name == "sensitivity":
@@ -103,7 +99,9 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
     axis.plot([], [], label="the paper", **PAPER)
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
     patients = first.n_patients.map(",\n{:.0f} patients".format, na_action="ignore").fillna("")
-    rows_at(axis, [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19{patients[c]}" for c in chosen])
+    plots.rows_at(
+        axis, [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19{patients[c]}" for c in chosen]
+    )
     axis.set_ylabel("threshold chosen on")
     legend = axis.get_legend_handles_labels()
     if len(ours):
@@ -118,13 +116,15 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
 def aucs(axis, compared: pd.DataFrame, control) -> None:
     """The paper's AUC, ours with its 90% interval, and untrained networks' with the range of seeds."""
     untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
-    for model, shift in side_by_side([*compared.model], 0.25):
+    for model, shift in plots.side_by_side([*compared.model], 0.25):
         ours, style = compared[compared.model == model], {"color": colour(model)}
         axis.plot(ours.published, [shift], **PAPER)
-        points(axis, ours, "ours", "low", "high", y=[1 + shift], **style)
+        plots.intervals(axis, ours, "ours", "low", "high", y=[1 + shift], **style)
         if model in untrained.index:
-            points(axis, untrained.loc[[model]], "mean", "least", "most", y=[2 + shift], **style)
-    rows_at(axis, ["the paper", "ours", *["untrained"] * (len(untrained) > 0)])
+            plots.intervals(
+                axis, untrained.loc[[model]], "mean", "least", "most", y=[2 + shift], **style
+            )
+    plots.rows_at(axis, ["the paper", "ours", *["untrained"] * (len(untrained) > 0)])
     axis.set_xlabel("ROC AUC on test")
 
 
@@ -134,7 +134,7 @@ def calibration(test: Scores) -> Figure:
     Scores are means over seeds; the legend has slope, intercept and Brier score with 95% intervals
     by patients. The right panel is the net benefit at the test images' prevalence.
     """
-    figure, (left, right) = new(2, size=(3.6, 3.1))
+    figure, (left, right) = plots.new(2, size=(3.6, 3.1))
     cuts = np.linspace(0.005, 0.5, 100)
     table, by_model = of_models(test)
     label = table.label
@@ -143,7 +143,7 @@ def calibration(test: Scores) -> Figure:
         bins, _ = evaluation.calibration(label, score)
         found = evaluation.recalibration(label, score, table.get("patient"))
         numbers = [
-            f"{name} {intervals.format_ci(*with_intervals(found, name.lower()).values(), digits)}"
+            f"{name} {intervals.format_ci_from_row(found, name.lower(), digits)}"
             for name, digits in (("slope", 2), ("intercept", 2), ("Brier", 4))
             if found[name.lower()] is not None
         ]
@@ -175,16 +175,18 @@ def subgroups(table: pd.DataFrame) -> Figure:
     models = [model for model in NETWORKS if model in set(table.model)]
     mean = table.groupby(level=[0, 1]).specificity.mean().sort_values()
     rows = [key for by in ("view", "finding") for key in mean.index if key[0] == by]
-    figure, axis = new(size=(7.2, 0.32 * len(rows) + 1.2))
-    for model, shift in side_by_side(models, 0.22):
+    figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
+    for model, shift in plots.side_by_side(models, 0.22):
         own = table[table.model == model].reindex(rows)
         style = {"color": colour(model), "ms": 4, "label": NETWORKS[model]}
-        points(axis, own, "specificity", "low", "high", y=np.arange(len(rows)) + shift, **style)
+        plots.intervals(
+            axis, own, "specificity", "low", "high", y=np.arange(len(rows)) + shift, **style
+        )
     n = table[~table.index.duplicated()]
     names = [f"{'view ' if by == 'view' else ''}{group} ({n.images[by, group]:,}, {n.patients[by, group]:,})"
              for by, group in rows]  # fmt: skip
-    axis.set_yticks(range(len(rows)), names)
-    axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="specificity")
+    plots.rows_at(axis, names)
+    axis.set_xlabel("specificity")
     chosen = chosen_on.partition(" (")[0]
     axis.set_title(f"threshold chosen on {chosen}; brackets: images, patients", fontsize=9)
     axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
@@ -207,7 +209,7 @@ def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str
     """What one threshold makes of scores: where it cuts, and its place on the ROC curve.
 
     The title has the confusion matrix. Dotted, and a ring on the curve: the `frozen` one."""
-    figure, (spread, curve) = new(2, size=(3.6, 2.7), width_ratios=(1.2, 1))
+    figure, (spread, curve) = plots.new(2, size=(3.6, 2.7), width_ratios=(1.2, 1))
     histogram(spread, table)
     spread.axvline(threshold, color="black", lw=1.4)
     spread.axvline(frozen, color="black", lw=1, ls=":")

@@ -70,10 +70,6 @@ def auc_differences(tables: Scores) -> pd.DataFrame:
     return found
 
 
-def with_intervals(row: dict, *names: str) -> dict:
-    return {key: row[key] for name in names for key in (name, f"{name}_low", f"{name}_high")}
-
-
 def metrics_table(path: Path) -> pd.DataFrame:
     """`metrics.csv` for a reader: one column a quantity, with its interval."""
     table = pd.read_csv(path, dtype={"seed": "Int64"})

@@ -7,7 +7,7 @@ import ipywidgets
 
 from deepcovid.metrics import figures
 from deepcovid.metrics.evaluation import scores_of, summaries
-from deepcovid.plots import name_of, png
+from deepcovid.plots import png
 
 
 class Played(ipywidgets.VBox):
@@ -31,9 +31,12 @@ def thresholds(*folders: Path) -> Played:
     models = {}
     for folder in folders:
         scores = scores_of(folder)
-        for (key, table), row in zip(scores.items(), summaries(folder, scores), strict=True):
+        several = len({seed for _, seed in scores}) > 1
+        for ((name, seed), table), row in zip(
+            scores.items(), summaries(folder, scores), strict=True
+        ):
             test = table[table.split == "test"]
-            models[f"{folder.name}: {name_of(*key, scores)}"] = test, row["threshold"]
+            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, row["threshold"]
     wide = {
         "layout": {"width": "40rem", "max_width": "100%"},
         "style": {"description_width": "6rem"},

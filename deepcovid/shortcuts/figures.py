@@ -6,18 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from deepcovid import plots
 from deepcovid.metrics.tables import NETWORKS, over_seeds
-from deepcovid.plots import (
-    CLASSES,
-    COVID,
-    GREY,
-    NARROW,
-    NON_COVID,
-    REFERENCE,
-    intervals,
-    new,
-    rows_at,
-)
+from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, REFERENCE
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
@@ -44,12 +35,12 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
         "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
     )
     heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
-    figure, axes = new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
+    figure, axes = plots.new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
                        height_ratios=heights)  # fmt: skip
     axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
     for part, paint, label in ((rows[~hidden], NON_COVID, "lungs visible, at least in part"),
                                (rows[hidden], COVID, "lungs not visible, or hardly")):  # fmt: skip
-        intervals(
+        plots.intervals(
             axis, part, "auc", "patient_low", "patient_high", y=part.index, color=paint, label=label
         )
     for place, auc in rows.auc.items():
@@ -58,7 +49,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     share = rows.input_share.map(", {:.0%} of area".format).where(
         rows.kind.isin(["border", "centre"]), ""
     )
-    rows_at(
+    plots.rows_at(
         axis,
         rows.input.replace(WORDS) + share + np.where(rows.kind == "untrained", ", untrained", ""),
     )
@@ -80,23 +71,21 @@ def hospitals(axis, external: pd.DataFrame) -> None:
     """Sensitivity and specificity of each network in each external source, drawn on an axis."""
     shares = external[external.quantity.isin(["sensitivity", "specificity"])]
     groups, models = shares.groupby(["quantity", "set"], sort=False), [*dict.fromkeys(shares.model)]
-    for ((quantity, source), part), shift in zip(
-        groups, np.linspace(-0.15, 0.15, len(groups)), strict=True
-    ):
+    for ((quantity, source), part), shift in plots.side_by_side(groups, 0.15):
         found = over_seeds(part, "model", "value", "low", "high", "images", "patients")
         label = (f"{quantity}, {source.partition(', ')[2] or source} "
                  f"({found.images.iloc[0]} images, {found.patients.iloc[0]} patients)")  # fmt: skip
         colour = COVID if quantity == "sensitivity" else NON_COVID
-        intervals(axis, found, "mean", "low", "high", y=found.index.map(models.index) + shift, color=colour,
+        plots.intervals(axis, found, "mean", "low", "high", y=found.index.map(models.index) + shift, color=colour,
                   label=label)  # fmt: skip
-    rows_at(axis, [NETWORKS.get(model, model) for model in models])
+    plots.rows_at(axis, [NETWORKS.get(model, model) for model in models])
     axis.set(xlabel="share of images, frozen threshold", xlim=(-0.02, 1.02))
     axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
 
 
 def collections(found: dict) -> Figure:
     """How one model's scores are spread in each collection, from `external.json`."""
-    figure, axes = new(2, size=(3.6, 3.3), sharey=True)
+    figure, axes = plots.new(2, size=(3.6, 3.3), sharey=True)
     edges = np.linspace(0, 1, len(next(iter(found["histograms"].values()))) + 1)
     about = {"test": "test images of this dataset", "external": "external images"}
     for axis, (where, title) in zip(axes, about.items(), strict=True):
@@ -108,12 +97,9 @@ def collections(found: dict) -> Figure:
             axis.stairs(100 * counts / max(counts.sum(), 1), edges, color=colour, lw=1.5,
                         label=f"{name} ({counts.sum():,})")  # fmt: skip
         axis.axvline(found["threshold"], color=GREY, ls="--", lw=1, label="frozen threshold")
-        axis.set_title(title, fontsize=SMALL + 1)
-        axis.set_xlabel("score: P(COVID-19)", fontsize=SMALL)
-        axis.set(xlim=(0, 1), ylim=(0, 100))
-        axis.tick_params(labelsize=SMALL)
-        axis.legend(loc="upper center", fontsize=SMALL)
-    axes[0].set_ylabel("% of the class's images", fontsize=SMALL)
+        axis.set(title=title, xlabel="score: P(COVID-19)", xlim=(0, 1), ylim=(0, 100))
+        axis.legend(loc="upper center")
+    axes[0].set_ylabel("% of the class's images")
     return figure
 
 
@@ -123,8 +109,8 @@ def mitigation(table: pd.DataFrame) -> Figure:
     Of the gap its 95% interval, and how often each step has the widest.
     """
     place, first = np.arange(len(table)), table.iloc[0]
-    figure, (left, right) = new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
-    intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
+    figure, (left, right) = plots.new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
+    plots.intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
     for row, y in zip(table.itertuples(), place, strict=True):
         left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
     left.set_xlim(right=table.gap_high.max() + 0.09)
@@ -135,19 +121,16 @@ def mitigation(table: pd.DataFrame) -> Figure:
     right.plot(
         table.external_border, place, "s", color=COVID, mfc="none", label="external, border alone"
     )
-    intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
+    plots.intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
               label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
-    left.set_xlabel("gap: AUC of the picture less that\nof border or framing", fontsize=SMALL)
-    right.set_xlabel("ROC AUC", fontsize=SMALL)
-    left.set_title("decides: training images", fontsize=SMALL + 1)
-    right.set_title("does not decide", fontsize=SMALL + 1)
+    left.set(
+        title="decides: training images",
+        xlabel="gap: AUC of the picture less that\nof border or framing",
+    )
+    right.set(title="does not decide", xlabel="ROC AUC", xlim=(0, 1.02))
     left.axvline(0, **REFERENCE)
     right.axvline(0.5, **REFERENCE)
-    right.set_xlim(0, 1.02)
-    for axis in (left, right):
-        axis.tick_params(labelsize=SMALL)
     names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
-    left.set_yticks(place, [textwrap.fill(name, 34) for name in names], fontsize=SMALL)
-    left.set_ylim(len(table) - 0.5, -0.5)
-    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=2)
+    plots.rows_at(left, [textwrap.fill(name, 34) for name in names])
+    figure.legend(loc="outside lower right", ncols=2)
     return figure
