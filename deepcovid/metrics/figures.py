@@ -87,7 +87,7 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
                 axis, found, "mean", "low", "high", y=at, color=colour(model), label=NETWORKS[model]
             )
             if name == "sensitivity":
-                bounds = own.groupby("chosen_on", sort=False)[bound].mean()
+                bounds = own.groupby("chosen_on")[bound].mean()[found.index]
                 axis.plot(bounds, at, ">", color=colour(model), mfc="none", ms=5)
             if TEST in chosen and (claim, model) in claims:
                 axis.plot(claims[claim, model], chosen.index(TEST) + shift, **PAPER)

@@ -48,18 +48,21 @@ def read(here: Study, row: dict, tables: dict) -> pd.DataFrame:
 
 
 def lines(row: dict, table: pd.DataFrame) -> Iterator[tuple]:
-    """What a row of `key_numbers.yaml` becomes: one line, or one for each value of `each`."""
+    """What a row of `key_numbers.yaml` becomes: one line, or one for each value of `each`, or none."""
     for query in (row.get("where"), row.get("and")):
         table = table.query(query, engine="python") if query and len(table) else table
+    if not len(table):
+        return
     parts = table.groupby(row["each"], sort=False, dropna=False) if "each" in row else [("", table)]
-    for _, part in parts if len(table) else ():
-        found, n = (words(row[name], part) for name in ("finding", "n"))
-        yield found, *values(part, **row), n, row["file"]
+    for _, part in parts:
+        each = pd.Series(part.eval(row["value"], engine="python")).dropna()
+        if len(each):
+            found, n = (words(row[name], part) for name in ("finding", "n"))
+            yield found, *values(part, each, **row), n, row["file"]
 
 
-def values(part, /, value, form=".3f", by=None, range=None, interval=None, **_) -> tuple[str, str]:
-    """Of rows the mean with its range, or the mean of each entry of `by`; and the 95% interval."""
-    each = pd.Series(part.eval(value, engine="python")).dropna()
+def values(part, each, /, form=".3f", by=None, range=None, interval=None, **_) -> tuple[str, str]:
+    """Of the value of rows the mean and range, or the mean for each entry of `by`; and the 95% interval."""
     shown = f"{each.mean():{form}}"
     if by:
         means = each.groupby(part[by], sort=False).mean().rename(NETWORKS)
