@@ -42,5 +42,7 @@ def tables(run: Run) -> dict[str, pd.DataFrame]:
         found["severity"] = severity.compare(run, table, scores, bank)
     found |= within.compare(run, table, bank)
     if run.profile.external:
-        found["training_data"] = training_data.compare(run, training_data.Data(candidates, bank))
+        found["training_data"] = training_data.compare(
+            run, training_data.Data(candidates, bank, run.profile.models)
+        )
     return found

@@ -9,9 +9,12 @@ from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.io import read_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models.run import Run
-from deepcovid.shortcuts import external, measure
+from deepcovid.shortcuts import external
+from deepcovid.shortcuts.probing import auc_row
 
 SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained", "score")
+NUMBERS = ("auc", "auc_low", "auc_high", "case_low", "case_high", "sensitivity", "specificity",
+           "specificity_low", "specificity_high", "positives", "negatives")  # fmt: skip
 FEW = 3  # images that a finding needs for a row of its own
 OTHERS = "other findings"
 
@@ -37,10 +40,8 @@ def summary(table: pd.DataFrame, threshold: float) -> dict[str, float]:
     `auc_low`, `auc_high`: DeLong's 95%; `case_low`, `case_high`: cases resampled.
     """
     found = evaluation.summary(table.assign(split="test"), threshold)
-    by_case = measure.auc_with_ci(table.label, table.score, table.patient, "case")
-    first = {name: found[name] for name in ("auc", "auc_low", "auc_high")}
-    then = ("sensitivity", "specificity", "specificity_low", "specificity_high")
-    return first | by_case | {name: found[name] for name in then} | measure.counts(table.label)
+    found |= auc_row(table.label, table.score, table.patient, "case")
+    return {name: found[name] for name in NUMBERS}
 
 
 def by_finding(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:

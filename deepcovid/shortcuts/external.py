@@ -18,8 +18,8 @@ from deepcovid.models import lungs, scoring
 from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import measure
 from deepcovid.shortcuts.encoders import FeatureBank, first_model
+from deepcovid.shortcuts.probing import auc_row, fit_score
 
 SCORES = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
 COLUMNS = (
@@ -136,12 +136,12 @@ def quantities(fresh: pd.DataFrame, threshold: float) -> Iterator[dict]:
             yield {"set": f"{manifest.LABEL_NAMES[label]}, {source or 'source not stated'}",
                    "quantity": quantity, "value": value, "low": low, "high": high, "method": method,
                    "images": int(here.sum()), "patients": part.patient[here].nunique()}  # fmt: skip
-    yield auc_row(fresh, fresh.score)
+    yield auc_of(fresh, fresh.score)
 
 
-def auc_row(fresh: pd.DataFrame, score) -> dict:
+def auc_of(fresh: pd.DataFrame, score) -> dict:
     """An AUC over both classes with its interval by patients, as a row of `external.csv`."""
-    found = measure.auc_with_ci(fresh.label, score, fresh.patient)
+    found = auc_row(fresh.label, score, fresh.patient)
     both = "both classes" + coincide(fresh) * ", each from a source of its own"
     return {"set": both, "quantity": "auc", "value": found["auc"], "low": found["patient_low"],
             "high": found["patient_high"], "method": "patients resampled", "images": len(fresh),
@@ -155,17 +155,16 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     its pictures; the framing is where the lungs lie in them, asked where lung masks are at hand.
     """
     train = run.originals("train")
-    train = train.assign(path=run.paths(train.image))
-    both = pd.concat([train, fresh])[["path", "sha1"]]
+    both = pd.concat([train.assign(path=run.paths(train.image)), fresh])
+    fitted = np.arange(len(both)) < len(train)
     bank, steps = FeatureBank(run, both), run.profile.preprocessing
     border = bank.encode(both, bank.ablation(steps, border=True), first_model(run))
-    blind = {"border alone": ("network", border)}
+    blind = {"border alone": ("logistic", border)}
     if len(lungs.masked(train, run.data)) >= lungs.FEWEST:  # else nobody finds lungs
         blind["framing alone"] = "table", bank.framing(both, steps)
     for name, (kind, values) in blind.items():
-        fitted = measure.regression(kind).fit(values[: len(train)], train.label)
-        score = fitted.predict_proba(values[len(train) :])[:, 1]
-        yield {"model": name, "seed": ""} | auc_row(fresh, score)
+        score = fit_score(values, both.label.astype(int), fitted, ~fitted, kind)
+        yield {"model": name, "seed": ""} | auc_of(fresh, score)
 
 
 def run(run: Run) -> dict:
