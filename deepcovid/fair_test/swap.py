@@ -78,10 +78,6 @@ def scores(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]
     return found
 
 
-def threshold(run: Run, name: str, seed: int) -> float:
-    return evaluation.summary(run.scores(name, seed), run.profile.threshold)["threshold"]
-
-
 def compare(run: Run, scores: dict) -> pd.DataFrame:
     """Each model of a run with both kinds of negatives: `fair_test/swap.csv`."""
     rows = []
@@ -89,7 +85,7 @@ def compare(run: Run, scores: dict) -> pd.DataFrame:
         weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
         words = {"model": name, "seed": seed, "weights": weights["file"] or weights["kind"]}
         for negatives, part in swapped(run.scores(name, seed), collected).items():
-            found = summary(part, threshold(run, name, seed))
+            found = summary(part, external.threshold(run, name, seed))
             rows.append(words | {"non_covid": negatives} | found)
     return pd.DataFrame(rows)
 
@@ -97,6 +93,6 @@ def compare(run: Run, scores: dict) -> pd.DataFrame:
 def findings(run: Run, scores: dict) -> pd.DataFrame:
     """What each model calls COVID-19, by finding, at its threshold: `fair_test/findings.csv`."""
     return pd.concat([
-        by_finding(collected, threshold(run, name, seed)).assign(model=name, seed=seed)
+        by_finding(collected, external.threshold(run, name, seed)).assign(model=name, seed=seed)
         for (name, seed), collected in scores.items()
     ])  # fmt: skip

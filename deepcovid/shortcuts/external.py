@@ -22,18 +22,10 @@ from deepcovid.shortcuts.encoders import FeatureBank, first_model
 from deepcovid.shortcuts.probing import auc_row, fit_score
 
 SCORES = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
-COLUMNS = (
-    "model",
-    "seed",
-    "set",
-    "quantity",
-    "value",
-    "low",
-    "high",
-    "images",
-    "patients",
-    "method",
-)
+COLUMNS = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "patients",
+           "method")  # fmt: skip
+NUMBERS = tuple(f"{name}{end}" for name in ("auc", "sensitivity", "specificity")
+                for end in ("", "_low", "_high"))  # fmt: skip
 BINS = 20  # of a score's histogram
 
 
@@ -62,17 +54,9 @@ def write_scores(
     return io.read_table(target, keep_default_na=False)
 
 
-def summary(scores: pd.DataFrame, threshold: float) -> dict:
-    """AUC, sensitivity and specificity at a frozen threshold, with 95% intervals.
-
-    `auc_low`, `auc_high`: DeLong; `by_patient`: resampled patients.
-    """
-    row = evaluation.summary(scores.assign(split="test"), threshold)
-    keys = ("auc", "sensitivity", "specificity")
-    kept = {k: row[k] for key in keys for k in (key, f"{key}_low", f"{key}_high")}
-    kept |= {key: row[key] for key in ("threshold", "tp", "fn", "fp", "tn")}
-    resampled = intervals.bootstrap(scores.label, scores.score, scores.patient, threshold)
-    return kept | {"by_patient": {key: list(resampled[key]) for key in keys}}
+def threshold(run: Run, name: str, seed: int) -> float:
+    """The threshold of a trained model, frozen on validation images."""
+    return evaluation.summary(run.scores(name, seed), run.profile.threshold)["threshold"]
 
 
 def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
@@ -86,29 +70,18 @@ def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
 
 
 def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
-    """All that is said of one trained model and the images outside, by its scores of them."""
-    inside = run.scores(name, seed)
-    threshold = evaluation.summary(inside, run.profile.threshold)["threshold"]
-    inside = inside[inside.split == "test"]
-    fresh, known = fresh_of(outside), outside.duplicate[outside.duplicate != ""]
-    weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
-    about = {
-        "model": name, "seed": seed, "weights": weights["file"] or weights["kind"],
-        "internal_auc": intervals.auc(inside.label, inside.score), "threshold": threshold,
-        "duplicates_dropped": len(known), "duplicates": known.value_counts().to_dict(),
-    }  # fmt: skip
-    if (outside.label == "").all():
-        called = int(intervals.predict_positive(fresh.score, threshold).sum())
-        said = {"COVID-19": called, "Non-COVID": len(fresh) - called}
-        return about | {"images": {"not stated": len(fresh)}, "called": said}
+    """What is said of one trained model and the images outside, by its scores of them.
+
+    AUC with DeLong's interval, sensitivity and specificity at the frozen threshold with Wilson's.
+    """
+    inside, fresh = run.scores(name, seed), fresh_of(outside)
     if fresh.label.nunique() < 2:
         raise UserError("All images of one class of the external folder are in the data as well.")
-    by_class = fresh.groupby("label")
-    return about | summary(fresh, threshold) | {
-        "images": {manifest.LABEL_NAMES[label]: len(part) for label, part in by_class},
-        "patients": {manifest.LABEL_NAMES[label]: part.patient.nunique() for label, part in by_class},
-        "class_and_source_coincide": coincide(fresh),
-        "with_duplicates": summary(outside, threshold), "histograms": histograms(inside, fresh),
+    found = evaluation.summary(fresh.assign(split="test"), threshold(run, name, seed))
+    return {
+        "model": name, "seed": seed, "threshold": found["threshold"],
+        "duplicates_dropped": len(outside) - len(fresh), **{key: found[key] for key in NUMBERS},
+        "histograms": histograms(inside[inside.split == "test"], fresh),
     }  # fmt: skip
 
 
@@ -171,8 +144,7 @@ def run(run: Run) -> dict:
     """Evaluate each model of a run on its external folder, unless that was done.
 
     Written to `external.json` and `.csv`. The first model and seed stand at the top, all of them
-    under `models`. External images that are also in the training or test data are left out;
-    `with_duplicates` has them in.
+    under `models`. External images that are also in the training or test data are left out.
     """
     target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
     if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
@@ -192,15 +164,11 @@ def each(run: Run, found: pd.DataFrame, target: Path) -> None:
         place = target / run.model_folder(name, seed).relative_to(run.folder)
         scored = write_scores(run, name, seed, compared, place / "external.csv")
         rows.append(row(run, name, seed, scored))
-        if "auc" in rows[-1]:
-            words = {"model": name, "seed": seed}
-            tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
-    result = rows[0] | {"models": rows}
-    if tidy:
-        blind = list(probes(run, compared[compared.duplicate == ""]))
-        result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
-        io.write_csv(target / "external.csv", pd.DataFrame(tidy + blind)[list(COLUMNS)])
-    write_json(target / "external.json", audit.plain(result))
+        words = {"model": name, "seed": seed}
+        tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
+    tidy += probes(run, compared[compared.duplicate == ""])
+    io.write_csv(target / "external.csv", pd.DataFrame(tidy)[list(COLUMNS)])
+    write_json(target / "external.json", audit.plain(rows[0] | {"models": rows}))
 
 
 def models_of(run: Run) -> list[tuple[str, int]]:
@@ -208,9 +176,8 @@ def models_of(run: Run) -> list[tuple[str, int]]:
 
 
 def evaluate(run: Run, folder: Path) -> Path:
-    """Evaluate the models of a finished run on any folder; where its results are written.
+    """Evaluate the models of a finished run on any `covid|non` folder; where its results are written.
 
-    The folder holds `covid` and `non`, or images of which nothing is known: these are scored only.
     As of the run's own external folder, images that are in its data too are left out. Results lie in
     the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
@@ -223,7 +190,7 @@ def evaluate(run: Run, folder: Path) -> Path:
             f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
             f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
         )
-    each(run, data_external.any_folder(folder), target := place(run, folder))
+    each(run, data_external.table(folder), target := place(run, folder))
     return target
 
 
