@@ -11,6 +11,7 @@ equalises, by logistic regression as the others and by ridge. The criterion is t
 border and framing alone reach stands beside each, inside and externally.
 """
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -102,35 +103,32 @@ class Data(Images):
         for _, fit, test in left_out(self.of, known):
             if len(np.unique(self.label[fit])) < 2:
                 return np.nan
-            score = fit_score(
-                values, self.label, fit, test, kind, lambda rows: self.weights(candidate, rows)
-            )
+            weight = partial(self.weights, candidate)
+            score = fit_score(values, self.label, fit, test, kind, weight)
             aucs.append(intervals.auc(self.label[test], score))
         return float(np.mean(aucs or [np.nan]))
 
 
 def row(data: Data, candidate: Candidate) -> dict:
-    """All numbers of one candidate. Nothing of `external` is asked before the last lines."""
+    """All numbers of one candidate. Nothing of `external` is chosen by."""
     inside, outside, on = data.of[data.scored], data.of[data.external], candidate.trained_on
     kind, values = candidate.classifier, data.values(candidate)
     whole = data.scores(candidate, values, kind)
     blind = {"border": data.scores(candidate, data.values(candidate, border=True), kind),
              "frame": data.framing(candidate)}  # fmt: skip
     within = auc_row(inside.label, whole.held, inside.group)
-    result = {
+    found = auc_row(outside.label, whole.every[data.external], outside.group)
+    return {
         "trained_on": on, "model": candidate.model, "classifier": candidate.classifier,
-        "preprocessing": ",".join(candidate.preprocessing), "images": int(data.fitted(candidate).sum()),
-        "within": within["auc"], "within_low": within["patient_low"], "within_high": within["patient_high"],
+        "preprocessing": ",".join(candidate.preprocessing),
+        "images": int(data.fitted(candidate).sum()), "within": within["auc"],
+        "within_low": within["patient_low"], "within_high": within["patient_high"],
         **{name: mean_auc(inside.label, of.held) for name, of in blind.items()},
         "site": data.auc_of_sites(candidate, values, kind),
-    }  # fmt: skip
-    if not len(outside):
-        return result
-    found = auc_row(outside.label, whole.every[data.external], outside.group)
-    return result | {
         "external": found["auc"], "external_low": found["patient_low"],
         "external_high": found["patient_high"],
-        **{f"external_{name}": intervals.auc(outside.label, of.every[data.external]) for name, of in blind.items()},
+        **{f"external_{name}": intervals.auc(outside.label, of.every[data.external])
+           for name, of in blind.items()},
         "external_positives": found["positives"], "external_negatives": found["negatives"],
     }  # fmt: skip
 

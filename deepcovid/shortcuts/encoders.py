@@ -120,7 +120,7 @@ class FeatureBank:
             self.features[key] = features.extract(
                 self.encoder(kind, name)[0], list(self.images.path), list(self.images.sha1), rows,
                 self.run.profile.image_size, self.run.device, self.run.features, ablation.input,
-                ablation.change, f"{ablation.variant} {io.code_digest(ablations)}",
+                ablation.change, f"{ablation.input} {ablation.variant} {io.code_digest(ablations)}",
             )  # fmt: skip
         return self.features[key]
 
@@ -162,7 +162,7 @@ class FeatureBank:
 
 
 def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:
-    """A picture preprocessed; where wanted, with its `border` only, and moved as the copy's number says.
+    """A picture preprocessed; its `border` only, where wanted; moved as the number of a copy says.
 
     The border is the outer eighth of each side, before any cut.
     """

@@ -7,7 +7,7 @@ The AUC of the scores says how well the numbers tell the classes apart.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +31,11 @@ NUMBERS = ("width", "height", "aspect ratio", "age")  # columns of tables; other
 def classifier(values, kind: str) -> Pipeline:
     """What is fitted to `values`, an array (n, columns), or a table with some of NUMBERS and words.
 
-    `logistic`, `table`: logistic regression on standardised columns, both classes of the same weight,
-    the many columns of a network with a stronger penalty. `ridge`: ridge regression on the classes, each column with a penalty of 1. The sum of an image's
-    squared columns is about their number, so that the penalty is that of a kernel whose diagonal is
-    1, however many networks there are.
+    `logistic`, `table`: logistic regression on standardised columns, both classes of the same
+    weight, the many columns of a network with a stronger penalty. `ridge`: ridge regression on the
+    classes, each column with a penalty of 1. The sum of an image's squared columns is about their
+    number, so that the penalty is that of a kernel whose diagonal is 1, however many networks there
+    are.
     """
     columns = columns_of(values) if isinstance(values, pd.DataFrame) else StandardScaler()
     if kind == "ridge":
@@ -86,41 +87,31 @@ def cross_val_scores(label, group, fit_predict: Callable, repeats=1, fitted=None
     """
     label, group = np.asarray(label), np.unique(group, return_inverse=True)[1]
     every = np.ones(len(label), bool)
-    rows = np.flatnonzero(every if scored is None else scored)
-    numbers = np.unique(group[rows], return_inverse=True)[1]
-    held = np.full((repeats, len(label)), np.nan)
-    for score, folds in zip(
-        held, folds_of(tuple(label[rows]), tuple(numbers), repeats), strict=True
-    ):
-        for fold in folds:
-            test = rows[fold]
-            score[test] = fit_predict(
-                unlike(every if fitted is None else fitted, group, test), test
-            )
+    fitted, rows = (every if part is None else part for part in (fitted, scored))
+    rows, held = np.flatnonzero(rows), np.full((repeats, len(label)), np.nan)
+    for repeat, fold in folds_of(tuple(label[rows]), tuple(group[rows]), repeats):
+        test = rows[fold]
+        held[repeat, test] = fit_predict(unlike(fitted, group, test), test)
     return held
 
 
 @lru_cache(maxsize=64)  # candidates share them, and the search for even folds takes long
-def folds_of(label: tuple, group: tuple, repeats: int) -> list[list[np.ndarray]]:
-    """Of each repeat the folds, as positions of their rows; a group is in one of them."""
-    splitters = [
-        StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed) for seed in range(repeats)
-    ]
-    return [[test for _, test in each.split(label, label, group)] for each in splitters]
+def folds_of(label: tuple, group: tuple, repeats: int) -> list[tuple[int, np.ndarray]]:
+    """The number of a repeat, and a fold's rows by position; a group is in one fold of a repeat."""
+    group = np.unique(group, return_inverse=True)[1]
+    splitters = [StratifiedGroupKFold(FOLDS, shuffle=True, random_state=i) for i in range(repeats)]
+    return [(repeat, test) for repeat, splitter in enumerate(splitters)
+            for _, test in splitter.split(label, label, group)]  # fmt: skip
 
 
 def auc_row(label, score, group, unit: str = "patient") -> dict[str, float]:
-    """AUC with its 95% interval, `UNIT_low` and `UNIT_high`, by resampling groups; images of each class.
+    """AUC with its 95% interval by resampling groups, `UNIT_low`, `UNIT_high`; images of each class.
 
     Of scores (repeats, n) the mean over the repeats.
     """
     low, high = intervals.bootstrap(label, score, group)["auc"]
-    return {
-        "auc": mean_auc(label, score),
-        f"{unit}_low": low,
-        f"{unit}_high": high,
-        **counts(label),
-    }
+    found = {"auc": mean_auc(label, score), f"{unit}_low": low, f"{unit}_high": high}
+    return found | counts(label)
 
 
 def mean_auc(label, scores) -> float:
@@ -162,36 +153,21 @@ class Images:
     """Images that candidates are fitted on and judged by: `of`, a row each, and their features.
 
     `of` has path, sha1, label and group; `models` look at a picture together. Which rows are scored
-    in folds is `scored`, bool (n,).
+    in folds is `scored`, bool (n,). Who inherits says which images a candidate may be `fitted` on,
+    bool (n,), and the `weights` of rows of `of` in a fit.
     """
 
     repeats = 1  # of the folds
 
     def __init__(self, of: pd.DataFrame, bank: FeatureBank, models, scored: np.ndarray):
         self.of, self.bank, self.models, self.scored = of, bank, models, scored
-
-    def fitted(self, candidate: Candidate) -> np.ndarray:
-        """Which images a candidate may be fitted on: bool (n,)."""
-        raise NotImplementedError
-
-    def weights(self, candidate: Candidate, rows: np.ndarray) -> np.ndarray:
-        """The weights of rows of `of` in a fit."""
-        raise NotImplementedError
-
-    @cached_property
-    def label(self) -> np.ndarray:
-        return self.of.label.to_numpy(int)
-
-    @cached_property
-    def group(self) -> np.ndarray:
-        return np.unique(self.of.group, return_inverse=True)[1]
+        self.label = of.label.to_numpy(int)
+        self.group = np.unique(of.group, return_inverse=True)[1]
 
     def values(self, candidate: Candidate, border: bool = False) -> np.ndarray:
-        """Features of all pictures, or of their borders, then of moved copies: (n or more, columns)."""
-        parts = []
-        for copy, part in enumerate(
-            [self.of, *[self.of[self.fitted(candidate)]] * candidate.copies]
-        ):
+        """Features of all pictures, or of their borders, then of moved copies: (n, columns)."""
+        images, parts = [self.of, *[self.of[self.fitted(candidate)]] * candidate.copies], []
+        for copy, part in enumerate(images):
             ablation = self.bank.ablation(candidate.preprocessing, border, copy)
             found = self.bank.encode_models(part, ablation, self.models)
             parts.append(np.hstack([found[name] for name in candidate.model.split("+")]))

@@ -157,7 +157,8 @@ def laid(of: pd.DataFrame) -> mitigation.Data:
 
 def test_matched_weights_give_both_classes_the_same_views():
     of = pd.DataFrame({
-        "label": [1, 1, 1, 0, 0, 0, 0, 0], "view": ["AP", "AP", "PA", "AP", "PA", "PA", "PA", "L"]
+        "label": [1, 1, 1, 0, 0, 0, 0, 0], "view": ["AP", "AP", "PA", "AP", "PA", "PA", "PA", "L"],
+        "group": "any",
     })  # fmt: skip
     plain, matched = (Candidate("train", "any", (), matched=each) for each in (False, True))
     weight = laid(of).weights(matched, np.arange(8))
