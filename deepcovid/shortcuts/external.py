@@ -33,13 +33,11 @@ def with_duplicates(run: Run, found: pd.DataFrame) -> Iterator[tuple]:
     """Each model and seed, and `found` with `duplicate`, why an image is no external one for it,
     and `twin`; see `unseen`. Compared with all that the model saw, and with the run's other images.
     """
-    known = {}  # most models of a run saw the same
+    everything = run.everything()
     for name, seed in models_of(run):
-        saw = pd.concat([run.seen(name, seed), run.everything()]).drop_duplicates("image")
-        key = digest([list(saw.image), list(saw.sha1)])
-        if key not in known:
-            known[key] = unseen(found, saw, run.signatures).rename(columns={"reason": "duplicate"})
-        yield name, seed, known[key]
+        saw = pd.concat([run.seen(name, seed), everything]).drop_duplicates("image")
+        compared = unseen(found, saw, run.signatures)
+        yield name, seed, compared.rename(columns={"reason": "duplicate"})
 
 
 def write_scores(
@@ -182,14 +180,6 @@ def evaluate(run: Run, folder: Path) -> Path:
     the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
     """
-    missing = [f"{name}, seed {seed}" for name, seed in models_of(run)
-               if not (run.model_folder(name, seed) / "scores.csv").is_file()]  # fmt: skip
-    if missing:
-        name = run.profile.name
-        raise UserError(
-            f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
-            f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
-        )
     each(run, data_external.table(folder), target := place(run, folder))
     return target
 

@@ -236,7 +236,7 @@ def test_scores_are_counted_in_equal_bins():
 
 def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, untrained, trained, tmp_path):
     folder = Path(untrained.profile.external)
-    with user_error("not finished, it lacks scores of squeezenet, seed 0: ./run_all.sh demo"):
+    with user_error("seen.csv is not there, or not whole: run notebook 03_training"):
         external.evaluate(run, folder)
     shutil.copytree(trained, run.folder, dirs_exist_ok=True)
     with user_error("no external folder"):
