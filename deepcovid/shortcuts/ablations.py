@@ -111,9 +111,10 @@ def all_ablations(masks: np.ndarray) -> list[ImageAblation]:
         *(part("centre", f"central {side:.0%} of each side", side**2, True,
                partial(central, side=side)) for side in CENTRES),
     ]}  # fmt: skip
-    ever = masks.sum(0, keepdims=True) > EVER * len(masks)
-    regions = {"lungs": masks, "wherever lungs may be": ever}
-    for name, some in regions.items() if len(masks) else ():
+    regions = {}
+    if len(masks):
+        regions = {"lungs": masks, "wherever lungs may be": (masks.mean(0) > EVER)[None]}
+    for name, some in regions.items():
         for keep, word in ((False, "without"), (True, "only")):
             share = float((some == keep).mean())
             found[f"{word} {name}"] = part(
