@@ -4,11 +4,10 @@ Every model is fitted on some cases of the collection and scores others, in fold
 whole and are drawn several times. Nothing is chosen, so nothing needs a second round of folds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from deepcovid.shortcuts.probing import auc_row, cross_val_scores, fit_score, un
 from imageaudit import images
 
 REPEATS = 4
+Probe = tuple[dict[str, str], Callable]  # words of its rows; gives scores of rows, fitted on others
 KIND = {"random": "untrained", "none": "none"}  # of weights; all others are pretrained
 SITES = ("whole picture", "outer 5% of each side")  # what is asked of a site that is left out
 FEW, LEAST = 10, 5  # images of each class that a question needs, and a site that is left out
@@ -32,12 +32,10 @@ PROPERTIES = {
 }
 
 
-class Probe(NamedTuple):
-    """Values of all images, and the kind of classifier that is fitted to some of them."""
-
-    words: dict  # of its rows
-    values: np.ndarray | pd.DataFrame
-    kind: str
+def described(input: str, model: str, weights: str) -> dict[str, str]:
+    """The words of a probe's rows."""
+    kind = KIND.get(weights, "pretrained")
+    return {"input": input, "model": model, "weights": weights, "weights_kind": kind}
 
 
 def has_both(table: pd.DataFrame, column: str, few: int) -> pd.Index:
@@ -61,8 +59,10 @@ def of_properties(table: pd.DataFrame) -> Iterator[Probe]:
     for name, columns in PROPERTIES.items():
         part = known[columns]
         if (part.notna() & (part != "")).any(axis=None):
-            words = {"input": name, "model": "table", "weights": "none", "weights_kind": "none"}
-            yield Probe(words, part, "table")
+            yield (
+                described(name, "table", "none"),
+                partial(fit_score, part, table.label, kind="table"),
+            )
 
 
 def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[Probe]:
@@ -81,10 +81,9 @@ def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[P
             kind: bank.encode_models(table, bank.prepared(each), names, kind) for kind in asked
         }
         for name, kind in product(names, asked):
-            weights = bank.encoder(kind, name)[1]
-            words = {"input": each.input, "model": name, "weights": weights,
-                     "weights_kind": KIND.get(weights, "pretrained")}  # fmt: skip
-            yield Probe(words, found[kind][name], "table" if kind == "none" else "logistic")
+            words = described(each.input, name, bank.encoder(kind, name)[1])
+            fit = "table" if kind == "none" else "logistic"
+            yield words, partial(fit_score, found[kind][name], table.label, kind=fit)
 
 
 def cross_val_row(table: pd.DataFrame, score: np.ndarray) -> dict:
@@ -95,12 +94,10 @@ def cross_val_row(table: pd.DataFrame, score: np.ndarray) -> dict:
 def battery(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
     """A row for each probe and question: how well the collection's classes are separated."""
     asked = questions(table)
-    for probe in probes:
-        fit_predict = partial(fit_score, probe.values, table.label, kind=probe.kind)
-        for question, rows in asked.items():
-            held = cross_val_scores(table.label, table.group, fit_predict, REPEATS, rows, rows)
-            words = {"question": question, **probe.words, "recipe": "regression"}
-            yield words | cross_val_row(table[rows], held[:, rows])
+    for (words, fit_predict), (question, rows) in product(probes, asked.items()):
+        held = cross_val_scores(table.label, table.group, fit_predict, REPEATS, rows, rows)
+        found = cross_val_row(table[rows], held[:, rows])
+        yield {"question": question, **words, "recipe": "regression", **found}
 
 
 def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict]:
@@ -114,7 +111,6 @@ def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict
     # for recipes that weigh them: all are of one source
     view, source = torch.tensor(pd.factorize(table["view"])[0]), torch.zeros_like(label)
     for name in run.profile.models:
-        weights = bank.encoder("maps", name)[1]
         maps = torch.from_numpy(bank.encode(table, bank.prepared(WHOLE), name, "maps"))
 
         def fit_predict(fit, test, name=name, maps=maps):
@@ -126,9 +122,9 @@ def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict
             logits = fitting.predict(model, fitting.Inputs(label[test], cached=maps[test]))
             return logits.softmax(1)[:, 1].numpy()
 
-        words = {"question": EVERYTHING, "input": "whole picture", "model": name,
-                 "weights": weights, "weights_kind": KIND.get(weights, "pretrained"), "recipe": "the profile's"}  # fmt: skip
-        yield words | cross_val_row(table, cross_val_scores(table.label, table.group, fit_predict))
+        found = cross_val_row(table, cross_val_scores(table.label, table.group, fit_predict))
+        words = described(WHOLE.input, name, bank.encoder("maps", name)[1])
+        yield {"question": EVERYTHING, **words, "recipe": "the profile's", **found}
 
 
 def left_out(table: pd.DataFrame, fitted: np.ndarray) -> Iterator[tuple]:
@@ -146,11 +142,10 @@ def leave_one_site_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dic
 
     Images whose site is not known are in neither, since they may be of the site left out.
     """
-    for probe in probes:
-        for site, fit, test in left_out(table, (table.site != "").to_numpy()):
-            score = fit_score(probe.values, table.label, fit, test, probe.kind)
-            found = auc_row(table.label[test], score, table.group[test], "case")
-            yield {"site": site, **probe.words, **found}
+    sites = list(left_out(table, (table.site != "").to_numpy()))
+    for (words, fit_predict), (site, fit, test) in product(probes, sites):
+        found = auc_row(table.label[test], fit_predict(fit, test), table.group[test], "case")
+        yield {"site": site, **words, **found}
 
 
 def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.DataFrame]:
@@ -158,7 +153,7 @@ def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.Da
     known = by_input(lung_masks(run.data))
     pictures = of_pictures(bank, table, [known[name] for name in INPUTS if name in known])
     probes = [*of_properties(table), *pictures]
-    sites = [probe for probe in probes if probe.words["input"] in SITES]
+    sites = [probe for probe in probes if probe[0]["input"] in SITES]
     rows = [*battery(table, probes), *by_recipe(run, table, bank)]
     return {
         "within": pd.DataFrame(rows),
