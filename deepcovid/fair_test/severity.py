@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.fair_test.within import as_prepared
 from deepcovid.io import read_table
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError, escape_control_chars
 from deepcovid.shortcuts.ablations import FRAME, WHOLE, by_input
 from deepcovid.shortcuts.encoders import FeatureBank
-from deepcovid.shortcuts.measure import regression
+from deepcovid.shortcuts.probing import fit_score
 
 SUMS = {"senior": "S-Global", "junior": "J-Global"}
 LEAST = 10  # images that a correlation needs
@@ -89,16 +88,15 @@ def ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:
 def floors(run: Run, fresh: pd.DataFrame, bank: FeatureBank) -> Iterator[tuple[str, np.ndarray]]:
     """Scores of `fresh` by what cannot know the disease: a border, and untrained networks.
 
-    Regressions fitted on the run's own training images, as notebook 07 does.
+    Probes fitted on the run's own training images, as notebook 07 does.
     """
-    train, models = run.originals("train"), run.profile.models
-    border = by_input([])[FRAME]
-    plans = [("border only", "own", models[0], border)]
+    both = pd.concat([run.originals("train"), fresh])
+    train, models = np.arange(len(both)) < len(both) - len(fresh), run.profile.models
+    plans = [("border only", "own", models[0], by_input([])[FRAME])]
     plans += [("untrained", "untrained", name, WHOLE) for name in models]
     for title, kind, name, ablation in plans:
-        look = as_prepared(bank, ablation)
-        fitted = regression("network").fit(bank.encode(train, look, name, kind), train.label)
-        yield f"{title}: {name}", fitted.predict_proba(bank.encode(fresh, look, name, kind))[:, 1]
+        values = bank.encode(both, bank.prepared(ablation), name, kind)
+        yield f"{title}: {name}", fit_score(values, both.label, train, ~train)
 
 
 def compare(run: Run, table: pd.DataFrame, scores: dict, bank: FeatureBank) -> pd.DataFrame:

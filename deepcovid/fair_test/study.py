@@ -1,7 +1,6 @@
 """All of notebook 08 for one run: the files of `fair_test/`, made at once."""
 
 import pandas as pd
-from sklearn import config_context
 
 from deepcovid import io
 from deepcovid.fair_test import collection, severity, swap, training_data, within
@@ -21,9 +20,7 @@ def run(run: Run) -> None:
     names += ["training_data"] * bool(run.profile.external)
     there = all((folder / f"{name}.csv").is_file() for name in names)
     if not (there and io.is_fresh(folder / "swap.csv", stamp)):
-        with config_context(skip_parameter_validation=True):  # a quarter of a small fit's time
-            made = tables(run)
-        for name, table in made.items():
+        for name, table in tables(run).items():
             io.write_csv(folder / f"{name}.csv", table)
         io.write_stamp(folder / "swap.csv", stamp)
 
@@ -42,5 +39,7 @@ def tables(run: Run) -> dict[str, pd.DataFrame]:
         found["severity"] = severity.compare(run, table, scores, bank)
     found |= within.compare(run, table, bank)
     if run.profile.external:
-        found["training_data"] = training_data.compare(run, training_data.Data(candidates, bank))
+        found["training_data"] = training_data.compare(
+            run, training_data.Data(candidates, bank, run.profile.models)
+        )
     return found

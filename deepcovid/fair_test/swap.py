@@ -9,9 +9,12 @@ from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.io import read_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models.run import Run
-from deepcovid.shortcuts import external, measure
+from deepcovid.shortcuts import external
+from deepcovid.shortcuts.probing import auc_row
 
 SCORES = ("image", "label", "finding", "group", "site", "view", "part", "trained", "score")
+NUMBERS = ("auc", "auc_low", "auc_high", "case_low", "case_high", "sensitivity", "specificity",
+           "specificity_low", "specificity_high", "positives", "negatives")  # fmt: skip
 FEW = 3  # images that a finding needs for a row of its own
 OTHERS = "other findings"
 
@@ -37,10 +40,8 @@ def summary(table: pd.DataFrame, threshold: float) -> dict[str, float]:
     `auc_low`, `auc_high`: DeLong's 95%; `case_low`, `case_high`: cases resampled.
     """
     found = evaluation.summary(table.assign(split="test"), threshold)
-    by_case = measure.auc_with_ci(table.label, table.score, table.patient, "case")
-    first = {name: found[name] for name in ("auc", "auc_low", "auc_high")}
-    then = ("sensitivity", "specificity", "specificity_low", "specificity_high")
-    return first | by_case | {name: found[name] for name in then} | measure.counts(table.label)
+    found |= auc_row(table.label, table.score, table.patient, "case")
+    return {name: found[name] for name in NUMBERS}
 
 
 def by_finding(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -77,10 +78,6 @@ def scores(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]
     return found
 
 
-def threshold(run: Run, name: str, seed: int) -> float:
-    return evaluation.summary(run.scores(name, seed), run.profile.threshold)["threshold"]
-
-
 def compare(run: Run, scores: dict) -> pd.DataFrame:
     """Each model of a run with both kinds of negatives: `fair_test/swap.csv`."""
     rows = []
@@ -88,7 +85,7 @@ def compare(run: Run, scores: dict) -> pd.DataFrame:
         weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
         words = {"model": name, "seed": seed, "weights": weights["file"] or weights["kind"]}
         for negatives, part in swapped(run.scores(name, seed), collected).items():
-            found = summary(part, threshold(run, name, seed))
+            found = summary(part, external.threshold(run, name, seed))
             rows.append(words | {"non_covid": negatives} | found)
     return pd.DataFrame(rows)
 
@@ -96,6 +93,6 @@ def compare(run: Run, scores: dict) -> pd.DataFrame:
 def findings(run: Run, scores: dict) -> pd.DataFrame:
     """What each model calls COVID-19, by finding, at its threshold: `fair_test/findings.csv`."""
     return pd.concat([
-        by_finding(collected, threshold(run, name, seed)).assign(model=name, seed=seed)
+        by_finding(collected, external.threshold(run, name, seed)).assign(model=name, seed=seed)
         for (name, seed), collected in scores.items()
     ])  # fmt: skip

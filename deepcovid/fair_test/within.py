@@ -7,92 +7,62 @@ whole and are drawn several times. Nothing is chosen, so nothing needs a second 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
 from deepcovid.fair_test.names import EVERYTHING, INPUTS
-from deepcovid.metrics import intervals
 from deepcovid.models import fitting
 from deepcovid.models.run import Run
-from deepcovid.shortcuts.ablations import WHOLE, ImageAblation, by_input, lung_masks
+from deepcovid.shortcuts.ablations import WHOLE, by_input, lung_masks
 from deepcovid.shortcuts.encoders import FeatureBank
-from deepcovid.shortcuts.measure import auc_with_ci, counts, out_of_fold, regression, table_model
+from deepcovid.shortcuts.probing import auc_row, cross_val_scores, fit_score, unlike
+from imageaudit import images
 
 REPEATS = 4
+Probe = tuple[dict[str, str], Callable]  # words of its rows; gives scores of rows, fitted on others
 KIND = {"random": "untrained", "none": "none"}  # of weights; all others are pretrained
 SITES = ("whole picture", "outer 5% of each side")  # what is asked of a site that is left out
 FEW, LEAST = 10, 5  # images of each class that a question needs, and a site that is left out
 PROPERTIES = {
-    "file properties": ("mode", "aspect ratio"),
-    "view, age, sex": ("view", "age", "sex"),
+    "file properties": ["mode", "aspect ratio"],
+    "view, age, sex": ["view", "age", "sex"],
 }
 
 
-class Probe(NamedTuple):
-    """Values of all images, and what makes a fresh scikit-learn model for some of them."""
-
-    words: dict  # of its rows
-    values: np.ndarray | pd.DataFrame
-    model: Callable
-
-    def fit_predict(self, label: np.ndarray, fit, test) -> np.ndarray:
-        """Scores of the images at `test` by a model fitted on those at `fit`."""
-        rows = self.values.iloc if isinstance(self.values, pd.DataFrame) else self.values
-        fitted = self.model(rows[fit]).fit(rows[fit], label[fit])
-        return fitted.predict_proba(rows[test])[:, 1]
+def described(input: str, model: str, weights: str) -> dict[str, str]:
+    """The words of a probe's rows."""
+    kind = KIND.get(weights, "pretrained")
+    return {"input": input, "model": model, "weights": weights, "weights_kind": kind}
 
 
-def cross_val_auc(label, score: np.ndarray, group) -> dict[str, float]:
-    """AUC of out-of-fold scores (repeats, n), the mean over repeats, with a 95% interval.
-
-    The interval resamples groups, each resample's AUC being the mean over repeats as well.
-    `auc_least`, `auc_most`: of the repeats, which differ in their folds alone.
-    """
-    each = [intervals.auc(label, row) for row in score]
-    found = auc_with_ci(label, score, group, "case")
-    found |= {"auc_least": min(each), "auc_most": max(each)}
-    return found | counts(label) | {"groups": len(np.unique(group))}
+def has_both(table: pd.DataFrame, column: str, few: int) -> pd.Index:
+    """The words of a column with `few` images of each class."""
+    known = table[table[column] != ""].groupby(column).label.agg(["sum", "size"])
+    return known.index[np.minimum(known["sum"], known["size"] - known["sum"]) >= few]
 
 
-def questions(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The collection's images, and parts of it that are alike in one thing, if they hold enough."""
-    parts = {EVERYTHING: table}
-    for column, name in (("site", "site"), ("view", "view")):
-        counts = table[table[column] != ""].groupby(column).label.agg(["sum", "size"])
-        enough = (counts["sum"] >= FEW) & (counts["size"] - counts["sum"] >= FEW)
-        parts |= {f"{name} {v} only": table[table[column] == v] for v in counts.index[enough]}
-    return parts
-
-
-def as_prepared(bank: FeatureBank, ablation: ImageAblation) -> ImageAblation:
-    """The ablation as the run's models get pictures: preprocessed, where nothing is taken away."""
-    prepare = bank.preprocessing(bank.run.profile.preprocessing)
-    if ablation.change or prepare is None:
-        return ablation
-    return replace(ablation, change=prepare, variant=prepare.variant)
-
-
-def properties(table: pd.DataFrame) -> pd.DataFrame:
-    """What is known of each image without its picture: mode, aspect ratio, view, age, sex."""
-    rows = []
-    for path in table.path:
-        with Image.open(path) as picture:
-            rows.append({"mode": picture.mode, "aspect ratio": picture.width / picture.height})
-    known = pd.DataFrame(rows, index=table.index)
-    return known.assign(view=table["view"], sex=table.sex, age=pd.to_numeric(table.age, "coerce"))
+def questions(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """All images, and parts of them that are alike in one thing, if they hold enough: bool (n,)."""
+    parts = {f"{column} {value} only": (table[column] == value).to_numpy()
+             for column in ("site", "view") for value in has_both(table, column, FEW)}  # fmt: skip
+    return {EVERYTHING: np.ones(len(table), bool)} | parts
 
 
 def of_properties(table: pd.DataFrame) -> Iterator[Probe]:
-    known = properties(table)
+    """What is known of each image without its picture."""
+    known = pd.DataFrame([images.facts(path) for path in table.path], table.index)
+    known["aspect ratio"] = known.width / known.height
+    known = known.join(table[["view", "sex"]]).assign(age=pd.to_numeric(table.age, "coerce"))
     for name, columns in PROPERTIES.items():
-        part = known[list(columns)]
+        part = known[columns]
         if (part.notna() & (part != "")).any(axis=None):
-            words = {"input": name, "model": "table", "weights": "none", "weights_kind": "none"}
-            yield Probe(words, part, partial(table_model, names=columns, trees=False))
+            yield (
+                described(name, "table", "none"),
+                partial(fit_score, part, table.label, kind="table"),
+            )
 
 
 def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[Probe]:
@@ -103,34 +73,31 @@ def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[P
     models = bank.run.profile.models
     kinds = ["own"] if bank.encoder("own", models[0])[1] == "random" else ["own", "untrained"]
     for each in ablations:
-        whole = each.input == WHOLE.input
-        pairs = [(name, kind) for name in (models if whole else models[:1]) for kind in kinds]
+        names = models if each.input == WHOLE.input else models[:1]
         if each.network == "none":
-            pairs = [("histogram", "none")]
-        for name, kind in pairs:
-            weights = bank.encoder(kind, name)[1]
-            words = {"input": each.input, "model": name, "weights": weights,
-                     "weights_kind": KIND.get(weights, "pretrained")}  # fmt: skip
-            if whole:
-                values = bank.encode_models(table, as_prepared(bank, each), kind)[name]
-            else:
-                values = bank.encode(table, as_prepared(bank, each), name, kind)
-            fit = "table" if kind == "none" else "network"
-            yield Probe(words, values, lambda _, fit=fit: regression(fit))
+            names = ["histogram"]
+        asked = kinds if each.network == "own" else ["none"]
+        found = {
+            kind: bank.encode_models(table, bank.prepared(each), names, kind) for kind in asked
+        }
+        for name, kind in product(names, asked):
+            words = described(each.input, name, bank.encoder(kind, name)[1])
+            fit = "table" if kind == "none" else "logistic"
+            yield words, partial(fit_score, found[kind][name], table.label, kind=fit)
+
+
+def cross_val_row(table: pd.DataFrame, score: np.ndarray) -> dict:
+    """AUC of out-of-fold scores (repeats, n), the mean over repeats, with its interval by cases."""
+    return auc_row(table.label, score, table.group, "case") | {"groups": table.group.nunique()}
 
 
 def battery(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
     """A row for each probe and question: how well the collection's classes are separated."""
-    label = table.label.to_numpy()
-    for probe in probes:
-        for question, part in questions(table).items():
-            rows = table.index.get_indexer(part.index)
-            held = out_of_fold(
-                label[rows], part.group,
-                lambda fit, test, p=probe, r=rows: p.fit_predict(label, r[fit], r[test]), REPEATS,
-            )  # fmt: skip
-            words = {"question": question, **probe.words, "recipe": "regression"}
-            yield words | cross_val_auc(label[rows], held, part.group)
+    asked = questions(table)
+    for (words, fit_predict), (question, rows) in product(probes, asked.items()):
+        held = cross_val_scores(table.label, table.group, fit_predict, REPEATS, rows, rows)
+        found = cross_val_row(table[rows], held[:, rows])
+        yield {"question": question, **words, "recipe": "regression", **found}
 
 
 def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict]:
@@ -144,8 +111,7 @@ def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict
     # for recipes that weigh them: all are of one source
     view, source = torch.tensor(pd.factorize(table["view"])[0]), torch.zeros_like(label)
     for name in run.profile.models:
-        weights = bank.encoder("maps", name)[1]
-        maps = torch.from_numpy(bank.encode(table, as_prepared(bank, WHOLE), name, "maps"))
+        maps = torch.from_numpy(bank.encode(table, bank.prepared(WHOLE), name, "maps"))
 
         def fit_predict(fit, test, name=name, maps=maps):
             model, _ = run.build(name, seed)
@@ -156,10 +122,19 @@ def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict
             logits = fitting.predict(model, fitting.Inputs(label[test], cached=maps[test]))
             return logits.softmax(1)[:, 1].numpy()
 
-        words = {"question": EVERYTHING, "input": "whole picture", "model": name,
-                 "weights": weights, "weights_kind": KIND.get(weights, "pretrained"), "recipe": "the profile's"}  # fmt: skip
-        held = out_of_fold(label.numpy(), table.group, fit_predict, 1)
-        yield words | cross_val_auc(label.numpy(), held, table.group)
+        found = cross_val_row(table, cross_val_scores(table.label, table.group, fit_predict))
+        words = described(WHOLE.input, name, bank.encoder("maps", name)[1])
+        yield {"question": EVERYTHING, **words, "recipe": "the profile's", **found}
+
+
+def left_out(table: pd.DataFrame, fitted: np.ndarray) -> Iterator[tuple]:
+    """Each site of publication with LEAST images of both classes, rows to fit on and rows to score.
+
+    `fitted`, bool (n,), are the rows that may be fitted on.
+    """
+    for site in has_both(table, "site", LEAST):
+        test = (table.site == site).to_numpy()
+        yield site, unlike(fitted, table.group.to_numpy(), test), test
 
 
 def leave_one_site_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
@@ -167,16 +142,10 @@ def leave_one_site_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dic
 
     Images whose site is not known are in neither, since they may be of the site left out.
     """
-    known = table.site != ""
-    counted = table[known].groupby("site").label.agg(["sum", "size"])
-    enough = (counted["sum"] >= LEAST) & (counted["size"] - counted["sum"] >= LEAST)
-    for probe in probes:
-        for site in counted.index[enough]:
-            here = table.site == site
-            part, fit = table[here], known & ~table.group.isin(table.group[here])
-            score = probe.fit_predict(table.label.to_numpy(), fit.to_numpy(), here.to_numpy())
-            found = auc_with_ci(part.label, score, part.group, "case") | counts(part.label)
-            yield {"site": site, **probe.words, **found, "fitted_on": int(fit.sum())}
+    sites = list(left_out(table, (table.site != "").to_numpy()))
+    for (words, fit_predict), (site, fit, test) in product(probes, sites):
+        found = auc_row(table.label[test], fit_predict(fit, test), table.group[test], "case")
+        yield {"site": site, **words, **found}
 
 
 def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.DataFrame]:
@@ -184,7 +153,7 @@ def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.Da
     known = by_input(lung_masks(run.data))
     pictures = of_pictures(bank, table, [known[name] for name in INPUTS if name in known])
     probes = [*of_properties(table), *pictures]
-    sites = [probe for probe in probes if probe.words["input"] in SITES]
+    sites = [probe for probe in probes if probe[0]["input"] in SITES]
     rows = [*battery(table, probes), *by_recipe(run, table, bank)]
     return {
         "within": pd.DataFrame(rows),

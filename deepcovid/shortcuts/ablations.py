@@ -35,30 +35,26 @@ def box(size: tuple[int, int], side: float) -> tuple[slice, slice]:
     return slice(y, height - y), slice(x, width - x)
 
 
-def without_centre(picture: Image.Image, path: Path, side: float) -> Image.Image:
-    """The central part black."""
-    pixels = np.array(picture)
-    pixels[box(picture.size, side)] = 0
-    return Image.fromarray(pixels)
+def central(size: tuple[int, int], path: Path, side: float) -> np.ndarray:
+    """The central part of a (width, height) picture, `side` of each side: bool (height, width)."""
+    mask = np.zeros(size[::-1], bool)
+    mask[box(size, side)] = True
+    return mask
 
 
-def only_centre(picture: Image.Image, path: Path, side: float) -> Image.Image:
-    """All but the central part black."""
-    pixels, inside = np.array(picture), box(picture.size, side)
-    result = np.zeros_like(pixels)
-    result[inside] = pixels[inside]
-    return Image.fromarray(result)
-
-
-def masked(picture: Image.Image, path: Path, masks: np.ndarray, keep: bool) -> Image.Image:
-    """Black inside a mask, or, with `keep`, outside it. `masks` is bool, (n, GRID, GRID).
+def borrowed(size: tuple[int, int], path: Path, masks: np.ndarray) -> np.ndarray:
+    """One of the masks, bool (n, GRID, GRID), in the size of a picture.
 
     Which of them a picture gets depends on its name alone: its class must not show in the mask.
     """
     own = masks[int(runs.digest("/".join(path.parts[-3:])), 16) % len(masks)]
-    own = np.array(Image.fromarray(own).resize(picture.size, Image.Resampling.NEAREST))
+    return np.array(Image.fromarray(own).resize(size, Image.Resampling.NEAREST))
+
+
+def masked(picture: Image.Image, path: Path, mask: Callable, keep: bool) -> Image.Image:
+    """Black inside `mask(size, path)`, or, with `keep`, outside it."""
     pixels = np.array(picture)
-    pixels[own != keep] = 0
+    pixels[mask(picture.size, path) != keep] = 0
     return Image.fromarray(pixels)
 
 
@@ -94,43 +90,45 @@ class ImageAblation:
     input: str
     share: float | None = None  # of the picture's area that is left
     change: Callable[[Image.Image, Path], Image.Image] | None = None
-    variant: str = ""  # stands for all of `change`, but for this module's code
+    variant: str = ""  # with `input` and this module's code it stands for all of `change`
     network: str = "own"  # the run's own backbone; `untrained`; `none`: the histogram
 
 
 WHOLE = ImageAblation("whole", "whole picture", 1.0)
 
 
+def part(kind: str, name: str, share: float, keep: bool, mask: Callable, variant: str = ""):
+    """The ablation that keeps, or blackens, what a mask shows."""
+    return ImageAblation(kind, name, share, partial(masked, mask=mask, keep=keep), variant)
+
+
 def all_ablations(masks: np.ndarray) -> list[ImageAblation]:
     """All ablations; those of the lungs only where there are masks."""
-    found = [WHOLE]
-    for side in SIDES:
-        name, change = (
-            f"outer {50 * (1 - side):.3g}% of each side",
-            partial(without_centre, side=side),
-        )
-        found.append(ImageAblation("border", name, 1 - side**2, change, f"without centre {side}"))
-    for side in CENTRES:
-        name, change = f"central {side:.0%} of each side", partial(only_centre, side=side)
-        found.append(ImageAblation("centre", name, side**2, change, f"only centre {side}"))
+    found = {each.input: each for each in [
+        WHOLE,
+        *(part("border", f"outer {50 * (1 - side):.3g}% of each side", 1 - side**2, False,
+               partial(central, side=side)) for side in SIDES),
+        *(part("centre", f"central {side:.0%} of each side", side**2, True,
+               partial(central, side=side)) for side in CENTRES),
+    ]}  # fmt: skip
+    regions = {}
     if len(masks):
-        ever = (masks.mean(0) > EVER)[None]
-        for name, some in {"lungs": masks, "wherever lungs may be": ever}.items():
-            stamp, area = runs.digest(np.packbits(some).tobytes().hex()), float(some.mean())
-            for keep, word, share in ((False, "without", 1 - area), (True, "only", area)):
-                change = partial(masked, masks=some, keep=keep)
-                found.append(
-                    ImageAblation("lungs", f"{word} {name}", share, change, f"{keep} {stamp}")
-                )
-    (frame,) = (each for each in found if each.input == FRAME)
+        regions = {"lungs": masks, "wherever lungs may be": (masks.mean(0) > EVER)[None]}
+    for name, some in regions.items():
+        for keep, word in ((False, "without"), (True, "only")):
+            share = float((some == keep).mean())
+            found[f"{word} {name}"] = part(
+                "lungs", f"{word} {name}", share, keep, partial(borrowed, masks=some),
+                runs.digest(np.packbits(some).tobytes().hex()),
+            )  # fmt: skip
     return [
-        *found,
-        ImageAblation("coarse", "blurred", None, blurred, "blurred"),
-        ImageAblation("coarse", f"{COARSE} x {COARSE} pixels", None, coarse, "coarse"),
+        *found.values(),
+        ImageAblation("coarse", "blurred", None, blurred),
+        ImageAblation("coarse", f"{COARSE} x {COARSE} pixels", None, coarse),
         ImageAblation("grey levels", f"histogram of {BINS} grey levels", network="none"),
-        replace(WHOLE, kind="untrained", network="untrained"),
-        replace(frame, kind="untrained", network="untrained"),
-    ]
+        *(replace(found[name], kind="untrained", network="untrained")
+          for name in (WHOLE.input, FRAME)),
+    ]  # fmt: skip
 
 
 def by_input(masks: np.ndarray) -> dict[str, ImageAblation]:

@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 from deepcovid import io
 from deepcovid.data.augmentation import AFFINE, MEAN, STD, seeded
 from deepcovid.models import features, lungs, networks
-from deepcovid.models.features import CHUNK
 from deepcovid.models.preprocessing import Preprocessing
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import ablations
@@ -76,9 +75,7 @@ class FeatureBank:
         self.place = pd.Series(range(len(self.images)), self.images.sha1)
         self.lungs: dict[Path, np.ndarray] = {}  # of pictures before any cut
         self.networks: dict[tuple, tuple[nn.Module, str]] = {}
-        self.features: dict[
-            tuple, dict[int, np.ndarray]
-        ] = {}  # by network and ablation, each chunk
+        self.features: dict[tuple, np.ndarray] = {}  # by network, ablation and images
         self.frames: dict[tuple, np.ndarray] = {}
 
     @cached_property
@@ -104,9 +101,10 @@ class FeatureBank:
             self.networks[kind, name] = found
         return self.networks[kind, name]
 
-    def encode_models(self, images: pd.DataFrame, ablation: ImageAblation, kind: str = "own"):
-        """Features by each model of the run, (n, columns); pictures are read and changed once."""
-        names = self.run.profile.models
+    def encode_models(
+        self, images: pd.DataFrame, ablation: ImageAblation, names, kind: str = "own"
+    ):
+        """Features by each of several models, (n, columns); pictures are read and changed once."""
         values = self.encode(images, ablation, "+".join(names), kind)
         side, device = self.run.profile.image_size, self.run.device
         with torch.inference_mode():
@@ -117,18 +115,14 @@ class FeatureBank:
     def encode(self, images: pd.DataFrame, ablation: ImageAblation, name: str, kind: str = "own"):
         """What a frozen network makes of images of the bank under an ablation: (n, columns)."""
         rows = self.place[images.sha1].to_numpy()
-        known = self.features.setdefault((kind, name, ablation.input, ablation.variant), {})
-        every = np.arange(len(self.images)) // CHUNK
-        missing = np.setdiff1d(rows // CHUNK, list(known))
-        if len(missing):
-            wanted = np.flatnonzero(np.isin(every, missing))
-            values = features.extract(
-                self.encoder(kind, name)[0], list(self.images.path), list(self.images.sha1), wanted,
+        key = kind, name, ablation.input, ablation.variant, rows.tobytes()
+        if key not in self.features:
+            self.features[key] = features.extract(
+                self.encoder(kind, name)[0], list(self.images.path), list(self.images.sha1), rows,
                 self.run.profile.image_size, self.run.device, self.run.features, ablation.input,
-                ablation.change, f"{ablation.variant} {io.code_digest(ablations)}",
+                ablation.change, f"{ablation.input} {ablation.variant} {io.code_digest(ablations)}",
             )  # fmt: skip
-            known |= {chunk: values[every[wanted] == chunk] for chunk in missing}
-        return np.stack([known[row // CHUNK][row % CHUNK] for row in rows])
+        return self.features[key]
 
     def preprocessing(self, steps: tuple[str, ...]) -> Preprocessing | None:
         if steps in ((), ("none",)):
@@ -144,6 +138,10 @@ class FeatureBank:
         code = io.code_digest(sys.modules[__name__])
         variant = f"{prepare and prepare.variant} {border} {SIDE} {copy} {AFFINE} {code}"
         return ImageAblation("prepared", ", ".join(steps) or "as they are", None, change, variant)
+
+    def prepared(self, ablation: ImageAblation) -> ImageAblation:
+        """The ablation as the run's models get pictures: preprocessed, where nothing is taken away."""
+        return ablation if ablation.change else self.ablation(self.run.profile.preprocessing)
 
     def framing(self, images: pd.DataFrame, steps: tuple[str, ...] = ()) -> np.ndarray:
         """Where the lungs lie in each picture once it is preprocessed: box and area, (n, 5)."""
@@ -164,7 +162,7 @@ class FeatureBank:
 
 
 def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:
-    """A picture preprocessed; where wanted, with its `border` only, and moved as the copy's number says.
+    """A picture preprocessed; its `border` only, where wanted; moved as the number of a copy says.
 
     The border is the outer eighth of each side, before any cut.
     """

@@ -18,22 +18,14 @@ from deepcovid.models import lungs, scoring
 from deepcovid.models.run import Run
 from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
-from deepcovid.shortcuts import measure
 from deepcovid.shortcuts.encoders import FeatureBank, first_model
+from deepcovid.shortcuts.probing import auc_row, fit_score
 
 SCORES = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
-COLUMNS = (
-    "model",
-    "seed",
-    "set",
-    "quantity",
-    "value",
-    "low",
-    "high",
-    "images",
-    "patients",
-    "method",
-)
+COLUMNS = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "patients",
+           "method")  # fmt: skip
+NUMBERS = tuple(f"{name}{end}" for name in ("auc", "sensitivity", "specificity")
+                for end in ("", "_low", "_high"))  # fmt: skip
 BINS = 20  # of a score's histogram
 
 
@@ -41,13 +33,11 @@ def with_duplicates(run: Run, found: pd.DataFrame) -> Iterator[tuple]:
     """Each model and seed, and `found` with `duplicate`, why an image is no external one for it,
     and `twin`; see `unseen`. Compared with all that the model saw, and with the run's other images.
     """
-    known = {}  # most models of a run saw the same
+    everything = run.everything()
     for name, seed in models_of(run):
-        saw = pd.concat([run.seen(name, seed), run.everything()]).drop_duplicates("image")
-        key = digest([list(saw.image), list(saw.sha1)])
-        if key not in known:
-            known[key] = unseen(found, saw, run.signatures).rename(columns={"reason": "duplicate"})
-        yield name, seed, known[key]
+        saw = pd.concat([run.seen(name, seed), everything]).drop_duplicates("image")
+        compared = unseen(found, saw, run.signatures)
+        yield name, seed, compared.rename(columns={"reason": "duplicate"})
 
 
 def write_scores(
@@ -62,17 +52,9 @@ def write_scores(
     return io.read_table(target, keep_default_na=False)
 
 
-def summary(scores: pd.DataFrame, threshold: float) -> dict:
-    """AUC, sensitivity and specificity at a frozen threshold, with 95% intervals.
-
-    `auc_low`, `auc_high`: DeLong; `by_patient`: resampled patients.
-    """
-    row = evaluation.summary(scores.assign(split="test"), threshold)
-    keys = ("auc", "sensitivity", "specificity")
-    kept = {k: row[k] for key in keys for k in (key, f"{key}_low", f"{key}_high")}
-    kept |= {key: row[key] for key in ("threshold", "tp", "fn", "fp", "tn")}
-    resampled = intervals.bootstrap(scores.label, scores.score, scores.patient, threshold)
-    return kept | {"by_patient": {key: list(resampled[key]) for key in keys}}
+def threshold(run: Run, name: str, seed: int) -> float:
+    """The threshold of a trained model, frozen on validation images."""
+    return evaluation.summary(run.scores(name, seed), run.profile.threshold)["threshold"]
 
 
 def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
@@ -86,29 +68,18 @@ def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:
 
 
 def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
-    """All that is said of one trained model and the images outside, by its scores of them."""
-    inside = run.scores(name, seed)
-    threshold = evaluation.summary(inside, run.profile.threshold)["threshold"]
-    inside = inside[inside.split == "test"]
-    fresh, known = fresh_of(outside), outside.duplicate[outside.duplicate != ""]
-    weights = read_json(run.model_folder(name, seed) / "training.json")["weights"]
-    about = {
-        "model": name, "seed": seed, "weights": weights["file"] or weights["kind"],
-        "internal_auc": intervals.auc(inside.label, inside.score), "threshold": threshold,
-        "duplicates_dropped": len(known), "duplicates": known.value_counts().to_dict(),
-    }  # fmt: skip
-    if (outside.label == "").all():
-        called = int(intervals.predict_positive(fresh.score, threshold).sum())
-        said = {"COVID-19": called, "Non-COVID": len(fresh) - called}
-        return about | {"images": {"not stated": len(fresh)}, "called": said}
+    """What is said of one trained model and the images outside, by its scores of them.
+
+    AUC with DeLong's interval, sensitivity and specificity at the frozen threshold with Wilson's.
+    """
+    inside, fresh = run.scores(name, seed), fresh_of(outside)
     if fresh.label.nunique() < 2:
         raise UserError("All images of one class of the external folder are in the data as well.")
-    by_class = fresh.groupby("label")
-    return about | summary(fresh, threshold) | {
-        "images": {manifest.LABEL_NAMES[label]: len(part) for label, part in by_class},
-        "patients": {manifest.LABEL_NAMES[label]: part.patient.nunique() for label, part in by_class},
-        "class_and_source_coincide": coincide(fresh),
-        "with_duplicates": summary(outside, threshold), "histograms": histograms(inside, fresh),
+    found = evaluation.summary(fresh.assign(split="test"), threshold(run, name, seed))
+    return {
+        "model": name, "seed": seed, "threshold": found["threshold"],
+        "duplicates_dropped": len(outside) - len(fresh), **{key: found[key] for key in NUMBERS},
+        "histograms": histograms(inside[inside.split == "test"], fresh),
     }  # fmt: skip
 
 
@@ -136,12 +107,12 @@ def quantities(fresh: pd.DataFrame, threshold: float) -> Iterator[dict]:
             yield {"set": f"{manifest.LABEL_NAMES[label]}, {source or 'source not stated'}",
                    "quantity": quantity, "value": value, "low": low, "high": high, "method": method,
                    "images": int(here.sum()), "patients": part.patient[here].nunique()}  # fmt: skip
-    yield auc_row(fresh, fresh.score)
+    yield auc_of(fresh, fresh.score)
 
 
-def auc_row(fresh: pd.DataFrame, score) -> dict:
+def auc_of(fresh: pd.DataFrame, score) -> dict:
     """An AUC over both classes with its interval by patients, as a row of `external.csv`."""
-    found = measure.auc_with_ci(fresh.label, score, fresh.patient)
+    found = auc_row(fresh.label, score, fresh.patient)
     both = "both classes" + coincide(fresh) * ", each from a source of its own"
     return {"set": both, "quantity": "auc", "value": found["auc"], "low": found["patient_low"],
             "high": found["patient_high"], "method": "patients resampled", "images": len(fresh),
@@ -155,25 +126,23 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     its pictures; the framing is where the lungs lie in them, asked where lung masks are at hand.
     """
     train = run.originals("train")
-    train = train.assign(path=run.paths(train.image))
-    both = pd.concat([train, fresh])[["path", "sha1"]]
+    both = pd.concat([train.assign(path=run.paths(train.image)), fresh])
+    fitted = np.arange(len(both)) < len(train)
     bank, steps = FeatureBank(run, both), run.profile.preprocessing
     border = bank.encode(both, bank.ablation(steps, border=True), first_model(run))
-    blind = {"border alone": ("network", border)}
+    blind = {"border alone": ("logistic", border)}
     if len(lungs.masked(train, run.data)) >= lungs.FEWEST:  # else nobody finds lungs
         blind["framing alone"] = "table", bank.framing(both, steps)
     for name, (kind, values) in blind.items():
-        fitted = measure.regression(kind).fit(values[: len(train)], train.label)
-        score = fitted.predict_proba(values[len(train) :])[:, 1]
-        yield {"model": name, "seed": ""} | auc_row(fresh, score)
+        score = fit_score(values, both.label.astype(int), fitted, ~fitted, kind)
+        yield {"model": name, "seed": ""} | auc_of(fresh, score)
 
 
 def run(run: Run) -> dict:
     """Evaluate each model of a run on its external folder, unless that was done.
 
     Written to `external.json` and `.csv`. The first model and seed stand at the top, all of them
-    under `models`. External images that are also in the training or test data are left out;
-    `with_duplicates` has them in.
+    under `models`. External images that are also in the training or test data are left out.
     """
     target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
     if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
@@ -193,15 +162,11 @@ def each(run: Run, found: pd.DataFrame, target: Path) -> None:
         place = target / run.model_folder(name, seed).relative_to(run.folder)
         scored = write_scores(run, name, seed, compared, place / "external.csv")
         rows.append(row(run, name, seed, scored))
-        if "auc" in rows[-1]:
-            words = {"model": name, "seed": seed}
-            tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
-    result = rows[0] | {"models": rows}
-    if tidy:
-        blind = list(probes(run, compared[compared.duplicate == ""]))
-        result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
-        io.write_csv(target / "external.csv", pd.DataFrame(tidy + blind)[list(COLUMNS)])
-    write_json(target / "external.json", audit.plain(result))
+        words = {"model": name, "seed": seed}
+        tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
+    tidy += probes(run, compared[compared.duplicate == ""])
+    io.write_csv(target / "external.csv", pd.DataFrame(tidy)[list(COLUMNS)])
+    write_json(target / "external.json", audit.plain(rows[0] | {"models": rows}))
 
 
 def models_of(run: Run) -> list[tuple[str, int]]:
@@ -209,22 +174,13 @@ def models_of(run: Run) -> list[tuple[str, int]]:
 
 
 def evaluate(run: Run, folder: Path) -> Path:
-    """Evaluate the models of a finished run on any folder; where its results are written.
+    """Evaluate the models of a finished run on any `covid|non` folder; where its results are written.
 
-    The folder holds `covid` and `non`, or images of which nothing is known: these are scored only.
     As of the run's own external folder, images that are in its data too are left out. Results lie in
     the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
     """
-    missing = [f"{name}, seed {seed}" for name, seed in models_of(run)
-               if not (run.model_folder(name, seed) / "scores.csv").is_file()]  # fmt: skip
-    if missing:
-        name = run.profile.name
-        raise UserError(
-            f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
-            f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
-        )
-    each(run, data_external.any_folder(folder), target := place(run, folder))
+    each(run, data_external.table(folder), target := place(run, folder))
     return target
 
 

@@ -1,5 +1,6 @@
 """What is taken away from a picture is taken away exactly, and nothing else."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,30 +18,30 @@ def noise(width=40, height=20) -> Image.Image:
     return Image.fromarray(pixels.astype(np.uint8))
 
 
+def cut(picture: Image.Image, path: Path, mask, keep: bool) -> np.ndarray:
+    return np.array(ablations.masked(picture, path, mask, keep))
+
+
 def test_centre_and_rim_share_out_the_picture():
-    picture = noise()
-    rim, centre = (
-        np.array(change(picture, HERE, side=0.5))
-        for change in (ablations.without_centre, ablations.only_centre)
-    )
-    assert (rim[5:15, 10:30] == 0).all() and (centre[5:15, 10:30] > 0).all()
-    assert (rim.astype(int) + centre == np.array(picture)).all()
-    assert (centre > 0).mean() == pytest.approx(0.5**2)
+    picture, centre = noise(), partial(ablations.central, side=0.5)
+    rim, inside = (cut(picture, HERE, centre, keep) for keep in (False, True))
+    assert (rim[5:15, 10:30] == 0).all() and (inside[5:15, 10:30] > 0).all()
+    assert (rim.astype(int) + inside == np.array(picture)).all()
+    assert (inside > 0).mean() == pytest.approx(0.5**2)
 
 
 def test_nothing_is_black_at_side_0_and_all_at_side_1():
     picture = noise()
-    assert (np.array(ablations.without_centre(picture, HERE, 0.0)) == np.array(picture)).all()
-    assert not np.array(ablations.without_centre(picture, HERE, 1.0)).any()
+    none, whole = (partial(ablations.central, side=side) for side in (0.0, 1.0))
+    assert (cut(picture, HERE, none, False) == np.array(picture)).all()
+    assert not cut(picture, HERE, whole, False).any()
 
 
 def test_a_mask_hides_or_keeps_its_pixels_at_any_size():
-    mask = np.zeros((1, ablations.GRID, ablations.GRID), bool)
-    mask[:, : ablations.GRID // 2] = True
-    picture = noise()
-    without, only = (
-        np.array(ablations.masked(picture, HERE, mask, keep)) for keep in (False, True)
-    )
+    masks = np.zeros((1, ablations.GRID, ablations.GRID), bool)
+    masks[:, : ablations.GRID // 2] = True
+    picture, mask = noise(), partial(ablations.borrowed, masks=masks)
+    without, only = (cut(picture, HERE, mask, keep) for keep in (False, True))
     assert not without[:10].any() and (without[10:] == np.array(picture)[10:]).all()
     assert not only[10:].any() and (only[:10] == np.array(picture)[:10]).all()
 
@@ -48,7 +49,7 @@ def test_a_mask_hides_or_keeps_its_pixels_at_any_size():
 def test_the_borrowed_mask_depends_on_the_name_alone():
     masks = np.random.default_rng(1).random((50, ablations.GRID, ablations.GRID)) < 0.5
     of = [
-        np.array(ablations.masked(noise(), folder / "test/covid" / f"{i}.png", masks, True))
+        ablations.borrowed((40, 20), folder / "test/covid" / f"{i}.png", masks)
         for folder in (Path("/a"), Path("/b"))
         for i in (1, 2)
     ]
@@ -72,8 +73,8 @@ def test_every_ablation_gives_rgb_of_the_same_size():
         if look.change:
             picture = look.change(noise(), HERE)
             assert picture.size == (40, 20) and picture.mode == "RGB"
-    variants = {(look.network, look.variant) for look in ablations.all_ablations(masks)}
-    assert len(variants) == len(ablations.all_ablations(masks))  # else they would share features
+    asked = [(look.network, look.input) for look in ablations.all_ablations(masks)]
+    assert len(set(asked)) == len(asked)  # else they would share features
     kinds = {look.kind for look in ablations.all_ablations(masks[:0])}
     assert "lungs" not in kinds and "border" in kinds
 

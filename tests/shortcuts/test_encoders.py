@@ -24,19 +24,17 @@ def test_histogram_counts_the_grey_levels():
 
 def test_networks_side_by_side_give_what_each_gives_alone(run, images):
     run = changed(run, models=("resnet18", "squeezenet"))
-    found = FeatureBank(run, images).encode_models(images, WHOLE)
+    found = FeatureBank(run, images).encode_models(images, WHOLE, run.profile.models)
     for name in run.profile.models:
         alone = FeatureBank(run, images).encode(images, WHOLE, name)
         assert alone.shape[1] == 512 and np.array_equal(found[name], alone)
 
 
-def test_an_image_is_encoded_once(run, images, monkeypatch):
-    monkeypatch.setattr("deepcovid.shortcuts.encoders.CHUNK", 16)
+def test_images_are_encoded_once(run, images, monkeypatch):
     bank, asked, real = FeatureBank(run, images), [], features.extract
     monkeypatch.setattr(features, "extract", lambda *a: asked.append(a[3]) or real(*a))
     first = bank.encode(images.iloc[[20, 5]], WHOLE, "squeezenet")
-    assert [*asked[0]] == [*range(32)]  # whole chunks
     again = bank.encode(images.iloc[[5, 40]], WHOLE, "squeezenet")
-    assert [*asked[1]] == [*range(32, 48)] and np.array_equal(again[0], first[1])
-    bank.encode(images.iloc[:48], WHOLE, "squeezenet")
-    assert len(asked) == 2
+    assert np.array_equal(again[0], first[1]) and not np.array_equal(again[0], again[1])
+    assert [[*rows] for rows in asked] == [[20, 5], [5, 40]]
+    assert bank.encode(images.iloc[[20, 5]], WHOLE, "squeezenet") is first and len(asked) == 2

@@ -17,17 +17,13 @@ from deepcovid.models.preprocessing import Preprocessing
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import encoders, mitigation
 from deepcovid.shortcuts.ablations import FRAME
-from deepcovid.shortcuts.mitigation import Step
+from deepcovid.shortcuts.probing import Candidate, Images
 from imageaudit import images
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
 HERE = Path("test/covid/one.png")
-STEPS = (
-    Step("nothing"),
-    Step("equalised", ("equalise",)),
-    Step("cut", ("crop_lungs", "downsample")),
-)
+STEPS = {"nothing": ("none",), "equalised": ("equalise",), "cut": ("crop_lungs", "downsample")}
 
 
 def grainy(path, target) -> None:
@@ -50,8 +46,8 @@ def tinted(tmp_path_factory):
             grainy(path, folder / "outside" / name / f"other-{path.name}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "RUNS", folder / "runs")
-        patch.setattr(mitigation, "CANDIDATES", STEPS)
-        patch.setattr(mitigation, "MORE", (("moved copies", {"copies": 1}),))
+        patch.setattr(mitigation, "STEPS", STEPS)
+        patch.setattr(mitigation, "MORE", {"moved copies": {"copies": 1}})
         patch.setattr(lungs, "fit", partial(lungs.fit, epochs=4))
         given = {
             "data": folder / "data",
@@ -98,7 +94,6 @@ def test_a_tint_is_seen_in_the_border_and_it_is_not_kept(tinted):
     assert rows.test["nothing"] > rows.external["nothing"]
     assert table[["cv", "test", "external", "source"]].stack().between(0, 1).all()
     assert (rows[["positives", "negatives"]] == 20).all(axis=None)
-    assert (rows.with_duplicates == rows.external).all()
 
 
 def test_a_finished_table_is_read(tinted, monkeypatch):
@@ -152,31 +147,41 @@ def test_a_step_that_wins_by_one_patient_wins_about_as_often_as_others():
     assert (found.gap_low[2], found.gap_high[2]) == (0, 0)
 
 
+def laid(of: pd.DataFrame) -> mitigation.Data:
+    """The images of a table, all of them for training."""
+    data = mitigation.Data.__new__(mitigation.Data)
+    data.train = np.ones(len(of), bool)
+    Images.__init__(data, of, None, ["any"], data.train)
+    return data
+
+
 def test_matched_weights_give_both_classes_the_same_views():
     of = pd.DataFrame({
-        "label": [1, 1, 1, 0, 0, 0, 0, 0], "view": ["AP", "AP", "PA", "AP", "PA", "PA", "PA", "L"]
+        "label": [1, 1, 1, 0, 0, 0, 0, 0], "view": ["AP", "AP", "PA", "AP", "PA", "PA", "PA", "L"],
+        "group": "any",
     })  # fmt: skip
-    weight = mitigation.weights(of, True)
+    plain, matched = (Candidate("train", "any", (), matched=each) for each in (False, True))
+    weight = laid(of).weights(matched, np.arange(8))
     assert weight[-1] == 0
     mixes = [of[of.label == k].assign(weight=weight[of.label == k]) for k in (0, 1)]
     mixes = [mix[mix["view"] != "L"].groupby("view").weight.sum() for mix in mixes]
     pd.testing.assert_series_equal(mixes[0] / mixes[0].sum(), mixes[1] / mixes[1].sum())
-    assert (mitigation.weights(of, False) == 1).all()
+    assert (laid(of).weights(plain, np.arange(8)) == 1).all()
     with user_error("No view occurs in both"):
-        mitigation.weights(of[of["view"] != "PA"].drop(index=3), True)
+        laid(of[of["view"] != "PA"].drop(index=3)).weights(matched, np.arange(4))
 
 
-def test_patients_are_never_on_both_sides_of_a_fold():
-    patient = np.repeat(np.arange(30), 4)
-    label = np.random.default_rng(0).integers(0, 2, 30)[patient]
-    of = pd.DataFrame({"patient": patient.astype(str), "label": label, "view": "AP"})
-
-    data = SimpleNamespace(of=of, train=pd.Series(True, index=of.index))
-    # a column for each patient: who is met again is known by heart
-    values = np.eye(30)[patient]
-    scores = mitigation.predict(data, values, "table", Step("nothing"))
-    assert intervals.auc(label, scores["all"]) > 0.95
-    assert intervals.auc(label, scores["cv"]) < 0.7
+def test_moved_copies_are_fitted_with_their_originals_and_never_scored():
+    """A copy of an image that is held out would tell its label: its group is held out with it."""
+    group = np.repeat(np.arange(30), 4)
+    label = np.random.default_rng(0).integers(0, 2, 30)[group]
+    data = laid(pd.DataFrame({"group": group.astype(str), "label": label}))
+    values = np.concatenate([np.eye(30)[group]] * 3)
+    candidate = Candidate("train", "any", (), copies=2)
+    scores = data.scores(candidate, values, "table")
+    assert scores.held.shape == (1, 120) and scores.every.shape == (120,)
+    assert intervals.auc(label, scores.every) > 0.95
+    assert intervals.auc(label, scores.held[0]) < 0.7
 
 
 def test_moved_pictures_depend_on_copy_and_name_only(tinted):
