@@ -174,14 +174,6 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     }
 
 
-def standard_error(value: float, positives: int = 100, negatives: int = 3000) -> float:
-    """Standard error of an AUC that was published without one (Hanley and McNeil 1982)."""
-    square = value**2
-    q1, q2 = value / (2 - value) - square, 2 * square / (1 + value) - square
-    variance = value * (1 - value) + (positives - 1) * q1 + (negatives - 1) * q2
-    return float(np.sqrt(variance / (positives * negatives)))
-
-
 @lru_cache(maxsize=4)
 def patient_draws(patients: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of so many patients is drawn, (resamples, patients)."""

@@ -143,7 +143,6 @@ def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "claim": found.claim, "judged": found.judged, "network": found.model.map(NETWORKS),
         "published": found.published, "measured (interval)": between, "verdict": found.verdict,
-        "verdict of the earlier rule": found.earlier_verdict.fillna("-"),
         "smallest margin": found.smallest_margin.map("{:.4f}".format, na_action="ignore").fillna("-"),
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
