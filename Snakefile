@@ -136,7 +136,7 @@ rule heatmaps:
     priority: 1  # the longest first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
-    output: "heatmaps.json"
+    output: "heatmaps.json", "maps.csv", "claims.csv", "zones.csv", "curves.csv", "map_calibration.csv"
     log: "logs/heatmaps.txt"
     benchmark: "benchmarks/heatmaps.tsv"
     shell: STEP + "heatmaps.json" + GIVEN

@@ -1,12 +1,10 @@
-"""The tables of notebooks 05 and 05b, from the numbers of `heatmaps.json`. No torch."""
-
-from collections.abc import Sequence
+"""The tables of notebooks 05 and 05b, from a run's `maps.csv`, `claims.csv` and others. No torch."""
 
 import pandas as pd
 from IPython.display import Markdown
 
 from deepcovid.heatmaps import claim
-from deepcovid.metrics import intervals
+from deepcovid.metrics.intervals import means_by_patient
 from deepcovid.metrics.published import NETWORKS
 
 NO_LESIONS = Markdown(
@@ -15,36 +13,28 @@ NO_LESIONS = Markdown(
 NO_MASKS = Markdown("*This study has no masks of lungs or lesions to compare the maps with.*")
 
 
-def format_ci(values: Sequence[float]) -> str:
-    return intervals.format_ci(*values, digits=2)
+def with_ci(table: pd.DataFrame, name: str = "mean", form: str = ".2f") -> pd.Series:
+    """A column with its interval as text, each number in a format; signed for a difference."""
+    ends = (name, "low", "high") if name == "mean" else (name, f"{name}_low", f"{name}_high")
+    value, low, high = (table[end].map(f"{{:{form}}}".format) for end in ends)
+    return value + " (" + low + " to " + high + ")"
 
 
-def format_gain(values: Sequence[float]) -> str:
-    """A difference of shares with its interval, signed."""
-    return "{:+.2f} ({:+.2f} to {:+.2f})".format(*values)
-
-
-def has_lesions(found: dict, group: str = "test") -> bool:
-    """Were maps of a group of images compared with lesions?"""
-    return len(found) > 0 and group in (found.get("lesions") or {}).get("random_maps", {})
-
-
-def claims(found: dict, group: str = "test") -> pd.DataFrame:
+def claims(gains: pd.DataFrame) -> pd.DataFrame:
     """The paper's claim by network and method, with two verdicts: `by the letter` a map contains most,
     that is more than half, of the marks; `against the lung field`, more than as much of it does.
 
-    `marks contained`: mean over all cuts; `lung field`, `another patient's map`: what they contain in as
-    much of the image; then the map's gain over each, with its 95% interval by patients.
+    `gains` are rows of `claims.csv`, of one group. `marks contained`: mean over all cuts; `lung field`,
+    `another patient's map`: what they contain in as much of the image; then the map's gain over each.
     """
-    each = claim.gains(found, group)
     return pd.DataFrame({
-        "network": each.model.map(NETWORKS), "method": each.method,
-        "by the letter": each.apply(by_the_letter, axis=1),
-        "against the lung field": each.verdict, "marks contained": each.captured.map(format_ci),
-        "lung field": each.lungs.map("{:.2f}".format), "gain over it": each.over_lungs.map(format_gain),
-        "another patient's map": each.other.map("{:.2f}".format),
-        "gain over that": each.over_other.map(format_gain),
-        "images": each.images, "patients": each.patients,
+        "network": gains.model.map(NETWORKS), "method": gains.method,
+        "by the letter": gains.apply(by_the_letter, axis=1),
+        "against the lung field": gains.verdict, "marks contained": with_ci(gains, "captured"),
+        "lung field": gains.lungs.map("{:.2f}".format), "gain over it": with_ci(gains, "over_lungs", "+.2f"),
+        "another patient's map": gains.other.map("{:.2f}".format),
+        "gain over that": with_ci(gains, "over_other", "+.2f"),
+        "images": gains.images, "patients": gains.patients,
     }).set_index(["network", "method"])  # fmt: skip
 
 
@@ -52,81 +42,57 @@ def by_the_letter(row: pd.Series) -> str:
     """Does a map contain more than half of what is marked, by the interval of `captured`?"""
     if row.verdict in (claim.FAILED, claim.UNKNOWN):
         return row.verdict
-    _, low, high = row.captured
+    low, high = row.captured_low, row.captured_high
     return "holds" if low > 0.5 else "does not hold" if high < 0.5 else "open"
 
 
-def text_rule(found: dict, group: str = "test") -> pd.DataFrame:
+def text_rule(maps: pd.DataFrame) -> pd.DataFrame:
     """What the rule of the paper's text highlights: where covering turns the call. Means."""
-    each = claim.table(found)
-    each = each[(each.group == group) & each.method.str.startswith("occlusion")]
-    each = each.dropna(subset="turned").astype({"turned": float, "turned_area": float})
-    return pd.DataFrame([
-        {"network": NETWORKS[model], "images called COVID-19": len(part),
-         "of these with any place": int((part.turned_area > 0).sum()),
-         "image highlighted": part.turned_area.mean(),
-         "marks contained": part.turned.mean()}
-        for (model, _), part in each.groupby(["model", "method"], sort=False)
-    ])  # fmt: skip
-
-
-def lungs_table(found: dict) -> pd.DataFrame:
-    """`claim.lungs` for a reader: share of the maps inside the lungs, and its excess over an even map's."""
-    table = claim.lungs(found)
-    return pd.DataFrame({
-        "inside the lungs": table.inside.map(format_ci),
-        "lungs' share of the image": table["lung share"].map("{:.2f}".format),
-        "difference": table.excess.map(format_gain),
-        "images": table.images, "patients": table.patients,
+    each = maps[(maps.group == "test") & maps.method.str.startswith("occlusion")]
+    each = each.dropna(subset="turned").assign(some=lambda rows: rows.turned_area > 0)
+    return each.groupby(each.model.map(NETWORKS).rename("network"), sort=False).agg(**{
+        "images called COVID-19": ("some", "size"), "of these with any place": ("some", "sum"),
+        "image highlighted": ("turned_area", "mean"), "marks contained": ("turned", "mean"),
     })  # fmt: skip
 
 
-def calibration_table(found: dict) -> pd.DataFrame:
-    """Where each phantom network's maps peak, with exact (Clopper-Pearson) 95% intervals.
+def lungs(maps: pd.DataFrame) -> pd.DataFrame:
+    """Share of the first model's maps inside the lungs, and its excess over an even map's."""
+    each = maps[maps["mask"] == "lung"]
+    each = each.assign(excess=each["mass"] - each.area)
+    inside, excess, area = (means_by_patient(each, ["method"], column).set_index("method")
+                            for column in ("mass", "excess", "area"))  # fmt: skip
+    return pd.DataFrame({
+        "inside the lungs": with_ci(inside), "lungs' share of the image": area["mean"].map("{:.2f}".format),
+        "difference": with_ci(excess, form="+.2f"), "images": inside.images, "patients": inside.patients,
+    })  # fmt: skip
 
-    `passed`: whether the method finds what each network was taught more often than random maps do.
+
+def answer(found: dict, gains, zones, phantoms) -> pd.DataFrame:
+    """The findings of notebook 05, a row each: value with its 95% interval, n, and file.
+
+    `found` is a `heatmaps.json`, the others are `claims.csv`, `zones.csv` and `map_calibration.csv`.
     """
-    passed, rows = claim.calibrated(found), []
-    for taught, of in found["calibration"].items():
-        for mask, methods in of["agreement"].items():
-            _, *chance = methods[claim.RANDOM]["pointing"]
-            for method in (m for m in methods if m != claim.RANDOM):
-                share, n = methods[method]["pointing"][0], of["phantoms"]
-                # peaks of equal height share
-                interval = intervals.proportion_interval(round(share * n), n, "beta")
-                rows.append((taught, mask, method, share, *interval, *chance, n, passed[method]))
-    columns = ["network was taught", "peak in the", "method", "mean", "low", "high", "random_low",
-               "random_high", "phantoms", "passed"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
-
-
-def answer(found: dict) -> pd.DataFrame:
-    """The findings of notebook 05, a row each: value with its 95% interval, n, and part of the file."""
-    rows, chosen = [], [] if not has_lesions(found) else claim.gains(found).itertuples()
-    for row in chosen:
-        if row.verdict not in (claim.FAILED, claim.UNKNOWN):
-            n = f"{row.images} images of {row.patients} patients"
-            of = f"{NETWORKS[row.model]}, {row.method}"
-            rows.append((f"gain over the lung field: {row.verdict}", of,
-                         format_gain(row.over_lungs), n, "lesions"))  # fmt: skip
-    zones = claim.zone_numbers(found)
+    rows = []
+    for row, gain in zip(gains.itertuples(), with_ci(gains, "over_lungs", "+.2f"), strict=True):
+        if row.group == "test" and row.verdict not in (claim.FAILED, claim.UNKNOWN):
+            rows.append((f"gain over the lung field: {row.verdict}", f"{NETWORKS[row.model]}, {row.method}",
+                         gain, f"{row.images} images of {row.patients} patients", "claims.csv"))  # fmt: skip
     zones = zones[(zones.group == "test") & ~zones.method.str.endswith(claim.OTHER)]
     for severity, part in zones.groupby("severity", sort=False):
-        of, n = (
-            part["mean"][part.model != ""],
-            f"{part.images.max()} images of {part.patients.max()} patients",
-        )
+        of, others = part["mean"][part.model.notna()], part[part.model.isna()]
+        n = f"{part.images.max()} images of {part.patients.max()} patients"
         rows.append((f"zones by {severity}", f"{len(of)} kinds of maps: range of means",
-                     f"{of.min():.2f} to {of.max():.2f}", n, "lesions"))  # fmt: skip
-        rows += [(f"zones by {severity}", row.method, format_ci([row.mean, row.low, row.high]), n, "lesions")
-                 for row in part[part.model == ""].itertuples()]  # fmt: skip
-    for row in calibration_table(found).to_dict("records") if found.get("calibration") else ():
-        if row["network was taught"] == row["peak in the"]:
-            value = format_ci([row["mean"], row["low"], row["high"]])
-            rows.append((f"finds the {row['peak in the']} on phantoms", row["method"], value,
-                         f"{row['phantoms']} phantoms", "calibration"))  # fmt: skip
+                     f"{of.min():.2f} to {of.max():.2f}", n, "zones.csv"))  # fmt: skip
+        rows += [(f"zones by {severity}", method, value, n, "zones.csv")
+                 for method, value in zip(others.method, with_ci(others), strict=True)]  # fmt: skip
+    own = phantoms[phantoms.taught == phantoms["mask"]]
+    rows += [(f"finds the {row.mask} on phantoms", row.method, value, f"{row.phantoms} phantoms",
+              "map_calibration.csv") for row, value in zip(own.itertuples(), with_ci(own), strict=True)]  # fmt: skip
     if found["fills"]:
         alone = found["fills"][str(found["fill"])]["alone"]
-        rows.append(("P(COVID-19)", "a plain grey image", f"{alone:.2f}", "1 image", "fills"))
-    columns = ["finding", "of", "value (95% interval)", "n", "in heatmaps.json"]
+        rows.append(
+            ("P(COVID-19)", "a plain grey image", f"{alone:.2f}", "1 image", "heatmaps.json")
+        )
+    columns = ["finding", "of", "value (95% interval)", "n", "in"]
     return pd.DataFrame(rows, columns=columns).set_index(columns[:2])

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import binom, norm, rankdata
 from statsmodels.stats.proportion import proportion_confint
@@ -182,13 +183,28 @@ def patient_draws(patients: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> list[float]:
-    """Mean of values over images, and its 95% interval by resampling patients."""
-    values = np.asarray(values, dtype=float)
-    names, group = np.unique(np.asarray(patient), return_inverse=True)
+    """Mean of values over images, and its 95% interval by resampling patients.
+
+    Images without a value (NaN) are left out; where none has one, all three are NaN.
+    """
+    values, patient = np.asarray(values, dtype=float), np.asarray(patient)
+    if not (known := ~np.isnan(values)).any():
+        return [np.nan] * 3
+    values = values[known]
+    names, group = np.unique(patient[known], return_inverse=True)
     draws = patient_draws(len(names), resamples, seed)
     sums = np.bincount(group, values, len(names))
     means = draws @ sums / (draws @ np.bincount(group))
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
+
+
+def means_by_patient(table: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
+    """`patient_interval` of a column for each group of rows: images, patients, mean, low, high."""
+    rows = [
+        [*key, len(part), part.patient.nunique(), *patient_interval(part[column], part.patient)]
+        for key, part in table.groupby(by, sort=False, dropna=False)
+    ]
+    return pd.DataFrame(rows, columns=[*by, "images", "patients", "mean", "low", "high"])
 
 
 def share_interval(right, patient) -> list[float]:

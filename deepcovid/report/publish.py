@@ -28,8 +28,11 @@ TABLES = (
     "shortcuts.csv",
     "lung_share.csv",
     "heatmaps.json",
+    "maps.csv",
     "claims.csv",
     "zones.csv",
+    "curves.csv",
+    "map_calibration.csv",
     "lungs.json",
 )
 ELSEWHERE = ("external.json", "external.csv", "mitigation.csv")  # of runs with an external folder
