@@ -69,6 +69,18 @@ def failure(run) -> None:
     ablation.single_changes(run)
 
 
+def cells(run) -> None:
+    from deepcovid.failure import ablation
+
+    ablation.run_cells(run)
+
+
+def ablation(run) -> None:
+    from deepcovid.failure import ablation
+
+    ablation.run(run)
+
+
 def shortcuts(run) -> None:
     from deepcovid.shortcuts import measure
 
@@ -128,6 +140,8 @@ MAKES: dict[str, Callable] = {
     "curves.csv": heatmaps,
     "map_calibration.csv": heatmaps,
     "failure.csv": failure,
+    "cells": cells,
+    "ablation*.csv": ablation,
     "shortcuts.csv": shortcuts,
     "external.*": external,
     "lung_share.csv": lung_share,

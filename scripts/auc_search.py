@@ -15,7 +15,6 @@ import torch
 from torchvision.transforms import v2
 
 from deepcovid.data import augmentation, external
-from deepcovid.failure.__main__ import of_ablation, prepared
 from deepcovid.failure.ablation import followed, write
 from deepcovid.failure.design import FAILED, recipe
 from deepcovid.failure.effects import verdict
@@ -216,5 +215,5 @@ if __name__ == "__main__":
     parser.add_argument("--profile", default="released")
     parser.add_argument("--out", type=Path, default=RESULTS / "auc_search.csv")
     args = parser.parse_args()
-    opened = prepared(of_ablation(args.profile, args.overrides))
+    opened = Run.open(args.profile, args.overrides)
     print(write(auc_search(opened, seeds=opened.profile.seeds), args.out))

@@ -117,20 +117,6 @@ def plan(backbones=("resnet18", "resnet50", "squeezenet"), seeds=(0, 1, 2)) -> l
     return found
 
 
-def part_of(cells: list[dict], part: int, parts: int) -> list[dict]:
-    """The cells of one of several parts, from 1 to `parts`.
-
-    Trainings that go through the same epochs of a backbone stay together, and the parts get as many
-    of its expensive epochs, those with batch norm in train mode, as one another.
-    """
-    shared = ("backbone", "weights", "batch_norm", "crop", "positives", "seed")
-    groups = {}
-    for cell in cells:
-        groups.setdefault(tuple(cell[key] for key in shared), []).append(cell)
-    order = sorted(groups, key=lambda group: group[2] != "train")
-    return [cell for group in order[part - 1 :: parts] for cell in groups[group]]
-
-
 def recipe(profile: Profile, cell: dict) -> Profile:
     """The profile that trains a cell: the run's, with the settings that the cell's levels mean."""
     settings = {}
