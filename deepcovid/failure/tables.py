@@ -1,7 +1,5 @@
 """What a reader of the failure sees: tables."""
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 
@@ -141,13 +139,17 @@ def selected(metrics: dict, histories: dict) -> pd.DataFrame:
     """
     rows = {}
     for name, table in metrics.items():
-        for row in table.dropna(subset="seed").to_dict("records") if len(table) else ():
-            model, seed = key = row["model"], int(row["seed"])
+        for row in (
+            table.dropna(subset="seed").astype({"seed": int}).to_dict("records")
+            if len(table)
+            else ()
+        ):
+            key = row["model"], row["seed"]
             test = histories[name][key].query("phase == 'test'").set_index("epoch")
-            rows[name, model, seed] = {
+            rows[name, *key] = {
                 "epochs": len(test), "selected epoch": test.accuracy.idxmax(),
-                "COVID-19 found": f"{row['tp']:.0f} of {row['tp'] + row['fn']:.0f}",
-                "false alarms": f"{row['fp']:.0f} of {row['fp'] + row['tn']:.0f}",
+                "COVID-19 found": "{tp:.0f} of {0:.0f}".format(row["tp"] + row["fn"], **row),
+                "false alarms": "{fp:.0f} of {0:.0f}".format(row["fp"] + row["tn"], **row),
                 "ROC AUC (95% interval)": format_ci_from_row(row, "auc"),
             }  # fmt: skip
     found = pd.DataFrame.from_dict(rows, orient="index")
@@ -184,13 +186,12 @@ def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -
     kept = kept[kept.tp + kept.fn == images]
     new = pd.concat(histories, names=["backbone", "seed"]).query("phase == 'test'")
     both = new.merge(kept, on=["backbone", "seed", "epoch"], suffixes=("", "_kept"))
-    rows = {}
-    for model, part in both.groupby("backbone", sort=False):
-        wide = part.pivot(index="epoch", columns="seed", values="auc")
-        others = [(wide[a] - wide[b]).abs().mean() for a, b in combinations(wide, 2)]
-        rows[run, model] = {
-            "kept against new crops": (part.auc_kept - part.auc).abs().mean(),
-            "seed against seed": sum(others) / len(others) if others else float("nan"),
-            "epochs": len(wide), "seeds": wide.shape[1],
-        }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index")
+    seeds = both.merge(both, on=["backbone", "epoch"], suffixes=("", "_other")).query(
+        "seed < seed_other"
+    )
+    found = pd.DataFrame({
+        "kept against new crops": (both.auc_kept - both.auc).abs().groupby(both.backbone).mean(),
+        "seed against seed": (seeds.auc - seeds.auc_other).abs().groupby(seeds.backbone).mean(),
+        "epochs": both.groupby("backbone").epoch.nunique(), "seeds": both.groupby("backbone").seed.nunique(),
+    })  # fmt: skip
+    return pd.concat({run: found})
