@@ -63,6 +63,12 @@ def heatmaps(run) -> None:
     study.run(run)
 
 
+def radiographs(run) -> None:
+    from deepcovid.heatmaps import radiographs
+
+    radiographs.run(run)
+
+
 def failure(run) -> None:
     from deepcovid.failure import ablation
 
@@ -139,6 +145,7 @@ MAKES: dict[str, Callable] = {
     "zones.csv": heatmaps,
     "curves.csv": heatmaps,
     "map_calibration.csv": heatmaps,
+    "radiographs.csv": radiographs,
     "failure.csv": failure,
     "cells": cells,
     "ablation*.csv": ablation,
