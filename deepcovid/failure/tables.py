@@ -5,7 +5,7 @@ import pandas as pd
 
 from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
-from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.intervals import format_ci, format_ci_from_row, with_ci
 from deepcovid.metrics.tables import NETWORKS
 
 # the release, and what of it the earlier attempt had: images by split, then class
@@ -55,8 +55,8 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
     Sensitivity in percentage points. `fixed` picks rows: `backbone="resnet18", among="all"`.
     """
     table = select(effects, outcome=outcome, **fixed)
-    scale, form = (100, "{:+.1f}") if outcome == "sensitivity" else (1, "{:+.3f}")
-    ends = (scale * table[["effect", "least", "most"]]).map(form.format)
+    scale, form = (100, "+.1f") if outcome == "sensitivity" else (1, "+.3f")
+    ends = (scale * table[["effect", "least", "most"]]).set_axis(["mean", "low", "high"], axis=1)
     levels = [
         [NAMES[term][level] for level in change.split(" -> ")]
         for term, change in zip(table.term, table.change, strict=True)
@@ -64,7 +64,7 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
     named, unit = ("sensitivity", ", points") if outcome == "sensitivity" else ("AUC", "")
     return pd.DataFrame({
         "setting": table.term.map(FACTOR), "from": [a for a, _ in levels], "to": [b for _, b in levels],
-        f"change of {named}{unit} (seeds)": ends.effect + " (" + ends.least + " to " + ends.most + ")",
+        f"change of {named}{unit} (seeds)": with_ci(ends, form=form),
         "pairs": table.pairs, "higher in": table.rises, "lower in": table.falls,
         "p (Holm)": table.holm.map(p_value),
     }).set_index("setting")  # fmt: skip

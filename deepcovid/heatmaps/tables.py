@@ -4,20 +4,13 @@ import pandas as pd
 from IPython.display import Markdown
 
 from deepcovid.heatmaps import claim
-from deepcovid.metrics.intervals import means_by_patient
+from deepcovid.metrics.intervals import means_by_patient, with_ci
 from deepcovid.metrics.published import NETWORKS
 
 NO_LESIONS = Markdown(
     "*This study has no maps of images with lesion masks: the claim is not tested.*"
 )
 NO_MASKS = Markdown("*This study has no masks of lungs or lesions to compare the maps with.*")
-
-
-def with_ci(table: pd.DataFrame, name: str = "mean", form: str = ".2f") -> pd.Series:
-    """A column with its interval as text, each number in a format; signed for a difference."""
-    ends = (name, "low", "high") if name == "mean" else (name, f"{name}_low", f"{name}_high")
-    value, low, high = (table[end].map(f"{{:{form}}}".format) for end in ends)
-    return value + " (" + low + " to " + high + ")"
 
 
 def claims(gains: pd.DataFrame) -> pd.DataFrame:

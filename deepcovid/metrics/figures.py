@@ -5,14 +5,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deepcovid.metrics import evaluation, intervals
+from deepcovid.metrics.evaluation import Scores, of_models
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.published import published_values
 from deepcovid.metrics.tables import (
     AT_98,
     NETWORKS,
-    Scores,
-    of_models,
-    with_intervals,
 )
 from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, REFERENCE, new
 from deepcovid.plots import intervals as points
@@ -46,9 +44,9 @@ def roc(test: Scores) -> Figure:
     for model, scores in by_model.items():
         value = np.mean([intervals.auc(table.label, score) for score in scores])
         label = f"{NETWORKS.get(model, model)}, AUC {value:.4f}"
-        for axis, end in zip(axes, (1, 0.2), strict=True):
-            fpr = np.linspace(0, end, 201)
-            mean, *band = intervals.roc_band(table.label, scores, table.get("patient"), fpr)
+        fpr = np.union1d(np.linspace(0, 0.2, 201), np.linspace(0, 1, 201))
+        mean, *band = intervals.roc_band(table.label, scores, table.get("patient"), fpr)
+        for axis in axes:
             axis.plot(fpr, mean, color=colour(model), label=label)
             axis.fill_between(fpr, *band, color=colour(model), alpha=0.15, lw=0)
     axes[0].plot([0, 1], [0, 1], **REFERENCE)
@@ -121,7 +119,7 @@ def calibration(test: Scores) -> Figure:
         bins, _ = evaluation.calibration(label, score)
         found = evaluation.recalibration(label, score, table.get("patient"))
         numbers = [
-            f"{name} {intervals.format_ci(*with_intervals(found, name.lower()).values(), digits)}"
+            f"{name} {intervals.format_ci_from_row(found, name.lower(), digits)}"
             for name, digits in (("slope", 2), ("intercept", 2), ("Brier", 4))
             if found[name.lower()] is not None
         ]

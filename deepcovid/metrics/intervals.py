@@ -50,9 +50,20 @@ def ci_columns(name: str, value, low, high) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def format_ci_from_row(row, name: str) -> str:
+def format_ci_from_row(row, name: str, digits: int = 3) -> str:
     """A quantity of a row that has `NAME`, `NAME_low` and `NAME_high`, as text."""
-    return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"], digits)
+
+
+def with_ci(table: pd.DataFrame, name: str = "mean", form: str = ".2f") -> pd.Series:
+    """A column with its interval as text, each number in a format; signed for a difference.
+
+    The interval is in NAME_low and NAME_high, or, where there are none, in `low` and `high`.
+    """
+    own = f"{name}_low" in table
+    ends = (name, f"{name}_low", f"{name}_high") if own else (name, "low", "high")
+    value, low, high = (table[end].map(f"{{:{form}}}".format) for end in ends)
+    return value + " (" + low + " to " + high + ")"
 
 
 def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
@@ -80,11 +91,9 @@ def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
     At perfect separation the variance is 0 and the interval a point: too narrow, as any interval
     from these data alone. With one positive or one negative there is none: (nan, nan).
     """
-    above, below = placements(label, score)
-    if min(len(above), len(below)) < 2:
+    if min(np.bincount(validate_scores(label, score)[0])) < 2:
         return float("nan"), float("nan")
-    error = np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
-    return logit_interval(above.mean(), error, level)[1:]
+    return mean_auc_interval(label, score, level=level)[1:]
 
 
 def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
@@ -279,25 +288,21 @@ def roc_band(
     `scores` (n,) or (k, n) of the same images. At each rate the lowest threshold that keeps to it.
     Pointwise percentiles of resampled patients, each class by itself; without `patient`, of images.
     """
-    scores = np.atleast_2d(validate_scores(label, np.asarray(scores, dtype=float))[1])
-    label, fpr = np.asarray(label), np.asarray(fpr)
-    weights = {
-        value: np.vstack([np.ones(draws.shape[1], int), draws])[:, group]  # first: as they are
-        for value, (group, draws) in draw_patients(label, patient, resamples, seed).items()
-    }
+    label, scores = validate_scores(label, np.atleast_2d(scores))
+    weights = np.ones((resamples + 1, len(label)), int)  # first: as they are
+    for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
+        weights[1:, label == value] = draws[:, group]
     curves = []
     for score in scores:
-        negative, positive = (np.sort(score[label == value])[::-1] for value in (0, 1))
-        order = {value: np.argsort(-score[label == value], kind="stable") for value in (0, 1)}
-        wrong = np.cumsum(weights[0][:, order[0]], axis=1, dtype=float)
-        wrong /= wrong[:, -1:]
-        found = np.cumsum(weights[1][:, order[1]], axis=1, dtype=float)
-        found = np.pad(found / found[:, -1:], ((0, 0), (1, 0)))
-        above = np.searchsorted(-positive, -negative, side="left")  # positives above each negative
-        # the first negative that would be one too many; where none would, all positives are found
-        first = np.array([np.searchsorted(row, fpr + 1e-12, side="right") for row in wrong])
-        reached = np.append(above, len(positive))[first]
-        curves.append(np.take_along_axis(found, reached, axis=1))
+        order = np.argsort(-score, kind="stable")
+        ends = np.flatnonzero(np.diff(score[order], append=-1))  # equal scores come together
+        wrong, found = (
+            np.cumsum(weights[:, order] * (label[order] == value), axis=1, dtype=float)[:, ends]
+            for value in (0, 1)
+        )
+        wrong, found = (np.pad(part / part[:, -1:], ((0, 0), (1, 0))) for part in (wrong, found))
+        reached = [np.searchsorted(row, np.add(fpr, 1e-12), side="right") - 1 for row in wrong]
+        curves.append(np.take_along_axis(found, np.array(reached), axis=1))
     mean = np.mean(curves, axis=0)
     return np.vstack([mean[0], np.quantile(mean[1:], (0.025, 0.975), axis=0)])
 

@@ -6,7 +6,7 @@ import pandas as pd
 from scipy.special import logit
 from scipy.stats import norm
 
-from deepcovid.metrics.evaluation import scores_of, summaries
+from deepcovid.metrics.evaluation import of_models, scores_of, summaries
 from deepcovid.metrics.intervals import logit_interval, mean_auc_interval
 
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
@@ -64,15 +64,6 @@ def specificity_verdict(claim: dict, value: float, low: float, high: float) -> s
     return "reproduced" if agree else f"not reproduced: ours is {direction}"
 
 
-def scores_on_test(folder: Path) -> dict[str, list[pd.DataFrame]]:
-    """The test scores of each model in a folder, a table a seed, images in the same order."""
-    found = {}
-    for (model, _), table in scores_of(folder).items():
-        table = table[table.split == "test"].sort_values("image", ignore_index=True)
-        found.setdefault(model, []).append(table)
-    return found
-
-
 def judge_auc(model: str, seeds: int, value: float, low: float, high: float) -> dict:
     """A model's mean AUC over seeds, with its 90% interval, beside the published one."""
     claimed = published_values()["auc", model]
@@ -82,11 +73,15 @@ def judge_auc(model: str, seeds: int, value: float, low: float, high: float) -> 
     }  # fmt: skip
 
 
-def judge_trainings(model: str, trainings: list[pd.DataFrame]) -> dict:
-    """`judge_auc` of trainings, whose interval is by patients and over seeds."""
-    first, scores = trainings[0], [table.score for table in trainings]
-    ours = mean_auc_interval(first.label, scores, first.get("patient"), LEVEL)
-    return judge_auc(model, len(scores), *ours) | {"interval": "90%, patients and seeds"}
+def judge_models(folder: Path) -> dict[str, dict]:
+    """`judge_auc` of each model in a folder, whose interval is by patients and over seeds."""
+    test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
+    images, by_model = of_models(test)
+    rows = {}
+    for model, scores in by_model.items():
+        ours = mean_auc_interval(images.label, scores, images.get("patient"), LEVEL)
+        rows[model] = judge_auc(model, len(scores), *ours) | {"interval": "90%, patients and seeds"}
+    return rows
 
 
 def judge_reduced(row: dict) -> dict:
@@ -103,7 +98,7 @@ def compare(folder: Path) -> pd.DataFrame:
     By the rules of docs/method.md. AUCs are means over the seeds; of the specificities that of the
     lowest seed. `not testable here`: the model was not run, or not with ImageNet weights.
     """
-    found, rows, first = scores_on_test(folder), [], {}
+    found, rows, first = judge_models(folder), [], {}
     for row in summaries(folder):
         if row["weights"] != "random":
             first.setdefault(row["model"], row)
@@ -112,7 +107,7 @@ def compare(folder: Path) -> pd.DataFrame:
         model, metric = claim["model"], claim["metric"]
         row = {"model": model, "published": claim["value"], "verdict": "not testable here"}
         if model in first and metric == "auc":
-            row |= judge_trainings(model, found[model])
+            row |= found[model]
         elif model in first:
             ours = [first[model][f"{metric}{end}"] for end in ("", "_low", "_high")]
             row |= dict(zip(("ours", "low", "high"), ours, strict=True)) | {
@@ -132,9 +127,9 @@ def auc_controls(results: Path) -> pd.DataFrame:
     reproduction from them.
     """
     rows = [
-        {"what": what} | judge_trainings(model, trainings)
+        {"what": what} | row
         for folder, what in GROUPS.items()
-        for model, trainings in scores_on_test(results / folder).items()
+        for row in judge_models(results / folder).values()
     ]
     path = results / "paper" / "shortcuts.csv"
     if path.is_file():
