@@ -13,6 +13,7 @@ from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPE
 from deepcovid.failure.effects import select
 from deepcovid.failure.tables import REPORTED
 from deepcovid.metrics.evaluation import roc
+from deepcovid.metrics.figures import histogram
 from deepcovid.metrics.intervals import auc, confusion
 from deepcovid.metrics.tables import NETWORKS
 from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, PALETTE, REFERENCE, intervals, new
@@ -42,14 +43,11 @@ def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
     curves.plot([0, 1], [0, 1], **REFERENCE)
     curves.set(xlabel="1 - specificity", ylabel="sensitivity", title="our ROC curves")
     curves.legend(fontsize=9, loc="lower right", handlelength=1, frameon=True, edgecolor="none")
-    for k, (kind, colour) in enumerate(CLASSES.items()):
-        part = first.score[first.label == k]
-        scores.hist(part, np.linspace(0, 1, 41), weights=np.full(len(part), 100 / len(part)),
-                    color=colour, alpha=0.6, label=kind)  # fmt: skip
+    histogram(scores, first)
     scores.axvline(0.5, color="black", lw=1, ls="--")
     scores.text(0.52, 0.9, "called COVID-19\nfrom here on", va="top", fontsize=9,
                 transform=scores.get_xaxis_transform())  # fmt: skip
-    scores.set(xlabel="score", ylabel="% of the class", xlim=(0, 1), title=f"our scores: {name}")
+    scores.set_title(f"our scores: {name}")
     scores.legend(fontsize=9, loc="center right")
     return figure
 

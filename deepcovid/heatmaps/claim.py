@@ -96,4 +96,4 @@ def numbers(maps: pd.DataFrame, found: dict) -> pd.DataFrame:
     chance = [[mask, RANDOM, measure, *found["random_maps"][mask][measure]]
               for mask in each["mask"].unique() for measure in SCORES]  # fmt: skip
     chance = pd.DataFrame(chance, columns=[*keys, "mean", "low", "high"])
-    return pd.concat([means_by_patient(each, keys, "value"), chance])
+    return pd.concat([means_by_patient(each, keys, "value"), chance], join="inner")

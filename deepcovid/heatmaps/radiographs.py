@@ -74,12 +74,18 @@ def of(study, n: int = 6) -> dict | None:
 
 
 def own(run, n: int) -> dict:
-    """The same of a run's own test images, with what is marked there, else the lungs."""
+    """The same of a run's own first test images, with what is marked there, else the lungs."""
+    from deepcovid.heatmaps import cached_maps, masks
     from deepcovid.heatmaps.maps import pictures_of, probability
-    from deepcovid.heatmaps.study import examples
 
-    inputs, maps, masks = examples(run, n)
-    name, seed = run.profile.models[0], run.profile.seeds[0]
-    score = probability(run.model(name, seed), inputs.to(run.device))
-    titles = [f"P = {p:.2f}" for p in score]
-    return {"pictures": pictures_of(inputs), "maps": maps, "titles": titles, "masks": masks}
+    table, name, size = masks.chosen(run), run.profile.models[0], run.profile.image_size
+    model = run.model(name, run.profile.seeds[0])
+    made = cached_maps.cached_maps(run, name, model, table, cached_maps.windows(size))
+    none, outlined = np.zeros((size, size), bool), []
+    for image in table.image[:n]:
+        there = (masks.read(run, kind, image) for kind in masks.MASKS)
+        outlined.append(next((mask for mask in there if mask is not None), none))
+    inputs = cached_maps.read(run, table[:n])
+    titles = [f"P = {p:.2f}" for p in probability(model, inputs)]
+    heats = {method: heat[:n] for method, heat in made.items()}
+    return {"pictures": pictures_of(inputs), "maps": heats, "titles": titles, "masks": outlined}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from deepcovid import io, runs
 from deepcovid.heatmaps import agreement, calibration, claim, faithfulness, maps, masks, zones
@@ -163,45 +162,20 @@ def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
 
     The `heatmaps.json`, and rows of `curves.csv`; the first method is the main one.
     """
-    name, seed = run.profile.models[0], run.profile.seeds[0]
-    inputs, sides = read(run, table), windows(run.profile.image_size)
+    name, seed, size = run.profile.models[0], run.profile.seeds[0], run.profile.image_size
+    inputs, sides = read(run, table), windows(size)
     made = cached_maps(run, name, model, table, sides)
-    main = next(iter(made))
+    main, window = next(iter(made)), sides[0]
     marked = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
-    chance = {kind: agreement.by_chance(*agreement.coarse([*of.values()], sides[0]))
-              for kind, of in marked.items() if of}  # fmt: skip
-    lungs, more = dict([*marked["lung"].items()][:SANITY]), {}
-    if lungs:
-        more = faithfulness.fills(
-            model, inputs[[*lungs]], [*lungs.values()], made[main][[*lungs]], sides[0]
-        )
-    pair = {method: made[method] for method in (main, "Grad-CAM")}
-    again = faithfulness.sanity(
-        model, name, seed, inputs[:SANITY], made, sides[0], stride(sides[0])
-    )
+    lungs = dict([*marked["lung"].items()][:SANITY])
+    some, pair = [*lungs], {method: made[method] for method in (main, "Grad-CAM")}
     found = {
-        "model": name,
-        "weights": networks.find_weights(run.profile.weights, name)[1].label(),
-        "image_size": run.profile.image_size,
-        "windows": sides,
-        "fill": maps.FILL,
-        "random_maps": chance,
-        "fills": more,
-        "randomised": again,
-    }
-    return found, faithfulness.mean_curves(model, inputs[:CURVES], pair, sides[0])
-
-
-def examples(run: Run, n: int = 3) -> tuple[torch.Tensor, dict, list[np.ndarray]]:
-    """The first `n` test images that `run` made maps of: inputs, maps by method, what to outline.
-
-    Outlined are the lesions, else the lungs, else nothing.
-    """
-    table, name = masks.chosen(run), run.profile.models[0]
-    model = run.model(name, run.profile.seeds[0])
-    made = cached_maps(run, name, model, table, windows(run.profile.image_size))
-    none, outlined = np.zeros((run.profile.image_size,) * 2, bool), []
-    for image in table.image[:n]:
-        there = (masks.read(run, kind, image) for kind in masks.MASKS)
-        outlined.append(next((mask for mask in there if mask is not None), none))
-    return read(run, table[:n]).cpu(), {m: heat[:n] for m, heat in made.items()}, outlined
+        "model": name, "weights": networks.find_weights(run.profile.weights, name)[1].label(),
+        "image_size": size, "windows": sides, "fill": maps.FILL,
+        "random_maps": {kind: agreement.by_chance(*agreement.coarse([*of.values()], window))
+                        for kind, of in marked.items() if of},
+        "fills": faithfulness.fills(model, inputs[some], [*lungs.values()], made[main][some], window)
+        if some else {},
+        "randomised": faithfulness.sanity(model, name, seed, inputs[:SANITY], made, window, stride(window)),
+    }  # fmt: skip
+    return found, faithfulness.mean_curves(model, inputs[:CURVES], pair, window)

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from deepcovid import imports, runs
-from deepcovid.heatmaps import agreement, claim, maps, masks, study, tables
+from deepcovid.heatmaps import agreement, claim, maps, masks, radiographs, study, tables
 
 
 @pytest.mark.slow
@@ -37,11 +36,11 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(
     assert set(points["deletion"].index) == {"occlusion 9 px", "Grad-CAM", "random maps"}
     assert tables.answer(found, claims, zones, calibrated).notna().all(axis=None)
 
-    inputs, shown, outlined = study.examples(phantoms, 2)
-    table = masks.chosen(phantoms)
-    assert torch.equal(inputs, maps.read(phantoms.paths(table.image[:2]), 64))
-    assert np.array_equal(shown["occlusion 9 px"], made[:2])
-    assert np.array_equal(outlined[1], masks.read(phantoms, "lesion", table.image[1]))
+    shown, table = radiographs.own(phantoms, 2), masks.chosen(phantoms)
+    inputs = maps.read(phantoms.paths(table.image[:2]), 64)
+    assert np.array_equal(shown["pictures"], maps.pictures_of(inputs))
+    assert np.array_equal(shown["maps"]["occlusion 9 px"], made[:2])
+    assert np.array_equal(shown["masks"][1], masks.read(phantoms, "lesion", table.image[1]))
 
     with monkeypatch.context() as patch:
         patch.setattr(study, "judge", None)  # a second call computes nothing
