@@ -48,7 +48,7 @@ def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
     scores.text(0.52, 0.9, "called COVID-19\nfrom here on", va="top", fontsize=9,
                 transform=scores.get_xaxis_transform())  # fmt: skip
     scores.set_title(f"our scores: {name}")
-    scores.legend(fontsize=9, loc="center right")
+    scores.legend(fontsize=9, loc="center right", handlelength=0.7, handletextpad=0.4)
     return figure
 
 
