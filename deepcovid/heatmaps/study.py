@@ -83,18 +83,19 @@ def judge(run: Run, models: dict, group: str, table: pd.DataFrame) -> tuple[list
     rows, rhos, curves, window = [], [], [], windows(run.profile.image_size)[1]
     for name, method, heat, score in every_map(run, models, group, table, marked["lung"]):
         about = {"group": group, "model": name, "method": method}
-        wide, other = method == f"occlusion {window} px", claim.OTHER in method
+        wide = method == f"occlusion {window} px"
+        main = not wide and claim.OTHER not in method
         for kind in masks.MASKS if group == "test" and name == next(iter(models)) else ("lesion",):
             for i, mask in marked[kind].items():
                 if i in heat:
                     row = about | {"mask": kind, "image": i, "score": score[i]}
                     rows.append(row | agreement.agreement(heat[i], mask))
-                    if kind == "lesion" and name and not wide and not other:
+                    if kind == "lesion" and name and main:
                         rows[-1] |= agreement.turned(heat[i], mask, score[i])
         for severity, grade in grades.items() if name and not wide else ():
             values = {i: zones.means(heat[i], zone[i]) for i in grade}
             rhos += [about | {"severity": severity} | row for row in zones.followed(values, grade)]
-        if group == "test" and not wide and not other:
+        if group == "test" and main:
             curves += curve(about, heat, marked["lesion"])
     for severity, others in rivals.items():
         for method, values in others.items():
