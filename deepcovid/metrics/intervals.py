@@ -55,17 +55,6 @@ def format_ci_from_row(row, name: str, digits: int = 3) -> str:
     return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"], digits)
 
 
-def with_ci(table: pd.DataFrame, name: str = "mean", form: str = ".2f") -> pd.Series:
-    """A column with its interval as text, each number in a format; signed for a difference.
-
-    The interval is in NAME_low and NAME_high, or, where there are none, in `low` and `high`.
-    """
-    own = f"{name}_low" in table
-    ends = (name, f"{name}_low", f"{name}_high") if own else (name, "low", "high")
-    value, low, high = (table[end].map(f"{{:{form}}}".format) for end in ends)
-    return value + " (" + low + " to " + high + ")"
-
-
 def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
     """For each positive the share of negatives below it (ties half), and the reverse.
 
@@ -214,6 +203,17 @@ def means_by_patient(table: pd.DataFrame, by: list[str], column: str) -> pd.Data
         for key, part in table.groupby(by, sort=False, dropna=False)
     ]
     return pd.DataFrame(rows, columns=[*by, "images", "patients", "mean", "low", "high"])
+
+
+def with_ci(table: pd.DataFrame, name: str = "mean", form: str = ".2f") -> pd.Series:
+    """A column with its interval as text, each number in a format; signed for a difference.
+
+    The interval is in NAME_low and NAME_high, or, where there are none, in `low` and `high`.
+    """
+    own = f"{name}_low" in table
+    ends = (name, f"{name}_low", f"{name}_high") if own else (name, "low", "high")
+    value, low, high = (table[end].map(f"{{:{form}}}".format) for end in ends)
+    return value + " (" + low + " to " + high + ")"
 
 
 def share_interval(right, patient) -> list[float]:
