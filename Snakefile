@@ -136,7 +136,7 @@ rule heatmaps:
     priority: 1  # the longest first, so that nothing waits for them alone
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120
-    output: "heatmaps.json"
+    output: "heatmaps.json", "maps.csv", "claims.csv", "zones.csv", "curves.csv", "map_calibration.csv"
     log: "logs/heatmaps.txt"
     benchmark: "benchmarks/heatmaps.tsv"
     shell: STEP + "heatmaps.json" + GIVEN
@@ -258,36 +258,25 @@ rule all:
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.failure --profile {profile.name} "
-PARTS = 8  # jobs; no two train the same cell
-
-
 rule ablation:
-    input: "../ablation/ablation.csv"
+    input: "ablation.csv"
 
 
-rule ablation_images:
-    message: "ablation: manifest and training table"
-    input: code("data.manifest", "data.augmentation")
-    params: settings("data", "augment_positives"), images=images()
-    output: "../ablation/manifest.csv", "../ablation/training.csv"
-    log: "logs/ablation.txt"
-    shell: CELLS + "prepare" + GIVEN
-
-
-rule ablation_part:
-    message: "ablation: part {wildcards.part} of {PARTS}"
-    input: code("failure.ablation"), rules.ablation_images.output
-    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"), weights=first_weights()
+rule ablation_cells:
+    message: "ablation: {wildcards.model}, seed {wildcards.seed}"
+    input: code("failure.ablation"), "manifest.csv", "training.csv"
+    params: settings("weights", "image_size", "batch_size", "learning_rate", "precision"), weights=first_weights()
     resources: mem_mb=12000, runtime=480
-    output: touch("../ablation/part{part}.done")
-    log: "logs/ablation-part{part}.txt"
-    shell: CELLS + "train --part {wildcards.part}/{PARTS}" + GIVEN
+    output: touch("{model}/seed{seed}/cells.done")
+    log: "logs/ablation-{model}-seed{seed}.txt"
+    shell: STEP + "cells" + ONE
 
 
+# with the first epochs of further seeds, which are quick
 rule ablation_table:
     message: "ablation: the table"
-    input: expand("../ablation/part{part}.done", part=range(1, PARTS + 1))
-    output: "../ablation/ablation.csv"
+    input: expand("{place}/cells.done", place=PLACES)
+    resources: mem_mb=12000, runtime=480
+    output: "ablation.csv", "ablation_effects.csv"
     log: "logs/ablation-table.txt"
-    shell: CELLS + "collect --out {output}" + GIVEN
+    shell: STEP + "ablation.csv" + GIVEN

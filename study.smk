@@ -14,7 +14,7 @@ SETTINGS, OWN = json.dumps(overrides), profiles.load(f"{study}/paper", overrides
 RUNS = [f"{run}/{'ablation' if run == 'ablation' else 'metrics'}.csv" for run in runs]
 COMPARED = ["ablation.csv", "ablation_effects.csv", "auc_search.csv", "drift.csv"] if "ablation" in runs else []
 if {"paper", "control"} <= {*runs} and "resnet18" in OWN.models:
-    COMPARED += ["radiographs/scores.csv"]
+    COMPARED += ["paper/radiographs.csv", "control/radiographs.csv"]
 LOG = " 2>&1 | tee {log} >&2 && rm -f {log}"
 GIVEN = " --overrides {SETTINGS:q}"
 PYTHON = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} PYTHONPATH={ROOT:q} {sys.executable:q} "
@@ -39,13 +39,11 @@ rule measurement:
 
 
 rule radiographs:
-    message: "maps of the radiographs that may be shown"
-    input: imports.files("heatmaps.radiographs"), "paper/metrics.csv", "control/metrics.csv"
-    output: "radiographs/scores.csv", "radiographs/maps.csv"
-    log: "logs/radiographs.txt"
-    shell:
-        "rm -f {output}; for run in paper control; do " + PYTHON +
-        "-m deepcovid.heatmaps.radiographs {study}/$run --to radiographs" + GIVEN + " || exit 1; done" + LOG
+    message: "{wildcards.run}: maps of the radiographs that may be shown"
+    input: imports.files("heatmaps.radiographs"), "{run}/metrics.csv"
+    output: "{run}/radiographs.csv"
+    log: "logs/radiographs-{run}.txt"
+    shell: PYTHON + "-m deepcovid.steps {study}/{wildcards.run} radiographs.csv" + GIVEN + LOG
 
 
 STUDY, SHOWN = study, RUNS + COMPARED

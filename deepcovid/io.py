@@ -1,6 +1,7 @@
 """Files are written whole or not at all; tables, JSON, and digests of what a result was made from."""
 
 import ast
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,19 @@ from imageaudit.io import (  # noqa: F401
     write_json,
     write_text,
 )
+
+
+def rounded(data):
+    """`data` as JSON has it: no NaN, no numpy, floats to 4 places."""
+    if hasattr(data, "tolist"):  # NumPy's, which the command line does without
+        data = data.tolist()
+    if isinstance(data, dict):
+        return {str(key): rounded(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [rounded(value) for value in data]
+    if isinstance(data, float):
+        return round(data, 4) if math.isfinite(data) else None
+    return data
 
 
 def refuse_existing(folder: Path) -> None:

@@ -23,7 +23,7 @@ WORDS = (*PHANTOMS, "imagenet", "random", "none")  # that stand in the place of 
 # what is drawn beside drawn data, and where: see `data.miniature`
 BESIDE = {"external": "external", "collection": "collection", "severity": "severity.csv"}
 KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
-OTHERS = ("ablation", "features")  # folders in runs/ that are no profile's
+FEATURES = "features"  # a folder in runs/ that is no profile's
 
 
 def refuse_bool(value):
@@ -95,7 +95,7 @@ class Profile:
     @property
     def features(self) -> Path:
         """Where what backbones make of images is kept, for all runs."""
-        return RUNS / "features"
+        return RUNS / FEATURES
 
     @property
     def data_folder(self) -> Path:
@@ -153,7 +153,7 @@ def place(name: str) -> Path:
     elif path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UserError(f"There is no profile file {path}.{did_you_mean(path.stem, names())}")
-        taken = path.stem in (*names(), *OTHERS)
+        taken = path.stem in (*names(), FEATURES)
         word = re.fullmatch(r"\w[\w.-]*", path.stem) and yaml.safe_load(path.stem) == path.stem
         if taken or not word:
             raise UserError(

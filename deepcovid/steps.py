@@ -63,10 +63,28 @@ def heatmaps(run) -> None:
     study.run(run)
 
 
+def radiographs(run) -> None:
+    from deepcovid.heatmaps import radiographs
+
+    radiographs.run(run)
+
+
 def failure(run) -> None:
     from deepcovid.failure import ablation
 
     ablation.single_changes(run)
+
+
+def cells(run) -> None:
+    from deepcovid.failure import ablation
+
+    ablation.run_cells(run)
+
+
+def ablation(run) -> None:
+    from deepcovid.failure import ablation
+
+    ablation.run(run)
 
 
 def shortcuts(run) -> None:
@@ -122,9 +140,15 @@ MAKES: dict[str, Callable] = {
     "operating_points.csv": metrics,
     "subgroups.csv": subgroups,
     "heatmaps.json": heatmaps,
+    "maps.csv": heatmaps,
     "claims.csv": heatmaps,
     "zones.csv": heatmaps,
+    "curves.csv": heatmaps,
+    "map_calibration.csv": heatmaps,
+    "radiographs.csv": radiographs,
     "failure.csv": failure,
+    "cells": cells,
+    "ablation*.csv": ablation,
     "shortcuts.csv": shortcuts,
     "external.*": external,
     "lung_share.csv": lung_share,

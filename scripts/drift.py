@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from deepcovid.data import manifest
-from deepcovid.failure.__main__ import of_ablation, prepared
 from deepcovid.failure.ablation import write
 from deepcovid.models import features, fitting
 from deepcovid.models.run import Run
@@ -99,5 +98,5 @@ if __name__ == "__main__":
     parser.add_argument("--profile", default="released")
     parser.add_argument("--out", type=Path, default=RESULTS / "drift.csv")
     args = parser.parse_args()
-    opened = prepared(of_ablation(args.profile, args.overrides))
+    opened = Run.open(args.profile, args.overrides)
     print(write(run(opened), args.out))

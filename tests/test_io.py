@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import user_error
@@ -25,6 +26,12 @@ def test_a_table_is_read_as_it_was_written_and_one_without_its_columns_is_refuse
     path.write_bytes("ä".encode("latin-1"))
     with user_error("it is not in UTF-8"):
         io.read_table(path)
+
+
+def test_numbers_are_rounded_wherever_they_stand():
+    given = {"a": [0.12345678, 3], 1: {"c": np.float32(1) / 3, "d": "x"}, "e": np.ones(1) / 3}
+    found = {"a": [0.1235, 3], "1": {"c": 0.3333, "d": "x"}, "e": [0.3333]}
+    assert io.rounded(given | {"n": np.int64(2), "m": np.nan}) == found | {"n": 2, "m": None}
 
 
 def test_digests_tell_apart_what_differs_and_nothing_else(tmp_path):

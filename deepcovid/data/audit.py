@@ -261,16 +261,4 @@ def examine(profile: Profile, table: pd.DataFrame, tables: dict, outside) -> dic
         "near_duplicates": doubles,
     }  # fmt: skip
     audit["disagreements"] = disagreements(audit) if audit["of_release"] else []
-    return plain(audit)
-
-
-def plain(data):
-    """`data` as JSON has it: no NaN, no numpy, floats to 4 places."""
-    if isinstance(data, dict):
-        return {str(key): plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [plain(value) for value in data]
-    value = data.item() if isinstance(data, np.generic) else data
-    if isinstance(value, float):
-        return round(value, 4) if np.isfinite(value) else None
-    return value
+    return io.rounded(audit)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepcovid import io, runs
-from deepcovid.failure import design
+from deepcovid import io
+from deepcovid.failure import design, effects
 from deepcovid.failure.design import CELL, EPOCHS, recipe
 from deepcovid.failure.effects import MEASURES, verdict
 from deepcovid.failure.feature_cache import VIEWS, FeatureCache
@@ -87,57 +87,46 @@ def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
     return paths
 
 
-def single_changes(run: Run, views: int = 2) -> pd.DataFrame:
+def single_changes(run: Run, views: int = 2) -> None:
     """The failed recipe, and single changes of it, on a run's own images; written to `failure.csv`.
 
-    A row per change as `effects.single_changes` has it, of one training each (`design.demo_cells`), with
-    the accuracy of answering Non-COVID to every test image. What is trained already is kept.
+    A row per change as `effects.single_changes` has it, of one training each (`design.demo_cells`).
+    What is trained already is kept.
     """
-    cells = design.demo_cells(run.profile, run.training)
-    made = {}
-    for path in ablate(run, list(cells.values()), views):
-        found = io.read_json(path)
-        made[io.digest(found["cell"])] = verdict(found["label"], found["score"])
-    rows = [
-        {"change": name, "backbone": cell["backbone"], "trainings": 1, **made[io.digest(cell)]}
-        for name, cell in cells.items()
-    ]
-    table = pd.DataFrame(rows)
-    table["null_accuracy"] = (table.tn + table.fp) / table[["tp", "fn", "fp", "tn"]].sum(axis=1)
-    write(table, run.folder / "failure.csv")
-    return table
+    cells, rows = design.demo_cells(run.profile, run.training), []
+    for (name, cell), path in zip(
+        cells.items(), ablate(run, [*cells.values()], views), strict=True
+    ):
+        found, about = io.read_json(path), {"change": name, "backbone": cell["backbone"]}
+        rows.append(about | {"trainings": 1} | verdict(found["label"], found["score"]))
+    write(pd.DataFrame(rows), run.folder / "failure.csv")
 
 
-def collect(folder: Path) -> pd.DataFrame:
-    """The files of all cells in a folder as one table, in an order that does not depend on them.
+def run_cells(run: Run) -> list[Path]:
+    """Train the planned cells of a run's models and seeds, so that several jobs share them."""
+    cells = design.plan(run.profile.models, run.profile.seeds)
+    return ablate(run, [cell for cell in cells if cell["seed"] in run.profile.seeds])
 
-    Raises UserError where there are none, or such as do not belong together.
-    """
-    paths = sorted(path for path in folder.glob("*.json") if path.name[0] != ".")  # a killed one's
+
+def run(run: Run) -> None:
+    """Train what is missing of the planned cells; write `ablation.csv` and `ablation_effects.csv`."""
+    table = collect(ablate(run, design.plan(run.profile.models, run.profile.seeds)))
+    write(table, run.folder / "ablation.csv")
+    write(effects.published(table), run.folder / "ablation_effects.csv")
+
+
+def collect(paths: list[Path]) -> pd.DataFrame:
+    """The files of cells as one table, in an order that does not depend on theirs."""
     made = {path.stem: io.read_json(path) for path in paths}
-    if not made:
-        raise runs.UserError(f"There is no finished cell of an ablation in {folder}.")
-    images = pd.Series({name: found.get("images", "not recorded") for name, found in made.items()})
-    if images.nunique() > 1:
-        fewer = images[images != images.mode()[0]].index
-        raise runs.UserError(
-            f"{folder} holds cells of different images. Remove those of the others: of {len(made)} "
-            f"files these {len(fewer)}, or all but these: {', '.join(fewer)}."
-        )
     table = pd.DataFrame(
         found["cell"] | {"views": found["views"], "file": found["weights"], "digest": name} | row
         for name, found in made.items()
         for row in found["rows"]
     )
     order = [*CELL, "after", "selection"]
-    table = table.sort_values(order, ignore_index=True)
-    if table.duplicated(order).any():
-        twice = ", ".join(table.digest[table.duplicated(order, keep=False)].unique())
-        raise runs.UserError(
-            f"{folder} holds the same cell with other weights, rates or code: remove all but one of "
-            f"{twice}."
-        )
-    return table[[*CELL, "after", "selection", "epoch", *MEASURES, "views", "file", "digest"]]
+    return table.sort_values(order, ignore_index=True)[
+        [*order, "epoch", *MEASURES, "views", "file", "digest"]
+    ]
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:

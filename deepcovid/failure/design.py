@@ -7,50 +7,34 @@ import pandas as pd
 
 from deepcovid.profiles import MODELS, Profile
 
-# what each factor of the ablation means in a profile's settings; the failure's level comes first
-LEVELS = {
-    "optimiser": {
-        "SGD, steps": {"optimizer": "sgd", "momentum": 0.9, "schedule": "step_first"},
-        "SGD, constant": {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant"},
-        "Adam": {"optimizer": "adam", "momentum": 0.0, "schedule": "constant"},
-    },
-    "positives": {"originals": {}, "augmented": {}},
-    "classes": {
-        "unweighted": {"class_weights": "none"},
-        "balanced": {"class_weights": "balanced"},
-    },
-    "crop": {"random": {"train_crop": "random"}, "none": {"train_crop": "none"}},
-    "batch_norm": {"train": {"batch_norm": "train"}, "eval": {"batch_norm": "eval"}},
-    "weights": {"pretrained": {}, "random": {}},
-}
-# the settings and their levels for a reader
-FACTOR = {
-    "optimiser": "optimiser",
-    "positives": "COVID-19 images",
-    "classes": "loss",
-    "crop": "training images",
-    "batch_norm": "batch norm",
-}
-NAMES = {
-    "optimiser": {
-        "SGD, steps": "SGD, falling rate",
-        "SGD, constant": "SGD, constant rate",
-        "Adam": "Adam",
-    },
-    "positives": {"originals": "not augmented", "augmented": "augmented"},
-    "classes": {"unweighted": "not weighted", "balanced": "class weights"},
-    "crop": {"random": "random crops", "none": "whole images"},
-    "batch_norm": {"train": "batch norm in train mode", "eval": "pretrained batch norm"},
-}
+# factor, level, the level for a reader, and what it means in a profile's settings; of each factor the
+# failure's level comes first
+TABLE = (
+    ("optimiser", "SGD, steps", "SGD, falling rate", {"optimizer": "sgd", "momentum": 0.9, "schedule": "step_first"}),
+    ("optimiser", "SGD, constant", "SGD, constant rate", {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant"}),
+    ("optimiser", "Adam", "Adam", {"optimizer": "adam", "momentum": 0.0, "schedule": "constant"}),
+    ("positives", "originals", "not augmented", {}),
+    ("positives", "augmented", "augmented", {}),
+    ("classes", "unweighted", "not weighted", {"class_weights": "none"}),
+    ("classes", "balanced", "class weights", {"class_weights": "balanced"}),
+    ("crop", "random", "random crops", {"train_crop": "random"}),
+    ("crop", "none", "whole images", {"train_crop": "none"}),
+    ("batch_norm", "train", "batch norm in train mode", {"batch_norm": "train"}),
+    ("batch_norm", "eval", "pretrained batch norm", {"batch_norm": "eval"}),
+    ("weights", "pretrained", "pretrained weights", {}),
+    ("weights", "random", "random weights", {}),
+)  # fmt: skip
+LEVELS, NAMES = {}, {}
+for factor, level, name, settings in TABLE:
+    LEVELS.setdefault(factor, {})[level] = settings
+    NAMES.setdefault(factor, {})[level] = name
 FACTORS = ("optimiser", "positives", "classes", "crop", "batch_norm")
+FACTOR = {"optimiser": "optimiser", "positives": "COVID-19 images", "classes": "loss", "crop": "training images",
+          "batch_norm": "batch norm"}  # for a reader  # fmt: skip
 EPOCHS = (1, 2, 4, 7, 14, 24, 50, 100, 150)  # after which a training is looked at
 FAILED = {
     "weights": "pretrained",
-    "optimiser": "SGD, steps",
-    "positives": "originals",
-    "classes": "unweighted",
-    "crop": "random",
-    "batch_norm": "train",
+    **{factor: next(iter(LEVELS[factor])) for factor in FACTORS},
     "epochs": 24,
 }
 PAPER = {"optimiser": "Adam", "positives": "augmented", "crop": "none", "batch_norm": "eval"}
@@ -115,20 +99,6 @@ def plan(backbones=("resnet18", "resnet50", "squeezenet"), seeds=(0, 1, 2)) -> l
             both = {"optimiser": ("SGD, steps", "Adam")}
             found += factorial(both, seeds, **whole | {"batch_norm": "train"})
     return found
-
-
-def part_of(cells: list[dict], part: int, parts: int) -> list[dict]:
-    """The cells of one of several parts, from 1 to `parts`.
-
-    Trainings that go through the same epochs of a backbone stay together, and the parts get as many
-    of its expensive epochs, those with batch norm in train mode, as one another.
-    """
-    shared = ("backbone", "weights", "batch_norm", "crop", "positives", "seed")
-    groups = {}
-    for cell in cells:
-        groups.setdefault(tuple(cell[key] for key in shared), []).append(cell)
-    order = sorted(groups, key=lambda group: group[2] != "train")
-    return [cell for group in order[part - 1 :: parts] for cell in groups[group]]
 
 
 def recipe(profile: Profile, cell: dict) -> Profile:

@@ -8,30 +8,21 @@ from statsmodels.stats.multitest import multipletests
 from deepcovid.failure.design import CELL, CHANGES, FACTORS, FAILED, LEVELS
 from deepcovid.metrics import intervals
 
-MEASURES = ("auc", "sensitivity", "specificity", "sensitivity_at_0.2", "specificity_at_0.2", "accuracy",
-            "balanced_accuracy", "mean_score_covid", "mean_score_non", "tp", "fn", "fp", "tn")  # fmt: skip
+MEASURES = ("auc", "sensitivity", "specificity", "accuracy", "tp", "fn", "fp", "tn")
 DRAWS = 9999  # random swaps of levels within pairs, where not all can be tried
-EFFECTS = ("change", "trainings", "pairs", "effect", "least", "most", "rises", "falls", "p", "holm",
-           "share")  # fmt: skip
+EFFECTS = ("change", "trainings", "pairs", "effect", "least", "most", "rises", "falls", "p", "holm")
 
 
 def verdict(label, score) -> dict[str, float]:
-    """What each of `MEASURES` says of the same scores; cut at 0.5, and where it says so at 0.2."""
-    label, score = intervals.validate_scores(label, score)
-    half, fifth = (intervals.confusion(label, score, cut) for cut in (0.5, 0.2))
-    positives, negatives = half["tp"] + half["fn"], half["fp"] + half["tn"]
-    sensitivity, specificity = half["tp"] / positives, half["tn"] / negatives
+    """What each of `MEASURES` says of the same scores, cut at 0.5."""
+    counts = intervals.confusion(label, score, 0.5)
+    positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
     return {
         "auc": intervals.auc(label, score),
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "sensitivity_at_0.2": fifth["tp"] / positives,
-        "specificity_at_0.2": fifth["tn"] / negatives,
-        "accuracy": (half["tp"] + half["tn"]) / len(label),
-        "balanced_accuracy": (sensitivity + specificity) / 2,
-        "mean_score_covid": float(score[label == 1].mean()),
-        "mean_score_non": float(score[label == 0].mean()),
-        **half,
+        "sensitivity": counts["tp"] / positives,
+        "specificity": counts["tn"] / negatives,
+        "accuracy": (counts["tp"] + counts["tn"]) / (positives + negatives),
+        **counts,
     }
 
 
@@ -62,19 +53,14 @@ def effects(table: pd.DataFrame, factors=FACTORS, outcome: str = "sensitivity") 
     outcomes may be bounded and heap at zero. It speaks of these seeds; by swapping whole seeds three
     of them could not give a p below 0.25, hence `least` and `most`. Exact where pairs are few (2**pairs <= DRAWS), else by
     DRAWS random swaps and never below 1 / (DRAWS + 1). `holm`: p after Holm's correction for all
-    rows. `share` of the outcome's variance between the factor's levels, in `trainings` trainings.
-    An empty table has no rows.
+    rows. An empty table has no rows.
     """
-    varied = [factor for factor in factors if table[factor].nunique() > 1]
     rows = []
-    for factor in varied:
-        first, *others = [v for v in LEVELS[factor] if v in set(table[factor])]
-        rows += [
-            {"term": factor, "change": f"{first} -> {level}", "trainings": len(table),
-             "share": share(table, factor, outcome)}
-            | change(pairs(table, factor, (first, level), outcome))
-            for level in others
-        ]  # fmt: skip
+    for factor in factors if len(table) else ():
+        first, *others = [level for level in LEVELS[factor] if level in set(table[factor])]
+        for level in others:
+            row = {"term": factor, "change": f"{first} -> {level}", "trainings": len(table)}
+            rows.append(row | change(pairs(table, factor, (first, level), outcome)))
     found = pd.DataFrame(rows, columns=["term", *EFFECTS]).set_index("term")
     if len(found):
         found["holm"] = multipletests(found.p, method="holm")[1]
@@ -96,14 +82,6 @@ def change(matched: pd.DataFrame) -> dict[str, float]:
         "most": by_seed.max(), "rises": int((difference > 0).sum()),
         "falls": int((difference < 0).sum()), "p": test.pvalue,
     }  # fmt: skip
-
-
-def share(table: pd.DataFrame, factor: str, outcome: str) -> float:
-    """Share of an outcome's variance that lies between a factor's levels; 0 where it never changes."""
-    values = table[outcome].astype(float)
-    means = values.groupby(table[factor]).transform("mean")
-    whole = ((values - values.mean()) ** 2).sum()
-    return float(((means - values.mean()) ** 2).sum() / whole) if values.nunique() > 1 else 0.0
 
 
 def factorials(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -14,6 +14,7 @@ from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPE
 from deepcovid.failure.effects import select
 from deepcovid.failure.tables import REPORTED
 from deepcovid.metrics.evaluation import roc
+from deepcovid.metrics.figures import histogram
 from deepcovid.metrics.intervals import auc, confusion
 from deepcovid.metrics.tables import NETWORKS
 from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, PALETTE, REFERENCE
@@ -43,15 +44,12 @@ def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
     curves.plot([0, 1], [0, 1], **REFERENCE)
     curves.set(xlabel="1 - specificity", ylabel="sensitivity", title="our ROC curves")
     curves.legend(fontsize=9, loc="lower right", handlelength=1, frameon=True, edgecolor="none")
-    for k, (kind, colour) in enumerate(CLASSES.items()):
-        part = first.score[first.label == k]
-        scores.hist(part, np.linspace(0, 1, 41), weights=np.full(len(part), 100 / len(part)),
-                    color=colour, alpha=0.6, label=kind)  # fmt: skip
+    histogram(scores, first)
     scores.axvline(0.5, color="black", lw=1, ls="--")
     scores.text(0.52, 0.9, "called COVID-19\nfrom here on", va="top", fontsize=9,
                 transform=scores.get_xaxis_transform())  # fmt: skip
-    scores.set(xlabel="score", ylabel="% of the class", xlim=(0, 1), title=f"our scores: {name}")
-    scores.legend(fontsize=9, loc="center right")
+    scores.set_title(f"our scores: {name}")
+    scores.legend(fontsize=9, loc="center right", handlelength=0.7, handletextpad=0.4)
     return figure
 
 
@@ -137,40 +135,28 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
     return figure
 
 
-def over_epochs(table: pd.DataFrame) -> Figure:
-    """Sensitivity at 0.5 and ROC AUC after more and more epochs of a network's trainings; a line
-    per optimiser and seed."""
-    names = {"sensitivity": "sensitivity at 0.5", "auc": "ROC AUC"}
-    named = table.assign(optimiser=table.optimiser.map(NAMES["optimiser"])).rename(columns=names)
-    long = named.melt(["optimiser", "seed", "after"], list(names.values()), "measure")
-    return relplot(long, "after", "optimiser", units="seed", xlabel="epochs trained",
-                   facet_kws={"sharey": False})  # fmt: skip
+def lines(
+    table: pd.DataFrame,
+    x: str,
+    hue: str,
+    measures: dict[str, str],
+    xlabel: str,
+    ylabel: str = "",
+    **how,
+) -> Figure:
+    """Lines over a logarithmic `x`, a colour for each `hue`, a panel for each of `measures`.
 
-
-def drift(table: pd.DataFrame) -> Figure:
-    """Distance of batch norm's running means from where they were pretrained, and from where they
-    are after one epoch, over the batches; `table` is `drift.csv`, a colour a stage of layers."""
-    names = {
-        "shift": "from the pretrained statistics",
-        "from_epoch_1": "from those after one epoch",
-    }
-    long = table.assign(
-        stage=table.layer.str.split(".").str[0], images=table.crop.map(NAMES["crop"])
+    These are columns, with their names for a reader; `how` are seaborn's `units` or `style`.
+    """
+    long = table.replace({factor: names for factor, names in NAMES.items() if factor in table})
+    long = long.rename(columns=measures).melt(
+        [x, hue, *how.values()], list(measures.values()), "measure"
     )
-    long = long.rename(columns=names).melt(
-        ["stage", "images", "batches"], list(names.values()), "measure"
-    )
-    return relplot(long, "batches", "stage", style="images", xlabel="batches trained on",
-                   ylabel="shift, in pretrained standard deviations")  # fmt: skip
-
-
-def relplot(long: pd.DataFrame, x: str, hue: str, xlabel: str, ylabel: str = "", **how) -> Figure:
-    """Lines of a `value` over a logarithmic `x`, a panel per `measure`."""
     with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn lays it out first
         grid = sns.relplot(long, x=x, y="value", hue=hue, col="measure", kind="line", marker="o",
                            palette=PALETTE[: long[hue].nunique()], errorbar=None, height=3.4,
                            aspect=WIDTH / 6.8, estimator=None if "units" in how else "mean",
-                           **how)  # fmt: skip
+                           facet_kws={"sharey": bool(ylabel)}, **how)  # fmt: skip
     grid.set(xscale="symlog", xlim=(0, None), xlabel=xlabel, ylabel=ylabel).set_titles("{col_name}")
     for axis in grid.axes.flat:
         axis.xaxis.set_major_formatter("{x:.0f}")

@@ -1,13 +1,11 @@
 """What a reader of the failure sees: tables."""
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 
 from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
-from deepcovid.metrics.intervals import format_ci_from_row
+from deepcovid.metrics.intervals import format_ci_from_row, with_ci
 from deepcovid.metrics.tables import NETWORKS
 
 # the release, and what of it the earlier attempt had: images by split, then class
@@ -57,8 +55,8 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
     Sensitivity in percentage points. `fixed` picks rows: `backbone="resnet18", among="all"`.
     """
     table = select(effects, outcome=outcome, **fixed)
-    scale, form = (100, "{:+.1f}") if outcome == "sensitivity" else (1, "{:+.3f}")
-    ends = (scale * table[["effect", "least", "most"]]).map(form.format)
+    scale, form = (100, "+.1f") if outcome == "sensitivity" else (1, "+.3f")
+    ends = (scale * table[["effect", "least", "most"]]).set_axis(["mean", "low", "high"], axis=1)
     levels = [
         [NAMES[term][level] for level in change.split(" -> ")]
         for term, change in zip(table.term, table.change, strict=True)
@@ -66,7 +64,7 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
     named, unit = ("sensitivity", ", points") if outcome == "sensitivity" else ("AUC", "")
     return pd.DataFrame({
         "setting": table.term.map(FACTOR), "from": [a for a, _ in levels], "to": [b for _, b in levels],
-        f"change of {named}{unit} (seeds)": ends.effect + " (" + ends.least + " to " + ends.most + ")",
+        f"change of {named}{unit} (seeds)": with_ci(ends, form=form),
         "pairs": table.pairs, "higher in": table.rises, "lower in": table.falls,
         "p (Holm)": table.holm.map(p_value),
     }).set_index("setting")  # fmt: skip
@@ -109,13 +107,17 @@ def selected(metrics: dict, histories: dict) -> pd.DataFrame:
     """
     rows = {}
     for name, table in metrics.items():
-        for row in table.dropna(subset="seed").to_dict("records") if len(table) else ():
-            model, seed = key = row["model"], int(row["seed"])
+        for row in (
+            table.dropna(subset="seed").astype({"seed": int}).to_dict("records")
+            if len(table)
+            else ()
+        ):
+            key = row["model"], row["seed"]
             test = histories[name][key].query("phase == 'test'").set_index("epoch")
-            rows[name, model, seed] = {
+            rows[name, *key] = {
                 "epochs": len(test), "selected epoch": test.accuracy.idxmax(),
-                "COVID-19 found": f"{row['tp']:.0f} of {row['tp'] + row['fn']:.0f}",
-                "false alarms": f"{row['fp']:.0f} of {row['fp'] + row['tn']:.0f}",
+                "COVID-19 found": "{tp:.0f} of {0:.0f}".format(row["tp"] + row["fn"], **row),
+                "false alarms": "{fp:.0f} of {0:.0f}".format(row["fp"] + row["tn"], **row),
                 "ROC AUC (95% interval)": format_ci_from_row(row, "auc"),
             }  # fmt: skip
     found = pd.DataFrame.from_dict(rows, orient="index")
@@ -152,13 +154,12 @@ def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -
     kept = kept[kept.tp + kept.fn == images]
     new = pd.concat(histories, names=["backbone", "seed"]).query("phase == 'test'")
     both = new.merge(kept, on=["backbone", "seed", "epoch"], suffixes=("", "_kept"))
-    rows = {}
-    for model, part in both.groupby("backbone", sort=False):
-        wide = part.pivot(index="epoch", columns="seed", values="auc")
-        others = [(wide[a] - wide[b]).abs().mean() for a, b in combinations(wide, 2)]
-        rows[run, model] = {
-            "kept against new crops": (part.auc_kept - part.auc).abs().mean(),
-            "seed against seed": sum(others) / len(others) if others else float("nan"),
-            "epochs": len(wide), "seeds": wide.shape[1],
-        }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index")
+    seeds = both.merge(both, on=["backbone", "epoch"], suffixes=("", "_other")).query(
+        "seed < seed_other"
+    )
+    found = pd.DataFrame({
+        "kept against new crops": (both.auc_kept - both.auc).abs().groupby(both.backbone).mean(),
+        "seed against seed": (seeds.auc - seeds.auc_other).abs().groupby(seeds.backbone).mean(),
+        "epochs": both.groupby("backbone").epoch.nunique(), "seeds": both.groupby("backbone").seed.nunique(),
+    })  # fmt: skip
+    return pd.concat({run: found})

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.io import read_table
+from deepcovid.heatmaps.zones import read_grades
 from deepcovid.models.run import Run
-from deepcovid.runs import UserError, escape_control_chars
+from deepcovid.runs import UserError
 from deepcovid.shortcuts.ablations import FRAME, WHOLE, by_input
 from deepcovid.shortcuts.encoders import FeatureBank
 from deepcovid.shortcuts.probing import fit_score
@@ -24,22 +24,12 @@ RESAMPLES = 2000
 def graded(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """COVID-19 images of `table` (of `collection.of`) with the radiologists' sums, 0 to 18.
 
-    The severity file names images by their place below its own folder. Where several files could
-    be meant the path decides, so nothing is matched by a name alone.
+    See `zones.read_grades`.
     """
     path = Path(run.profile.severity)
     if not path.is_file():
         raise UserError(f"There is no table of severities {path}: -p severity FILE.")
-    given = read_table(path, ("image", *SUMS.values()), dtype={"image": str}, keep_default_na=False)
-    for rater in SUMS.values():
-        given[rater] = pd.to_numeric(given[rater], errors="coerce")
-        if not given[rater].between(0, 18).all():
-            image = given.image[~given[rater].between(0, 18)].iloc[0]
-            raise UserError(
-                f"{path}: {rater} of {escape_control_chars(image)} is no number from 0 to 18."
-            )
-    given["path"] = [str((path.parent / image).resolve()) for image in given.image]
-    sums = given.set_index("path")[list(SUMS.values())].set_axis(list(SUMS), axis=1)
+    sums = read_grades(path, list(SUMS.values()), 18).set_axis(list(SUMS), axis=1)
     table = table.assign(place=[str(Path(p).resolve()) for p in table.path])
     return table[table.label == 1].join(sums, on="place", how="inner").drop(columns="place")
 

@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
+from deepcovid.metrics.intervals import predict_positive
+
 SCORES = ("pointing", "mass", "iou", "average_precision")
+MEASURES = ("area", *SCORES, "highlighted", "contained", "captured")  # of `agreement`
+SHARES = np.linspace(0, 1, 21)  # of an image, where curves are kept
 HALF = 0.5  # of a map's largest value: where it is cut, if at one place
 DRAWS = 100  # of random maps, for an interval
 
@@ -50,6 +54,23 @@ def captured(heat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
     ends = np.flatnonzero(np.diff(heat.ravel()[order], append=-np.inf))
     found = mask.ravel()[order].cumsum()[ends]
     return np.concatenate([[0], ends + 1]), np.concatenate([[0], found])
+
+
+def curve(heat: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Share of the mask within the map's highest pixels, where they are `SHARES` of the image."""
+    pixels, found = captured(heat, mask)
+    return np.interp(SHARES * mask.size, pixels, found / mask.sum())
+
+
+def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]:
+    """`turned` and `turned_area`: what the text's rule highlights, of the mask and of the image.
+
+    Nothing where `score`, P(COVID-19), calls no COVID-19 that could turn.
+    """
+    if not predict_positive(score, 0.5):
+        return {}
+    region = heat > score - 0.5
+    return {"turned": float(region[mask].mean()), "turned_area": float(region.mean())}
 
 
 def random_maps(n: int, shape: tuple[int, int], window: int, seed: int = 0) -> np.ndarray:
@@ -122,12 +143,3 @@ def of_another(patients) -> list[int]:
         next((j % n for j in range(i + 1, i + n) if patients[j % n] != patients[i]), i)
         for i in range(n)
     ]
-
-
-def rounded(value, digits: int = 4):
-    """JSON-able data with its numbers rounded, as files keep them."""
-    if isinstance(value, dict):
-        return {key: rounded(v, digits) for key, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [rounded(v, digits) for v in value]
-    return round(float(value), digits) if isinstance(value, float | np.floating) else value

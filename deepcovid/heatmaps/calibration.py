@@ -11,7 +11,7 @@ from torch import nn
 
 from deepcovid import profiles
 from deepcovid.data import augmentation, phantom
-from deepcovid.heatmaps.agreement import SCORES, agreement, by_chance
+from deepcovid.heatmaps.agreement import agreement, by_chance
 from deepcovid.heatmaps.maps import grad_cam, occlusion, probability
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting, networks
@@ -70,30 +70,34 @@ def taught(shortcut: str | None = None, seed: int = 0) -> networks.Classifier:
     return model.eval().requires_grad_(False)
 
 
-def judge(name: str, shortcut: str | None, n: int) -> dict:
-    """What the maps of a network show on `n` new phantoms with COVID-19."""
+def peaks(name: str, shortcut: str | None, n: int) -> list[dict]:
+    """Where the maps of a network peak on `n` new phantoms with COVID-19."""
     model = taught(shortcut)
     inputs, label, lesions, marks = twins(900_000, n, shortcut)
-    ill, window = inputs[label == 1], SIDE // 7
+    ill, window, rows = inputs[label == 1], SIDE // 7, []
     # no map resolves less than a window, so that the marker's box is widened by half of one
     marks = [ndimage.binary_dilation(m, np.ones((3, 3)), window // 2) for m in marks]
     maps = {"occlusion": occlusion(model, ill, window, 2 * window // 3, label=name),
             "Grad-CAM": grad_cam(model, ill)}  # fmt: skip
-    rows = {}
-    for mask, of in {"lesion": lesions, **({"marker": marks} if shortcut else {})}.items():
-        rows[mask] = {"random maps": by_chance(np.array(of), window)}
-        for method, heat in maps.items():
-            each = pd.DataFrame([agreement(*pair) for pair in zip(heat, of, strict=True)])
-            rows[mask][method] = {s: intervals.patient_interval(each[s], range(n)) for s in SCORES}
     auc = float(intervals.auc(label, probability(model, inputs)))
-    return {"auc": auc, "phantoms": n, "window": window, "agreement": rows}
+    for mask, of in {"lesion": lesions, **({"marker": marks} if shortcut else {})}.items():
+        _, *chance = by_chance(np.array(of), window)["pointing"]
+        for method, heat in maps.items():
+            share = np.mean([agreement(*pair)["pointing"] for pair in zip(heat, of, strict=True)])
+            low, high = intervals.proportion_interval(round(share * n), n, "beta")
+            rows.append(
+                {"taught": name, "mask": mask, "method": method, "mean": share, "low": low, "high": high,
+                 "random_low": chance[0], "random_high": chance[1], "phantoms": n, "auc": auc}
+            )  # fmt: skip
+    return rows
 
 
-def calibrate(n: int = 16) -> dict:
-    """Do the maps show what a model is known to look at?
+def calibrate(n: int = 16) -> pd.DataFrame:
+    """Do the maps show what a model is known to look at? A row per network, mask and method.
 
     Two networks, `lesion` trained without and `marker` trained with a planted corner marker, each
-    on `n` new phantoms with COVID-19. Per network: ROC AUC, and `agreement` of each method's maps
-    with the masks of lesion and marker, mean and 95% interval, beside random maps.
+    on `n` new phantoms with COVID-19. `mean`: share of the phantoms on which a map's highest point
+    lies in the mask (peaks of equal height share), with its exact (Clopper-Pearson) 95% interval;
+    `random_*`: 95% of the means of random maps; `auc`: the network's ROC AUC.
     """
-    return {name: judge(name, shortcut, n) for name, shortcut in TAUGHT.items()}
+    return pd.DataFrame([row for name, of in TAUGHT.items() for row in peaks(name, of, n)])

@@ -3,7 +3,14 @@
 import numpy as np
 import torch
 
-from deepcovid.heatmaps.agreement import agreement, coarse, correlation_by_chance, rank_correlation
+from deepcovid.heatmaps.agreement import (
+    agreement,
+    coarse,
+    correlation_by_chance,
+    random_maps,
+    rank_correlation,
+)
+from deepcovid.heatmaps.claim import RANDOM
 from deepcovid.heatmaps.maps import FILL, grad_cam, grey, occlusion, probability
 from deepcovid.models import networks
 from deepcovid.models.features import to_device
@@ -27,6 +34,25 @@ def perturbed(model, inputs: torch.Tensor, maps: np.ndarray, fill: float = FILL)
         found["deletion"].append(probability(model, torch.where(taken, paint, picture)))
         found["insertion"].append(probability(model, torch.where(taken, picture, paint)))
     return {name: np.array(curves) for name, curves in found.items()}
+
+
+def mean_curves(
+    model, inputs: torch.Tensor, made: dict[str, np.ndarray], window: int
+) -> list[dict]:
+    """Deletion and insertion, means over inputs, by the maps `made` and by random ones: a row a point."""
+    drawn = random_maps(len(inputs), inputs.shape[2:], window)
+    return [
+        {
+            "curve": name,
+            "method": method,
+            "share": step / STEPS,
+            "value": value,
+            "images": len(inputs),
+        }
+        for method, heat in (made | {RANDOM: drawn}).items()
+        for name, values in perturbed(model, inputs, heat[: len(inputs)]).items()
+        for step, value in enumerate(values.mean(0))
+    ]
 
 
 def randomised(model: networks.Classifier, name: str, seed: int) -> dict[str, networks.Classifier]:

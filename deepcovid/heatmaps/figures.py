@@ -53,15 +53,15 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
 def map_scores(numbers: pd.DataFrame) -> Figure:
     """How well maps agree with masks, with 95% intervals; the grey band is of random maps.
 
-    `numbers` is of `claim.numbers`: mask, method, score, mean, low, high.
+    `numbers` is of `claim.numbers`: mask, method, measure, mean, low, high.
     """
     kinds = list(numbers["mask"].unique())
-    names = [m for m in numbers.method.unique() if m != "random maps"]
+    names = [m for m in numbers.method.unique() if m != claim.RANDOM]
     size = (1.85, 0.9 + 0.3 * len(names))
     figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True, dpi=DPI)
     for (kind, score), axis in zip(((k, s) for k in kinds for s in SCORES), axes.flat, strict=True):
-        part = numbers[(numbers["mask"] == kind) & (numbers.score == score)].set_index("method")
-        chance = part.loc["random maps"]
+        part = numbers[(numbers["mask"] == kind) & (numbers.measure == score)].set_index("method")
+        chance = part.loc[claim.RANDOM]
         axis.axvspan(chance.low, chance.high, color=GREY, alpha=0.25, lw=0)
         axis.axvline(chance["mean"], color=GREY, lw=1)
         intervals(axis, part.loc[names], "mean", "low", "high", names=names)
@@ -72,56 +72,49 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
     return figure
 
 
-def perturbation(curves: dict) -> Figure:
-    """Deletion and insertion curves, mean over images, from the `curves` of `heatmaps.json`."""
+def perturbation(curves: pd.DataFrame) -> Figure:
+    """Deletion and insertion curves, mean over images; `curves` is `curves.csv`."""
     figure, axes = new(2, size=(3.7, 3.2), sharey=True, dpi=DPI)
     for axis, kind, end in zip(axes, ("deletion", "insertion"), ("covered", "shown"), strict=True):
-        methods = [method for method in curves if method != "images"]
-        for method, colour in zip(methods, (COVID, NON_COVID, GREY), strict=True):
-            values = curves[method][kind]
-            style = ":" if method == "random" else "-"
-            axis.plot(np.linspace(0, 100, len(values)), values, style, color=colour,
-                      label=f"{method} (area {np.mean(values):.2f})")  # fmt: skip
+        each = curves[curves.curve == kind].groupby("method", sort=False)
+        for (method, part), colour in zip(each, (COVID, NON_COVID, GREY), strict=True):
+            style = ":" if method == claim.RANDOM else "-"
+            axis.plot(100 * part.share, part.value, style, color=colour,
+                      label=f"{method} (area {part.value.mean():.2f})")  # fmt: skip
         axis.set(title=kind, xlabel=f"% of pixels {end}", ylim=(0, 1))
         axis.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    axes[0].set_ylabel(f"mean P(COVID-19) of {curves['images']} images")
+    axes[0].set_ylabel(f"mean P(COVID-19) of {part.images.iloc[0]:.0f} images")
     return figure
 
 
-def contained(found: dict, group: str = "test") -> Figure:
+def contained(gains: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """How much of what was marked the maps contain, over all cuts, beside their rivals.
 
-    Left: share of the marks within more and more of the image, mean over images with 95% intervals
-    by patients; the lung field taken as a map beside. Right: the mean of each curve, from which the
-    verdict on the paper's claim is. A method that failed its calibration is grey. `found` is a
-    `heatmaps.json` whose `group` of images has lesions.
+    Left: share of the marks within more and more of the image, mean over images; the lung field
+    taken as a map beside. Right: the mean of each curve, with its 95% interval by patients, from which
+    the verdict on the paper's claim is. A method that failed its calibration is grey. `gains` are rows of
+    `claims.csv`, of the test images, `curves` is `curves.csv`.
     """
-    table = claim.gains(found, group)
-    table[["mean", "low", "high"]] = table.captured.tolist()
-    size = (3.7, 1.7 + 0.36 * len(table))
+    size = (3.7, 1.7 + 0.36 * len(gains))
     figure, (left, right) = new(2, size=size, dpi=DPI)
-    failed = {m for m, passed in claim.calibrated(found).items() if not passed}
-    share = 100 * claim.SHARES
-    for of in found["lesions"]["curves"]:
-        if of["group"] != group or claim.OTHER in of["method"]:
-            continue
-        lungs, fails = of["method"] == claim.LUNGS, of["method"].split()[0] in failed
-        colour = "black" if lungs else "#BBBBBB" if fails else COLOURS[of["model"]]
-        left.plot(
-            share, of["values"], color=colour, lw=1 if fails else 1.6, zorder=1 if fails else 2
-        )
-        if "low" in of and not fails:
-            left.fill_between(share, of["low"], of["high"], color=colour, alpha=0.12, lw=0)
+    failed = gains.method[gains.verdict == claim.FAILED]
+    each = curves[curves.curve == "contained"].groupby(
+        ["model", "method"], sort=False, dropna=False
+    )
+    for (model, method), of in each:
+        fails, share = method in set(failed), 100 * of.share
+        colour = "black" if method == claim.LUNGS else "#BBBBBB" if fails else COLOURS[model]
+        left.plot(share, of.value, color=colour, lw=1 if fails else 1.6, zorder=1 if fails else 2)
     left.axline((0, 0), (100, 1), **REFERENCE)
     left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image highlighted",
              ylabel="share of the marks contained", title="over all cuts")  # fmt: skip
-    names = [f"{NETWORKS[row.model]}\n{row.method}" for row in table.itertuples()]
-    fails = table.method.str.split().str[0].isin(failed)
-    for y, row in enumerate(table.to_dict("records")):
-        colour = "#BBBBBB" if fails[y] else COLOURS[row["model"]]
-        intervals(right, table.iloc[[y]], "mean", "low", "high", y=[y], color=colour, zorder=3)
-    right.set_yticks(range(len(table)), names)
-    right.set_ylim(len(table) - 0.5, -0.5)
+    for y, row in enumerate(gains.itertuples()):
+        colour = "#BBBBBB" if row.verdict == claim.FAILED else COLOURS[row.model]
+        intervals(right, gains.iloc[[y]], "captured", "captured_low", "captured_high", y=[y],
+                  color=colour, zorder=3)  # fmt: skip
+    names = [f"{NETWORKS[row.model]}\n{row.method}" for row in gains.itertuples()]
+    right.set_yticks(range(len(gains)), names)
+    right.set_ylim(len(gains) - 0.5, -0.5)
     lines = [Line2D([], [], color="black", lw=1.6), Line2D([], [], **REFERENCE)]
     labels = ["the lung field as a map", "chance"]
     for column, marker, colour, name in (
@@ -129,14 +122,14 @@ def contained(found: dict, group: str = "test") -> Figure:
         ("other", "D", GREY, "as much of another patient's map"),
     ):
         lines += right.plot(
-            table[column], range(len(table)), marker, color=colour, mfc="none", ms=6
+            gains[column], range(len(gains)), marker, color=colour, mfc="none", ms=6
         )
         labels.append(name)
     right.axvline(0.5, **REFERENCE)
     right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean over all cuts")
-    if failed:
+    if len(failed):
         lines.append(Line2D([], [], color="#BBBBBB", marker="o"))
-        labels.append(f"{', '.join(sorted(failed))}: failed its calibration")
+        labels.append(f"{', '.join(sorted(set(failed)))}: failed its calibration")
     figure.legend(lines, labels, loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
@@ -144,21 +137,25 @@ def contained(found: dict, group: str = "test") -> Figure:
 def followed(numbers: pd.DataFrame) -> Figure:
     """How maps follow the grades of the six zones within an image, with 95% intervals.
 
-    `numbers` is of `claim.zone_numbers`, one group of images. A panel for what grades the zones;
+    `numbers` are rows of `zones.csv`, of one group. A panel for what grades the zones;
     grey: others that grade them, and as diamonds another patient's maps.
     """
     of_others = numbers.method.str.endswith(claim.OTHER)
     names = numbers.method.str.removesuffix(claim.OTHER)
-    numbers = numbers.assign(name=[f"{NETWORKS[m]}, {n}" if m else n
+    numbers = numbers.assign(name=[f"{NETWORKS[m]}, {n}" if m in NETWORKS else n
                                    for m, n in zip(numbers.model, names, strict=True)])  # fmt: skip
     kinds = list(numbers.severity.unique())
-    order = list(dict.fromkeys(numbers[~of_others].sort_values("model", kind="stable").name))
+    order = list(
+        dict.fromkeys(
+            numbers[~of_others].sort_values("model", kind="stable", na_position="first").name
+        )
+    )
     figure, axes = new(len(kinds), size=(7.4 / max(2, len(kinds)), 1.1 + 0.27 * len(order)),
                        squeeze=False, sharey=True, dpi=DPI)  # fmt: skip
     for axis, kind in zip(axes[0], kinds, strict=True):
         part = numbers[(numbers.severity == kind) & ~of_others]
         y = part.name.map(order.index)
-        for some, colour in ((part.model != "", COVID), (part.model == "", "black")):
+        for some, colour in ((part.model.notna(), COVID), (part.model.isna(), "black")):
             intervals(axis, part[some], "mean", "low", "high", y=y[some], color=colour)
         rival = numbers[(numbers.severity == kind) & of_others]
         axis.plot(rival["mean"], rival.name.map(order.index), "D", color=GREY, mfc="none", ms=6)
@@ -170,19 +167,20 @@ def followed(numbers: pd.DataFrame) -> Figure:
 
 
 def calibration(table: pd.DataFrame) -> Figure:
-    """Where maps peak on phantoms whose truth is known; `table` is `tables.calibration_table`'s.
+    """Where maps peak on phantoms whose truth is known; `table` is `map_calibration.csv`.
 
     A dot: share of phantoms, with 95% interval. Grey bar: what random maps give.
     """
     figure, axis = new(size=(7, 1 + 0.36 * len(table)), dpi=DPI)
     names = [
-        f"taught the {row[1]}: {row.method} peaks in the {row[2]}" for row in table.itertuples()
+        f"taught the {row.taught}: {row.method} peaks in the {row.mask}"
+        for row in table.itertuples()
     ]
     y = np.arange(len(table))
     axis.barh(y, table.random_high - table.random_low, 0.7, table.random_low, color="#DDDDDD",
               label="95% of random maps")  # fmt: skip
     for goal, colour in ((True, COVID), (False, GREY)):
-        some = (table["network was taught"] == table["peak in the"]) == goal
+        some = (table.taught == table["mask"]) == goal
         label = "what the network was taught" if goal else "what it does not need"
         intervals(axis, table[some], "mean", "low", "high", y=y[some], color=colour, label=label)
     axis.set_yticks(y, names)

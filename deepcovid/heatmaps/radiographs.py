@@ -1,54 +1,44 @@
 """Maps of the radiographs that may be shown, by a trained network: the paper's figure, made again.
 
-Kept in `results/radiographs/`: `scores.csv`, P(COVID-19) of each radiograph by each run's network, and
-`maps.csv`, its maps as means of `GRID` x `GRID` squares, a line of squares a row. Nothing here is a
-picture: who shows a map lays it over the radiograph. Torch is loaded only to make them.
+A run's `radiographs.csv` has P(COVID-19) of each by the run's first network, and its maps, as means of
+`GRID` x `GRID` squares, a line of squares a row. Nothing there is a picture: who shows a map lays it
+over the radiograph. Torch is loaded only to make them.
 """
 
 import numpy as np
 import pandas as pd
+from PIL.Image import Resampling
 
 from deepcovid import io
-from deepcovid.runs import RESULTS
+from deepcovid.data import examples
+from imageaudit import images
 
-SHOWN, GRID = RESULTS / "radiographs", 14
+GRID, SIDE = 14, 224  # squares, and px of a picture that is shown, a side
 SQUARES = [f"x{i}" for i in range(GRID)]
 NAMES = {"paper": "paper's", "control": "untrained"}  # what a run's network is called in the figure
 
 
-def make(run, folder=SHOWN, target=None) -> None:
-    """Write the scores and maps of a run's first network and seed, in the place of its former ones.
-
-    The radiographs lie in `folder`, the tables go to `target`, by default there too.
-    """
+def run(run) -> None:
+    """Write the scores and maps of a run's first network and seed, `radiographs.csv`."""
     from deepcovid.heatmaps import maps
     from deepcovid.heatmaps.cached_maps import stride, windows
 
     name, seed = run.profile.models[0], run.profile.seeds[0]
-    called = run.folder.name
-    table = io.read_table(folder / "radiographs.csv")
-    inputs = maps.read([folder / file for file in table.file], run.profile.image_size,
-                       run.preprocessing).to(run.device)  # fmt: skip
-    model, about = run.model(name, seed), {"run": called, "model": name}
-    side = windows(run.profile.image_size)[0]
+    size, table, model = run.profile.image_size, examples.hannover(), run.model(name, seed)
+    inputs, side = maps.read(table.path, size, run.preprocessing).to(run.device), windows(size)[0]
     made = {
         "occlusion": maps.occlusion(model, inputs, side, stride(side)),
         "Grad-CAM": maps.grad_cam(model, inputs),
     }
-    scores = pd.DataFrame({**about, "seed": seed, "file": table.file})
-    scores["score"] = maps.probability(model, inputs).astype(float).round(4)
+    score = maps.probability(model, inputs).astype(float).round(4)
     rows = [
-        {**about, "file": file, "method": method, "y": y} | dict(zip(SQUARES, line, strict=True))
+        {"model": name, "seed": seed, "file": file, "score": p, "method": method, "y": y}
+        | dict(zip(SQUARES, line, strict=True))
         for method, heats in made.items()
-        for file, heat in zip(table.file, heats, strict=True)
+        for file, p, heat in zip(table.file, score, heats, strict=True)
         for y, line in enumerate(squares(heat))
     ]
-    for file, new in (("scores.csv", scores), ("maps.csv", pd.DataFrame(rows))):
-        path = (target or folder) / file
-        if path.is_file():
-            old = io.read_table(path)
-            new = pd.concat([old[old.run != called], new], ignore_index=True)
-        io.write_csv(path, new, float_format="%.4g")
+    io.write_csv(run.folder / "radiographs.csv", pd.DataFrame(rows), float_format="%.4g")
 
 
 def squares(heat: np.ndarray) -> np.ndarray:
@@ -60,79 +50,42 @@ def squares(heat: np.ndarray) -> np.ndarray:
 def of(study, n: int = 6) -> dict | None:
     """What `figures.overlays` takes: pictures, maps by method and network, titles, masks.
 
-    The published study shows the radiographs that may be shown, with the maps of `maps.csv`; another
+    The published study shows the radiographs that may be shown, with the maps of its runs; another
     its own first COVID-19 test images, with its first network's. None where there are none.
     """
     if not study.published:
         return own(study.run(), n)
-    tables = [study.table(f"radiographs/{name}.csv") for name in ("radiographs", "scores", "maps")]
-    if not all(map(len, tables)):
+    shown = examples.hannover().head(n)
+    runs = {name: study.table(f"{run}/radiographs.csv") for run, name in NAMES.items()}
+    if not all(map(len, runs.values())):
         return None
-    radiographs, scores, maps = tables
-    radiographs, score = radiographs.head(n), scores.set_index(["file", "run"]).score
-    heats = maps.set_index(["method", "run", "file"])[SQUARES].sort_index(kind="stable")
-    runs, methods = scores.run.unique(), maps.method.unique()
-    name = {run: NAMES.get(run, run) for run in runs}
+    scores = [table.groupby("file").score.first() for table in runs.values()]
     return {
-        "pictures": [picture(study.folder / "radiographs" / file) for file in radiographs.file],
+        "pictures": [np.array(images.open_radiograph(path).convert("L").resize((SIDE, SIDE), Resampling.BILINEAR))
+                     for path in shown.path],
         "maps": {
-            f"{method}\n{name[run]}": np.array(
-                [heats.loc[(method, run, f)] for f in radiographs.file]
-            )
-            for method in methods
-            for run in runs
+            f"{method}\n{name}": table[SQUARES][table.method == method]
+            .to_numpy().reshape(-1, GRID, GRID)[:n]
+            for method in ("occlusion", "Grad-CAM") for name, table in runs.items()
         },
-        "titles": [
-            f"{row.view}\n" + " | ".join(f"{score[row.file, run]:.2f}" for run in runs)
-            for row in radiographs.itertuples()
-        ],
-    }
+        "titles": [f"{row.view}\n" + " | ".join(f"{score[row.file]:.2f}" for score in scores)
+                   for row in shown.itertuples()],
+    }  # fmt: skip
 
 
 def own(run, n: int) -> dict:
-    """The same of a run's own test images, with what is marked there, else the lungs."""
+    """The same of a run's own first test images, with what is marked there, else the lungs."""
+    from deepcovid.heatmaps import cached_maps, masks
     from deepcovid.heatmaps.maps import pictures_of, probability
-    from deepcovid.heatmaps.study import examples
 
-    inputs, maps, masks = examples(run, n)
-    name, seed = run.profile.models[0], run.profile.seeds[0]
-    score = probability(run.model(name, seed), inputs.to(run.device))
-    titles = [f"P = {p:.2f}" for p in score]
-    return {"pictures": pictures_of(inputs), "maps": maps, "titles": titles, "masks": masks}
-
-
-def picture(path) -> np.ndarray:
-    """A radiograph as the networks see it, a square of grey levels (height, width)."""
-    from PIL import Image
-
-    with Image.open(path) as file:
-        return np.array(file.convert("L").resize((224, 224), Image.Resampling.BILINEAR))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Make them by a trained run: `python -m deepcovid.heatmaps.radiographs real/paper`."""
-    import argparse
-    import json
-    import sys
-    from pathlib import Path
-
-    from deepcovid.models.run import Run
-    from deepcovid.runs import UserError
-
-    parser = argparse.ArgumentParser(
-        "python -m deepcovid.heatmaps.radiographs", description=main.__doc__
-    )
-    parser.add_argument("run", help="a profile whose first model is trained")
-    parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
-    parser.add_argument("--to", type=Path, default=SHOWN, help="folder")
-    args = parser.parse_args(arguments)
-    try:
-        make(Run.open(args.run, args.overrides), target=args.to)
-    except UserError as error:
-        print(f"deepcovid: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    table, name, size = masks.chosen(run), run.profile.models[0], run.profile.image_size
+    model = run.model(name, run.profile.seeds[0])
+    made = cached_maps.cached_maps(run, name, model, table, cached_maps.windows(size))
+    none, outlined = np.zeros((size, size), bool), []
+    for image in table.image[:n]:
+        there = (masks.read(run, kind, image) for kind in masks.MASKS)
+        outlined.append(next((mask for mask in there if mask is not None), none))
+    inputs = cached_maps.read(run, table[:n])
+    titles = [f"P = {p:.2f}" for p in probability(model, inputs)]
+    heats = {method: heat[:n] for method, heat in made.items()}
+    return {"pictures": pictures_of(inputs), "maps": heats, "titles": titles, "masks": outlined}

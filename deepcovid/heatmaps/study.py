@@ -1,130 +1,182 @@
-"""A run's own maps: made of its trained models and its COVID-19 images, and judged."""
+"""A run's own maps: made of its trained models and its COVID-19 images, and judged.
+
+The paper's claim is tested on the test images with a mask of lesions; the training images with one
+stand beside, as a group of their own. Rivals are another patient's map, and the lung field taken as a
+map. By zone, a map is compared with the radiologists' grades.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from deepcovid import io, runs
-from deepcovid.heatmaps import agreement, calibration, claim, faithfulness, lesions, maps, masks
+from deepcovid.heatmaps import agreement, calibration, claim, faithfulness, maps, masks, zones
 from deepcovid.heatmaps.cached_maps import cached_maps, code, read, stride, windows
+from deepcovid.metrics.intervals import means_by_patient
 from deepcovid.models import networks
 from deepcovid.models.run import Run
 
+FILES = ("maps", "claims", "zones", "curves", "map_calibration")  # `.csv`, beside `heatmaps.json`
 CURVES = 32  # images that deletion and insertion curves are means of
 SANITY = 6  # images whose maps are made again: with random weights, with other squares
+BRIXIA, MARKED = "Brixia score", "share marked"  # what grades a zone
+ZONES = ["group", "severity", "model", "method"]
+POINTS = ["curve", "model", "method", "share", "value", "images"]
 
 
-def run(run: Run) -> dict:
+def run(run: Run) -> None:
     """Maps of the first model on the COVID-19 test images, of all on the lesions; their worth.
 
-    Writes `heatmaps.json`, numbers only, which is kept while models, images, masks and code are
-    the same, and `claims.csv` and `zones.csv`, which follow from it; the maps lie in `heatmaps/`. Of several seeds the first is taken.
+    Writes numbers only, the tables of `FILES` and `heatmaps.json`, which are kept while models, images,
+    masks and code are the same; the maps lie in `heatmaps/`. Of several seeds the first is taken.
     """
-    name, seed = run.profile.models[0], run.profile.seeds[0]
-    models = {each: run.model(each, seed) for each in run.profile.models}
-    table, path = masks.chosen(run), run.folder / "heatmaps.json"
-    stamp = made_from(run, models, table)
-    if io.is_fresh(path, stamp):
-        return io.read_json(path)
-    marked, own = lesions.judge(run, models, table), judge(run, models[name], name, table)
-    if "test" in marked["random_maps"]:  # of the same masks
-        own["random_maps"]["lesion"] = marked["random_maps"]["test"]
-    found = {
-        "notice": runs.NOTICE,
-        "model": name,
-        "seed": seed,
-        "split": "test",
-        "weights": networks.find_weights(run.profile.weights, name)[1].label(),
-        **own,
-        "lesions": marked,
-        "calibration": calibration.calibrate(),
-    }
-    io.write_json(path, agreement.rounded(found))
-    found = io.read_json(path)
-    for file, numbers in claim.by_run(found).items():
-        io.write_csv(run.folder / file, numbers, float_format="%.6g")
+    profile, seed = run.profile, run.profile.seeds[0]
+    models = {each: run.model(each, seed) for each in profile.models}
+    groups = {"test": masks.chosen(run), "train": masks.with_mask(run, False, ("lesion",))}
+    paths = {name: run.folder / f"{name}.csv" for name in FILES}
+    path, stamp = run.folder / "heatmaps.json", made_from(run, models, groups)
+    if io.is_fresh(path, stamp) and all(each.is_file() for each in paths.values()):
+        return
+    found, perturbed = faithful(run, models[profile.models[0]], groups["test"])
+    parts = [judge(run, models, *group) for group in groups.items()]
+    rows, rhos, curves = (list(chain(*part)) for part in zip(*parts, strict=True))
+    each = pd.DataFrame(rows, columns=list(claim.MAPS)).round(4)
+    rhos = pd.DataFrame(rhos, columns=[*ZONES, "patient", "rho"]).round(4)
+    tables = {"maps": each, "map_calibration": calibration.calibrate().round(4)}
+    tables["claims"] = claim.gains(each, tables["map_calibration"])
+    tables["zones"] = means_by_patient(rhos, ZONES, "rho")
+    tables["curves"] = pd.DataFrame(curves + perturbed, columns=POINTS).round(4)
+    for name, table in tables.items():
+        io.write_csv(paths[name], table, float_format="%.6g")
+    io.write_json(path, io.rounded({"notice": runs.NOTICE, "seed": seed, "split": "test"} | found))
     io.write_stamp(path, stamp)
-    return found
 
 
-def made_from(run: Run, models: dict, table: pd.DataFrame) -> str:
-    """Stands for all that `heatmaps.json` depends on."""
-    tables, graded = [table, lesions.trained_on(run)], lesions.severity_of(run)
-    about = [
-        code("heatmaps.study"),
-        run.profile.image_size,
-        io.file_digest(graded) if graded else None,
-    ]
+def severity_of(run: Run) -> Path | None:
+    """The table of Brixia scores: the profile's, else `brixia.csv` beside or above the images."""
+    if run.profile.severity:
+        return Path(run.profile.severity)
+    places = [run.data / "brixia.csv", run.data.resolve().parent / "brixia.csv"]
+    return next((path for path in places if path.is_file()), None)
+
+
+def made_from(run: Run, models: dict, groups: dict[str, pd.DataFrame]) -> str:
+    """Stands for all that the files depend on."""
+    about, graded = [code("heatmaps.study"), run.profile.image_size], severity_of(run)
+    about += [io.file_digest(graded) if graded else None]
     about += [networks.state_digest(model) for model in models.values()]
-    about += [[*each.sha1, *each.patient, *masks.digests(run, each.image)] for each in tables]
+    about += [[*t.sha1, *t.patient, *masks.digests(run, t.image)] for t in groups.values()]
     return io.digest(about + ([run.preprocessing.variant] if run.preprocessing else []))
 
 
-def judge(run: Run, model, name: str, table: pd.DataFrame) -> dict:
-    """What the model's maps of a table's images are worth; the first method is the main one."""
-    inputs, sides = read(run, table), windows(run.profile.image_size)
-    made = cached_maps(run, name, model, table, sides)
-    main, other = next(iter(made)), agreement.of_another(table.patient.to_numpy())
-    judged = made | {f"{m}, another patient's": made[m][other] for m in (main, "Grad-CAM")}
-    every = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
-    rows = [row for kind, of in every.items() for row in agreements(judged, kind, of)]
-    lungs = dict([*every["lung"].items()][:SANITY])
-    score = maps.probability(model, inputs)
-    found = {
-        "image_size": run.profile.image_size,
-        "windows": sides,
-        "fill": maps.FILL,
-        "images": table[["image", "patient"]].assign(score=score.astype(float)).to_dict("list"),
-        "agreement": pd.DataFrame(rows).to_dict("list"),
-        "random_maps": {  # on lesions: see `lesions`
-            kind: agreement.by_chance(*agreement.coarse([*of.values()], sides[0]))
-            for kind, of in every.items()
-            if of and kind == "lung"
-        },
-        "fills": faithfulness.fills(
-            model, inputs[[*lungs]], [*lungs.values()], made[main][[*lungs]], sides[0]
-        )
-        if lungs
-        else {},
-        "curves": curves(
-            model, inputs[:CURVES], {m: made[m] for m in (main, "Grad-CAM")}, sides[0]
-        ),
-        "randomised": faithfulness.sanity(
-            model, name, run.profile.seeds[0], inputs[:SANITY], made, sides[0], stride(sides[0])
-        ),
-    }
-    return found | {"lungs": claim.lungs(found).to_dict("index")}
+def judge(run: Run, models: dict, group: str, table: pd.DataFrame) -> tuple[list, list, list]:
+    """Rows of `maps.csv`, rows of images for `zones.csv`, and rows of `curves.csv`, of a group.
 
-
-def agreements(judged: dict[str, np.ndarray], kind: str, of: dict[int, np.ndarray]) -> list[dict]:
-    """Agreement of maps by method with the masks `of` a kind, a row each."""
-    return [
-        {"image": i, "mask": kind, "method": method} | agreement.agreement(heat[i], mask)
-        for method, heat in judged.items()
-        for i, mask in of.items()
-    ]
-
-
-def curves(model, inputs: torch.Tensor, made: dict[str, np.ndarray], window: int) -> dict:
-    """Mean deletion and insertion curves of the inputs, by method and by chance."""
-    drawn = agreement.random_maps(len(inputs), inputs.shape[2:], window)
-    found = {"images": len(inputs)}
-    for method, heat in (made | {"random": drawn}).items():
-        each = faithfulness.perturbed(model, inputs, heat[: len(inputs)])
-        found[method] = {name: values.mean(0) for name, values in each.items()}
-    return found
-
-
-def examples(run: Run, n: int = 3) -> tuple[torch.Tensor, dict, list[np.ndarray]]:
-    """The first `n` test images that `run` made maps of: inputs, maps by method, what to outline.
-
-    Outlined are the lesions, else the lungs, else nothing.
+    Of the first model's maps of the test images, those by the larger window and the agreement with
+    lungs are told as well.
     """
-    table, name = masks.chosen(run), run.profile.models[0]
-    model = run.model(name, run.profile.seeds[0])
-    made = cached_maps(run, name, model, table, windows(run.profile.image_size))
-    none, outlined = np.zeros((run.profile.image_size,) * 2, bool), []
-    for image in table.image[:n]:
-        there = (masks.read(run, kind, image) for kind in masks.MASKS)
-        outlined.append(next((mask for mask in there if mask is not None), none))
-    return read(run, table[:n]).cpu(), {m: heat[:n] for m, heat in made.items()}, outlined
+    marked = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
+    zone, grades, rivals = graded(run, table, marked)
+    rows, rhos, curves, window = [], [], [], windows(run.profile.image_size)[1]
+    for name, method, heat, score in every_map(run, models, group, table, marked["lung"]):
+        about = {"group": group, "model": name, "method": method}
+        wide = method == f"occlusion {window} px"
+        main = not wide and claim.OTHER not in method
+        for kind in masks.MASKS if group == "test" and name == next(iter(models)) else ("lesion",):
+            for i, mask in marked[kind].items():
+                if i in heat:
+                    row = about | {"mask": kind, "image": i, "score": score[i]}
+                    rows.append(row | agreement.agreement(heat[i], mask))
+                    if kind == "lesion" and name and main:
+                        rows[-1] |= agreement.turned(heat[i], mask, score[i])
+        for severity, grade in grades.items() if name and not wide else ():
+            values = {i: zones.means(heat[i], zone[i]) for i in grade}
+            rhos += [about | {"severity": severity} | row for row in zones.followed(values, grade)]
+        if group == "test" and main:
+            curves += curve(about, heat, marked["lesion"])
+    for severity, others in rivals.items():
+        for method, values in others.items():
+            about = {"group": group, "severity": severity, "method": method}
+            rhos += [about | row for row in zones.followed(values, grades[severity])]
+    for row in rows + rhos:
+        row["patient"], row["image"] = table.patient[row["image"]], table.image[row["image"]]
+    return rows, rhos, curves
+
+
+def every_map(run: Run, models: dict, group: str, table: pd.DataFrame, lungs: dict) -> Iterator:
+    """Model, method, maps by the image's position, and scores: the lung field first, then each
+    model's maps, and the main ones laid over the next patient."""
+    yield None, claim.LUNGS, {i: 1.0 * lung for i, lung in lungs.items()}, [np.nan] * len(table)
+    sides, other = windows(run.profile.image_size), agreement.of_another(table.patient.to_numpy())
+    for name, model in models.items() if len(table) else ():
+        both = group == "test" and name == next(iter(models))
+        made = cached_maps(run, name, model, table, sides if both else sides[:1])
+        made |= {m + claim.OTHER: made[m][other] for m in (f"occlusion {sides[0]} px", "Grad-CAM")}
+        score = maps.probability(model, read(run, table)).astype(float)
+        for method, heat in made.items():
+            yield name, method, dict(enumerate(heat)), score
+
+
+def graded(run: Run, table: pd.DataFrame, marked: dict[str, dict]) -> tuple[dict, dict, dict]:
+    """The six zones of each image that has them; their grades; those of others, by method.
+
+    All by the image's position, grades first by `BRIXIA` (the senior radiologist's) and `MARKED`.
+    """
+    zone = {i: zones.of(lung) for i, lung in marked["lung"].items()}
+    zone = {i: parted for i, parted in zone.items() if zones.whole(parted)}
+    both, patient, path = zone.keys() & marked["lesion"].keys(), table.patient, severity_of(run)
+    grades = {
+        BRIXIA: {},
+        MARKED: {i: zones.means(marked["lesion"][i], zone[i]) for i in sorted(both)},
+    }
+    second = {}
+    if path:
+        known = zones.read_grades(path, [*zones.SENIOR, *zones.JUNIOR], 3)
+        files = [str(file.resolve()) for file in run.paths(table.image)]
+        for i in (i for i in zone if files[i] in known.index):
+            grades[BRIXIA][i], second[i] = (
+                known.loc[files[i], reader].to_numpy(float)
+                for reader in (zones.SENIOR, zones.JUNIOR)
+            )
+    rivals = {BRIXIA: {"mean of other patients": {}, "second radiologist": second},
+              MARKED: {"mean of other patients": {}}}  # fmt: skip
+    for severity, of in grades.items():
+        for i in of:
+            if others := [of[j] for j in of if patient[j] != patient[i]]:
+                rivals[severity]["mean of other patients"][i] = np.mean(others, axis=0)
+    return zone, grades, rivals
+
+
+def curve(about: dict, heat: dict, lesions: dict) -> list[dict]:
+    """Share of the lesions that maps contain over all cuts, mean over images: a row a point."""
+    each = [agreement.curve(heat[i], mask) for i, mask in lesions.items() if i in heat]
+    about = {"curve": "contained", **about, "images": len(each)}
+    points = zip(agreement.SHARES, np.mean(each, axis=0), strict=True) if each else ()
+    return [about | {"share": share, "value": value} for share, value in points]
+
+
+def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
+    """What tells whether the first model's maps of the test images name what it uses.
+
+    The `heatmaps.json`, and rows of `curves.csv`; the first method is the main one.
+    """
+    name, seed, size = run.profile.models[0], run.profile.seeds[0], run.profile.image_size
+    inputs, sides = read(run, table), windows(size)
+    made = cached_maps(run, name, model, table, sides)
+    main, window = next(iter(made)), sides[0]
+    marked = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
+    lungs = dict([*marked["lung"].items()][:SANITY])
+    some, pair = [*lungs], {method: made[method] for method in (main, "Grad-CAM")}
+    found = {
+        "model": name, "weights": networks.find_weights(run.profile.weights, name)[1].label(),
+        "image_size": size, "windows": sides, "fill": maps.FILL,
+        "random_maps": {kind: agreement.by_chance(*agreement.coarse([*of.values()], window))
+                        for kind, of in marked.items() if of},
+        "fills": faithfulness.fills(model, inputs[some], [*lungs.values()], made[main][some], window)
+        if some else {},
+        "randomised": faithfulness.sanity(model, name, seed, inputs[:SANITY], made, window, stride(window)),
+    }  # fmt: skip
+    return found, faithfulness.mean_curves(model, inputs[:CURVES], pair, window)

@@ -8,12 +8,13 @@ F of the left. Radiologists part them at the aortic arch and a pulmonary vein (B
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage, stats
 
-from deepcovid.io import read_table
+from deepcovid.runs import UserError, escape_control_chars, read_table
 
 ZONES = "ABCDEF"
-READERS = {"senior": "S", "junior": "J"}
+SENIOR, JUNIOR = ([f"{reader}-{zone}" for zone in ZONES] for reader in "SJ")
 
 
 def of(lung: np.ndarray) -> np.ndarray:
@@ -67,19 +68,25 @@ def follows(values, grades) -> float:
     return 0.0 if np.ptp(values) == 0 else float(stats.spearmanr(values, grades).statistic)
 
 
-def graded(path: Path) -> dict[Path, dict[str, np.ndarray]]:
-    """Grades 0 to 3 of the six zones by reader, by the image's file, of a table of Brixia scores.
+def read_grades(path: Path, columns: list[str], most: int) -> pd.DataFrame:
+    """Columns of a table of Brixia scores, 0 to `most`, by the whole path of each image's file.
 
-    Columns: `image`, a path from the table's folder, and `S-A` to `S-F` by the senior, `J-A` to
-    `J-F` by the junior radiologist.
+    Its column `image` names files by their place below the table's folder. Where several could be
+    meant the path decides, so nothing is matched by a name alone.
     """
-    columns = {reader: [f"{key}-{zone}" for zone in ZONES] for reader, key in READERS.items()}
-    needed = ["image", *(name for names in columns.values() for name in names)]
-    table = read_table(path, needed)
-    return {
-        (path.parent / row["image"]).resolve(): {
-            reader: np.array([row[column] for column in names], float)
-            for reader, names in columns.items()
-        }
-        for row in table.to_dict("records")
-    }
+    table = read_table(path, ("image", *columns), dtype={"image": str}, keep_default_na=False)
+    for column in columns:
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+        if (wrong := table.image[~table[column].between(0, most)]).any():
+            raise UserError(f"{path}: {column} of {escape_control_chars(wrong.iloc[0])} is no number "
+                            f"from 0 to {most}.")  # fmt: skip
+    return table[columns].set_axis([str((path.parent / i).resolve()) for i in table.image])
+
+
+def followed(values: dict[int, np.ndarray], grades: dict[int, np.ndarray]) -> list[dict]:
+    """How values of six zones follow the grades, a row for each image that has both."""
+    return [
+        {"image": i, "rho": follows(values[i], grade)}
+        for i, grade in grades.items()
+        if i in values and np.ptp(grade) > 0
+    ]

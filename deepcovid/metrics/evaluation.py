@@ -21,6 +21,7 @@ from deepcovid.metrics.intervals import (
 )
 from deepcovid.runs import UserError, escape_control_chars, read_json, read_table
 
+Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
 COLUMNS = (
     "model", "seed", "weights", "auc", "auc_low", "auc_high", "average_precision", "threshold",
     "sensitivity", "sensitivity_low", "sensitivity_high",
@@ -66,6 +67,20 @@ def of_seeds(folder: Path, name: str) -> dict[tuple[str, int], Path]:
 def scores_of(folder: Path) -> dict[tuple[str, int], pd.DataFrame]:
     """All scores in a run's or a published folder, by (model, seed)."""
     return {key: read_scores(path) for key, path in of_seeds(folder, "scores.csv").items()}
+
+
+def of_models(tables: Scores) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The images (label, patient), and each model's scores of them, (seeds, n)."""
+    first, scores = None, {}
+    for (model, seed), table in tables.items():
+        table = table.sort_values("image", ignore_index=True)
+        first = table if first is None else first
+        if not table[["image", "label"]].equals(first[["image", "label"]]):
+            raise UserError(
+                f"{model}, seed {seed} was not scored on the same images as the others."
+            )
+        scores.setdefault(model, []).append(table.score)
+    return first, {model: np.array(each) for model, each in scores.items()}
 
 
 def summaries(folder: Path, keys=None) -> list[dict]:

@@ -6,13 +6,12 @@ from matplotlib.figure import Figure
 
 from deepcovid import plots
 from deepcovid.metrics import evaluation, intervals
+from deepcovid.metrics.evaluation import Scores, of_models
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.published import published_values
 from deepcovid.metrics.tables import (
     AT_98,
     NETWORKS,
-    Scores,
-    of_models,
     over_seeds,
 )
 from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
@@ -43,9 +42,9 @@ def roc(test: Scores) -> Figure:
     for model, scores in by_model.items():
         value = np.mean([intervals.auc(table.label, score) for score in scores])
         label = f"{NETWORKS.get(model, model)}, AUC {value:.4f}"
-        for axis, end in zip(axes, (1, 0.2), strict=True):
-            fpr = np.linspace(0, end, 201)
-            mean, *band = intervals.roc_band(table.label, scores, table.get("patient"), fpr)
+        fpr = np.union1d(np.linspace(0, 0.2, 201), np.linspace(0, 1, 201))
+        mean, *band = intervals.roc_band(table.label, scores, table.get("patient"), fpr)
+        for axis in axes:
             axis.plot(fpr, mean, color=colour(model), label=label)
             axis.fill_between(fpr, *band, color=colour(model), alpha=0.15, lw=0)
     axes[0].plot([0, 1], [0, 1], **REFERENCE)

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import binom, norm, rankdata
 from statsmodels.stats.proportion import proportion_confint
@@ -79,11 +80,9 @@ def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
     At perfect separation the variance is 0 and the interval a point: too narrow, as any interval
     from these data alone. With one positive or one negative there is none: (nan, nan).
     """
-    above, below = placements(label, score)
-    if min(len(above), len(below)) < 2:
+    if min(np.bincount(validate_scores(label, score)[0])) < 2:
         return float("nan"), float("nan")
-    error = np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
-    return logit_interval(above.mean(), error, level)[1:]
+    return mean_auc_interval(label, score, level=level)[1:]
 
 
 def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
@@ -174,14 +173,6 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     }
 
 
-def standard_error(value: float, positives: int = 100, negatives: int = 3000) -> float:
-    """Standard error of an AUC that was published without one (Hanley and McNeil 1982)."""
-    square = value**2
-    q1, q2 = value / (2 - value) - square, 2 * square / (1 + value) - square
-    variance = value * (1 - value) + (positives - 1) * q1 + (negatives - 1) * q2
-    return float(np.sqrt(variance / (positives * negatives)))
-
-
 @lru_cache(maxsize=4)
 def patient_draws(patients: int, resamples: int, seed: int) -> np.ndarray:
     """How often each of so many patients is drawn, (resamples, patients)."""
@@ -190,13 +181,39 @@ def patient_draws(patients: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> list[float]:
-    """Mean of values over images, and its 95% interval by resampling patients."""
-    values = np.asarray(values, dtype=float)
-    names, group = np.unique(np.asarray(patient), return_inverse=True)
+    """Mean of values over images, and its 95% interval by resampling patients.
+
+    Images without a value (NaN) are left out; where none has one, all three are NaN.
+    """
+    values, patient = np.asarray(values, dtype=float), np.asarray(patient)
+    if not (known := ~np.isnan(values)).any():
+        return [np.nan] * 3
+    values = values[known]
+    names, group = np.unique(patient[known], return_inverse=True)
     draws = patient_draws(len(names), resamples, seed)
     sums = np.bincount(group, values, len(names))
     means = draws @ sums / (draws @ np.bincount(group))
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
+
+
+def means_by_patient(table: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
+    """`patient_interval` of a column for each group of rows: images, patients, mean, low, high."""
+    rows = [
+        [*key, len(part), part.patient.nunique(), *patient_interval(part[column], part.patient)]
+        for key, part in table.groupby(by, sort=False, dropna=False)
+    ]
+    return pd.DataFrame(rows, columns=[*by, "images", "patients", "mean", "low", "high"])
+
+
+def with_ci(table: pd.DataFrame, name: str = "mean", form: str = ".2f") -> pd.Series:
+    """A column with its interval as text, each number in a format; signed for a difference.
+
+    The interval is in NAME_low and NAME_high, or, where there are none, in `low` and `high`.
+    """
+    own = f"{name}_low" in table
+    ends = (name, f"{name}_low", f"{name}_high") if own else (name, "low", "high")
+    value, low, high = (table[end].map(f"{{:{form}}}".format) for end in ends)
+    return value + " (" + low + " to " + high + ")"
 
 
 def share_interval(right, patient) -> list[float]:
@@ -271,25 +288,21 @@ def roc_band(
     `scores` (n,) or (k, n) of the same images. At each rate the lowest threshold that keeps to it.
     Pointwise percentiles of resampled patients, each class by itself; without `patient`, of images.
     """
-    scores = np.atleast_2d(validate_scores(label, np.asarray(scores, dtype=float))[1])
-    label, fpr = np.asarray(label), np.asarray(fpr)
-    weights = {
-        value: np.vstack([np.ones(draws.shape[1], int), draws])[:, group]  # first: as they are
-        for value, (group, draws) in draw_patients(label, patient, resamples, seed).items()
-    }
+    label, scores = validate_scores(label, np.atleast_2d(scores))
+    weights = np.ones((resamples + 1, len(label)), int)  # first: as they are
+    for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
+        weights[1:, label == value] = draws[:, group]
     curves = []
     for score in scores:
-        negative, positive = (np.sort(score[label == value])[::-1] for value in (0, 1))
-        order = {value: np.argsort(-score[label == value], kind="stable") for value in (0, 1)}
-        wrong = np.cumsum(weights[0][:, order[0]], axis=1, dtype=float)
-        wrong /= wrong[:, -1:]
-        found = np.cumsum(weights[1][:, order[1]], axis=1, dtype=float)
-        found = np.pad(found / found[:, -1:], ((0, 0), (1, 0)))
-        above = np.searchsorted(-positive, -negative, side="left")  # positives above each negative
-        # the first negative that would be one too many; where none would, all positives are found
-        first = np.array([np.searchsorted(row, fpr + 1e-12, side="right") for row in wrong])
-        reached = np.append(above, len(positive))[first]
-        curves.append(np.take_along_axis(found, reached, axis=1))
+        order = np.argsort(-score, kind="stable")
+        ends = np.flatnonzero(np.diff(score[order], append=-1))  # equal scores come together
+        wrong, found = (
+            np.cumsum(weights[:, order] * (label[order] == value), axis=1, dtype=float)[:, ends]
+            for value in (0, 1)
+        )
+        wrong, found = (np.pad(part / part[:, -1:], ((0, 0), (1, 0))) for part in (wrong, found))
+        reached = [np.searchsorted(row, np.add(fpr, 1e-12), side="right") - 1 for row in wrong]
+        curves.append(np.take_along_axis(found, np.array(reached), axis=1))
     mean = np.mean(curves, axis=0)
     return np.vstack([mean[0], np.quantile(mean[1:], (0.025, 0.975), axis=0)])
 

@@ -2,21 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from scipy.special import logit
 from scipy.stats import norm
 
-from deepcovid.metrics.evaluation import scores_of, summaries
-from deepcovid.metrics.intervals import (
-    TARGET,
-    auc,
-    auc_interval,
-    draw_patients,
-    logit_interval,
-    mean_auc_interval,
-    standard_error,
-)
+from deepcovid.metrics.evaluation import of_models, scores_of, summaries
+from deepcovid.metrics.intervals import logit_interval, mean_auc_interval
 
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
             "densenet121": "DenseNet121"}  # fmt: skip
@@ -32,7 +23,7 @@ GROUPS = {
     "released_squeezenet": "control: released recipe",
 }  # folders in results/
 REDUCED = ("outer 12.5% of each side", "outer 5% of each side", "8 x 8 pixels")  # of the picture
-COLUMNS = ("claim", "model", "verdict", "earlier_verdict", "published", "ours", "low", "high", "interval",
+COLUMNS = ("claim", "model", "verdict", "published", "ours", "low", "high", "interval",
            "smallest_margin", "seeds")  # fmt: skip
 
 
@@ -73,93 +64,41 @@ def specificity_verdict(claim: dict, value: float, low: float, high: float) -> s
     return "reproduced" if agree else f"not reproduced: ours is {direction}"
 
 
-def earlier_auc_verdict(value: float, low: float, high: float, claimed: float) -> str:
-    """By the rule until 29 November; `low` and `high` are DeLong's."""
-    error = np.hypot((high - low) / (2 * norm.ppf(0.975)), standard_error(claimed))
-    agree = abs(value - claimed) <= norm.ppf(0.975) * error
-    return "reproduced" if agree else "not reproduced"
-
-
-def resampled_specificity(
-    table: pd.DataFrame, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """95% percentile interval of the specificity at 98% sensitivity, by patients of each class.
-
-    Of the rule of 23 November. Too narrow: no resample has a score below the lowest one.
-    """
-    table = table.sort_values("score", ascending=False)
-    patient = table.get("patient", table.image)
-    drawn = draw_patients(table.label, patient, resamples, seed)
-    drawn = {label: draws[:, group] for label, (group, draws) in drawn.items()}
-    positive, negative = (table.score[table.label == label].to_numpy() for label in (1, 0))
-    reached = np.cumsum(drawn[1], axis=1) / drawn[1].sum(axis=1, keepdims=True)
-    threshold = positive[np.argmax(reached >= TARGET - 1e-12, axis=1)]
-    above = np.searchsorted(-negative, -threshold, side="right")  # so many score at least that
-    counted = np.c_[np.zeros(resamples), np.cumsum(drawn[0], axis=1)]
-    false = counted[np.arange(resamples), above] / counted[:, -1]
-    return tuple(map(float, np.quantile(1 - false, (0.025, 0.975))))
-
-
-def scores_on_test(folder: Path) -> dict[str, list[pd.DataFrame]]:
-    """The test scores of each model in a folder, a table a seed, images in the same order."""
-    found = {}
-    for (model, _), table in scores_of(folder).items():
-        table = table[table.split == "test"].sort_values("image", ignore_index=True)
-        found.setdefault(model, []).append(table)
-    return found
-
-
-def auc_row(model: str, seeds: int, value: float, low: float, high: float, earlier: int) -> dict:
-    """A 90% interval of ours beside a model's published AUC, and the verdicts of both rules."""
+def judge_auc(model: str, seeds: int, value: float, low: float, high: float) -> dict:
+    """A model's mean AUC over seeds, with its 90% interval, beside the published one."""
     claimed = published_values()["auc", model]
     return {
         "model": model, "seeds": seeds, "published": claimed, "ours": value, "low": low, "high": high,
-        "smallest_margin": smallest_margin(low, high, claimed),
-        "verdict": equivalence(low, high, claimed),
-        "earlier_verdict": f"{earlier} of {seeds} seeds reproduced",
+        "smallest_margin": smallest_margin(low, high, claimed), "verdict": equivalence(low, high, claimed),
     }  # fmt: skip
 
 
-def judge_auc(model: str, trainings: list[pd.DataFrame]) -> dict:
-    """The mean AUC of a model's trainings beside the published one, and the verdicts."""
-    label, claimed = trainings[0].label, published_values()["auc", model]
-    scores = np.array([table.score for table in trainings])
-    ours = mean_auc_interval(label, scores, trainings[0].get("patient"), LEVEL)
-    before = [
-        earlier_auc_verdict(auc(label, one), *auc_interval(label, one), claimed) for one in scores
-    ]
-    row = auc_row(model, len(scores), *ours, before.count("reproduced"))
-    return row | {"interval": "90%, patients and seeds"}
+def judge_models(folder: Path) -> dict[str, dict]:
+    """`judge_auc` of each model in a folder, whose interval is by patients and over seeds."""
+    test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
+    images, by_model = of_models(test)
+    rows = {}
+    for model, scores in by_model.items():
+        ours = mean_auc_interval(images.label, scores, images.get("patient"), LEVEL)
+        rows[model] = judge_auc(model, len(scores), *ours) | {"interval": "90%, patients and seeds"}
+    return rows
 
 
 def judge_reduced(row: dict) -> dict:
-    """A row of `shortcuts.csv` beside SqueezeNet's published AUC; its 90% interval follows from the 95%."""
+    """`judge_auc` of a row of `shortcuts.csv` as SqueezeNet; its 90% interval follows from the 95%."""
     width = logit(row["patient_high"]) - logit(row["patient_low"])
     error = width / (2 * norm.ppf(0.975)) * (row["auc"] * (1 - row["auc"]))
-    ends = row["auc"], row["auc_low"], row["auc_high"]
-    before = earlier_auc_verdict(*ends, published_values()["auc", "squeezenet"]) == "reproduced"
     ours = logit_interval(row["auc"], error, LEVEL)
-    return auc_row("squeezenet", 1, *ours, int(before)) | {"interval": "90%, patients"}
-
-
-def judge_specificity(claim: dict, summary: dict, table: pd.DataFrame) -> dict:
-    """A model's specificity at 98% sensitivity beside the published one, by both rules."""
-    ours = [summary[f"specificity_at_98_sensitivity{end}"] for end in ("", "_low", "_high")]
-    earlier = specificity_verdict(claim, ours[0], *resampled_specificity(table))
-    return dict(zip(("ours", "low", "high"), ours, strict=True)) | {
-        "seeds": 1, "interval": "95%, order statistic of patients",
-        "verdict": specificity_verdict(claim, *ours), "earlier_verdict": earlier,
-    }  # fmt: skip
+    return judge_auc("squeezenet", 1, *ours) | {"interval": "90%, patients"}
 
 
 def compare(folder: Path) -> pd.DataFrame:
     """Numbers of the models in a folder beside the published ones, claim by claim, with verdicts.
 
-    By the rules of docs/method.md and by those before them. AUCs are means over the seeds; of the
-    specificities that of the lowest seed. `not testable here`: the model was not run, or not with
-    ImageNet weights.
+    By the rules of docs/method.md. AUCs are means over the seeds; of the specificities that of the
+    lowest seed. `not testable here`: the model was not run, or not with ImageNet weights.
     """
-    found, rows, first = scores_on_test(folder), [], {}
+    found, rows, first = judge_models(folder), [], {}
     for row in summaries(folder):
         if row["weights"] != "random":
             first.setdefault(row["model"], row)
@@ -168,9 +107,13 @@ def compare(folder: Path) -> pd.DataFrame:
         model, metric = claim["model"], claim["metric"]
         row = {"model": model, "published": claim["value"], "verdict": "not testable here"}
         if model in first and metric == "auc":
-            row |= judge_auc(model, found[model])
+            row |= found[model]
         elif model in first:
-            row |= judge_specificity(claim, first[model], found[model][0])
+            ours = [first[model][f"{metric}{end}"] for end in ("", "_low", "_high")]
+            row |= dict(zip(("ours", "low", "high"), ours, strict=True)) | {
+                "seeds": 1, "interval": "95%, order statistic of patients",
+                "verdict": specificity_verdict(claim, *ours),
+            }  # fmt: skip
         rows.append({"claim": metric} | row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -184,15 +127,17 @@ def auc_controls(results: Path) -> pd.DataFrame:
     reproduction from them.
     """
     rows = [
-        {"what": what} | judge_auc(model, trainings)
+        {"what": what} | row
         for folder, what in GROUPS.items()
-        for model, trainings in scores_on_test(results / folder).items()
+        for row in judge_models(results / folder).values()
     ]
     path = results / "paper" / "shortcuts.csv"
     if path.is_file():
         reduced = pd.read_csv(path).query(
             "input in @REDUCED and kind != 'untrained' and target == 'COVID-19'"
         )
-        for row in reduced.to_dict("records"):
-            rows.append({"what": f"control: {row['input']}"} | judge_reduced(row))
+        rows += [
+            {"what": f"control: {row['input']}"} | judge_reduced(row)
+            for row in reduced.to_dict("records")
+        ]
     return pd.DataFrame(rows)

@@ -6,20 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.metrics.evaluation import n_hits_for_sensitivity
+from deepcovid.metrics.evaluation import Scores, n_hits_for_sensitivity, of_models
 from deepcovid.metrics.intervals import (
     TARGET,
     auc,
     delong_test,
     format_ci,
-    format_ci_from_row,
     mean_auc_interval,
     share_interval,
+    with_ci,
 )
 from deepcovid.metrics.published import CLAIMS, FINAL, NETWORKS, published_values
-from deepcovid.runs import UserError
 
-Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
 AT_98 = "specificity_at_98_sensitivity"
 # the rows of `beside_paper`: columns of a `metrics.csv`, and decimals
 MEASURES = {
@@ -30,20 +28,6 @@ MEASURES = {
     "sensitivity, threshold from cross-validation": ("cv_sensitivity", 3),
     "specificity, threshold from cross-validation": ("cv_specificity", 3),
 }  # fmt: skip
-
-
-def of_models(tables: Scores) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """The images (label, patient), and each model's scores of them, (seeds, n)."""
-    first, scores = None, {}
-    for (model, seed), table in tables.items():
-        table = table.sort_values("image", ignore_index=True)
-        first = table if first is None else first
-        if not table[["image", "label"]].equals(first[["image", "label"]]):
-            raise UserError(
-                f"{model}, seed {seed} was not scored on the same images as the others."
-            )
-        scores.setdefault(model, []).append(table.score)
-    return first, {model: np.array(each) for model, each in scores.items()}
 
 
 def auc_differences(tables: Scores) -> pd.DataFrame:
@@ -73,18 +57,15 @@ def auc_differences(tables: Scores) -> pd.DataFrame:
 def metrics_table(path: Path) -> pd.DataFrame:
     """`metrics.csv` for a reader: one column a quantity, with its interval."""
     table = pd.read_csv(path, dtype={"seed": "Int64"})
-    shown = table[["model", "seed", "weights"]].astype(object)
-    for row in table.dropna(subset="auc").itertuples():
-        found = f"{n_hits_for_sensitivity(int(row.tp + row.fn))} of {row.tp + row.fn:.0f} found"
-        for name, text in {
-            "ROC AUC": format_ci_from_row(row._asdict(), "auc"),
-            "threshold": f"{row.threshold:.3g}",
-            "sensitivity": format_ci_from_row(row._asdict(), "sensitivity"),
-            "specificity": format_ci_from_row(row._asdict(), "specificity"),
-            "average precision": f"{row.average_precision:.3f}",
-            "specificity at 98% sensitivity": f"{row.specificity_at_98_sensitivity:.3f} ({found})",
-        }.items():
-            shown.loc[row.Index, name] = text
+    known = table.dropna(subset="auc")
+    n = (known.tp + known.fn).astype(int)
+    found = n.map(n_hits_for_sensitivity).astype(str) + " of " + n.astype(str) + " found"
+    shown = table[["model", "seed", "weights"]].astype(object).assign(**{
+        "ROC AUC": with_ci(known, "auc", ".3f"), "threshold": known.threshold.map("{:.3g}".format),
+        "sensitivity": with_ci(known, "sensitivity", ".3f"),
+        "specificity": with_ci(known, "specificity", ".3f"),
+        "specificity at 98% sensitivity": known[AT_98].map("{:.3f}".format) + " (" + found + ")",
+    })  # fmt: skip
     return shown.where(shown.notna(), "")
 
 
@@ -154,7 +135,6 @@ def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "claim": found.claim, "judged": found.judged, "network": found.model.map(NETWORKS),
         "published": found.published, "measured (interval)": between, "verdict": found.verdict,
-        "verdict of the earlier rule": found.earlier_verdict.fillna("-"),
         "smallest margin": found.smallest_margin.map("{:.4f}".format, na_action="ignore").fillna("-"),
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
@@ -166,26 +146,25 @@ def intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
     variance; the shares' resample. `thresholds` are the frozen ones by (model, seed).
     """
     (table, by_model), cells = of_models(test), {}
-    label = table.label.to_numpy()
-    units = {"by images": np.arange(len(table))}
-    if "patient" in table:
-        units["by patients"] = table.patient.to_numpy()
+    label, units = table.label.to_numpy(), {"images": np.arange(len(table))}
+    units |= {"patients": table.patient.to_numpy()} if "patient" in table else {}
     for model, scores in by_model.items():
         cut = np.array([[t] for key, t in thresholds.items() if key[0] == model])
         right = ((scores >= cut) == (label == 1)).mean(axis=0)
-        for name, own in (
-            ("ROC AUC", label >= 0),
-            ("sensitivity", label == 1),
-            ("specificity", label == 0),
-        ):
-            row = {}
-            for unit, of in units.items():
-                value, low, high = (
-                    mean_auc_interval(label, scores, of) if name == "ROC AUC"
-                    else share_interval(right[own], of[own])
-                )  # fmt: skip
-                row |= {"value": f"{value:.4f}", unit: f"{low:.4f} to {high:.4f}"}
-            row |= {unit.removeprefix("by "): len(np.unique(of[own])) for unit, of in units.items()}
+        for name, own in {
+            "ROC AUC": label >= 0,
+            "sensitivity": label == 1,
+            "specificity": label == 0,
+        }.items():
+            found = {
+                unit: mean_auc_interval(label, scores, of) if name == "ROC AUC" else share_interval(right[own], of[own])
+                for unit, of in units.items()
+            }  # fmt: skip
+            row = {"value": f"{found['images'][0]:.4f}"}
+            row |= {
+                f"by {unit}": f"{low:.4f} to {high:.4f}" for unit, (_, low, high) in found.items()
+            }
+            row |= {unit: len(np.unique(of[own])) for unit, of in units.items()}
             cells[NETWORKS.get(model, model), name] = row
     return pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
 
@@ -195,24 +174,20 @@ def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> p
 
     Of means over seeds of sensitivity and specificity in a `metrics.csv`, beside the paper's.
     """
-    claims, cells = published_values(), {}
-    names = ["sensitivity", "specificity", AT_98, "cv_sensitivity", "cv_specificity"]
-    for model, part in metrics.dropna(subset="auc").groupby("model", sort=False):
-        mean = part.reindex(columns=names).mean()
-        found = {"ours, validation images": (mean.sensitivity, mean.specificity),
-                 "ours, cross-validated training images": (mean.cv_sensitivity, mean.cv_specificity),
-                 "ours, tuned on test images": (TARGET, mean[AT_98])}  # fmt: skip
-        if ("auc", model) in claims:
-            found = {"the paper": (claims["sensitivity", model], claims[AT_98, model])} | found
-        for name, (sensitivity, specificity) in found.items():
-            if pd.isna(sensitivity):
-                continue
-            row = {"sensitivity": f"{sensitivity:.3f}", "specificity": f"{specificity:.4f}"}
-            for p in prevalences:
-                ill, well = p * sensitivity, (1 - p) * (1 - specificity)
-                row[f"PPV at {p:.0%}"] = f"{ill / (ill + well):.0%}"
-            for p in prevalences:
-                missed, right = p * (1 - sensitivity), (1 - p) * specificity
-                row[f"NPV at {p:.0%}"] = f"{right / (missed + right):.2%}"
-            cells[NETWORKS.get(model, model), name] = row
-    return pd.DataFrame(cells).T.rename_axis(["network", "threshold"])
+    claims, rows = published_values(), []
+    means = metrics.dropna(subset="auc").groupby("model", sort=False).mean(numeric_only=True)
+    for model, mean in means.iterrows():
+        rows += [
+            (model, "the paper", claims.get(("sensitivity", model)), claims.get((AT_98, model))),
+            (model, "ours, validation images", mean.sensitivity, mean.specificity),
+            (model, "ours, cross-validated training images", mean.get("cv_sensitivity"), mean.get("cv_specificity")),
+            (model, "ours, tuned on test images", TARGET, mean[AT_98]),
+        ]  # fmt: skip
+    columns = ["network", "threshold", "sensitivity", "specificity"]
+    found = pd.DataFrame(rows, columns=columns).dropna().replace({"network": NETWORKS})
+    hit, right = found.sensitivity, found.specificity
+    for p in prevalences:
+        found[f"PPV at {p:.0%}"] = (p * hit / (p * hit + (1 - p) * (1 - right))).round(2)
+    for p in prevalences:
+        found[f"NPV at {p:.0%}"] = (1 - p) * right / ((1 - p) * right + p * (1 - hit))
+    return found.set_index(columns[:2]).round(4)

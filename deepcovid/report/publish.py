@@ -28,8 +28,12 @@ TABLES = (
     "shortcuts.csv",
     "lung_share.csv",
     "heatmaps.json",
+    "maps.csv",
     "claims.csv",
     "zones.csv",
+    "curves.csv",
+    "map_calibration.csv",
+    "radiographs.csv",
     "lungs.json",
 )
 ELSEWHERE = ("external.json", "external.csv", "mitigation.csv")  # of runs with an external folder
@@ -38,8 +42,6 @@ STUDY = (  # of a study of several runs
     "ablation_effects.csv",
     "auc_search.csv",
     "drift.csv",
-    "radiographs/scores.csv",
-    "radiographs/maps.csv",
 )
 EACH = ("metrics.json", "training.json", "history.csv", "cv_scores.csv")  # of each model and seed
 
@@ -99,7 +101,13 @@ def copy_models(run: Run, made: Path) -> None:
     for model in run.profile.models:
         for seed in run.profile.seeds:
             run.model(model, seed)
-    names = ["metrics.csv", "operating_points.csv", "subgroups.csv", "mitigation.csv"]
+    names = [
+        "metrics.csv",
+        "operating_points.csv",
+        "subgroups.csv",
+        "mitigation.csv",
+        "radiographs.csv",
+    ]
     path = external.result(run)
     copy(run, made, names)
     for one in (path, path.with_suffix(".csv")) if path else ():

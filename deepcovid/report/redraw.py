@@ -71,10 +71,11 @@ def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
         if made := data_tables.released(audit):
             yield "released_copies", data_figures.released_copies(made)
     if "heatmaps.json" in files:
-        found = read_json(files["heatmaps.json"])
-        if len(numbers := claim.numbers(found)):
+        maps, curves = (pd.read_csv(files[f"{name}.csv"]) for name in ("maps", "curves"))
+        if len(maps):
+            numbers = claim.numbers(maps, read_json(files["heatmaps.json"]))
             yield "map_scores", heatmaps_figures.map_scores(numbers)
-        yield "perturbation", heatmaps_figures.perturbation(found["curves"])
+        yield "perturbation", heatmaps_figures.perturbation(curves)
     if "shortcuts.csv" in files:
         external = pd.read_csv(files["external.csv"]) if "external.csv" in files else ()
         yield (

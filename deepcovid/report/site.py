@@ -138,8 +138,7 @@ def first_page(run: Run, made: dict, place: Path) -> str:
     """
     external = run.folder / "external.csv"
     judged = run.profile.external and external.is_file()
-    # average precision is left out: a wide table is not read
-    metrics = metrics_table(run.folder / "metrics.csv").drop(columns="average precision")
+    metrics = metrics_table(run.folder / "metrics.csv")
     return FIRST.format(
         name=html.escape(run.profile.name), notice=NOTICE, drawn=DRAWN * run.profile.drawn,
         data=html.escape(made["profile"]["data"]), metrics=table(metrics, index=False),

@@ -128,10 +128,21 @@ def test_three_seeds_are_three_jobs_and_one_that_is_killed_is_run_again(slurm, d
 def test_the_ablation_runs_on_a_cluster(slurm, data, tmp_path):
     settings = {"data": data, "weights": "random", "augment_positives": 2, "image_size": 32}
     words = [word for item in settings.items() for word in ("-p", *item)]
-    words += ["-p", "models", "squeezenet", "--cluster", "slurm", "--snakemake", SOON]
+    words += [
+        "-p",
+        "models",
+        "squeezenet",
+        "-p",
+        "seeds",
+        "0,1",
+        "--cluster",
+        "slurm",
+        "--snakemake",
+        SOON,
+    ]
     with started(slurm, tmp_path, "ablation", *words) as run:
         told = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, told
     assert "Done. Read" in told
-    table = pd.read_csv(tmp_path / "ablation" / "ablation.csv")
-    assert set(table.backbone) == {"squeezenet"} and len(jobs(slurm, "ablation_part")) == 8
+    table = pd.read_csv(tmp_path / "released" / "ablation.csv")
+    assert set(table.backbone) == {"squeezenet"} and len(jobs(slurm, "ablation_cells")) == 2

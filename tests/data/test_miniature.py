@@ -1,5 +1,7 @@
 """The miniature: the flaw is there or it is not, and all that the study reads is drawn at once."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,11 +83,9 @@ def test_tables_and_masks_are_what_the_study_reads(flawed):
 
 
 def test_grades_follow_the_lesion_and_the_second_rater_slips_a_little(flawed):
-    grades = zones.graded(flawed / "severity.csv")
-    assert {path.parent.name for path in grades} == {"covid"} and len(grades) == 24
-    senior, junior = (
-        np.array([grade[r] for grade in grades.values()]) for r in ("senior", "junior")
-    )
+    grades = zones.read_grades(flawed / "severity.csv", [*zones.SENIOR, *zones.JUNIOR], 3)
+    assert {Path(path).parent.name for path in grades.index} == {"covid"} and len(grades) == 24
+    senior, junior = (grades[columns].to_numpy() for columns in (zones.SENIOR, zones.JUNIOR))
     assert 0 < (senior != junior).mean() < 0.5 and np.abs(senior - junior).max() == 1
     lungs = np.zeros((30, 30), bool)
     lungs[3:27, 2:13] = lungs[3:27, 17:28] = True

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import changed, user_error
+from conftest import changed
 
 from deepcovid import steps
 from deepcovid.data import manifest
@@ -70,40 +70,42 @@ def test_a_runs_own_failure_from_images_to_table(run, monkeypatch):
     quick = changed(run, learning_rate=1e-3)
     steps.failure(quick)
     found = pd.read_csv(quick.folder / "failure.csv", index_col="change")
-    assert list(found.index) == list(two) and (found.null_accuracy == 12 / 20).all()
+    assert list(found.index) == list(two)
     assert (found[["tp", "fn", "fp", "tn"]].sum(axis=1) == 20).all()
     with monkeypatch.context() as patch:
         patch.setattr(ablation, "train_cell", None)  # training again would fail
         ablation.single_changes(quick)
-    table = ablation.collect(quick.folder / "cells")
+    table = ablation.collect([*(quick.folder / "cells").glob("*.json")])
     assert len(table) == 2 * 2 * 2 and set(table.file) == {"random"}
     last = effects.select(table, after=2, selection="last", optimiser="Adam")
     assert found.auc["Adam"] == pytest.approx(last.auc.item(), abs=1e-5)
 
 
-def test_cells_of_other_images_in_the_same_folder_are_refused(run):
-    ablation.ablate(run, [cell(crop="none", batch_norm="eval")])
-    fewer = run.training.iloc[1:]
-    fewer.to_csv(run.folder / "training.csv", index=False)
-    ablation.ablate(Run(run.profile), [cell(crop="none", batch_norm="eval", seed=1)])
-    with user_error("different images"):
-        ablation.collect(run.folder / "cells")
-
-
-def test_what_a_killed_process_left_does_not_stop_the_table(run):
-    ablation.ablate(run, [cell(crop="none", batch_norm="eval")])
-    (run.folder / "cells" / ".part-abc.json").write_text("")
-    assert ablation.collect(run.folder / "cells").digest.nunique() == 1
-
-
 @pytest.mark.slow
-def test_a_cell_of_other_settings_in_the_same_folder_is_refused(run):
-    for rate in (1e-3, 1e-4):
-        ablation.ablate(changed(run, learning_rate=rate), [cell(crop="none")])
-    with user_error("the same cell"):
-        ablation.collect(run.folder / "cells")
+def test_jobs_train_each_planned_cell_once_and_make_one_table(run, monkeypatch):
+    """The repeats over ten seeds, which are no job's, are trained with the table."""
+    small = [cell(epochs=1, crop="none", seed=seed) for seed in (0, 1, 2)]
+    monkeypatch.setattr(design, "plan", lambda *_: small)
+    trained, train = [], ablation.train_cell
+    monkeypatch.setattr(
+        ablation, "train_cell", lambda cache, cell: trained.append(cell) or train(cache, cell)
+    )
+    for seed in (1, 0, 1):
+        steps.cells(changed(run, models=("resnet18",), seeds=(seed,)))
+    assert trained == [small[1], small[0]]
+    steps.ablation(changed(run, seeds=(0, 1)))
+    assert trained[2:] == small[2:]
+    table = pd.read_csv(run.folder / "ablation.csv")
+    assert table.digest.nunique() == 3 and table.seed.is_monotonic_increasing
+    assert "outcome" in pd.read_csv(run.folder / "ablation_effects.csv")
 
 
-def test_an_empty_folder_is_said_to_hold_no_cells(tmp_path):
-    with user_error("no finished cell"):
-        ablation.collect(tmp_path)
+def test_cells_of_other_images_or_settings_and_what_a_killed_process_left_are_not_in_the_table(run):
+    chosen = [cell(crop="none", batch_norm="eval")]
+    before = ablation.ablate(run, chosen)
+    (run.folder / "cells" / ".part-abc.json").write_text("")
+    (quick,) = ablation.ablate(changed(run, learning_rate=1e-3), chosen)
+    run.training.iloc[1:].to_csv(run.folder / "training.csv", index=False)
+    (fewer,) = ablation.ablate(Run(run.profile), chosen)
+    assert len({*before, quick, fewer}) == 3
+    assert set(ablation.collect([fewer]).digest) == {fewer.stem}

@@ -43,19 +43,6 @@ def test_any_of_the_four_networks_may_be_planned(name):
     assert {c["optimiser"] for c in cells} == set(LEVELS["optimiser"])
 
 
-def test_parts_hold_each_cell_once_and_what_shares_a_backbones_epochs_together():
-    cells = design.plan()
-    parts = [design.part_of(cells, k, 8) for k in range(1, 9)]
-    assert sorted(json.dumps(c) for part in parts for c in part) == sorted(map(json.dumps, cells))
-    drifting = [
-        {(c["backbone"], c["crop"], c["positives"], c["seed"])
-         for c in part if c["batch_norm"] == "train"}
-        for part in parts
-    ]  # fmt: skip
-    assert not set.intersection(*drifting[:2])
-    assert max(map(len, drifting)) - min(map(len, drifting)) <= 1
-
-
 def test_levels_mean_what_the_profiles_say():
     failed = profiles.load("failed")
     recipe = design.recipe(failed, cell("resnet18", batch_norm="train", epochs=150))

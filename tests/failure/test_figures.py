@@ -63,7 +63,9 @@ def long(optimisers):
 
 
 def test_lines_over_epochs_are_one_per_training():
-    axis = figures.over_epochs(long(("Adam", "SGD, steps"))).axes[0]
+    axis = figures.lines(
+        long(("Adam", "SGD, steps")), "after", "optimiser", {"auc": "AUC"}, "epochs", units="seed"
+    ).axes[0]
     assert len([line for line in axis.lines if len(line.get_xdata()) > 1]) == 4
 
 
@@ -91,7 +93,11 @@ def test_the_drift_is_drawn_by_stage_and_crop_in_the_same_units():
             for crop in ("random", "none") for n in (0, 1, 10) for layer in ("bn1", "layer1.0.bn1")
         ]
     )  # fmt: skip
-    left, right = figures.drift(table).axes
+    table["stage"] = table.layer.str.split(".").str[0]
+    measures = {"shift": "first", "from_epoch_1": "then"}
+    left, right = figures.lines(
+        table, "batches", "stage", measures, "batches", "shift", style="crop"
+    ).axes
     assert left.get_shared_y_axes().joined(left, right)
     assert [line.get_ydata()[-1] for line in left.lines if len(line.get_xdata())] == pytest.approx(
         [0.1] * 4

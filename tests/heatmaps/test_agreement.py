@@ -13,7 +13,6 @@ from deepcovid.heatmaps.agreement import (
     of_another,
     random_maps,
     rank_correlation,
-    rounded,
 )
 
 
@@ -99,8 +98,3 @@ def test_masks_are_made_coarse_to_about_64_pixels():
 def test_another_patient_is_another_patient():
     assert of_another(["a", "a", "b", "a"]) == [2, 2, 3, 2]
     assert of_another(["a", "a"]) == [0, 1]  # there is none
-
-
-def test_numbers_are_rounded_wherever_they_stand():
-    given = {"a": [0.12345678, 3], "b": {"c": np.float32(1) / 3, "d": "x"}, "e": np.ones(1) / 3}
-    assert rounded(given) == {"a": [0.1235, 3], "b": {"c": 0.3333, "d": "x"}, "e": [0.3333]}

@@ -6,15 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.heatmaps import cached_maps, claim, figures, lesions, masks, tables, zones
+from deepcovid.heatmaps import cached_maps, claim, masks, study, tables, zones
+from deepcovid.heatmaps.agreement import MEASURES
+from deepcovid.metrics.intervals import means_by_patient
 
-PEAKS = {claim.RANDOM: {"pointing": [0.1, 0.0, 0.2]}, "occlusion": {"pointing": [1, 1, 1]}}
-CALIBRATED = {"marker": {"agreement": {"marker": PEAKS}}}
+OCCLUSION = {
+    "taught": "marker",
+    "mask": "marker",
+    "method": "occlusion",
+    "mean": 1,
+    "random_high": 0.2,
+}
 
 
 @pytest.fixture
 def judged(phantoms, monkeypatch):
-    """`lesions.judge` of a run, with maps that are the lesions, the lungs, or neither."""
+    """`maps.csv` and zones of a run, with maps that are the lesions, the lungs, or neither."""
 
     def judge(kind):
         def cached_maps(opened, name, model, table, sides):
@@ -22,89 +29,97 @@ def judged(phantoms, monkeypatch):
             heat = np.array([found[i] for i in range(len(table))], np.float32)
             return {"occlusion 9 px": 1 - heat if "not" in kind else heat, "Grad-CAM": heat * 0}
 
-        monkeypatch.setattr(lesions, "cached_maps", cached_maps)
-        model = phantoms.model("squeezenet", 0)
-        found = lesions.judge(phantoms, {"squeezenet": model}, masks.chosen(phantoms))
-        return {"lesions": found, "calibration": CALIBRATED}
+        monkeypatch.setattr(study, "cached_maps", cached_maps)
+        models = {"squeezenet": phantoms.model("squeezenet", 0)}
+        groups = {
+            "test": masks.chosen(phantoms),
+            "train": masks.with_mask(phantoms, False, ("lesion",)),
+        }
+        rows, rhos, _ = zip(
+            *(study.judge(phantoms, models, *group) for group in groups.items()), strict=True
+        )
+        maps = pd.DataFrame([*rows[0], *rows[1]], columns=list(claim.MAPS))
+        rhos = pd.DataFrame([*rhos[0], *rhos[1]], columns=[*study.ZONES, "patient", "rho"])
+        gains = claim.gains(maps, pd.DataFrame([OCCLUSION]))
+        return (
+            maps,
+            gains.set_index(["group", "method"]),
+            means_by_patient(rhos, study.ZONES, "rho"),
+        )
 
     return judge
 
 
-def of(found, group="test", method="occlusion 9 px"):
-    table = claim.gains(found, group).set_index("method")
-    return table.loc[method]
-
-
 @pytest.mark.slow
 def test_a_map_of_the_lesions_carries_the_claim_and_beats_the_lungs(judged):
-    found = judged("lesion")
+    _, gains, zones = judged("lesion")
     for group in ("test", "train"):
-        row = of(found, group)
-        assert row.contained[0] == 1 and row.verdict == "holds" and row.images == 8
-        assert of(found, group, "Grad-CAM").verdict == claim.UNKNOWN
-        assert row.over_lungs[1] > 0 and row.over_other[1] > 0
-    each = claim.zone_numbers(found)
-    own = each[(each.method == "occlusion 9 px") & (each.group == "test")].iloc[0]
-    assert own.severity == lesions.MARKED and own["mean"] == pytest.approx(1)
-    assert own.low > each[each.method == "mean of other patients"]["mean"].max()
+        row = gains.loc[group, "occlusion 9 px"]
+        assert row.contained == 1 and row.verdict == "holds" and row.images == 8
+        assert gains.verdict[group, "Grad-CAM"] == claim.UNKNOWN
+        assert row.over_lungs_low > 0 and row.over_other_low > 0
+    own = zones[(zones.method == "occlusion 9 px") & (zones.group == "test")].iloc[0]
+    assert own.severity == study.MARKED and own["mean"] == pytest.approx(1)
+    assert own.low > zones[zones.method == "mean of other patients"]["mean"].max()
 
 
 @pytest.mark.slow
 def test_a_map_of_the_lungs_contains_the_lesions_but_no_more_than_the_lungs_do(judged):
-    found = judged("lung")
-    row = of(found)
-    assert row.verdict == "open" and row.contained[0] > 0.9
-    assert row.over_lungs == pytest.approx([0, 0, 0], abs=1e-9)
-    lungs = claim.table(found).groupby(["method", "group"])[list(claim.TOLD)].mean()
-    assert lungs.loc["occlusion 9 px", "test"].equals(lungs.loc[claim.LUNGS, "test"])
-    chance = found["lesions"]["random_maps"]["test"]
-    assert chance["captured"][0] == pytest.approx(0.5, abs=0.05)
-    each = claim.zone_numbers(found).set_index("method")["mean"]
-    assert (each["occlusion 9 px"] == 0).all()  # even in all zones
+    maps, gains, zones = judged("lung")
+    row = gains.loc["test", "occlusion 9 px"]
+    assert row.verdict == "open" and row.contained > 0.9
+    ends = ["over_lungs", "over_lungs_low", "over_lungs_high"]
+    assert row[ends].tolist() == pytest.approx([0, 0, 0], abs=1e-9)
+    maps = maps[(maps["mask"] == "lesion") & (maps.group == "test")]
+    means = maps.groupby("method")[list(MEASURES)].mean()
+    assert means.loc["occlusion 9 px"].equals(means.loc[claim.LUNGS])
+    assert (zones["mean"][zones.method == "occlusion 9 px"] == 0).all()  # even in all zones
 
 
 @pytest.mark.slow
 def test_a_map_beside_the_lesions_does_not_carry_the_claim(judged):
-    found = judged("not lesion")
-    row = of(found)
-    assert row.contained[0] == 0 and row.verdict == "does not hold" and row.over_lungs[2] < 0
-    assert of(found, method="Grad-CAM").highlighted == 0
+    _, gains, _ = judged("not lesion")
+    row = gains.loc["test", "occlusion 9 px"]
+    assert row.contained == 0 and row.verdict == "does not hold" and row.over_lungs_high < 0
+    assert gains.highlighted["test", "Grad-CAM"] == 0
 
 
 def test_grades_are_taken_from_the_table_beside_the_images(phantoms):
     table = masks.chosen(phantoms)
-    marked = lesions.Group(phantoms, table).grades[lesions.MARKED]
-    rank = {i: np.argsort(np.argsort(shares)) for i, shares in marked.items()}
+    marked = {kind: masks.read_all(phantoms, kind, table.image) for kind in masks.MASKS}
+    zone, grades, rivals = study.graded(phantoms, table, marked)
+    assert not grades[study.BRIXIA] and len(zone) == len(grades[study.MARKED]) == 8
+    rank = {i: np.argsort(np.argsort(shares)) for i, shares in grades[study.MARKED].items()}
     rows = [{"image": image}
-            | {f"S-{zone}": rank[i][k] for k, zone in enumerate(zones.ZONES)}
-            | {f"J-{zone}": 5 - rank[i][k] for k, zone in enumerate(zones.ZONES)}
+            | {f"S-{name}": rank[i][k] // 2 for k, name in enumerate(zones.ZONES)}
+            | {f"J-{name}": (5 - rank[i][k]) // 2 for k, name in enumerate(zones.ZONES)}
             for i, image in enumerate(table.image[:5])]  # fmt: skip
     pd.DataFrame(rows).to_csv(phantoms.data / "brixia.csv", index=False)
-    group = lesions.Group(phantoms, table)
-    assert len(group.grades[lesions.BRIXIA]) == 5
-    readers = pd.DataFrame(group.readers()).groupby(["severity", "method"]).rho.mean()
-    assert readers[lesions.BRIXIA, "second radiologist"] == pytest.approx(-1)
-    heat = np.array([masks.read(phantoms, "lesion", image) for image in table.image]) * 1.0
-    rho = pd.DataFrame(group.followed({"map": heat})).groupby("severity").rho.mean()
-    assert rho[lesions.MARKED] == pytest.approx(1) and rho[lesions.BRIXIA] > 0.8
+    _, grades, rivals = study.graded(phantoms, table, marked)
+    graded, second = grades[study.BRIXIA], rivals[study.BRIXIA]["second radiologist"]
+    assert len(graded) == 5
+    assert [row["rho"] for row in zones.followed(second, graded)] == pytest.approx([-1] * 5)
+    for severity, least in ((study.MARKED, 0.999), (study.BRIXIA, 0.8)):
+        own = zones.followed(grades[study.MARKED], grades[severity])
+        assert own and all(row["rho"] > least for row in own)
 
 
 @pytest.mark.slow
 def test_without_lung_masks_the_lung_field_is_no_rival(phantoms, judged):
     shutil.rmtree(phantoms.data / "lung-masks")
-    found = judged("lesion")
-    row = of(found)
-    assert row.verdict == claim.NO_LUNGS and np.isnan(row.lungs) and row.over_other[1] > 0
-    assert set(tables.claims(found)["lung field"]) == {"nan"}
-    assert len(claim.zone_numbers(found)) == 0 and len(figures.contained(found).axes) == 2
+    _, gains, zones = judged("lesion")
+    row = gains.loc["test", "occlusion 9 px"]
+    assert row.verdict == claim.NO_LUNGS and np.isnan(row.lungs) and row.over_other_low > 0
+    assert set(tables.claims(gains.reset_index())["lung field"]) == {"nan"}
+    assert len(zones) == 0
 
 
 def test_images_without_masks_are_no_trouble(phantoms):
     for kind in masks.MASKS:
         shutil.rmtree(phantoms.data / f"{kind}-masks")
     model = phantoms.model("squeezenet", 0)
-    found = lesions.judge(phantoms, {"squeezenet": model}, masks.chosen(phantoms).head(2))
-    assert not found["random_maps"] and not found["rows"] and not found["zones"]
+    table = masks.chosen(phantoms).head(2)
+    assert study.judge(phantoms, {"squeezenet": model}, "test", table) == ([], [], [])
 
 
 def test_maps_are_kept_until_the_model_or_the_code_changes(phantoms, monkeypatch):

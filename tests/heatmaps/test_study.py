@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from deepcovid import imports, runs
-from deepcovid.heatmaps import claim, lesions, maps, masks, study, tables
+from deepcovid.heatmaps import agreement, claim, maps, masks, radiographs, study, tables
 
 
 @pytest.mark.slow
@@ -15,58 +14,69 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(
     phantoms, calibrated, monkeypatch
 ):
     monkeypatch.setattr(study.calibration, "calibrate", lambda: calibrated)
-    found = study.run(phantoms)
-    claims, zones = (pd.read_csv(phantoms.folder / f"{name}.csv") for name in ("claims", "zones"))
+    study.run(phantoms)
+    found = runs.read_json(phantoms.folder / "heatmaps.json")
+    files = {name: pd.read_csv(phantoms.folder / f"{name}.csv") for name in study.FILES}
+    each, claims = files["maps"], files["claims"]
     assert (claims.captured_low <= claims.captured).all() and claims.verdict.notna().all()
-    assert len(claims) == len(tables.claims(found)) and len(zones) == len(claim.zone_numbers(found))
-    assert found == runs.read_json(phantoms.folder / "heatmaps.json")
+    assert claims.group.value_counts().to_dict() == {"test": 2, "train": 2}
     assert found["notice"] == runs.NOTICE and found["model"] == "squeezenet"
-    scores = phantoms.scores("squeezenet", 0).set_index("image").score[found["images"]["image"]]
-    np.testing.assert_allclose(scores, found["images"]["score"], atol=1e-3)
-    assert set(found["agreement"]["mask"]) == {"lesion", "lung"}
+    own = each[(each.group == "test") & each.model.notna()]
+    scores = phantoms.scores("squeezenet", 0).set_index("image").score[own.image]
+    np.testing.assert_allclose(scores, own.score, atol=1e-3)
+    assert set(own["mask"]) == {"lesion", "lung"}
     made = np.load(phantoms.folder / "heatmaps" / "squeezenet" / "test-occlusion-9-px.npy")
     assert made.shape == (8, 64, 64)
-    numbers = claim.numbers(found)
+    numbers = claim.numbers(each, found)
     assert list(numbers.method)[-1] == "random maps" and numbers.notna().all(axis=None)
-    assert (tables.lungs_table(found).images == 8).all()
-    assert claim.calibrated(found)["occlusion"]
-    curve = found["lesions"]["curves"][0]
-    assert len(curve["low"]) == len(curve["values"]) == len(claim.SHARES)
-    assert tables.has_lesions(found) and tables.has_lesions(found, "train")
-    assert len(tables.claims(found)) == 2
+    assert (tables.lungs(each).images == 8).all() and len(tables.lungs(each)) == 5
+    assert claim.calibrated(files["map_calibration"])["occlusion"]
+    points = files["curves"].groupby(["curve", "method"]).size()
+    assert set(points["contained"]) == {len(agreement.SHARES)}
+    assert set(points["deletion"].index) == {"occlusion 9 px", "Grad-CAM", "random maps"}
 
-    inputs, shown, outlined = study.examples(phantoms, 2)
-    table = masks.chosen(phantoms)
-    assert torch.equal(inputs, maps.read(phantoms.paths(table.image[:2]), 64))
-    assert np.array_equal(shown["occlusion 9 px"], made[:2])
-    assert np.array_equal(outlined[1], masks.read(phantoms, "lesion", table.image[1]))
+    shown, table = radiographs.own(phantoms, 2), masks.chosen(phantoms)
+    inputs = maps.read(phantoms.paths(table.image[:2]), 64)
+    assert np.array_equal(shown["pictures"], maps.pictures_of(inputs))
+    assert np.array_equal(shown["maps"]["occlusion 9 px"], made[:2])
+    assert np.array_equal(shown["masks"][1], masks.read(phantoms, "lesion", table.image[1]))
 
-    monkeypatch.setattr(study, "judge", None)  # a second call computes nothing
-    assert study.run(phantoms) == found
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "judge", None)  # a second call computes nothing
+        study.run(phantoms)
+    (phantoms.folder / "maps.csv").unlink()  # but where a file is gone, all are made again
+    study.run(phantoms)
+    assert pd.read_csv(phantoms.folder / "maps.csv").equals(each)
 
 
 def test_other_masks_grades_or_code_are_other_numbers(phantoms, monkeypatch):
     """A changed mask used to leave the agreement as it was."""
-    table, models = masks.chosen(phantoms), {"squeezenet": phantoms.model("squeezenet", 0)}
-    before = study.made_from(phantoms, models, table)
-    assert study.made_from(phantoms, models, table) == before
-    seen = {before}
+    models = {"squeezenet": phantoms.model("squeezenet", 0)}
+    trained = masks.with_mask(phantoms, False, ("lesion",)).image[0]
+    table = masks.chosen(phantoms)
+
+    def made_from():
+        groups = {"test": table, "train": masks.with_mask(phantoms, False, ("lesion",))}
+        return study.made_from(phantoms, models, groups)
+
+    seen = {made_from()}
+    assert made_from() in seen
     for kind in masks.MASKS:
         path = masks.path_of(phantoms, kind, table.image[0])
         Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
-        seen.add(study.made_from(phantoms, models, table))
-    masks.path_of(phantoms, "lesion", lesions.trained_on(phantoms).image[0]).unlink()
-    seen.add(study.made_from(phantoms, models, table))
+        seen.add(made_from())
+    masks.path_of(phantoms, "lesion", trained).unlink()
+    seen.add(made_from())
     (phantoms.data / "brixia.csv").write_text("image\n")
-    seen.add(study.made_from(phantoms, models, table))
+    seen.add(made_from())
     monkeypatch.setattr(study, "code", lambda *modules: "other")
-    seen.add(study.made_from(phantoms, models, table))
+    seen.add(made_from())
     assert len(seen) == 6
 
 
 def test_stamps_hang_on_the_code_of_all_that_computes():
     """They named their own module only, not those of maps, agreement and masks."""
-    names = {"agreement", "calibration", "claim", "cached_maps", "faithfulness", "lesions", "maps", "masks",
+    names = {"agreement", "calibration", "claim", "cached_maps", "faithfulness", "maps", "masks",
              "study", "zones"}  # fmt: skip
     files = imports.files("heatmaps.study")
     there = {path.stem for path in files if path.parent.name == "heatmaps"}

@@ -52,9 +52,12 @@ def test_a_table_of_grades_names_images_by_their_place(tmp_path):
     rows = ["image," + ",".join(names), "a/x.png," + ",".join("012301111222")]
     path = tmp_path / "brixia.csv"
     path.write_text("\n".join(rows))
-    found = zones.graded(path)[(tmp_path / "a/x.png").resolve()]
-    assert found["senior"].tolist() == [0, 1, 2, 3, 0, 1]
-    assert found["junior"].tolist() == [1, 1, 1, 2, 2, 2]
-    path.write_text("image,S-A\na/x.png,1")
-    with user_error("lacks the columns S-B, .*J-F"):
-        zones.graded(path)
+    found = zones.read_grades(path, [*zones.SENIOR, *zones.JUNIOR], 3)
+    row = found.loc[str((tmp_path / "a/x.png").resolve())]
+    assert row[zones.SENIOR].tolist() == [0, 1, 2, 3, 0, 1]
+    assert row[zones.JUNIOR].tolist() == [1, 1, 1, 2, 2, 2]
+    path.write_text("image,S-A\na/x.png,4")
+    with user_error("S-A of a/x.png is no number from 0 to 3"):
+        zones.read_grades(path, ["S-A"], 3)
+    with user_error("lacks the columns S-B, .*S-F"):
+        zones.read_grades(path, zones.SENIOR, 3)

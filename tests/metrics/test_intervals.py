@@ -150,12 +150,6 @@ def test_one_patient_of_a_class_has_no_error():
         intervals.mean_auc_interval([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.9], [0, 1, 2, 2])
 
 
-def test_hanley_and_mcneils_error_by_hand():
-    # Q1 = 0.9/1.1, Q2 = 1.62/1.9: (0.09 + 9 (Q1 - 0.81) + 19 (Q2 - 0.81)) / 200
-    expected = np.sqrt((0.09 + 9 * (9 / 11 - 0.81) + 19 * (1.62 / 1.9 - 0.81)) / 200)
-    assert intervals.standard_error(0.9, 10, 20) == pytest.approx(expected)
-
-
 def normal_scores(random, positives, negatives, repeats=1):
     """Scores whose specificity at 98% sensitivity is known, each positive `repeats` times."""
     positive = np.repeat(random.normal(3, 2, positives), repeats)

@@ -204,7 +204,9 @@ def test_the_words_fit_the_numbers(judged):
     assert ((severity.gain_low < 0) & (severity.gain_high > 0)).all(), "zero in each interval"
     external = pd.read_csv(ROOT / "results/paper/external.csv")
     assert external[external.quantity == "specificity"].value.max() < 0.5, "most images"
-    claims = pd.read_csv(ROOT / "results/paper/claims.csv").query("method == 'occlusion 32 px'")
+    claims = pd.read_csv(ROOT / "results/paper/claims.csv").query(
+        "group == 'test' and method == 'occlusion 32 px'"
+    )
     assert (claims.captured_low > 0.5).all() and (claims.over_lungs_high < 0).all()
 
 
