@@ -29,7 +29,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
 
     Below, where an `external.csv` is given: hospitals that nobody trained on.
     """
-    rows = table[(table.target == "COVID-19") & (table.model != "trees") & table.kind.isin(KINDS)]
+    rows = table[(table.target == "COVID-19") & table.kind.isin(KINDS)]
     rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
     rows = rows.sort_values(
         "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True

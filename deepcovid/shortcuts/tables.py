@@ -38,9 +38,7 @@ def preprocessing_words(step: str) -> str:
 def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     """Of a `shortcuts.csv`: regressions on what is known without a picture, then pictures that are
     alike in one property; each AUC with its interval by patients."""
-    known = shortcuts.query("kind == 'metadata' and model == 'regression'")
-    alike = shortcuts[shortcuts.kind == "like with like"]
-    rows = pd.concat([known[~known.input.str.endswith("all are known")], alike])
+    rows = pd.concat(shortcuts[shortcuts.kind == kind] for kind in ("metadata", "like with like"))
     aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
     return pd.DataFrame({
         "input": rows.input.replace(INPUTS, regex=True),

@@ -3,8 +3,6 @@
 import pandas as pd
 import pytest
 
-from deepcovid.heatmaps.tables import calibration_table
-from deepcovid.io import read_json
 from deepcovid.metrics.published import published
 from deepcovid.report import key_numbers
 from deepcovid.runs import RESULTS, ROOT
@@ -13,10 +11,7 @@ from deepcovid.study import Study
 
 @pytest.fixture(scope="module")
 def tables():
-    return {
-        "calibration": calibration_table(read_json(RESULTS / "paper/heatmaps.json")),
-        "published": published(),
-    }
+    return {"published": published()}
 
 
 def test_the_overview_has_the_numbers_of_each_finding(tables):
