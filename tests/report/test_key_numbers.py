@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from deepcovid.io import read_json
 from deepcovid.metrics.published import published
 from deepcovid.report import key_numbers
 from deepcovid.runs import RESULTS, ROOT
