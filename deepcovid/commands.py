@@ -38,13 +38,6 @@ def pack(args) -> None:
     print(pack.pack(args.originals, data_folder(args)))
 
 
-def build(args) -> None:
-    """Build the release's lists from its two raw sources, to the folder of -p data FOLDER."""
-    from deepcovid.data import sources
-
-    print(sources.build(args.covid_chestxray, args.chexpert, data_folder(args)))
-
-
 def verify(args) -> int:
     """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
     from deepcovid.data import pack
@@ -53,8 +46,8 @@ def verify(args) -> int:
     if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
         print(table := pack.compare(folder))
         return int(table[["different", "missing"]].to_numpy().any())
-    print(found := pack.verify(folder))
-    return int(not found.sound)
+    print(pack.report(folder, state := pack.verify(folder)))
+    return int(not state.isin(pack.WHOLE).all())
 
 
 def ablation(args) -> int:

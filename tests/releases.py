@@ -8,10 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepcovid.data import sources
-from deepcovid.data.sources import CLASSES, SPLITS
-
-PLACES = [f"{split}/{label}" for split in SPLITS for label in CLASSES]
+from deepcovid.data import originals
 
 
 def picture(value: int, size=(24, 20)) -> bytes:
@@ -47,4 +44,4 @@ def ship(monkeypatch, tmp_path, rows) -> None:
         ]
     )  # fmt: skip
     table.to_csv(tmp_path / "list.csv", index=False)
-    monkeypatch.setattr(sources, "LIST", tmp_path / "list.csv")
+    monkeypatch.setattr(originals, "LIST", tmp_path / "list.csv")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import imports, io
-from deepcovid.data import manifest, records, sources
+from deepcovid.data import manifest, records
 from deepcovid.data.duplicates import near_duplicates, released_augmentation
 from deepcovid.data.external import external_images, readable
 from deepcovid.data.records import metadata
@@ -204,7 +204,7 @@ def disagreements(audit: dict) -> list[dict[str, str]]:
              ", ".join(f"{n} {view}" for view, n in told.items()))  # fmt: skip
     test = audit["findings"].get("test", {})
     other = {k: n for k, n in test.items() if k != "No Finding"}
-    least = sorted(sources.FINDINGS, key=lambda name: other.get(name, 0))[:2]
+    least = sorted(records.FINDINGS, key=lambda name: other.get(name, 0))[:2]
     note("around 100 Non-COVID test images of each of 13 findings", "the paper, dataset section",
          ", ".join(f"{other.get(name, 0)} {name}" for name in least))  # fmt: skip
     made = audit["released_augmentation"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepcovid.data.sources import FINDINGS
 from deepcovid.io import read_table
 from deepcovid.runs import UserError
 from imageaudit import images
@@ -18,6 +17,9 @@ TABLES = {
     "non": ("chexpert-metadata.csv", ("name", "Sex", "Age", "AP/PA")),
     "patients": ("patients.csv", ("name", "patient")),  # of both classes
 }
+FINDINGS = ("Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
+            "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion",
+            "Pleural Other", "Fracture", "Support Devices")  # of CheXpert  # fmt: skip
 # how the release names its own augmented copies of an image: prefix, image, underscore, UUID
 RELEASED_COPY = re.compile(
     r"covid_original_(?P<original>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
