@@ -1,9 +1,14 @@
 """The tables of notebooks 01 and 02: an audit's numbers in the words of a reader."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci
 
+STATED = Path(__file__).with_name(
+    "stated.csv"
+)  # what authors say, with places for an audit's numbers
 NAMES = {"mode": "colour mode", "width": "width in pixels", "height": "height in pixels",
          "format": "file format"}  # fmt: skip
 OF_RECORD = ("view", "age", "sex")  # properties of patient and exposure; the others are the file's
@@ -60,8 +65,28 @@ def acquisition(audit: dict) -> pd.DataFrame:
 
 
 def disagreements(audit: dict) -> pd.DataFrame:
-    """What is said of the dataset, where, and what its files say; empty for other datasets."""
-    table = pd.DataFrame(audit["disagreements"], columns=["stated", "where", "found"])
+    """What is said of the dataset, where, and what its files say; empty for other datasets.
+
+    Rows of which the audit has no numbers are left out.
+    """
+    doubles = audit["near_duplicates"]["test_images_also_in_train"]
+    numbers = {"number of doubles": len(doubles), "doubles": ", ".join(doubles)}
+    numbers |= audit["findings"].get("test", {})
+    if audit["views"]["available"]:
+        views = frame(audit["views"]["by_split_and_class"], "class", "split").loc["COVID-19"]
+        numbers |= views.sum().astype(int)
+    if made := released(audit):
+        copies = [int(number) for number in made["originals_by_copies"]]
+        numbers |= made | made["copies_look"] | {"fewest": min(copies), "most": max(copies)}
+
+    def filled(text: str) -> str | None:
+        try:
+            return text.format_map(numbers)
+        except KeyError:
+            return None
+
+    table = pd.read_csv(STATED)[: None if audit["of_release"] else 0]
+    table = table.assign(found=table.found.map(filled)).dropna()
     return table.rename(columns={"stated": "stated of the release", "found": "found in its files"})
 
 

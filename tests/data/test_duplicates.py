@@ -16,9 +16,7 @@ def test_a_planted_double_is_found_within_and_across_splits_and_outside(
     found = audited(changed(own, external=str(tmp_path / "elsewhere")))["near_duplicates"]
     two = [pair["where"] for pair in found["pairs"] if not pair["same_patient"]]
     assert sorted(two) == ["external and test", "test and train", "train"]
-    assert len(found["patients_recorded_as_two"]) == 2
     assert found["test_images_also_in_train"] == ["test/covid/covid-phantom77777-1.jpg"]
-    assert found["external_images_also_here"] == ["external/non/00000001_000.jpg"]
     assert tables.pair_counts({"near_duplicates": found}).iloc[:, 0].sum() == 3
     figures.near_duplicates(found)
 
