@@ -182,4 +182,9 @@ def examine(profile: Profile, table: pd.DataFrame, tables: dict, outside) -> dic
         "acquisition": acquisition(of), "released_augmentation": released_augmentation(table, data),
         "near_duplicates": doubles,
     }  # fmt: skip
-    return json.loads(pd.Series(audit).to_json(double_precision=4))  # no NaN, no numpy
+    return plain(audit)
+
+
+def plain(data: dict) -> dict:
+    """`data` as JSON has it: no NaN, no numpy, floats to 4 places."""
+    return json.loads(pd.Series(data).to_json(double_precision=4))

@@ -1,4 +1,4 @@
-"""Images of another hospital: a folder `covid|non`, or one of images of which nothing is known."""
+"""Images of another hospital: a folder `covid|non`."""
 
 from pathlib import Path
 
@@ -28,22 +28,6 @@ def table(folder: Path) -> pd.DataFrame:
             f"No images in {', '.join(empty)} of {folder}. An external folder holds covid and non."
         )
     return readable(found, folder)
-
-
-def unlabelled(folder: Path) -> pd.DataFrame:
-    """The images of a folder without classes, as `table`; their label is not known (<NA>)."""
-    found = [path.relative_to(folder).as_posix() for path in images.find(folder)]
-    if not found:
-        raise UserError(f"There are no images in {folder}.")
-    label = pd.array([pd.NA] * len(found), "Int64")
-    of = pd.DataFrame({"image": found, "label": label, "view": "", "source": ""})
-    return readable(of.assign(patient=[patient_of(folder, i) for i in found]), folder)
-
-
-def any_folder(folder: Path) -> pd.DataFrame:
-    """`table` of a folder that holds a class's folder, `unlabelled` of any other."""
-    classes = folder.is_dir() and any(manifest.named(folder, name) for name in manifest.CLASSES)
-    return table(folder) if classes else unlabelled(folder)
 
 
 def readable(found: pd.DataFrame, folder: Path) -> pd.DataFrame:

@@ -161,7 +161,7 @@ def unpack(archive: Path, folder: Path) -> Path:
             raise UserError(
                 f"{escape_control_chars(archive)} cannot be unpacked: {escape_control_chars(error)}"
             ) from error
-        above = [path.parent for path in sorted(room.rglob("train"))]
+        above = [path.parent for path in sorted(room.rglob("train"), key=lambda p: len(p.parts))]
         release = next((p for p in above if all((p / f).is_dir() for f in FOLDERS)), None)
         if release is None:
             raise UserError(f"{archive} does not hold {', '.join(FOLDERS)}.")

@@ -47,7 +47,7 @@ class Run:
     @cached_property
     def training(self) -> pd.DataFrame:
         """The images that are trained on, augmented ones among them."""
-        return manifest.sound(there(self.folder / "training.csv", "02_augmentation"))
+        return manifest.read(self.folder / "training.csv")
 
     @cached_property
     def inventory(self) -> pd.DataFrame:

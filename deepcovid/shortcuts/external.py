@@ -97,10 +97,6 @@ def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
         "internal_auc": intervals.auc(inside.label, inside.score), "threshold": threshold,
         "duplicates_dropped": len(known), "duplicates": known.value_counts().to_dict(),
     }  # fmt: skip
-    if (outside.label == "").all():
-        called = int(intervals.predict_positive(fresh.score, threshold).sum())
-        said = {"COVID-19": called, "Non-COVID": len(fresh) - called}
-        return about | {"images": {"not stated": len(fresh)}, "called": said}
     if fresh.label.nunique() < 2:
         raise UserError("All images of one class of the external folder are in the data as well.")
     by_class = fresh.groupby("label")
@@ -193,14 +189,12 @@ def each(run: Run, found: pd.DataFrame, target: Path) -> None:
         place = target / run.model_folder(name, seed).relative_to(run.folder)
         scored = write_scores(run, name, seed, compared, place / "external.csv")
         rows.append(row(run, name, seed, scored))
-        if "auc" in rows[-1]:
-            words = {"model": name, "seed": seed}
-            tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
+        words = {"model": name, "seed": seed}
+        tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
     result = rows[0] | {"models": rows}
-    if tidy:
-        blind = list(probes(run, compared[compared.duplicate == ""]))
-        result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
-        io.write_csv(target / "external.csv", pd.DataFrame(tidy + blind)[list(COLUMNS)])
+    blind = list(probes(run, compared[compared.duplicate == ""]))
+    result["probes"] = {one["model"]: [one["value"], one["low"], one["high"]] for one in blind}
+    io.write_csv(target / "external.csv", pd.DataFrame(tidy + blind)[list(COLUMNS)])
     write_json(target / "external.json", audit.plain(result))
 
 
@@ -209,9 +203,8 @@ def models_of(run: Run) -> list[tuple[str, int]]:
 
 
 def evaluate(run: Run, folder: Path) -> Path:
-    """Evaluate the models of a finished run on any folder; where its results are written.
+    """Evaluate the models of a finished run on any `covid|non` folder; where its results are written.
 
-    The folder holds `covid` and `non`, or images of which nothing is known: these are scored only.
     As of the run's own external folder, images that are in its data too are left out. Results lie in
     the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
@@ -224,7 +217,7 @@ def evaluate(run: Run, folder: Path) -> Path:
             f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
             f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
         )
-    each(run, data_external.any_folder(folder), target := place(run, folder))
+    each(run, data_external.table(folder), target := place(run, folder))
     return target
 
 

@@ -142,23 +142,6 @@ def test_class_folders_of_any_case_are_taken(data, tmp_path):
         manifest.make(own, 0)
 
 
-def test_what_a_folder_holds_instead_is_named_with_what_to_type(data, tmp_path):
-    shutil.copytree(data, tmp_path / "my data" / "release" / "v3")
-    for wrong in (tmp_path / "my data", tmp_path / "my data" / "release"):
-        with user_error("v3 does: -p data '/.*my data/release/v3'"):
-            manifest.make(wrong, 0)
-    own = tmp_path / "my data" / "release" / "v3"
-    with user_error("v3 does: -p data '/.*my data/release/v3'"):
-        manifest.make(own / "train", 0)
-    (own / "train" / "covid").rename(own / "train" / "positive")
-    with user_error("No images in train/covid of .* train/ holds non, positive; test/ holds covid"):
-        manifest.make(own, 0)
-    shutil.rmtree(own / "test")
-    (own / "train").rename(own / "images")
-    with user_error("v3 holds images"):
-        manifest.make(own, 0)
-
-
 def test_all_unreadable_images_are_refused_at_once(data, tmp_path):
     shutil.copytree(data, tmp_path / "own")
     folder = tmp_path / "own" / "train" / "non"

@@ -238,25 +238,18 @@ def test_scores_are_counted_in_equal_bins():
     assert set(map(sum, found.values())) == {0, 1, 2}
 
 
-def test_a_folder_without_classes_is_scored_only(outside, tmp_path):
-    folder = tmp_path / "some"
-    shutil.copytree(Path(outside.profile.external) / "covid", folder / "a ward")
-    found = read_json(external.evaluate(outside, folder) / "external.json")
-    assert found["images"] == {"not stated": 6} and found["duplicates_dropped"] == 1
-    assert sum(found["called"].values()) == 6 and "auc" not in found
-
-
 def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, untrained, trained, tmp_path):
     folder = Path(untrained.profile.external)
     with user_error("not finished, it lacks scores of squeezenet, seed 0: ./run_all.sh demo"):
         external.evaluate(run, folder)
     shutil.copytree(trained, run.folder, dirs_exist_ok=True)
-    with user_error("no folder|There are no images"):
+    with user_error("no external folder"):
         external.evaluate(run, tmp_path / "nowhere")
     (tmp_path / "bare").mkdir()
-    with user_error("There are no images in"):
+    with user_error("No images in non, covid of"):
         external.evaluate(run, tmp_path / "bare")
-    for name in ("b.png", "c.jpg"):
+    for name in ("covid/b.png", "non/c.jpg"):
+        (tmp_path / "bare" / name).parent.mkdir()
         (tmp_path / "bare" / name).write_text("no picture")
     with user_error("(?s)2 of 2 images.*b.png.*c.jpg"):
         external.evaluate(run, tmp_path / "bare")
