@@ -25,7 +25,7 @@ PACKED = Path(__file__).with_name("packed.csv")
 # The authors' last release (v3). It may be dead by now; then another address or a local file does.
 ADDRESS = "https://www.dropbox.com/s/9w8nmj791c9ogsx/data_upload_v3.zip?dl=1"
 MAX_BYTES = 10 * 2**30  # the release: 0.4 GiB
-FOLDERS = ("train/covid", "train/non", "test/covid", "test/non")  # of the release
+FOLDERS = ("train/covid/", "train/non/", "test/covid/", "test/non/")  # of the release
 RAW = {"covid": "covid-chestxray/", "non": "chexpert/"}  # origins that the release was made of
 
 

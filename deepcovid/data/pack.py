@@ -10,7 +10,6 @@ from PIL import Image
 
 from deepcovid.data.originals import FOLDERS, blob_sha1, known, listed, packed
 from deepcovid.io import atomic_write, read_table
-from deepcovid.runs import escape_control_chars
 from imageaudit import images
 
 SHORTER_SIDE, QUALITY = 256, 85  # pixels, of JPEG
@@ -18,11 +17,10 @@ CASE = r"radiopaedia\.org/cases/([^/?#]+)"
 TEXT = {"dtype": str, "keep_default_na": False}
 COVID_COLUMNS = ["patientid", "offset", "sex", "age", "finding", "survival", "view", "modality",
                  "date", "location", "license"]  # fmt: skip
-WHOLE = ("present", "packed")  # states of an image that is the release's, or made of it as ours was
 
 
 def pack(originals: Path, folder: Path) -> pd.DataFrame:
-    """Make each file of `packed.csv` whose original is in `originals/ORIGIN/FILE`; see `compare`.
+    """Make each file of `packed.csv` whose original is in `originals/ORIGIN/FILE`; see `verify`.
 
     An image of the release may be in its raw source instead. What is in `folder` is kept; a table
     is made again, of the images that are there.
@@ -35,7 +33,7 @@ def pack(originals: Path, folder: Path) -> pd.DataFrame:
             pack_table(make(source, rows), target)
         elif source and not target.exists():
             pack_image(source, target)
-    return compare(folder)
+    return verify(folder)
 
 
 def pack_table(table: pd.DataFrame, target: Path) -> None:
@@ -58,53 +56,45 @@ def pack_image(source: Path, target: Path) -> None:
         picture.save(partial, "JPEG", quality=QUALITY, optimize=True)
 
 
-def compare(folder: Path) -> pd.DataFrame:
-    """How many files of each origin are in `folder` byte for byte, are others, or are missing."""
-    rows = packed()
-    with ThreadPoolExecutor() as pool:
-        sha1 = list(pool.map(lambda path: path.is_file() and blob_sha1(path), folder / rows.path))
-    state = rows.git_blob_sha1.eq(sha1).map({True: "the same", False: "different"})
-    state[[not found for found in sha1]] = "missing"
-    table = pd.crosstab(rows.origin, state).rename_axis(index=None, columns=None)
-    return table.reindex(columns=["the same", "different", "missing"], fill_value=0)
+def verify(folder: Path) -> pd.DataFrame:
+    """What of each file that the study used is in `folder`, which holds all data, or COVID-Xray-5k alone.
 
-
-def verify(folder: Path) -> pd.Series:
-    """What became of each image of the release in `folder/train|test/covid|non`, by its place.
-
-    These may be written in any case, with folders in them. `present`: byte for byte; `packed`: byte
-    for byte as `pack` makes it, and as this study used it; `changed`: other bytes of this name;
-    `missing`; and, by their path, images that are `foreign`: not in the release, or not in this place.
-    Masks beside them bear the same names. UserError without a folder.
+    `path`, `origin`, and `state`: `the same`, byte for byte; `original`, byte for byte as the release
+    has it; `different`; `missing`; and `foreign` are further images among those of the release.
+    Raises UserError without a folder.
     """
-    there, found = {}, {}
-    for path in images.find(folder):
-        place = "/".join((*path.relative_to(folder).parts[:-1], "", "")[:2]).lower()
-        if place in FOLDERS:
-            there.setdefault(f"{place}/{path.name}", []).append(path)
-    release, rows = known().git_blob_sha1, packed()
-    ours = rows[rows.origin == "release"].set_index("file").git_blob_sha1.reindex(release.index)
-    for place in release.index:
-        if paths := there.get(place) or there.get(f"{place}.jpg"):  # `.jpg`: packed anew
-            found[place] = paths.pop(0)
+    rows, base = packed(), folder / "covid-xray-5k"
+    if not base.is_dir():
+        rows, base = rows[rows.origin == "release"], folder
+        rows = rows.assign(path=rows.path.str.removeprefix("covid-xray-5k/"))
+    release = rows.file.where(rows.origin == "release", "")
+    places = [next(filter(Path.is_file, (folder / path, base / file)), None)
+              for path, file in zip(rows.path, release, strict=True)]  # fmt: skip
     with ThreadPoolExecutor() as pool:
-        sha1 = pd.Series(list(pool.map(blob_sha1, found.values())), list(found), dtype=object)
-    sha1 = sha1.reindex(release.index)
-    state = pd.Series("changed", release.index).mask(sha1.isna(), "missing")
-    state = state.mask(sha1 == ours, "packed").mask(sha1 == release, "present")
-    spare = [path.relative_to(folder).as_posix() for paths in there.values() for path in paths]
-    return pd.concat([state, pd.Series("foreign", sorted(spare), dtype=object)])
+        sha1 = pd.Series(pool.map(lambda place: place and blob_sha1(place), places), rows.index)
+    state = pd.Series("different", rows.index).mask(sha1.isna(), "missing")
+    state = state.mask(sha1 == release.map(known().git_blob_sha1), "original")
+    rows["state"] = state.mask(sha1 == rows.git_blob_sha1, "the same")
+    of_release = [
+        path for path in images.find(base) if path.relative_to(base).as_posix().startswith(FOLDERS)
+    ]
+    foreign = [path.relative_to(folder).as_posix() for path in sorted({*of_release} - {*places})]
+    foreign = pd.DataFrame({"path": foreign, "origin": "unknown", "state": "foreign"})
+    return pd.concat([rows[["path", "origin", "state"]], foreign], ignore_index=True)
 
 
-def report(folder: Path, state: pd.Series) -> str:
-    """What `verify` found, in words."""
-    count, number = state.value_counts(), (state != "foreign").sum()
-    text = f"{escape_control_chars(folder)}: {count.get('present', 0):,} of the {number:,} images of COVID-Xray-5k are there, byte for byte"  # fmt: skip
-    text += f", and {count.packed:,} as this study packed them." if "packed" in count else "."
-    for kind, why in (("missing", ""), ("changed", " (the release's name, other bytes)"),
-                      ("foreign", " (not in the release, or not in this place)")):  # fmt: skip
-        text += listed(sorted(state.index[state == kind]), kind + why)
-    return text + "\nNothing is missing, changed or foreign." * bool(state.isin(WHOLE).all())
+def is_whole(found: pd.DataFrame) -> bool:
+    """Did `verify` find every file, as the study or the release has it, and no other?"""
+    return bool(found.state.isin(["the same", "original"]).all())
+
+
+def report(found: pd.DataFrame) -> str:
+    """What `verify` found, in words: files by origin and state, and the first of those amiss."""
+    table = pd.crosstab(found.origin, found.state).rename_axis(index=None, columns=None)
+    return str(table) + "".join(
+        listed(found.path[found.state == state].tolist(), state)
+        for state in ("missing", "different", "foreign")
+    )
 
 
 def release_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -85,18 +85,20 @@ def test_what_is_published_comes_and_what_is_not_is_said(published, tmp_path, ca
 
 def test_originals_are_packed_and_compared(published, tmp_path, capsys):
     (tmp_path / "o" / "here").mkdir(parents=True)
+    (tmp_path / "data" / "covid-xray-5k").mkdir(parents=True)
     (published / "png").rename(tmp_path / "o" / "here" / "png")
     assert main(["pack", str(tmp_path / "o"), "-p", "data", str(tmp_path / "data")]) == 0
     one, two = (Image.open(tmp_path / "data" / "x" / f"{name}.jpg") for name in ("one", "two"))
     assert (one.mode, two.mode, one.size, two.size) == ("L", "RGB", (444, 256), (444, 256))
     assert one.format == "JPEG"
-    table = pack.compare(tmp_path / "data")
-    assert table.loc["here"].tolist() == [0, 2, 1] and table.loc["by hand"].tolist() == [0, 0, 1]
+    state = pack.verify(tmp_path / "data").set_index("path").state
+    assert state.to_dict() == {
+        "x/one.jpg": "different", "x/two.jpg": "different", "x/gone.jpg": "missing", "x/mask.png": "missing",
+    }  # fmt: skip
     files = pd.read_csv(originals.PACKED, dtype=str, keep_default_na=False)
     files.loc[0, "git_blob_sha1"] = pack.blob_sha1(tmp_path / "data" / "x" / "one.jpg")
     files.to_csv(originals.PACKED, index=False)
-    assert pack.compare(tmp_path / "data").loc["here"].tolist() == [1, 1, 1]
-    (tmp_path / "data" / "external").mkdir()
+    assert pack.verify(tmp_path / "data").state[0] == "the same"
     assert main(["verify", "-p", "data", str(tmp_path / "data")]) == 1
 
 
@@ -105,14 +107,8 @@ def test_the_release_is_packed_of_its_raw_sources_where_it_is_not_there(tmp_path
             ("test", "non", "patient00003-study1.jpg", "train/patient00003/study1/v.jpg", picture(2)),
             ("train", "covid", "covid_original_a.jpg", "", picture(3))]  # fmt: skip
     ship(monkeypatch, tmp_path, rows)
-    files = [
-        (f"covid-xray-5k/{s}/{c}/{n.removesuffix('.jpg')}.jpg", "release", "")
-        for s, c, n, *_ in rows
-    ]
-    files.append(("covid-xray-5k/chexpert-metadata.csv", "chexpert", "train.csv"))
-    table = pd.DataFrame(files, columns=["path", "origin", "file"]).assign(git_blob_sha1="0" * 40)
-    table.to_csv(tmp_path / "packed.csv", index=False)
-    monkeypatch.setattr(originals, "PACKED", tmp_path / "packed.csv")
+    with originals.PACKED.open("a") as file:
+        file.write(f"covid-xray-5k/chexpert-metadata.csv,{'0' * 40},chexpert,train.csv\n")
     for (*_, source, data), origin in zip(rows[:2], ("covid-chestxray", "chexpert"), strict=True):
         path = tmp_path / "o" / origin / source
         path.parent.mkdir(parents=True)
@@ -121,11 +117,7 @@ def test_the_release_is_packed_of_its_raw_sources_where_it_is_not_there(tmp_path
         f"Path,Sex,Edema\nv1/{rows[1][3]},Male,-1.0\nv1/train/other.jpg,Male,\n"
     )
     found = pack.pack(tmp_path / "o", tmp_path / "data")
-    assert found.loc["release"].tolist() == [0, 2, 1] and found.loc["chexpert"].tolist() == [
-        0,
-        1,
-        0,
-    ]
+    assert found.state.tolist() == ["different", "different", "missing", "different"]
     folder = tmp_path / "data" / "covid-xray-5k"
     assert sorted(tree(folder)) == ["chexpert-metadata.csv", "test/non/patient00003-study1.jpg", "train/covid/a ü.jpeg.jpg"]  # fmt: skip
     assert (folder / "chexpert-metadata.csv").read_text().splitlines() == [

@@ -251,5 +251,5 @@ def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, untrained, t
     for name in ("covid/b.png", "non/c.jpg"):
         (tmp_path / "bare" / name).parent.mkdir()
         (tmp_path / "bare" / name).write_text("no picture")
-    with user_error("(?s)2 of 2 images.*b.png.*c.jpg"):
+    with user_error("(?s)2 of 2 images.*c.jpg.*b.png"):
         external.evaluate(run, tmp_path / "bare")
