@@ -144,7 +144,8 @@ class Run:
         path, note = there(folder / "checkpoint.pt", "03_training"), folder / "training.json"
         model, _ = self.build(name, seed)
         known = io.read_json(note)["made_from"] if note.is_file() else {}
-        other = differences(known, self.made_from(model))
+        now = json.loads(json.dumps(self.made_from(model), default=str))
+        other = [f"other {key}" for key in now if known.get(key) != now[key]]
         if not io.is_fresh(path, io.digest(known)):
             other = ["it is not whole"]
         if other:
@@ -217,12 +218,3 @@ def there(path: Path, notebook: str) -> Path:
     if not path.is_file():
         raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
     return path
-
-
-def differences(known: dict, now: dict) -> list[str]:
-    """In what two things differ that `Run.made_from` gave, the first as JSON kept it."""
-    now = json.loads(json.dumps(now, default=str))
-    was = known.get("recipe", {})
-    recipe = [f"{key} was {was.get(key)}, now {value}"
-              for key, value in now["recipe"].items() if was.get(key) != value]  # fmt: skip
-    return recipe + [f"other {k}" for k in now if k != "recipe" and known.get(k) != now[k]]
