@@ -19,8 +19,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from deepcovid.data.phantom_anatomy import patient
-from deepcovid.data.phantom_findings import FINDINGS
+from deepcovid.data.phantom_patient import FINDINGS, patient
 from deepcovid.io import atomic_folder
 
 SHORTCUTS = ("marker", "border", "tint", "brightness")
