@@ -9,10 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid import imports, io
-from deepcovid.data import manifest, originals, records
+from deepcovid.data import external, manifest, originals, records
 from deepcovid.data.duplicates import near_duplicates, released_augmentation
-from deepcovid.data.external import external_images, readable
-from deepcovid.data.records import metadata
 from deepcovid.metrics import intervals
 from deepcovid.profiles import Profile
 from imageaudit.patients import effective_sizes, join_duplicates
@@ -27,14 +25,14 @@ PROPERTIES = ("mode", "width", "height", "aspect ratio", "format", "view", "age"
 NUMBERS = ("width", "height", "aspect ratio", "age")
 
 
-def facts(table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """What is known of each original of a manifest, a row each.
+def facts(table: pd.DataFrame, data: Path) -> pd.DataFrame:
+    """What is known of each original of a manifest, whose images lie in `data`, a row each.
 
     Mode, format, width and height (pixels) are those of the release's original file where the
     image has its name, split and class there, else of the file itself; `folder` is `train` or
     `test`, `name` the name in the metadata or of the file. Unknown is empty or NaN.
     """
-    release, rows = originals.known().to_dict("index"), []
+    release, tables, rows = originals.known().to_dict("index"), records.metadata(data), []
     for row in manifest.originals(table).to_dict("records"):
         folder, kind = row["image"].lower().split("/")[:2]
         names = records.name_variants(Path(row["image"]).name)
@@ -154,25 +152,24 @@ def run(profile: Profile) -> dict:
     It is made once for the same images, tables and code. Raises UserError for bad metadata tables
     and unreadable external images, all at once.
     """
-    external = profile.external and Path(profile.external)
     table = manifest.read(profile.folder / "manifest.csv")
-    tables = metadata(profile.data_folder)
-    outside = readable(external_images(external), external) if external else None
+    tables = records.metadata(profile.data_folder)
+    outside = external.table(Path(profile.external)) if profile.external else None
     stamp = io.digest([
         imports.code("data.audit"), io.file_digest(originals.LIST), table.to_csv(),
         {name: rows.to_csv() for name, rows in tables.items()},
-        outside.drop(columns="path").to_csv() if external else "",
+        outside.drop(columns="path").to_csv() if outside is not None else "",
     ])  # fmt: skip
     kept = profile.features / "audits" / f"{stamp}.json"  # for all runs with these images
     if not kept.is_file():
-        io.write_json(kept, examine(profile, table, tables, outside))
+        io.write_json(kept, examine(profile, table, outside))
     io.write_json(profile.folder / "audit.json", audit := io.read_json(kept))
     return audit
 
 
-def examine(profile: Profile, table: pd.DataFrame, tables: dict, outside) -> dict:
+def examine(profile: Profile, table: pd.DataFrame, outside: pd.DataFrame | None) -> dict:
     """All that `audit.json` says of a manifest, its metadata and external images, if any."""
-    data, of = profile.data_folder, facts(table, tables)
+    data, of = profile.data_folder, facts(table, profile.data_folder)
     of["path"] = [data / image for image in of.image]
     doubles = near_duplicates(of, outside, profile.features / "signatures")
     audit = {

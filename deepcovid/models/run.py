@@ -81,7 +81,7 @@ class Run:
         An augmented image has that of its original.
         """
         of = table.augmented_from.where(table.augmented_from != "", table.image)
-        known = audit.facts(self.manifest, audit.metadata(self.data)).set_index("image")["view"]
+        known = audit.facts(self.manifest, self.data).set_index("image")["view"]
         return of.map(known).fillna("")
 
     def paths(self, images) -> list[Path]:

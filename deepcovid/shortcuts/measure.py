@@ -55,7 +55,7 @@ C = {"network": 0.01, "table": 1.0}  # inverse strength of the penalty; standard
 def collection(table: pd.DataFrame, data: Path) -> pd.DataFrame:
     """The originals of a manifest with all that is known of them, a row each (`audit.facts`)."""
     part = manifest.originals(table)
-    of = audit.facts(table, audit.metadata(data))
+    of = audit.facts(table, data)
     return of.assign(sha1=part.sha1.to_numpy(), path=[data / image for image in part.image])
 
 

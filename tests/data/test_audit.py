@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHARED, changed, user_error
+from conftest import SHARED, changed, draw, user_error
 
-from deepcovid.data import audit, figures, manifest, tables
+from deepcovid.data import audit, figures, manifest, records, tables
 from imageaudit import images, matching
 
 REAL = SHARED / "data" / "covid-xray-5k"
@@ -42,6 +42,7 @@ def test_an_audit_is_made_again_only_when_something_changed(
     plant(covid[0], own.data_folder / "test" / "covid" / "covid-phantom77777-1.jpg")
     audited(own)
     plant(covid[1], tmp_path / "elsewhere" / "covid" / "a.jpg")
+    draw(tmp_path / "elsewhere" / "non" / "b.png", 1)
     outside = changed(own, external=str(tmp_path / "elsewhere"))
     audited(outside)
     plant(covid[2], tmp_path / "elsewhere" / "covid" / "a.jpg")
@@ -74,10 +75,10 @@ def test_bad_tables_are_refused_together(own):
         "name,Sex,Age,AP/PA\nb.png,Male,1,AP\nb.png,Male,1,AP\n"
     )
     with user_error("covid-metadata.csv lacks .*patientid, age(.|\n)*chexpert.*more than once: b"):
-        audit.metadata(own.data_folder)
+        records.metadata(own.data_folder)
     (own.data_folder / "chexpert-metadata.csv").write_bytes(b"name,Sex\n\xff\xfe\n")
     with user_error("chexpert-metadata.csv cannot be read as a table: it is not in UTF-8"):
-        audit.metadata(own.data_folder)
+        records.metadata(own.data_folder)
 
 
 def test_what_separates_the_classes_is_learned_in_training_only():
@@ -113,7 +114,7 @@ def test_several_images_of_a_patient_are_worth_fewer():
 def test_the_real_dataset_leaks_a_radiograph_and_its_width_gives_it_away(monkeypatch):
     monkeypatch.setattr(images, "check", lambda *_: [])  # slow, tested elsewhere
     table = manifest.make(REAL, 0)
-    of = audit.facts(table, audit.metadata(REAL))
+    of = audit.facts(table, REAL)
     assert of.of_release.all()
     rows = tables.frame(audit.counts(table), "split", "class")
     assert rows.originals.tolist() == [84, 2000, 100, 3000]

@@ -134,7 +134,7 @@ def test_class_folders_of_any_case_are_taken(data, tmp_path):
     assert table.label.sum() == 20 and set(table.finding) == {"COVID-19", "Edema", "No Finding"}
     assert table.image.str.startswith("train/COVID/").sum() == 12
     assert manifest.counts(table).equals(manifest.counts(manifest.make(data, 0)))
-    of = audit.facts(table, {})
+    of = audit.facts(table, own)
     assert of.groupby(["folder", "class"]).size().tolist() == [8, 12, 12, 24]
     assert [row["images"] for row in audit.counts(table)] == [12, 24, 8, 12]
     (own / "train" / "covid").mkdir()
