@@ -136,9 +136,8 @@ def weights(kind: str, train: Inputs) -> torch.Tensor | None:
 def matched(label: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
     """See `weights`: a view's share is that among all images of views that both classes have."""
     views, view = view.unique(return_inverse=True)
-    counts = torch.zeros(2, len(views), device=label.device).index_put_(
-        (label, view), torch.ones(len(label), device=label.device), accumulate=True
-    )
+    each = [view[label == kind].bincount(minlength=len(views)) for kind in (0, 1)]
+    counts = torch.stack(each).float()
     shared = (counts > 0).all(0)
     if not shared.any():
         raise UserError(

@@ -3,7 +3,6 @@
 torch takes seconds to import: it is imported where networks are asked for.
 """
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +132,11 @@ class Run:
             "preprocessing": prepare.variant if prepare else "",
         }
 
+    def note(self, name: str, seed: int) -> dict:
+        """What a model's training wrote of itself, `training.json`; nothing where there is none."""
+        path = self.model_folder(name, seed) / "training.json"
+        return io.read_json(path) if path.is_file() else {}
+
     def model(self, name: str, seed: int) -> "Classifier":
         """A trained model in evaluation mode, on the run's device.
 
@@ -140,12 +144,11 @@ class Run:
         """
         from deepcovid.models import features, networks, weights
 
-        folder = self.model_folder(name, seed)
-        path, note = there(folder / "checkpoint.pt", "03_training"), folder / "training.json"
+        path = there(self.model_folder(name, seed) / "checkpoint.pt", "03_training")
         model, _ = self.build(name, seed)
-        known = io.read_json(note)["made_from"] if note.is_file() else {}
-        now = json.loads(json.dumps(self.made_from(model), default=str))
-        other = [f"other {key}" for key in now if known.get(key) != now[key]]
+        known = self.note(name, seed).get("made_from", {})
+        other = [f"other {key}" for key, value in self.made_from(model).items()
+                 if io.digest(known.get(key)) != io.digest(value)]  # fmt: skip
         if not io.is_fresh(path, io.digest(known)):
             other = ["it is not whole"]
         if other:
@@ -162,10 +165,8 @@ class Run:
         A row per image and phase, with `seen.COLUMNS` and `path`. Raises UserError where there is
         no such record, or another one than `training.json` names.
         """
-        folder = self.model_folder(name, seed)
-        path, note = folder / seen.FILE, folder / "training.json"
-        known = io.read_json(note).get("seen") if note.is_file() else None
-        if not path.is_file() or known != io.file_digest(path):
+        path = self.model_folder(name, seed) / seen.FILE
+        if not path.is_file() or self.note(name, seed).get("seen") != io.file_digest(path):
             raise UserError(f"{path} is not there, or not whole: run notebook 03_training again.")
         table = io.read_table(path, dtype=str, keep_default_na=False)
         return table.assign(path=self.paths(table.image))
@@ -192,13 +193,7 @@ class Run:
         """
         profile = self.profile
         settings = {k: v for k, v in profile.settings().items() if k != "name"}
-        places = [
-            self.data,
-            profile.external,
-            profile.collection,
-            profile.severity,
-            profile.weights,
-        ]
+        places = self.data, profile.external, profile.collection, profile.severity, profile.weights
         tables = [self.folder / "manifest.csv", self.folder / "training.csv"]
         if trained:
             names = ("checkpoint.pt", "training.json", "seen.csv", "scores.csv")
