@@ -127,26 +127,22 @@ def severities(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
 
 def external(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """`external/metadata.csv`: what Hannover's table and the names of ChestX-ray8 say."""
+    images = rows.path[rows.path.str.fullmatch(r"external/.*\.jpg")].str.removeprefix("external/")
+    name = images.str.rpartition("/")[2].str.removesuffix(".jpg").str.split("-")
+    label = images.str.partition("/")[0]
     about = read_table(source, ["image_id"], **TEXT).set_index("image_id")
-    found = []
-    for path in rows.path[rows.path.str.fullmatch(r"external/.*\.jpg")]:
-        image = path.removeprefix("external/")
-        name = image.rpartition("/")[2].removesuffix(".jpg").split("-")
-        if image.startswith("non/"):
-            patient = "nih-" + name[1].partition("_")[0]
-            found.append(
-                {"image": image, "label": "non", "patient": patient, "source": "ChestX-ray8"}
-            )
-            continue
-        row = about.loc[name[2]]
-        found.append({
-            "image": image, "label": "covid", "patient": f"hannover-{name[1]}", "view": name[3].upper(),
-            "sex": row.sex.upper(), "age": row.age, "modality": row.modality,
-            "offset": row.admission_offset, "source": "Hannover Medical School", "licence": "CC BY 3.0",
-        })  # fmt: skip
-    columns = ("image", "label", "patient", "view", "sex", "age", "modality", "offset", "source",
-               "licence")  # fmt: skip
-    return pd.DataFrame(found, columns=columns)
+    about = about.reindex(name.str[2]).set_index(images.index)
+    patient = {
+        "covid": "hannover-" + name.str[1],
+        "non": "nih-" + name.str[1].str.partition("_")[0],
+    }
+    return pd.DataFrame({
+        "image": images, "label": label, "patient": patient["covid"].where(label == "covid", patient["non"]),
+        "view": name.str[3].str.upper(), "sex": about.sex.str.upper(), "age": about.age,
+        "modality": about.modality, "offset": about.admission_offset,
+        "source": label.map({"covid": "Hannover Medical School", "non": "ChestX-ray8"}),
+        "licence": label.map({"covid": "CC BY 3.0"}),
+    })  # fmt: skip
 
 
 def collection(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
