@@ -135,14 +135,13 @@ def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
     number = copies.groupby("augmented_from").size()
     number = pd.concat([number, pd.Series(0, index=sorted(here - set(number.index)))])
     kinds = ("unchanged", "moved a little", "mirrored", "too changed to tell", "original missing")
-    seen = dict.fromkeys(kinds, 0)
-    for image, origin in zip(copies.image, copies.augmented_from, strict=True):
-        seen[likened(data / origin, data / image) if origin in here else "original missing"] += 1
+    look = pd.Series([likened(data / origin, data / image) if origin in here else "original missing"
+                      for image, origin in zip(copies.image, copies.augmented_from, strict=True)])  # fmt: skip
     return {
         "available": True, "stated_images_per_original": COPIES, "copies": len(copies),
         "originals": len(number), "mean_images_per_original": float(1 + number.mean()),
         "originals_by_copies": {str(k): int(n) for k, n in number.value_counts().sort_index().items()},
-        "originals_with_the_stated_number": int((number == COPIES - 1).sum()), "copies_look": seen,
+        "originals_with_the_stated_number": int((number == COPIES - 1).sum()), "copies_look": look.value_counts().reindex(kinds, fill_value=0).to_dict(),
     }  # fmt: skip
 
 

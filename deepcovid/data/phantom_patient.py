@@ -91,15 +91,10 @@ def _add_lungs(rng: np.random.Generator, b: SimpleNamespace, ax: np.ndarray) -> 
     medial = 0.11 + 0.16 * np.exp((top - y) / 0.04) + 0.03 * bump(y + 0.2, 0.2)
     inner = half - ax
     lung = step(inner - 0.012, 0.012) * step(ax - medial, 0.014) * step(dome - y, 0.012)
-    x, level, big = (
-        b.x - rng.normal(0.1, 0.015),
-        y - base + rng.normal(0.16, 0.02),
-        rng.normal(1, 0.06),
-    )
-    x, level = (
-        0.82 * x + 0.57 * level,
-        0.82 * level - 0.57 * x,
-    )  # the heart points to the left and down
+    x = b.x - rng.normal(0.1, 0.015)
+    level, big = y - base + rng.normal(0.16, 0.02), rng.normal(1, 0.06)
+    # the heart points to the left and down
+    x, level = 0.82 * x + 0.57 * level, 0.82 * level - 0.57 * x
     within = 1 - (x / (0.42 * big)) ** 2 - (level / (0.25 * big)) ** 2
     heart = step(within, 0.08) * (0.5 + 0.47 * np.sqrt(np.clip(within, 0, 1)))
     b.lungs = lung * (1 - step(heart - 0.3, 0.1)) > 0.5
@@ -122,9 +117,8 @@ def _add_bones(rng: np.random.Generator, b: SimpleNamespace, ax, half, ring) -> 
         phase = (y - drop * depth - 0.05 * (drop > 0) - first) / (gap * (1 + 0.12 * (y + 0.3)))
         off = (phase - np.rint(phase)) / np.sqrt(1 + slope**2)
         span = step(1.03 - ring, 0.02) * step(ring - inner_end, 0.12) * step(phase + 0.5, 0.1)
-        bones += (
-            dense * rng.uniform(0.7, 1.15) * bone(off, 0.2 + 0.05 * slope) * span * (phase < 9.6)
-        )
+        solid = dense * rng.uniform(0.7, 1.15) * bone(off, 0.2 + 0.05 * slope)
+        bones += solid * span * (phase < 9.6)
     clavicle = y + 0.5 + rng.normal(0, 0.03) + 0.2 * (ax - 0.08) - 0.035 * np.sin(8 * ax)
     bones += 0.33 * bone(clavicle, 0.035) * step(ax - 0.07, 0.03) * step(0.8 - ax, 0.05)
     disc = np.abs((y / 0.105) % 1 - 0.5) * 2

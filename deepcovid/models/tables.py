@@ -31,7 +31,9 @@ def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
     rows = {name.replace("_", " "): ", ".join(words[name].unique()) for name in words}
     for (model, _), note in notes.items():
         weights = note["weights"]
-        rows[f"first weights of {NETWORKS.get(model, model)}"] = weights["file"] or weights["kind"]
+        rows[f"first weights of {NETWORKS.get(model, model)}"] = (
+            weights.get("file") or weights["kind"]
+        )
     images = pd.DataFrame([note["images"] for note in notes.values()])
     for phase in images:
         found = sorted({f"{number:,}" for number in images[phase]})

@@ -82,18 +82,15 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     """A file's state dict, read without running any code in it; UserError where it holds none."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises many kinds for files that are no state dicts
-        raise UserError(
-            f"{path} is no file of PyTorch weights that can be read without running code in it. "
-            "Download it again, or save it by torch.save(model.state_dict(), FILE)."
-        ) from None
-    if isinstance(state, dict):
         state = next((state[key] for key in WRAPPED if isinstance(state.get(key), dict)), state)
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UserError(
-            f"{path} does not hold a state dict (names and tensors): save model.state_dict()."
-        )
-    return state
+        if all(isinstance(value, torch.Tensor) for value in state.values()):
+            return state
+    except Exception:  # torch raises many kinds for files that are no state dicts
+        pass
+    raise UserError(
+        f"{path} holds no state dict (names and tensors) that can be read without running code in it. "
+        "Download it again, or save it by torch.save(model.state_dict(), FILE)."
+    )
 
 
 def load_backbone(network: nn.Module, path: Path, name: str) -> None:

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHARED, changed, draw, user_error
+from conftest import SHARED, changed, draw
 
-from deepcovid.data import audit, figures, manifest, records, tables
+from deepcovid.data import audit, figures, manifest, tables
 from imageaudit import images, matching
 
 REAL = SHARED / "data" / "covid-xray-5k"
@@ -67,18 +67,6 @@ def test_views_and_age_come_from_the_tables(own, audited):
     age = tables.acquisition(found).loc["age"]
     assert (age.covid, age.non_covid) == (6, 0)
     figures.shares(found["views"]["by_split_and_class"])
-
-
-def test_bad_tables_are_refused_together(own):
-    write_metadata(own.data_folder, ["a.png,M", "a.png,F"], header="name,sex")
-    (own.data_folder / "chexpert-metadata.csv").write_text(
-        "name,Sex,Age,AP/PA\nb.png,Male,1,AP\nb.png,Male,1,AP\n"
-    )
-    with user_error("covid-metadata.csv lacks .*patientid, age(.|\n)*chexpert.*more than once: b"):
-        records.metadata(own.data_folder)
-    (own.data_folder / "chexpert-metadata.csv").write_bytes(b"name,Sex\n\xff\xfe\n")
-    with user_error("chexpert-metadata.csv cannot be read as a table: it is not in UTF-8"):
-        records.metadata(own.data_folder)
 
 
 def test_what_separates_the_classes_is_learned_in_training_only():
