@@ -99,11 +99,8 @@ def patients(of: pd.DataFrame, pairs: list[dict]) -> list[dict]:
         patients_by_picture=persons.nunique().to_numpy(),
         in_both_splits=persons.agg(lambda found: len(both & {*found})).to_numpy(),
     )
-    names = {
-        "most images of a patient": "most_images_of_a_patient",
-        "worth images": "effective_images",
-    }
-    return table.rename(columns=names).to_dict("records")
+    table = table.rename(columns={"worth images": "effective images"})
+    return table.rename(columns=lambda name: name.replace(" ", "_")).to_dict("records")
 
 
 def views(of: pd.DataFrame) -> dict:
@@ -111,9 +108,7 @@ def views(of: pd.DataFrame) -> dict:
     if not of.described.any():
         return {"available": False}
     groups = of.view.replace("", "not stated").groupby([of.folder, of["class"]], sort=False)
-    rows = [
-        {"split": split, "class": name, **part.value_counts()} for (split, name), part in groups
-    ]
+    rows = [{"split": key[0], "class": key[1], **part.value_counts()} for key, part in groups]
     return {"available": True, "by_split_and_class": rows}
 
 

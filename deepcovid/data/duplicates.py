@@ -66,11 +66,11 @@ def kept(keep: Path, given, make: Callable[[], pd.DataFrame], **how) -> pd.DataF
 def same_radiographs(table: pd.DataFrame, keep: Path, least: float = SAME) -> pd.DataFrame:
     """The pairs of a table (`path`, `sha1`) that are one radiograph, as `matching.same_radiograph`
     gives them; found once for the same files."""
-    return kept(
-        keep,
-        [list(table.sha1), least],
-        lambda: same_radiograph(signatures(table, keep), least=least),
-    )
+
+    def search() -> pd.DataFrame:
+        return same_radiograph(signatures(table, keep), least=least)
+
+    return kept(keep, [list(table.sha1), least], search)
 
 
 def near_duplicates(of: pd.DataFrame, outside: pd.DataFrame | None, keep: Path) -> dict:
