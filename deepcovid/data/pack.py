@@ -14,6 +14,7 @@ from imageaudit import images
 
 SHORTER_SIDE, QUALITY = 256, 85  # pixels, of JPEG
 CASE = r"radiopaedia\.org/cases/([^/?#]+)"
+PARTS = ("covid-xray-5k", "external", "covid-chestxray-others")  # of a folder of all data
 TEXT = {"dtype": str, "keep_default_na": False}
 COVID_COLUMNS = ["patientid", "offset", "sex", "age", "finding", "survival", "view", "modality",
                  "date", "location", "license"]  # fmt: skip
@@ -64,7 +65,7 @@ def verify(folder: Path) -> pd.DataFrame:
     Raises UserError without a folder.
     """
     rows, base = packed(), folder / "covid-xray-5k"
-    if not base.is_dir():
+    if not any((folder / part).is_dir() for part in PARTS):
         rows, base = rows[rows.origin == "release"], folder
         rows = rows.assign(path=rows.path.str.removeprefix("covid-xray-5k/"))
     release = rows.file.where(rows.origin == "release", "")
@@ -75,10 +76,10 @@ def verify(folder: Path) -> pd.DataFrame:
     state = pd.Series("different", rows.index).mask(sha1.isna(), "missing")
     state = state.mask(sha1 == release.map(known().git_blob_sha1), "original")
     rows["state"] = state.mask(sha1 == rows.git_blob_sha1, "the same")
-    of_release = [
-        path for path in images.find(base) if path.relative_to(base).as_posix().startswith(FOLDERS)
-    ]
-    foreign = [path.relative_to(folder).as_posix() for path in sorted({*of_release} - {*places})]
+    there = {path for path in images.find(folder) if path.is_relative_to(base)}
+    spare = sorted(there - {*places})
+    foreign = [path.relative_to(folder).as_posix() for path in spare
+               if path.relative_to(base).as_posix().startswith(FOLDERS)]  # fmt: skip
     foreign = pd.DataFrame({"path": foreign, "origin": "unknown", "state": "foreign"})
     return pd.concat([rows[["path", "origin", "state"]], foreign], ignore_index=True)
 

@@ -85,7 +85,7 @@ def test_what_is_published_comes_and_what_is_not_is_said(published, tmp_path, ca
 
 def test_originals_are_packed_and_compared(published, tmp_path, capsys):
     (tmp_path / "o" / "here").mkdir(parents=True)
-    (tmp_path / "data" / "covid-xray-5k").mkdir(parents=True)
+    (tmp_path / "data" / "external").mkdir(parents=True)
     (published / "png").rename(tmp_path / "o" / "here" / "png")
     assert main(["pack", str(tmp_path / "o"), "-p", "data", str(tmp_path / "data")]) == 0
     one, two = (Image.open(tmp_path / "data" / "x" / f"{name}.jpg") for name in ("one", "two"))
