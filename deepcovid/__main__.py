@@ -107,10 +107,6 @@ def add_data_commands(add) -> None:
     add(commands.obtain)("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
                 "address of the release's archive, or a local file")  # fmt: skip
     add(commands.pack)("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`")
-    argument = add(commands.build)
-    argument("covid_chestxray", type=Path, metavar="COVID_CHESTXRAY",
-             help="a covid-chestxray-dataset checkout")  # fmt: skip
-    argument("chexpert", type=Path, metavar="CHEXPERT", help="a CheXpert-v1.0-small folder")
     add(commands.verify)
     argument = add(commands.audit)
     argument("source", metavar=SOURCE[0], help=SOURCE[1])

@@ -35,26 +35,15 @@ def pack(args) -> None:
     """Make the files that the study used of the originals in a folder, to that of -p data FOLDER."""
     from deepcovid.data import pack
 
-    print(pack.pack(args.originals, data_folder(args)))
-
-
-def build(args) -> None:
-    """Build the release's lists from its two raw sources, to the folder of -p data FOLDER."""
-    from deepcovid.data import sources
-
-    print(sources.build(args.covid_chestxray, args.chexpert, data_folder(args)))
+    print(pack.report(pack.pack(args.originals, data_folder(args))))
 
 
 def verify(args) -> int:
     """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
     from deepcovid.data import pack
 
-    folder = data_folder(args)
-    if (folder / "covid-xray-5k").is_dir() or (folder / "external").is_dir():
-        print(table := pack.compare(folder))
-        return int(table[["different", "missing"]].to_numpy().any())
-    print(found := pack.verify(folder))
-    return int(not found.sound)
+    print(pack.report(found := pack.verify(data_folder(args))))
+    return int(not pack.is_whole(found))
 
 
 def ablation(args) -> int:

@@ -52,7 +52,7 @@ def subgroups(run) -> None:
     from deepcovid.metrics import subgroups
 
     metrics(run)
-    facts = audit.facts(run.manifest, audit.metadata(run.data)).set_index("image").view
+    facts = audit.facts(run.manifest, run.data).set_index("image").view
     about = run.manifest[["image", "finding"]]
     subgroups.write(run.folder, about.assign(view=about.image.map(facts).fillna("")))
 

@@ -174,7 +174,7 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         ("publish", "contro"): "Did you mean control?",
         ("notebooks", "nosuch"): "There are: 00_overview",
         ("obtain",): "./run_all.sh obtain -p data FOLDER",
-        ("build", "here"): "arguments are required: CHEXPERT",
+        ("pack",): "arguments are required: ORIGINALS",
         ("verify", "-p", "data", tmp_path / "absent"): "no folder",
         ("external", "demo"): "external demo -p external FOLDER",
         ("outside", "demo"): "is called external now",
@@ -222,7 +222,7 @@ def test_help_needs_nothing_installed():
     for word in ("-p SETTING VALUE", "index.html", "not for clinical use", "Draw the plots"):
         assert word in whole
     assert set(profiles.names()) <= set(whole.split())
-    assert "CHEXPERT" in told("build", "--help") and "--cores" in told("paper", "-h")
+    assert "ORIGINALS" in told("pack", "--help") and "--cores" in told("paper", "-h")
 
 
 def test_values_may_begin_with_a_dash_and_demo_is_what_runs_without_a_name():

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from deepcovid.data import phantom
-from deepcovid.data.phantom_findings import FINDINGS
+from deepcovid.data.phantom_patient import FINDINGS
 from imageaudit.examine import examine
 
 NOTHING = "nothing"

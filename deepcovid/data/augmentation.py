@@ -84,11 +84,11 @@ def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed
             path = out / f"{row['image'].split('/', 2)[2]}-copy{k}.png"
             with atomic_write(path) as partial:
                 seeded(DISTORT, seed, row["sha1"], k)(picture).save(partial, compress_level=1)
-            rows.append(
-                row
-                | images.facts(path)
-                | {"image": path.relative_to(out.parent).as_posix(), "augmented_from": row["image"]}
-            )
+            made = {
+                "image": path.relative_to(out.parent).as_posix(),
+                "augmented_from": row["image"],
+            }
+            rows.append(row | images.facts(path) | made)
     return pd.DataFrame(rows, columns=table.columns)
 
 
@@ -120,16 +120,11 @@ def splits(table: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
     `table` is a manifest, `training` what is trained on in place of its training images.
     """
     every = pd.concat([training, table[table.split != "train"]])
-    every = every.assign(
-        copy=every.augmented_from != "", label=every.label.map(manifest.LABEL_NAMES)
-    )
-    found = every.groupby(["split", "label"]).agg(
-        originals=("copy", lambda copy: int((~copy).sum())),
-        copies=("copy", "sum"),
-        patients=("patient", "nunique"),
-    )
+    copy, label = every.augmented_from != "", every.label.map(manifest.LABEL_NAMES).rename("class")
+    groups = every.assign(originals=~copy, copies=copy).groupby(["split", label])
+    found = groups.agg({"originals": "sum", "copies": "sum", "patient": "nunique"})
     order = [name for name in manifest.SPLITS if name in found.index.levels[0]]
-    return found.loc[order].rename_axis(["split", "class"]).reset_index()
+    return found.loc[order].rename(columns={"patient": "patients"}).reset_index()
 
 
 def leaks(table: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:

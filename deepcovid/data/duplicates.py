@@ -18,7 +18,6 @@ from imageaudit.matching import (
     Signature,
     compare,
     degrade,
-    name_key,
     same_radiograph,
     signature,
 )
@@ -67,11 +66,11 @@ def kept(keep: Path, given, make: Callable[[], pd.DataFrame], **how) -> pd.DataF
 def same_radiographs(table: pd.DataFrame, keep: Path, least: float = SAME) -> pd.DataFrame:
     """The pairs of a table (`path`, `sha1`) that are one radiograph, as `matching.same_radiograph`
     gives them; found once for the same files."""
-    return kept(
-        keep,
-        [list(table.sha1), least],
-        lambda: same_radiograph(signatures(table, keep), least=least),
-    )
+
+    def search() -> pd.DataFrame:
+        return same_radiograph(signatures(table, keep), least=least)
+
+    return kept(keep, [list(table.sha1), least], search)
 
 
 def near_duplicates(of: pd.DataFrame, outside: pd.DataFrame | None, keep: Path) -> dict:
@@ -88,63 +87,38 @@ def near_duplicates(of: pd.DataFrame, outside: pd.DataFrame | None, keep: Path) 
     kind = pd.concat([part[columns] for part in parts], ignore_index=True)
     pairs = same_radiographs(kind, keep, np.nextafter(0, 1))  # all that could be laid over
     a, b = (kind.loc[pairs[column]].reset_index(drop=True) for column in ("query", "reference"))
-    pairs["same_patient"] = a.patient == b.patient
-    sure = (a.label == 0) & (b.label == 0) & ~pairs.same_patient
-    sample = np.unique(np.linspace(0, len(of) - 1, PLANTED).astype(int))
-    own = signatures(kind.loc[sample], keep)
-    planted = [signature(degrade(images.open_radiograph(path))) for path in kind.path[sample]]
-    again = [compare(twin, one) for twin, one in zip(planted, own, strict=True)]
+    pairs = pairs[["agreement"]].assign(
+        same_patient=a.patient == b.patient, a=a.image, b=b.image, patient_a=a.patient, patient_b=b.patient,
+        where=[" and ".join(sorted({*two})) for two in zip(a.folder, b.folder, strict=True)],
+    )  # fmt: skip
+    found = pairs[pairs.agreement >= SAME].sort_values(["where", "a", "b"])
+    crossed = found[found["where"] == "test and train"]
+    covid = (a.label + b.label) > 0
+    groups = {
+        "different_non_covid_patients": pairs.agreement[~covid & ~pairs.same_patient],
+        "same_patient": pairs.agreement[pairs.same_patient],
+        "covid": pairs.agreement[covid],
+        "doctored": agreements_of_degraded(kind[: len(of)], keep),
+    }
     return {
-        "images": len(kind), "pairs_compared": len(kind) * (len(kind) - 1) // 2,
-        "pairs_laid_over": len(pairs), "same_from_agreement": SAME,
-        "doctored": {"images": len(sample), "found": int(sum(x >= SAME for x in again)),
-                     "least_agreement": min(again)},
-        "different_non_covid_patients": {"pairs": int(sure.sum()),
-            "most_agreement": pairs.agreement[sure].max() if sure.any() else None},
-        **doubles(pairs, a, b, kind),
-        "histograms": {
-            "agreement": AGREEMENTS.round(3).tolist(),
-            "agreement_different_non_covid_patients": spread_of(pairs.agreement[sure], AGREEMENTS),
-            "agreement_same_patient": spread_of(pairs.agreement[pairs.same_patient], AGREEMENTS),
-            "agreement_covid": spread_of(pairs.agreement[(a.label + b.label) > 0], AGREEMENTS),
-            "agreement_doctored": spread_of(again, AGREEMENTS),
+        "same_from_agreement": SAME,
+        "pairs": found.to_dict("records"),
+        "test_images_also_in_train": sorted(
+            {image for image in (*crossed.a, *crossed.b) if image.lower().startswith("test/")}
+        ),
+        "histograms": {"agreement": AGREEMENTS.round(3).tolist()} | {
+            f"agreement_{name}": np.histogram(values, AGREEMENTS)[0].tolist()
+            for name, values in groups.items()
         },
     }  # fmt: skip
 
 
-def doubles(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, kind: pd.DataFrame) -> dict:
-    """The pairs that are one radiograph, and what follows from where they lie.
-
-    `a` and `b` are the rows of `kind` that each of `pairs` compares.
-    """
-    found = pairs[["agreement", "same_patient"]].assign(a=a.image, b=b.image)
-    places = [" and ".join(sorted({x, y})) for x, y in zip(a.folder, b.folder, strict=True)]
-    found = found.assign(patient_a=a.patient, patient_b=b.patient, where=places)
-    found = found[found.agreement >= SAME].sort_values(["where", "a", "b"])
-    outside = found["where"].str.contains("external")
-    two = found.loc[~found.same_patient & ~outside, ["patient_a", "patient_b"]]
-    name = kind.image.map(name_key)
-    ours = set(name[kind.folder != "external"]) - {""}
-    named = (kind.folder == "external") & name.isin(ours)
-
-    def ends(folder: str, *places: str) -> list[str]:
-        """The images in `folder` of the pairs that lie in these places."""
-        pairs = found[found["where"].isin(places)]
-        images = {*pairs.a, *pairs.b}
-        return sorted(kind.image[kind.image.isin(images) & (kind.folder == folder)])
-
-    return {
-        "by_place": found.groupby("where").size().to_dict(),
-        "pairs": found.to_dict("records"),
-        "test_images_also_in_train": ends("test", "test and train"),
-        "patients_recorded_as_two": sorted({tuple(sorted(p)) for p in two.to_numpy().tolist()}),
-        "external_images_also_here": ends("external", "external and test", "external and train"),
-        "external_images_with_a_name_from_here": sorted(kind.image[named]),
-    }
-
-
-def spread_of(values, edges: np.ndarray) -> list[int]:
-    return np.histogram(values, edges)[0].tolist()
+def agreements_of_degraded(table: pd.DataFrame, keep: Path) -> list[float]:
+    """How well images of a table, evenly chosen, agree with degraded copies of themselves."""
+    sample = table.iloc[np.unique(np.linspace(0, len(table) - 1, PLANTED).astype(int))]
+    copies = [signature(degrade(images.open_radiograph(path))) for path in sample.path]
+    own = signatures(sample, keep)
+    return [compare(copy, one) for copy, one in zip(copies, own, strict=True)]
 
 
 def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
@@ -161,14 +135,13 @@ def released_augmentation(table: pd.DataFrame, data: Path) -> dict:
     number = copies.groupby("augmented_from").size()
     number = pd.concat([number, pd.Series(0, index=sorted(here - set(number.index)))])
     kinds = ("unchanged", "moved a little", "mirrored", "too changed to tell", "original missing")
-    seen = dict.fromkeys(kinds, 0)
-    for image, origin in zip(copies.image, copies.augmented_from, strict=True):
-        seen[likened(data / origin, data / image) if origin in here else "original missing"] += 1
+    look = pd.Series([likened(data / origin, data / image) if origin in here else "original missing"
+                      for image, origin in zip(copies.image, copies.augmented_from, strict=True)])  # fmt: skip
     return {
         "available": True, "stated_images_per_original": COPIES, "copies": len(copies),
         "originals": len(number), "mean_images_per_original": float(1 + number.mean()),
         "originals_by_copies": {str(k): int(n) for k, n in number.value_counts().sort_index().items()},
-        "originals_with_the_stated_number": int((number == COPIES - 1).sum()), "copies_look": seen,
+        "originals_with_the_stated_number": int((number == COPIES - 1).sum()), "copies_look": look.value_counts().reindex(kinds, fill_value=0).to_dict(),
     }  # fmt: skip
 
 

@@ -53,21 +53,16 @@ def shares(rows: list[dict]) -> Figure:
 
     `rows` is `by_split_and_class` of an audit's `views` or `sex`.
     """
-    table = pd.DataFrame(rows).set_index(["split", "class"]).fillna(0)
-    part = table.div(table.sum(axis=1), axis=0)
+    table = pd.DataFrame(rows).fillna(0)
+    table.index = table.pop("class") + ", " + table.pop("split")
+    number = table.sum(axis=1)
     figure, axis = new(size=(7.2, 0.9 + 0.4 * len(table)))
     colours = dict(zip(table, PALETTE, strict=False)) | {"not stated": "#BBBBBB"}
-    left = np.zeros(len(table))
-    for name in table:
-        axis.barh(np.arange(len(table)), part[name], left=left, height=0.75, label=name,
-                  color=colours[name])  # fmt: skip
-        left += part[name]
-    for y, n in enumerate(table.sum(axis=1)):
+    table.div(number, axis=0).plot.barh(stacked=True, width=0.75, color=colours, ax=axis)
+    for y, n in enumerate(number):
         axis.text(1.01, y, f"{n:,.0f} images", va="center", fontsize=SMALL, color=GREY)
-    axis.set_yticks(
-        np.arange(len(table)), [f"{name}, {split}" for split, name in table.index], fontsize=SMALL
-    )
-    axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), xlabel="share of the images")
+    axis.tick_params("y", labelsize=SMALL)
+    axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), ylabel="", xlabel="share of the images")
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.grid(axis="y", visible=False)
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=table.shape[1], fontsize=SMALL)

@@ -1,7 +1,7 @@
 """The table of all images that every later step reads: what each is, and in which split."""
 
+import itertools
 import math
-import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def class_folders(folder: Path) -> dict[tuple[str, str], list[Path]]:
     """The image files of each split and class of a `train|test / covid|non` folder.
 
     These folders may be written in any case. Raises UserError that names every missing or empty
-    one, and what there is instead.
+    one.
     """
     if not folder.is_dir():
         raise UserError(
@@ -41,34 +41,16 @@ def class_folders(folder: Path) -> dict[tuple[str, str], list[Path]]:
             "their folder: -p data FOLDER. Without images there is ./run_all.sh demo."
         )
     found = {}
-    for split in ("train", "test"):
-        inside = named(folder, split)
-        for name in CLASSES:
-            here = inside and named(inside, name)
-            found[split, name] = images.find(here) if here else []
+    for split, name in itertools.product(("train", "test"), CLASSES):
+        here = (inside := named(folder, split)) and named(inside, name)
+        found[split, name] = images.find(here) if here else []
     empty = [f"{split}/{name}" for (split, name), paths in found.items() if not paths]
     if empty:
         raise UserError(
             f"No images in {', '.join(empty)} of {folder}. A data folder holds train/covid, "
-            f"train/non, test/covid and test/non, each with images ({' '.join(images.SUFFIXES)}). "
-            + instead(folder)
+            f"train/non, test/covid and test/non, each with images ({' '.join(images.SUFFIXES)})."
         )
     return found
-
-
-def instead(folder: Path) -> str:
-    """What a folder that is no data folder holds, and the folder that was meant, if any."""
-    near = [folder.parent, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))]
-    for other in near:
-        if all(named(other, split) for split in ("train", "test")):
-            return f"{other} does: -p data {shlex.quote(str(other))}"
-    parts = [inside for split in ("train", "test") if (inside := named(folder, split))]
-    held = [
-        f"{part.name}{'' if part == folder else '/'} holds "
-        + (", ".join(sorted(p.name for p in part.glob("*/"))[:10]) or "no folder")
-        for part in parts or [folder]
-    ]
-    return "; ".join(held) + "."
 
 
 def readable_facts(paths: list[Path], folder: Path) -> list[dict]:
@@ -154,53 +136,46 @@ def problems(table: pd.DataFrame) -> list[str]:
     """What is wrong with a manifest, a sentence each; empty when it is sound."""
     if missing := [column for column in COLUMNS if column not in table]:
         return [f"columns are missing: {', '.join(missing)}"]
-    found = []
-
-    def refuse(rows, what):
-        if rows.any():
-            found.append(
-                f"{what}: {', '.join(map(escape_control_chars, table.image[rows].head(5)))}"
-            )
-
-    refuse(~table.label.isin([0, 1]), "label is neither 0 nor 1")
-    refuse(~table.split.isin(SPLITS), f"split is none of {', '.join(SPLITS)}")
-    refuse(table.image.duplicated(), "image occurs twice")
-    refuse(~table.sha1.astype(str).str.fullmatch(r"[0-9a-f]{40}"), "sha1 is not 40 hex digits")
     sides = table[["width", "height"]].apply(pd.to_numeric, errors="coerce")
-    refuse(~(sides >= 1).all(axis=1), "width or height below 1")
-    split_of = dict(zip(table.image, table.split, strict=True))
-    origin = table.augmented_from.map(split_of)
-    refuse(origin.notna() & (origin != table.split), "augmented copy in another split")
-    refuse((table.split == "test") & (table.augmented_from != ""), "augmented copy in test")
-    held_out = set(table.patient[table.split == "validation"])
-    refuse((table.split == "train") & table.patient.isin(held_out), "patient also in validation")
-    for split in table.split.unique():
-        if table.label[table.split == split].nunique() < 2:
-            found.append(f"split {split} has images of one class only")
-    return found
+    origin = table.augmented_from.map(dict(zip(table.image, table.split, strict=True)))
+    held_out = table.patient.isin(table.patient[table.split == "validation"])
+    refused = {
+        "label is neither 0 nor 1": ~table.label.isin([0, 1]),
+        f"split is none of {', '.join(SPLITS)}": ~table.split.isin(SPLITS),
+        "image occurs twice": table.image.duplicated(),
+        "sha1 is not 40 hex digits": ~table.sha1.astype(str).str.fullmatch(r"[0-9a-f]{40}"),
+        "width or height below 1": ~(sides >= 1).all(axis=1),
+        "augmented copy in another split": origin.notna() & (origin != table.split),
+        "augmented copy in test": (table.split == "test") & (table.augmented_from != ""),
+        "patient also in validation": (table.split == "train") & held_out,
+    }
+    found = [f"{what}: {', '.join(map(escape_control_chars, table.image[rows].head(5)))}"
+             for what, rows in refused.items() if rows.any()]  # fmt: skip
+    classes = table.groupby("split").label.nunique()
+    return found + [
+        f"split {split} has images of one class only" for split in classes.index[classes < 2]
+    ]
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read and check a manifest; raises UserError that lists what is wrong with it."""
+    """Read and check a run's `manifest.csv` or `training.csv`; UserError lists what is wrong with it."""
     if not path.is_file():
-        raise UserError(f"{path} is not there yet: run notebook 01_dataset first.")
-    return sound(path)
-
-
-def sound(path: Path) -> pd.DataFrame:
-    """A table with a manifest's columns, checked; UserError that lists what is wrong with it."""
+        notebook = "01_dataset" if path.name == "manifest.csv" else "02_augmentation"
+        raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
     text = dict.fromkeys({*COLUMNS} - {*NUMBERS}, str)
-    table = read_table(path, dtype=text, keep_default_na=False)
+    return check(read_table(path, dtype=text, keep_default_na=False), path)
+
+
+def check(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table; UserError where it is not sound."""
     if found := problems(table):
-        raise UserError(f"{path} is not a sound manifest:\n  " + "\n  ".join(found))
+        raise UserError(f"{path}: not a sound manifest:\n  " + "\n  ".join(found))
     return table
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
     """Write a manifest; raises UserError, and writes nothing, when it is not sound."""
-    if found := problems(table):
-        raise UserError(f"Not a sound manifest, {path} is not written:\n  " + "\n  ".join(found))
-    return write_csv(path, table)
+    return write_csv(path, check(table, path))
 
 
 def run(profile: Profile) -> pd.DataFrame:

@@ -95,9 +95,8 @@ def _draw_one(
         taken = "publications" if home else "archive"
     else:
         part = ""
-    picture, lesion, lungs = acquired(
-        phantom.radiograph(finding, own, SIZE, None, view), taken, rng
-    )
+    drawn = phantom.radiograph(finding, own, SIZE, None, view)
+    picture, lesion, lungs = acquired(drawn, taken, rng)
     image = f"{part}{label}/{name}"
     phantom.save(picture, folder / place / f"{image}.jpg", quality=PLACES[taken].quality)
     if place == "data" and masked:

@@ -1,12 +1,13 @@
 """The originals of all images of the study: where each is published, and how to bring them here.
 
-`origins.csv` says of each origin its address, licence and citation; `packed.csv` lists each file that
-the study used, its hash, and the original that it was made of. The release of COVID-Xray-5k comes as an
-archive: a harmful one is refused.
+`covid-xray-5k.csv` lists the 5,520 images of the release, `origins.csv` says of each origin its address,
+licence and citation; `packed.csv` lists each file that the study used, its hash, and the original that it
+was made of. The release of COVID-Xray-5k comes as an archive: a harmful one is refused.
 """
 
+import hashlib
+import os
 import shutil
-import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,15 +16,28 @@ from urllib.parse import quote
 import pandas as pd
 import pooch
 
-from deepcovid.data.sources import CLASSES, SPLITS, known, listed
 from deepcovid.io import atomic_folder, read_table, refuse_existing
 from deepcovid.runs import UserError, escape_control_chars
 
+LIST = Path(__file__).with_name("covid-xray-5k.csv")
 ORIGINS = Path(__file__).with_name("origins.csv")
 PACKED = Path(__file__).with_name("packed.csv")
 # The authors' last release (v3). It may be dead by now; then another address or a local file does.
 ADDRESS = "https://www.dropbox.com/s/9w8nmj791c9ogsx/data_upload_v3.zip?dl=1"
-MAX_FILES, MAX_BYTES = 100_000, 10 * 2**30  # the release: 5,520 files, 0.4 GiB
+MAX_BYTES = 10 * 2**30  # the release: 0.4 GiB
+FOLDERS = ("train/covid/", "train/non/", "test/covid/", "test/non/")  # of the release
+RAW = {"covid": "covid-chestxray/", "non": "chexpert/"}  # origins that the release was made of
+
+
+def known() -> pd.DataFrame:
+    """The 5,520 images of the release, all columns text, empty where unknown.
+
+    `source` is the path within the raw source, empty for the release's own augmented copies.
+    Facts are of the original files; five of them are known by name and hash only. The index is
+    `split/label/name`.
+    """
+    table = read_table(LIST, dtype=str, keep_default_na=False)
+    return table.set_index(table.split + "/" + table.label + "/" + table["name"])
 
 
 def origins() -> pd.DataFrame:
@@ -34,14 +48,30 @@ def origins() -> pd.DataFrame:
 
 def packed() -> pd.DataFrame:
     """A row for each file used: `path` below the data folder, `git_blob_sha1`, `origin`, and `file`,
-    the original's path there; empty where no recipe makes one of the other."""
-    table = read_table(PACKED, dtype=str, keep_default_na=False)
-    release = known()
-    names = set(release["split"] + "/" + release.label + "/" + release["name"])
+    the original's path there; empty where no recipe makes one of the other.
+
+    `raw` is where an image of the release is in the raw sources, `ORIGIN/PATH`, or empty.
+    """
+    table, release = read_table(PACKED, dtype=str, keep_default_na=False), known()
+    raw = (release.label.map(RAW) + release.source).where(release.source != "", "")
     of = table.origin == "release"
     place = table.path[of].str.removeprefix("covid-xray-5k/")
-    table.loc[of, "file"] = place.where(place.isin(names), place.str.removesuffix(".jpg"))
-    return table
+    table.loc[of, "file"] = place.where(place.isin(raw.index), place.str.removesuffix(".jpg"))
+    return table.assign(raw=table.file.where(of).map(raw).fillna(""))
+
+
+def blob_sha1(path: Path) -> str:
+    """The hash under which git stores a file: SHA-1 of `blob <size>`, a zero byte, the bytes."""
+    with path.open("rb") as file:
+        begun = hashlib.sha1(b"blob %d\0" % os.fstat(file.fileno()).st_size)
+        return hashlib.file_digest(file, lambda: begun).hexdigest()
+
+
+def listed(items: list[str], what: str, limit: int = 10) -> str:
+    """A line `12 what:` and the first of them, a line each; empty without items."""
+    more = [f"... and {len(items) - limit:,} more"] if len(items) > limit else []
+    first = map(escape_control_chars, items[:limit])
+    return "\n  ".join([f"\n{len(items):,} {what}:", *first, *more]) if items else ""
 
 
 def obtain(folder: Path, *names: str) -> str:
@@ -108,7 +138,7 @@ def obtain_release(folder: Path, address: str | Path = ADDRESS) -> Path:
     except (ValueError, OSError) as error:  # OSError: what requests raises as well
         raise UserError(
             f"{address} gave no archive ({error}). The address may be dead: bring the archive by "
-            "another way and name its path instead, or build from the raw sources."
+            "another way and name its path instead, or pack the raw sources (docs/data.md)."
         ) from error
     return unpack(archive, folder)
 
@@ -116,53 +146,26 @@ def obtain_release(folder: Path, address: str | Path = ADDRESS) -> Path:
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack the release to `folder/train|test/covid|non`; `folder` appears once it is whole.
 
-    A folder around these is dropped, other spellings (`Train`, `Non-COVID`) are set right.
-    Raises UserError for a damaged, unsafe or huge archive and for one that holds something else.
+    A folder around these is dropped. Raises UserError for an archive that is damaged, no zip, or
+    huge, and for one that holds something else.
     """
     with atomic_folder(Path(folder)) as partial:
         room = partial / ".unpacked"
-        room.mkdir()
         try:
-            extract(archive, room)
-        except Exception as error:  # zipfile, tarfile and the decompressors raise nearly anything
+            with zipfile.ZipFile(archive) as file:
+                size = sum(member.file_size for member in file.infolist())
+                if size > MAX_BYTES:
+                    raise UserError(f"{size:,} bytes in all are too many")
+                file.extractall(room)  # drops drives, leading slashes and `..` itself
+        except Exception as error:  # zipfile and the decompressors raise nearly anything
             raise UserError(
                 f"{escape_control_chars(archive)} cannot be unpacked: {escape_control_chars(error)}"
             ) from error
-        inside = sorted((p for p in room.rglob("*") if p.is_dir()), key=lambda p: len(p.parts))
-        release = next((path for path in (room, *inside) if set_right(path)), None)
+        above = [path.parent for path in sorted(room.rglob("train"), key=lambda p: len(p.parts))]
+        release = next((p for p in above if all((p / f).is_dir() for f in FOLDERS)), None)
         if release is None:
-            raise UserError(
-                f"{archive} does not hold train/covid, train/non, test/covid, test/non."
-            )
+            raise UserError(f"{archive} does not hold {', '.join(FOLDERS)}.")
         for path in list(release.iterdir()):
             path.rename(partial / path.name)
         shutil.rmtree(room)
     return folder
-
-
-def extract(archive: Path, room: Path) -> None:
-    """Extract a zip or tar archive to `room`; nothing is written outside of it.
-
-    Raises UserError for one of too many files or bytes.
-    """
-    is_zip = zipfile.is_zipfile(archive)
-    with zipfile.ZipFile(archive) if is_zip else tarfile.open(archive) as file:
-        members = file.infolist() if is_zip else file.getmembers()
-        size = sum(member.file_size if is_zip else member.size for member in members)
-        if len(members) > MAX_FILES or size > MAX_BYTES:
-            raise UserError(f"{len(members):,} members of {size:,} bytes in all are too many")
-        # zipfile drops drives, leading slashes and `..` itself
-        file.extractall(room, **({} if is_zip else {"filter": "data"}))
-
-
-def set_right(folder: Path, names: tuple[str, ...] = SPLITS) -> bool:
-    """Are the split folders, with a folder for each class, in `folder`? Then name them right."""
-    found = {}
-    for name in names:
-        fitting = [p for p in folder.iterdir() if p.is_dir() and p.name.lower().startswith(name)]
-        if len(fitting) != 1 or (names == SPLITS and not set_right(fitting[0], CLASSES)):
-            return False
-        found[name] = fitting[0]
-    for name, path in found.items():
-        path.rename(folder / name)
-    return True

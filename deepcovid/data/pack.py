@@ -3,43 +3,44 @@ same."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
-from deepcovid.data.originals import packed
-from deepcovid.data.sources import CLASSES, SPLITS, blob_sha1, known, listed
+from deepcovid.data.originals import FOLDERS, blob_sha1, known, listed, packed
 from deepcovid.io import atomic_write, read_table
-from deepcovid.runs import escape_control_chars
 from imageaudit import images
 
 SHORTER_SIDE, QUALITY = 256, 85  # pixels, of JPEG
 CASE = r"radiopaedia\.org/cases/([^/?#]+)"
+PARTS = ("covid-xray-5k", "external", "covid-chestxray-others")  # of a folder of all data
+TEXT = {"dtype": str, "keep_default_na": False}
+COVID_COLUMNS = ["patientid", "offset", "sex", "age", "finding", "survival", "view", "modality",
+                 "date", "location", "license"]  # fmt: skip
 
 
 def pack(originals: Path, folder: Path) -> pd.DataFrame:
-    """Make each file of `packed.csv` whose original is in `originals/ORIGIN/FILE`; see `compare`.
+    """Make each file of `packed.csv` whose original is in `originals/ORIGIN/FILE`; see `verify`.
 
-    What is in `folder` is kept; a table is made again, of the images that are there.
+    An image of the release may be in its raw source instead. What is in `folder` is kept; a table
+    is made again, of the images that are there.
     """
     rows = packed()
     for row in rows[rows.file != ""].itertuples():
-        source, target = originals / row.origin / row.file, folder / row.path
-        if not source.is_file():
-            continue
-        if make := TABLES.get(row.path):
+        places, target = (originals / row.origin / row.file, originals / row.raw), folder / row.path
+        source = next((place for place in places if place.is_file()), None)
+        if source and (make := TABLES.get(row.path)):
             pack_table(make(source, rows), target)
-        elif not target.exists():
+        elif source and not target.exists():
             pack_image(source, target)
-    return compare(folder)
+    return verify(folder)
 
 
 def pack_table(table: pd.DataFrame, target: Path) -> None:
-    """Write a table as ours were written: lines of a `metadata.csv` end as the csv module's do."""
+    """Write a table as ours were written: lines of a `...metadata.csv` end as the csv module's do."""
     with atomic_write(target) as partial:
-        end = "\r\n" if target.name == "metadata.csv" else "\n"
+        end = "\r\n" if target.name.endswith("metadata.csv") else "\n"
         table.to_csv(partial, index=False, lineterminator=end)
 
 
@@ -56,105 +57,93 @@ def pack_image(source: Path, target: Path) -> None:
         picture.save(partial, "JPEG", quality=QUALITY, optimize=True)
 
 
-def compare(folder: Path) -> pd.DataFrame:
-    """How many files of each origin are in `folder` byte for byte, are others, or are missing."""
-    rows = packed()
-    with ThreadPoolExecutor() as pool:
-        sha1 = list(pool.map(lambda path: path.is_file() and blob_sha1(path), folder / rows.path))
-    state = rows.git_blob_sha1.eq(sha1).map({True: "the same", False: "different"})
-    state[[not found for found in sha1]] = "missing"
-    table = pd.crosstab(rows.origin, state).rename_axis(index=None, columns=None)
-    return table.reindex(columns=["the same", "different", "missing"], fill_value=0)
+def verify(folder: Path) -> pd.DataFrame:
+    """What of each file that the study used is in `folder`, which holds all data, or COVID-Xray-5k alone.
 
-
-@dataclass(frozen=True)
-class Verification:
-    """A copy of COVID-Xray-5k against the release. The lists but the last hold `split/class/name` of
-    the release and are its 5,520 images together; `foreign` holds paths within the copy."""
-
-    folder: Path
-    present: list[str]  # byte for byte
-    packed: list[str]  # byte for byte as `pack` makes them, and as this study used them
-    changed: list[str]  # its name, but other bytes
-    missing: list[str]
-    foreign: list[str]  # images that the release does not have, or not in this place
-
-    @property
-    def sound(self) -> bool:
-        """Is every image of the release in its place, and no other among them?"""
-        return not (self.missing + self.changed + self.foreign)
-
-    def __str__(self) -> str:
-        lists = (self.present, self.packed, self.changed, self.missing)
-        text = (
-            f"{escape_control_chars(self.folder)}: {len(self.present):,} of the "
-            f"{sum(map(len, lists)):,} images of COVID-Xray-5k are there, byte for byte"
-        )
-        text += f", and {len(self.packed):,} as this study packed them." if self.packed else "."
-        text += listed(self.missing, "missing")
-        text += listed(self.changed, "changed (the release's name, other bytes)")
-        text += listed(self.foreign, "foreign (not in the release, or not in this place)")
-        return text + "\nNothing is missing, changed or foreign." * self.sound
-
-
-def verify(folder: Path) -> Verification:
-    """Compare `folder/train|test/covid|non`, written in any case and with folders in them, with the
-    release, by place and name: masks beside them bear the same names. UserError without a folder.
+    `path`, `origin`, and `state`: `the same`, byte for byte; `original`, byte for byte as the release
+    has it; `different`; `missing`; and `foreign` are further images among those of the release.
+    Raises UserError without a folder.
     """
-    there, found = {}, {}
-    for path in images.find(folder):
-        split, kind = [part.lower() for part in (*path.relative_to(folder).parts[:-1], "", "")][:2]
-        if split in SPLITS and kind in CLASSES:
-            there.setdefault(f"{split}/{kind}/{path.name}", []).append(path)
-    rows = known()
-    release = rows.set_index(rows.split + "/" + rows.label + "/" + rows["name"]).git_blob_sha1
-    rows = packed()
-    rows = rows[rows.origin == "release"].set_index("file").git_blob_sha1
-    for place in release.index:
-        if paths := there.get(place) or there.get(f"{place}.jpg"):  # `.jpg`: packed anew
-            found[place] = paths.pop(0)
+    rows, base = packed(), folder / "covid-xray-5k"
+    if not any((folder / part).is_dir() for part in PARTS):
+        rows, base = rows[rows.origin == "release"], folder
+        rows = rows.assign(path=rows.path.str.removeprefix("covid-xray-5k/"))
+    release = rows.file.where(rows.origin == "release", "")
+    places = [next(filter(Path.is_file, (folder / path, base / file)), None)
+              for path, file in zip(rows.path, release, strict=True)]  # fmt: skip
     with ThreadPoolExecutor() as pool:
-        sha1 = pd.Series(list(pool.map(blob_sha1, found.values())), list(found), dtype=object)
-    sha1 = sha1.reindex(release.index)
-    state = pd.Series("changed", release.index).mask(sha1.isna(), "missing")
-    state = state.mask(sha1 == rows.reindex(sha1.index), "packed").mask(sha1 == release, "present")
-    parts = {name: sorted(state.index[state == name])
-             for name in ("present", "packed", "changed", "missing")}  # fmt: skip
-    spare = (path.relative_to(folder).as_posix() for paths in there.values() for path in paths)
-    return Verification(folder, **parts, foreign=sorted(spare))
+        sha1 = pd.Series(pool.map(lambda place: place and blob_sha1(place), places), rows.index)
+    state = pd.Series("different", rows.index).mask(sha1.isna(), "missing")
+    state = state.mask(sha1 == release.map(known().git_blob_sha1), "original")
+    rows["state"] = state.mask(sha1 == rows.git_blob_sha1, "the same")
+    there = {path for path in images.find(folder) if path.is_relative_to(base)}
+    spare = sorted(there - {*places})
+    foreign = [path.relative_to(folder).as_posix() for path in spare
+               if path.relative_to(base).as_posix().startswith(FOLDERS)]  # fmt: skip
+    foreign = pd.DataFrame({"path": foreign, "origin": "unknown", "state": "foreign"})
+    return pd.concat([rows[["path", "origin", "state"]], foreign], ignore_index=True)
+
+
+def is_whole(found: pd.DataFrame) -> bool:
+    """Did `verify` find every file, as the study or the release has it, and no other?"""
+    return bool(found.state.isin(["the same", "original"]).all())
+
+
+def report(found: pd.DataFrame) -> str:
+    """What `verify` found, in words: files by origin and state, and the first of those amiss."""
+    table = pd.crosstab(found.origin, found.state).rename_axis(index=None, columns=None)
+    return str(table) + "".join(
+        listed(found.path[found.state == state].tolist(), state)
+        for state in ("missing", "different", "foreign")
+    )
+
+
+def release_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a raw source's table about images of the release, by `split` and `name`."""
+    images = known()[["split", "name", "source"]]
+    return images.merge(table.drop_duplicates("source"), on="source").drop(columns="source")
+
+
+def covid(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """`covid-metadata.csv`: what covid-chestxray-dataset's table says of the COVID-19 images."""
+    table = read_table(source, ["folder", "filename", *COVID_COLUMNS], **TEXT)
+    table["source"] = table.folder + "/" + table.filename
+    return release_rows(table[["source", *COVID_COLUMNS]])
+
+
+def chexpert(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """`chexpert-metadata.csv`: what CheXpert's table says of the Non-COVID images."""
+    table = read_table(source, ["Path"], **TEXT)
+    return release_rows(table.assign(source=table.Path.str.partition("/")[2]))
 
 
 def severities(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """`brixia.csv`: the published scores of the images that the study has, by their path."""
     images = rows[rows.origin.isin(["release", "covid-chestxray"]) & rows.path.str.endswith(".jpg")]
     place = dict(zip(images.file.str.rpartition("/")[2], images.path, strict=True))
-    table = read_table(source, ["filename"], dtype=str, keep_default_na=False)
+    table = read_table(source, ["filename"], **TEXT)
     table.insert(0, "image", table.pop("filename").map(place))
     return table.dropna(subset="image")
 
 
 def external(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """`external/metadata.csv`: what Hannover's table and the names of ChestX-ray8 say."""
-    about = read_table(source, ["image_id"], dtype=str, keep_default_na=False).set_index("image_id")
-    found = []
-    for path in rows.path[rows.path.str.fullmatch(r"external/.*\.jpg")]:
-        image = path.removeprefix("external/")
-        name = image.rpartition("/")[2].removesuffix(".jpg").split("-")
-        if image.startswith("non/"):
-            patient = "nih-" + name[1].partition("_")[0]
-            found.append(
-                {"image": image, "label": "non", "patient": patient, "source": "ChestX-ray8"}
-            )
-            continue
-        row = about.loc[name[2]]
-        found.append({
-            "image": image, "label": "covid", "patient": f"hannover-{name[1]}", "view": name[3].upper(),
-            "sex": row.sex.upper(), "age": row.age, "modality": row.modality,
-            "offset": row.admission_offset, "source": "Hannover Medical School", "licence": "CC BY 3.0",
-        })  # fmt: skip
-    columns = ("image", "label", "patient", "view", "sex", "age", "modality", "offset", "source",
-               "licence")  # fmt: skip
-    return pd.DataFrame(found, columns=columns)
+    images = rows.path[rows.path.str.fullmatch(r"external/.*\.jpg")].str.removeprefix("external/")
+    name = images.str.rpartition("/")[2].str.removesuffix(".jpg").str.split("-")
+    label = images.str.partition("/")[0]
+    about = read_table(source, ["image_id"], **TEXT).set_index("image_id")
+    about = about.reindex(name.str[2]).set_index(images.index)
+    patient = {
+        "covid": "hannover-" + name.str[1],
+        "non": "nih-" + name.str[1].str.partition("_")[0],
+    }
+    return pd.DataFrame({
+        "image": images, "label": label, "patient": patient["covid"].where(label == "covid", patient["non"]),
+        "view": name.str[3].str.upper(), "sex": about.sex.str.upper(), "age": about.age,
+        "modality": about.modality, "offset": about.admission_offset,
+        "source": label.map({"covid": "Hannover Medical School", "non": "ChestX-ray8"}),
+        "licence": label.map({"covid": "CC BY 3.0"}),
+    })  # fmt: skip
 
 
 def collection(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +151,7 @@ def collection(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
 
     A finding that the table leaves open stays open here; the study took it from the case's title.
     """
-    about = read_table(source, ["filename", "url"], dtype=str, keep_default_na=False)
+    about = read_table(source, ["filename", "url"], **TEXT)
     about = about.drop_duplicates("filename").set_index("filename")
     images = rows[(rows.origin == "covid-chestxray") & rows.path.str.endswith(".jpg")]
     table = about.reindex(images.file.str.rpartition("/")[2]).reset_index().fillna("")
@@ -181,6 +170,8 @@ def collection(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 TABLES: dict[str, Callable] = {
+    "covid-xray-5k/covid-metadata.csv": covid,
+    "covid-xray-5k/chexpert-metadata.csv": chexpert,
     "brixia.csv": severities,
     "external/metadata.csv": external,
     "covid-chestxray-others/metadata.csv": collection,

@@ -19,14 +19,14 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from deepcovid.data.phantom_anatomy import patient
-from deepcovid.data.phantom_findings import FINDINGS
-from deepcovid.data.sources import CLASSES, SPLITS
+from deepcovid.data.phantom_patient import FINDINGS, patient
 from deepcovid.io import atomic_folder
 
 SHORTCUTS = ("marker", "border", "tint", "brightness")
-GROUPS = tuple(itertools.product(SPLITS, CLASSES))
-BESIDE = tuple(itertools.product(("collection", "external"), CLASSES))  # groups of no split
+GROUPS = tuple(itertools.product(("train", "test"), ("covid", "non")))
+BESIDE = tuple(
+    itertools.product(("collection", "external"), ("covid", "non"))
+)  # groups of no split
 VISIBLE = 0.015  # the least change of thickness, about a grey level, that counts as lesion
 
 

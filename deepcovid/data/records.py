@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepcovid.data.sources import FINDINGS
 from deepcovid.io import read_table
 from deepcovid.runs import UserError
 from imageaudit import images
@@ -18,6 +17,9 @@ TABLES = {
     "non": ("chexpert-metadata.csv", ("name", "Sex", "Age", "AP/PA")),
     "patients": ("patients.csv", ("name", "patient")),  # of both classes
 }
+FINDINGS = ("Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
+            "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion",
+            "Pleural Other", "Fracture", "Support Devices")  # of CheXpert  # fmt: skip
 # how the release names its own augmented copies of an image: prefix, image, underscore, UUID
 RELEASED_COPY = re.compile(
     r"covid_original_(?P<original>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -30,32 +32,26 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, pd.DataFrame]
     """The tables beside the images, by the class that they are about; {} without any.
 
     All text, indexed by `name`: an image's path below `folder`, or its file name where no other
-    image has it. In `patients.csv` that column may be called `image`. Raises one UserError for all
-    tables that cannot be read, lack columns, list an image twice, or give, of the images at `paths`
-    (below `folder`), one name to several.
+    image has it. That column may be called `image`. Raises UserError for a table that cannot be read,
+    lacks columns, lists an image twice, or gives, of the images at `paths` (below `folder`), one name
+    to several.
     """
-    tables, problems = {}, []
+    tables = {}
     for kind, (file, needed) in TABLES.items():
         if (folder / file).is_file():
-            try:
-                tables[kind] = read(folder / file, needed)
-                of_kind = [p for p in paths if kind in ("patients", class_of(p))]
-                refuse_ambiguous(folder / file, tables[kind], of_kind)
-            except UserError as error:
-                problems.append(str(error))
-    if problems:
-        raise UserError("\n".join(problems))
+            tables[kind] = read(folder / file, needed)
+            of_kind = [p for p in paths if kind in ("patients", class_of(p))]
+            refuse_ambiguous(folder / file, tables[kind], of_kind)
     return tables
 
 
 def read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     """A table, all text, indexed by its column `name`; UserError says what is wrong with it."""
     table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    if "patient" in needed and "name" not in table:
+    if "name" not in table:
         table = table.rename(columns={"image": "name"})
     if missing := [column for column in needed if column not in table]:
-        there = ", ".join(map(repr, table.columns))
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; it has {there}")
+        raise UserError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(repr, table))}")
     table = table.apply(lambda column: column.str.strip())
     table["name"] = table.name.str.replace("\\", "/")
     if len(twice := table.name[table.name.duplicated()].unique()):
@@ -65,16 +61,14 @@ def read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 def refuse_ambiguous(file: Path, table: pd.DataFrame, paths: list[str]) -> None:
     """Raise UserError unless each row of a table is about one of the images at `paths` at most."""
-    found = {}
-    for path in paths:
-        found.setdefault(find_listed_name(path, table.index), []).append(path)
-    found.pop(None, None)
-    if several := [f"{name} ({', '.join(of[:3])})" for name, of in found.items() if len(of) > 1]:
+    named = [(name, path) for path in paths if (name := find_listed_name(path, table.index))]
+    found = pd.DataFrame(named, columns=["name", "path"])
+    if len(several := found[found.name.duplicated(keep=False)]):
         raise UserError(
             f"{file} has one name for several images, so give their paths as names instead: "
-            + "; ".join(several[:5])
+            + ", ".join(several.path.head())
         )
-    if paths and "patient" in table and not found:
+    if paths and "patient" in table and not named:
         raise UserError(f"{file} names no image that is here; they are called like {paths[0]}")
 
 

@@ -1,7 +1,11 @@
 """The tables of notebooks 01 and 02: an audit's numbers in the words of a reader."""
 
+from pathlib import Path
+
 import pandas as pd
 
+# what authors say, with places for an audit's numbers
+STATED = Path(__file__).with_name("stated.csv")
 NAMES = {"mode": "colour mode", "width": "width in pixels", "height": "height in pixels",
          "format": "file format"}  # fmt: skip
 OF_RECORD = ("view", "age", "sex")  # properties of patient and exposure; the others are the file's
@@ -13,34 +17,32 @@ def frame(rows: list[dict], *index: str) -> pd.DataFrame:
     return table.set_index(list(index)) if index else table
 
 
+def of_classes(rows: list[dict], names: dict[str, str]) -> pd.DataFrame:
+    """Numbers of an audit by split and class, under `names` for a reader."""
+    return frame(rows, "split", "class").reindex(columns=list(names)).rename(columns=names)
+
+
 def counts(audit: dict) -> pd.DataFrame:
     """Images of each split and class, without and with augmented copies, beside the paper's where
     images of the release are among them."""
-    table = frame(audit["counts"], "split", "class")
-    names = {
-        "originals": "images",
-        "paper_originals": "in the paper",
-        "images": "with augmented copies",
-        "paper_images": "in the paper, with copies",
-    }
-    table = table[list(names)].rename(columns=names)
-    return table if audit["of_release"] else table[["images", "with augmented copies"]]
+    paper = {"paper_originals": "in the paper", "paper_images": "in the paper, with copies"}
+    names = {"originals": "images", "images": "with augmented copies"}
+    order = (
+        ["originals", "paper_originals", "images", "paper_images"] if audit["of_release"] else names
+    )
+    return of_classes(audit["counts"], {name: (names | paper)[name] for name in order})
 
 
 def patients(audit: dict) -> pd.DataFrame:
     """Images and patients by split and class: as recorded, and once those are one patient who share
     a radiograph; `effective images` is what the images are worth if a patient's were all alike."""
     names = {
-        "images": "images",
-        "patients": "patients as recorded",
-        "patients_by_picture": "patients by picture",
-        "in_both_splits": "of these in both splits",
-        "most_images_of_a_patient": "most images of a patient",
+        "images": "images", "patients": "patients as recorded", "patients_by_picture": "patients by picture",
+        "in_both_splits": "of these in both splits", "most_images_of_a_patient": "most images of a patient",
         "effective_images": "effective images",
-    }
-    table = frame(audit["patients"]["by_split_and_class"], "split", "class")
-    table = table.reindex(columns=list(names)).rename(columns=names)
-    return table.astype({"effective images": float}).round(0).astype("Int64")
+    }  # fmt: skip
+    table = of_classes(audit["patients"]["by_split_and_class"], names)
+    return table.astype(float).round().astype("Int64")
 
 
 def pair_counts(audit: dict) -> pd.DataFrame:
@@ -58,8 +60,28 @@ def acquisition(audit: dict) -> pd.DataFrame:
 
 
 def disagreements(audit: dict) -> pd.DataFrame:
-    """What is said of the dataset, where, and what its files say; empty for other datasets."""
-    table = pd.DataFrame(audit["disagreements"], columns=["stated", "where", "found"])
+    """What is said of the dataset, where, and what its files say; empty for other datasets.
+
+    Rows of which the audit has no numbers are left out.
+    """
+    doubles = audit["near_duplicates"]["test_images_also_in_train"]
+    numbers = {"number of doubles": len(doubles), "doubles": ", ".join(doubles)}
+    numbers |= audit["findings"].get("test", {})
+    if audit["views"]["available"]:
+        views = frame(audit["views"]["by_split_and_class"], "class", "split").loc["COVID-19"]
+        numbers |= views.sum().astype(int)
+    if made := released(audit):
+        copies = [int(number) for number in made["originals_by_copies"]]
+        numbers |= made | made["copies_look"] | {"fewest": min(copies), "most": max(copies)}
+
+    def filled(text: str) -> str | None:
+        try:
+            return text.format_map(numbers)
+        except KeyError:
+            return None
+
+    table = pd.read_csv(STATED)[: None if audit["of_release"] else 0]
+    table = table.assign(found=table.found.map(filled)).dropna()
     return table.rename(columns={"stated": "stated of the release", "found": "found in its files"})
 
 

@@ -4,7 +4,6 @@ The validation split has few COVID-19 patients (six in COVID-Xray-5k), too few f
 the head is trained anew for each fold, by the run's recipe, without the fold's patients.
 """
 
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -70,51 +69,37 @@ def run(run: Run, name: str, seed: int) -> Path | None:
     """Write a model's `cv_scores.csv`, a row per original of training and validation, unless it is
     there and was made from the same; return its path, or None where the recipe gets none, and say why.
 
-    `fold` is the one that did not train on the image's patient, `score` P(COVID-19), 0 to 1. Folds
-    that a stopped run finished are kept.
+    `fold` is the one that did not train on the image's patient, `score` P(COVID-19), 0 to 1.
     """
     path = run.model_folder(name, seed) / NAME
-    part = path.with_name(f"part-{NAME}")
     model, _ = run.build(name, seed)
     table = pool(run)
     folds = assign_folds(manifest.originals(table))
     if reason := why_not(run, model, folds):
-        for left in path.parent.glob(f"*{NAME}*"):
-            left.unlink()
+        path.unlink(missing_ok=True)
         print(f"{name}, seed {seed}: no cross-validated scores, since {reason}.")
         return None
     if run.profile.class_weights == "views":
         table = table.assign(view=run.views(table))
-    code = (augmentation, networks, features, fitting, training, scoring, sys.modules[__name__])
     of = ["image", "sha1", "label", "patient", *(["view"] if "view" in table else [])]
-    stamp = io.digest([
-        run.made_from(model), table[of].to_numpy().tolist(), folds.to_dict(), io.code_digest(*code)
-    ])  # fmt: skip
-    if io.is_fresh(path, stamp):
+    code = io.code_digest(augmentation, networks, features, fitting, training, scoring, __file__)
+    given = [run.made_from(model), table[of].to_numpy().tolist(), folds.to_dict(), code]
+    if io.is_fresh(path, stamp := io.digest(given)):
         return path
-    found = pd.DataFrame(columns=COLUMNS)
-    if io.is_fresh(part, stamp):
-        found = pd.read_csv(part, dtype={"patient": str}, keep_default_na=False)
-    for fold in sorted(set(folds) - set(found.fold)):
-        scored = one_fold(run, name, seed, split(table, folds, fold)).assign(fold=fold)
-        found = pd.concat([found, scored[COLUMNS]]) if len(found) else scored[COLUMNS]
-        write(found, part, stamp)
-    write(found.sort_values("image"), path, stamp)
-    for left in part.parent.glob(f"{part.name}*"):
-        left.unlink()
+    found = pd.concat(
+        [one_fold(run, name, seed, table, folds, fold) for fold in sorted(set(folds))]
+    )
+    path.with_name(f"{NAME}.made-from").unlink(missing_ok=True)  # no half-written pair counts
+    io.write_csv(path, found.sort_values("image")[COLUMNS], float_format="%.7g")
+    io.write_stamp(path, stamp)
     return path
 
 
-def one_fold(run: Run, name: str, seed: int, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The scored images of a fold, with their `score`, by a head trained on its others."""
+def one_fold(run: Run, name: str, seed: int, table: pd.DataFrame, folds: pd.Series, fold: int):
+    """The scored images of a fold, with `fold` and `score`, by a head trained on its others."""
+    tables = split(table, folds, fold)
     model = to_device(run.build(name, seed)[0], run.device)
     inputs = training.gather(run, model, tables, seed)
     fitting.fit(run.profile, model, {"train": inputs["train"]}, seed)
     logits = fitting.predict(model, inputs["scored"])
-    return tables["scored"].assign(score=scoring.probability(logits))
-
-
-def write(table: pd.DataFrame, path: Path, stamp: str) -> None:
-    path.with_name(f"{path.name}.made-from").unlink(missing_ok=True)  # no half-written pair counts
-    io.write_csv(path, table, float_format="%.7g")
-    io.write_stamp(path, stamp)
+    return tables["scored"].assign(fold=fold, score=scoring.probability(logits))

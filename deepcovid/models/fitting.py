@@ -104,10 +104,8 @@ def epoch_batches(
     are given, as many drawn with replacement by these.
 
     Where batch norm drifts, a last batch of one, whose norm would be nothing but 0 or an error,
-    joins the batch before. Raises UserError where there would be no others.
+    joins the batch before.
     """
-    if drifts and size == 1:
-        raise UserError("Batch norm in train mode needs a batch_size of 2 at least.")
     if chances is None:
         order = torch.randperm(count, generator=shuffle)
     else:
@@ -138,9 +136,8 @@ def weights(kind: str, train: Inputs) -> torch.Tensor | None:
 def matched(label: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
     """See `weights`: a view's share is that among all images of views that both classes have."""
     views, view = view.unique(return_inverse=True)
-    counts = torch.zeros(2, len(views), device=label.device).index_put_(
-        (label, view), torch.ones(len(label), device=label.device), accumulate=True
-    )
+    each = [view[label == kind].bincount(minlength=len(views)) for kind in (0, 1)]
+    counts = torch.stack(each).float()
     shared = (counts > 0).all(0)
     if not shared.any():
         raise UserError(

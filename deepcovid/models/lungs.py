@@ -4,8 +4,6 @@ After Ronneberger et al. 2015. Only masks of training images are fitted; those o
 how well it does (`dice`). MONAI, which takes seconds to import, is imported where it is used.
 """
 
-import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from deepcovid import io
 from deepcovid.data import manifest
 from deepcovid.models.features import reading
 from deepcovid.models.weights import load_state
-from deepcovid.runs import UserError, state
+from deepcovid.runs import UserError
 from imageaudit import images
 
 SIZE = 96  # pixels a side of what the network sees, and of its masks
@@ -147,33 +145,23 @@ def box(lung: np.ndarray) -> tuple[float, float, float, float]:
     return tuple(float(v) for v in (*low.clip(0, 1), *high.clip(0, 1)))
 
 
-@cache
-def made_from(folder: Path, data: Path, changed: str) -> str:
-    """Stands for the images and masks that a segmenter depends on, their split, and the code.
-
-    `changed` is the `state` of the manifest in `folder` and of the masks.
-    """
-    table = manifest.read(folder / "manifest.csv")
-    known = table.set_index("image").sha1
-    given = [
-        [split, known[image.relative_to(data).as_posix()], io.file_digest(mask)]
-        for split in ("train", "test")
-        for image, mask in masked(table[table.split == split], data)
-    ]
-    return io.digest([given, sorted(known), reading(SIZE), io.code_digest(sys.modules[__name__])])
+def made_from(table: pd.DataFrame, data: Path) -> str:
+    """Stands for the images and masks that a segmenter depends on, their split, and the code."""
+    masks = [io.file_digest(mask) for _, mask in masked(table, data)]
+    given = table[["image", "split", "sha1"]].to_numpy().tolist()
+    return io.digest([given, masks, reading(SIZE), io.code_digest(__file__)])
 
 
 def run(folder: Path, data: Path) -> Path:
     """Fit a segmenter for the manifest in `folder` unless that was done; its weights: `lungs.pt`.
 
     `lungs.json` says how well it does on masks of test images, and in how many of all pictures it
-    finds no lungs; `lungs.csv` has the share of each that is lung.
+    finds no lungs.
     """
-    target = folder / "lungs.pt"
-    stamp = made_from(folder, data, state(folder / "manifest.csv", data / "lung-masks"))
+    target, table = folder / "lungs.pt", manifest.read(folder / "manifest.csv")
+    stamp = made_from(table, data)
     if io.is_fresh(target, stamp):
         return target
-    table = manifest.read(folder / "manifest.csv")
     pictures, masks = pairs(table[table.split == "train"], data)
     network = fit(pictures, masks)
     result = {"masks": len(masks), "dice": None}
@@ -181,11 +169,9 @@ def run(folder: Path, data: Path) -> Path:
     if len(masked(test, data)) >= FEWEST:  # else too few to judge by
         each = dice(network, *pairs(test, data))
         result |= {"test_masks": len(each), "dice": float(each.mean()), "least": float(each.min())}
-    found = manifest.originals(table)[["image", "split"]].copy()
-    shown = tqdm(found.image, desc="lungs found", unit="image")
-    found["lung"] = [find(network, images.open_radiograph(data / image)).mean() for image in shown]
-    result |= {"pictures": len(found), "without_lungs": int((found.lung < LEAST).sum())}
-    io.write_csv(folder / "lungs.csv", found, float_format="%.4f")
+    shown = tqdm(manifest.originals(table).image, desc="lungs found", unit="image")
+    lost = [missed(find(network, images.open_radiograph(data / image))) for image in shown]
+    result |= {"pictures": len(lost), "without_lungs": sum(lost)}
     io.write_json(folder / "lungs.json", result)
     with io.atomic_write(target) as partial:
         torch.save(network.state_dict(), partial)
@@ -195,11 +181,6 @@ def run(folder: Path, data: Path) -> Path:
 
 def load(path: Path) -> nn.Module:
     """The segmenter that `run` kept."""
-    return _loaded(path, path.stat().st_mtime_ns)
-
-
-@cache
-def _loaded(path: Path, changed: int) -> nn.Module:
     network = segmenter()
     network.load_state_dict(load_state(path))
     return network.eval()

@@ -122,9 +122,7 @@ def split(name: str, network: nn.Module) -> Classifier:
         backbone = nn.Sequential(OrderedDict(features=network.features, **pool))
         head = nn.Linear(network.classifier.in_features, len(CLASSES))
         return Classifier(backbone, head, "features")
-    if name != "squeezenet":
-        raise ValueError(f"Where does the backbone of {name} end? `split` does not know.")
-    # it decides at each place of its last map (1x1 convolution), then averages
+    # SqueezeNet decides at each place of its last map (1x1 convolution), then averages
     _, conv, relu, pool = network.classifier
     conv = PointwiseConv(conv.in_channels, len(CLASSES), kernel_size=1)
     head = nn.Sequential(Dropout(), conv, relu, pool, nn.Flatten())

@@ -9,7 +9,6 @@
 A picture in which no lungs are found is used whole.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ class Preprocessing:
         self.segmenter = segmenter if SEGMENTED & set(steps) else None
         self.found: dict[Path, np.ndarray] = {} if found is None else found
         # stands for all that the steps do
-        self.variant = f"{' '.join(self.steps)} {code_digest(lungs, sys.modules[__name__])}"
+        self.variant = f"{' '.join(self.steps)} {code_digest(lungs, __file__)}"
         if self.segmenter is not None:
             self.variant += f" {state_digest(segmenter)}"
 

@@ -3,7 +3,6 @@
 torch takes seconds to import: it is imported where networks are asked for.
 """
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +46,7 @@ class Run:
     @cached_property
     def training(self) -> pd.DataFrame:
         """The images that are trained on, augmented ones among them."""
-        return manifest.sound(there(self.folder / "training.csv", "02_augmentation"))
+        return manifest.read(self.folder / "training.csv")
 
     @cached_property
     def inventory(self) -> pd.DataFrame:
@@ -81,7 +80,7 @@ class Run:
         An augmented image has that of its original.
         """
         of = table.augmented_from.where(table.augmented_from != "", table.image)
-        known = audit.facts(self.manifest, audit.metadata(self.data)).set_index("image")["view"]
+        known = audit.facts(self.manifest, self.data).set_index("image")["view"]
         return of.map(known).fillna("")
 
     def paths(self, images) -> list[Path]:
@@ -133,6 +132,11 @@ class Run:
             "preprocessing": prepare.variant if prepare else "",
         }
 
+    def note(self, name: str, seed: int) -> dict:
+        """What a model's training wrote of itself, `training.json`; nothing where there is none."""
+        path = self.model_folder(name, seed) / "training.json"
+        return io.read_json(path) if path.is_file() else {}
+
     def model(self, name: str, seed: int) -> "Classifier":
         """A trained model in evaluation mode, on the run's device.
 
@@ -140,11 +144,11 @@ class Run:
         """
         from deepcovid.models import features, networks, weights
 
-        folder = self.model_folder(name, seed)
-        path, note = there(folder / "checkpoint.pt", "03_training"), folder / "training.json"
+        path = there(self.model_folder(name, seed) / "checkpoint.pt", "03_training")
         model, _ = self.build(name, seed)
-        known = io.read_json(note)["made_from"] if note.is_file() else {}
-        other = differences(known, self.made_from(model))
+        known = self.note(name, seed).get("made_from", {})
+        other = [f"other {key}" for key, value in self.made_from(model).items()
+                 if io.digest(known.get(key)) != io.digest(value)]  # fmt: skip
         if not io.is_fresh(path, io.digest(known)):
             other = ["it is not whole"]
         if other:
@@ -161,10 +165,8 @@ class Run:
         A row per image and phase, with `seen.COLUMNS` and `path`. Raises UserError where there is
         no such record, or another one than `training.json` names.
         """
-        folder = self.model_folder(name, seed)
-        path, note = folder / seen.FILE, folder / "training.json"
-        known = io.read_json(note).get("seen") if note.is_file() else None
-        if not path.is_file() or known != io.file_digest(path):
+        path = self.model_folder(name, seed) / seen.FILE
+        if not path.is_file() or self.note(name, seed).get("seen") != io.file_digest(path):
             raise UserError(f"{path} is not there, or not whole: run notebook 03_training again.")
         table = io.read_table(path, dtype=str, keep_default_na=False)
         return table.assign(path=self.paths(table.image))
@@ -191,13 +193,7 @@ class Run:
         """
         profile = self.profile
         settings = {k: v for k, v in profile.settings().items() if k != "name"}
-        places = [
-            self.data,
-            profile.external,
-            profile.collection,
-            profile.severity,
-            profile.weights,
-        ]
+        places = self.data, profile.external, profile.collection, profile.severity, profile.weights
         tables = [self.folder / "manifest.csv", self.folder / "training.csv"]
         if trained:
             names = ("checkpoint.pt", "training.json", "seen.csv", "scores.csv")
@@ -217,12 +213,3 @@ def there(path: Path, notebook: str) -> Path:
     if not path.is_file():
         raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
     return path
-
-
-def differences(known: dict, now: dict) -> list[str]:
-    """In what two things differ that `Run.made_from` gave, the first as JSON kept it."""
-    now = json.loads(json.dumps(now, default=str))
-    was = known.get("recipe", {})
-    recipe = [f"{key} was {was.get(key)}, now {value}"
-              for key, value in now["recipe"].items() if was.get(key) != value]  # fmt: skip
-    return recipe + [f"other {k}" for k in now if k != "recipe" and known.get(k) != now[k]]

@@ -39,9 +39,8 @@ def known_only(patient) -> list[str]:
 
 def of_phases(phases: dict[str, pd.DataFrame], data: Path) -> pd.DataFrame:
     """All that a training with these phases sees, a row per image and phase; see `recorded`."""
-    return pd.concat(
-        [recorded(table, data, phase) for phase, table in phases.items()], ignore_index=True
-    )
+    parts = [recorded(table, data, phase) for phase, table in phases.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def unseen(judged: pd.DataFrame, seen: pd.DataFrame, keep: Path) -> pd.DataFrame:
@@ -69,9 +68,8 @@ def unseen(judged: pd.DataFrame, seen: pd.DataFrame, keep: Path) -> pd.DataFrame
 
 def twins(table: pd.DataFrame, keep: Path) -> pd.DataFrame:
     """Pairs of rows of a table, `one` and `other` by position, that are one radiograph or one name."""
-    same = duplicates.same_radiographs(table, keep)[["query", "reference"]].set_axis(
-        ["one", "other"], axis=1
-    )
+    same = duplicates.same_radiographs(table, keep)
+    same = same.rename(columns={"query": "one", "reference": "other"})[["one", "other"]]
     key = table.image.map(matching.name_key).reset_index(drop=True)
     key = key[key != ""]  # of a name that anybody might give
     first = key.index.to_series().groupby(key).transform("first")

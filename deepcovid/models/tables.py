@@ -26,17 +26,16 @@ def ends_by_model(histories: Histories) -> pd.DataFrame:
 
 def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
     """The settings that trainings have, and where their networks came from: `training.json` of each."""
-    rows = {}
-    for name in next(iter(notes.values()))["made_from"]["recipe"]:
-        values = [note["made_from"]["recipe"][name] for note in notes.values()]
-        values = [", ".join(v) if isinstance(v, list) else f"{v}" for v in values]
-        rows[name.replace("_", " ")] = ", ".join(dict.fromkeys(values))
+    recipes = pd.DataFrame([note["made_from"]["recipe"] for note in notes.values()], dtype=object)
+    words = recipes.map(lambda value: ", ".join(value) if isinstance(value, list) else f"{value}")
+    rows = {name.replace("_", " "): ", ".join(words[name].unique()) for name in words}
     for (model, _), note in notes.items():
         weights = note["weights"]
         rows[f"first weights of {NETWORKS.get(model, model)}"] = (
             weights.get("file") or weights["kind"]
         )
-    for phase in next(iter(notes.values()))["images"]:
-        found = {f"{note['images'][phase]:,}" for note in notes.values()}
-        rows[f"{phase} images"] = ", ".join(sorted(found))
+    images = pd.DataFrame([note["images"] for note in notes.values()])
+    for phase in images:
+        found = sorted({f"{number:,}" for number in images[phase]})
+        rows[f"{phase} images"] = ", ".join(found)
     return pd.Series(rows).rename_axis("setting").to_frame("value")

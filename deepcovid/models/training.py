@@ -1,6 +1,5 @@
 """Train a run's model by its recipe: the head on kept features where that is the same, else all."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def run(run: Run, name: str, seed: int) -> Path:
     folder = run.model_folder(name, seed)
     model, origin = run.build(name, seed)
     tables = run.phases
-    code = io.code_digest(augmentation, networks, features, fitting, sys.modules[__name__])
+    code = io.code_digest(augmentation, networks, features, fitting, __file__)
     given = run.made_from(model) | {"code": code}
     stamp = io.digest(given)
     if io.is_fresh(folder / "checkpoint.pt", stamp):

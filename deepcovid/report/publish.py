@@ -166,7 +166,7 @@ def told(value) -> str:
 
 def results_folder(run: Run, only: str) -> Path:
     """A run's place in results/; UserError unless its images are those of the whole release."""
-    if run.profile.drawn or not pack.verify(run.data).sound:
+    if run.profile.drawn or not pack.is_whole(pack.verify(run.data)):
         raise UserError(
             f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that release "
             f"(./run_all.sh verify -p data {run.data}). To publish your own run elsewhere: "

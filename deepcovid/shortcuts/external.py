@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import io
-from deepcovid.data import audit, manifest
 from deepcovid.data import external as data_external
+from deepcovid.data import manifest
 from deepcovid.io import digest, read_json, write_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import lungs, scoring
@@ -166,7 +166,7 @@ def each(run: Run, found: pd.DataFrame, target: Path) -> None:
         tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
     tidy += probes(run, compared[compared.duplicate == ""])
     io.write_csv(target / "external.csv", pd.DataFrame(tidy)[list(COLUMNS)])
-    write_json(target / "external.json", audit.plain(rows[0] | {"models": rows}))
+    write_json(target / "external.json", io.rounded(rows[0] | {"models": rows}))
 
 
 def models_of(run: Run) -> list[tuple[str, int]]:

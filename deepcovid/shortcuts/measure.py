@@ -37,7 +37,7 @@ FEW = 10  # test and training images of each class among images that are alike
 def collection(table: pd.DataFrame, data: Path) -> pd.DataFrame:
     """The originals of a manifest with all that is known of them, a row each (`audit.facts`)."""
     part = manifest.originals(table)
-    of = audit.facts(table, audit.metadata(data))
+    of = audit.facts(table, data)
     return of.assign(sha1=part.sha1.to_numpy(), path=[data / image for image in part.image])
 
 

@@ -1,14 +1,12 @@
 """originals.py: the released archive comes whole and safe, or not at all."""
 
 import http.server
-import io
-import tarfile
 import threading
 import zipfile
 from pathlib import Path
 
 import pytest
-from releases import picture, release, tree
+from releases import release, tree
 
 from deepcovid.__main__ import main
 from deepcovid.data import originals
@@ -19,19 +17,6 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         for name, data in members.items():
             file.writestr(name, data)
-    return path
-
-
-def write_tar(path: Path, members: dict[str, bytes], **special) -> Path:
-    with tarfile.open(path, "w:gz") as file:
-        for name, data in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            file.addfile(entry, io.BytesIO(data))
-        for name, (kind, target) in special.items():
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = kind, target
-            file.addfile(entry)
     return path
 
 
@@ -96,23 +81,11 @@ def test_failed_download_leaves_nothing(server, tmp_path, fault):
 # --- unpack ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("write", [write_zip, write_tar])
-@pytest.mark.parametrize(
-    ("top", "names"),
-    [
-        ("", ("train", "test", "covid", "non")),
-        ("data_upload_v3/", ("train", "test", "covid", "non")),
-        ("a/b/", ("Train", "TEST", "Covid-19", "Non-COVID")),
-    ],
-)
-def test_unpack_finds_the_release_and_names_it_right(tmp_path, write, top, names):
-    archive = write(tmp_path / "archive", release(top, names) | {f"{top}readme.md": b"hello"})
+@pytest.mark.parametrize("top", ["", "data_upload_v3/", "a/b/"])
+def test_unpack_finds_the_release(tmp_path, top):
+    archive = write_zip(tmp_path / "archive", release(top) | {f"{top}readme.md": b"hello"})
     folder = originals.unpack(archive, tmp_path / "to" / "data set")
-    expected = release("")
-    found = tree(folder)
-    assert found.pop("readme.md") == b"hello"
-    assert found.keys() == expected.keys()
-    assert sorted(found.values()) == sorted(expected.values())
+    assert tree(folder) == release("") | {"readme.md": b"hello"}
     assert [p.name for p in folder.parent.iterdir()] == ["data set"]
     assert folder.stat().st_mode & 0o055 == 0o055
 
@@ -124,10 +97,9 @@ def refused(archive: Path, folder: Path, reason: str):
     assert sorted(folder.parent.rglob("*")) == before, "something was left behind"
 
 
-@pytest.mark.parametrize("write", [write_zip, write_tar])
 @pytest.mark.parametrize("name", ["../evil.jpg", "data/../../evil.jpg", "/evil.jpg"])
-def test_no_path_leaves_the_target(tmp_path, write, name):
-    archive = write(tmp_path / "a", release() | {name: b"evil"})
+def test_no_path_leaves_the_target(tmp_path, name):
+    archive = write_zip(tmp_path / "a", release() | {name: b"evil"})
     (tmp_path / "in").mkdir()
     try:
         originals.unpack(archive, tmp_path / "in" / "data")
@@ -137,18 +109,7 @@ def test_no_path_leaves_the_target(tmp_path, write, name):
     assert "evil.jpg" not in names | {path.name for path in (tmp_path / "in").iterdir()}
 
 
-def test_names_of_members_are_shown_without_terminal_codes(tmp_path):
-    archive = write_tar(tmp_path / "a", release() | {"../\x1b[2Jevil\n.jpg": b"evil"})
-    with pytest.raises(UserError) as error:
-        originals.unpack(archive, tmp_path / "data")
-    assert str(error.value).isprintable() and r"\x1b[2Jevil\n.jpg" in str(error.value)
-
-
 def test_a_link_leads_nowhere_else(tmp_path):
-    (tmp_path / "in").mkdir()
-    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
-        archive = write_tar(tmp_path / "a.tgz", release(), trap=(kind, "../../outside"))
-        refused(archive, tmp_path / "in" / "data", "trap")
     with zipfile.ZipFile(write_zip(tmp_path / "a.zip", release("")), "a") as file:
         entry = zipfile.ZipInfo("trap")
         entry.external_attr = 0o120777 << 16
@@ -162,17 +123,14 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
     archive = write_zip(tmp_path / "a.zip", release())
     monkeypatch.setattr(originals, "MAX_BYTES", 1000)
     refused(archive, tmp_path / "in" / "data", "too many")
-    monkeypatch.setattr(originals, "MAX_BYTES", 10**9)
-    monkeypatch.setattr(originals, "MAX_FILES", 7)
-    refused(archive, tmp_path / "in" / "data", "too many")
 
 
 def test_damaged_and_foreign_archives_leave_nothing(tmp_path):
     (tmp_path / "in").mkdir()
     folder = tmp_path / "in" / "data"
-    whole = write_tar(tmp_path / "whole.tgz", release()).read_bytes()
-    (tmp_path / "cut.tgz").write_bytes(whole[: len(whole) // 2])
-    refused(tmp_path / "cut.tgz", folder, r"cut\.tgz cannot be unpacked")
+    whole = write_zip(tmp_path / "whole.zip", release()).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path / "cut.zip", folder, r"cut\.zip cannot be unpacked")
     data = bytearray(write_zip(tmp_path / "flip.zip", release()).read_bytes())
     data[200] ^= 255  # within the first picture: its checksum no longer fits
     (tmp_path / "flip.zip").write_bytes(data)
@@ -180,8 +138,6 @@ def test_damaged_and_foreign_archives_leave_nothing(tmp_path):
     partial = {name: data for name, data in release().items() if "test/non" not in name}
     refused(write_zip(tmp_path / "p.zip", partial), folder, "test/non")
     refused(tmp_path / "gone.zip", folder, r"gone\.zip")
-    doubtful = release() | {"data/train/covid (2)/x.jpg": picture(1)}  # which of the two is meant?
-    refused(write_zip(tmp_path / "d.zip", doubtful), folder, "does not hold")
 
 
 def test_unpack_never_mixes_with_what_is_there(tmp_path):

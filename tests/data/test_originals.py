@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from conftest import SHARED
 from PIL import Image
+from releases import picture, ship, tree
 
 from deepcovid.__main__ import main
 from deepcovid.data import originals, pack
@@ -24,8 +25,22 @@ def test_every_file_has_an_origin_and_every_origin_a_licence():
     assert origins.url[origins.url != ""].str.fullmatch(r"https://\S+/[0-9a-f]{40}/").all()
     assert files.path.is_unique and files.git_blob_sha1.str.fullmatch("[0-9a-f]{40}").all()
     assert files[files.file != ""].groupby("origin").size().to_dict() == {
-        "brixia": 1, "chestx-ray8": 600, "covid-chestxray": 232, "hannover": 121, "release": 5520,
+        "brixia": 1, "chestx-ray8": 600, "chexpert": 1, "covid-chestxray": 233, "hannover": 121, "release": 5520,
     }  # fmt: skip
+
+
+def test_the_list_of_the_release_is_the_published_one():
+    table = originals.known()
+    # Table 1 of the paper, but 420 images of train/covid, as published: 84 and 336 made of them
+    assert table.groupby(["split", "label"]).size().to_dict() == {
+        ("test", "covid"): 100, ("test", "non"): 3000, ("train", "covid"): 420, ("train", "non"): 2000,
+    }  # fmt: skip
+    assert (table.source == "").sum() == 336
+    assert table["name"].is_unique and table.git_blob_sha1.str.fullmatch("[0-9a-f]{40}").all()
+    assert table.source[table.source != ""].is_unique
+    raw = originals.packed().raw
+    assert raw.str.startswith("covid-chestxray/images/").sum() == 184
+    assert raw.str.startswith("chexpert/train/patient").sum() == 5000 and (raw != "").sum() == 5184
 
 
 @pytest.fixture
@@ -70,19 +85,44 @@ def test_what_is_published_comes_and_what_is_not_is_said(published, tmp_path, ca
 
 def test_originals_are_packed_and_compared(published, tmp_path, capsys):
     (tmp_path / "o" / "here").mkdir(parents=True)
+    (tmp_path / "data" / "external").mkdir(parents=True)
     (published / "png").rename(tmp_path / "o" / "here" / "png")
     assert main(["pack", str(tmp_path / "o"), "-p", "data", str(tmp_path / "data")]) == 0
     one, two = (Image.open(tmp_path / "data" / "x" / f"{name}.jpg") for name in ("one", "two"))
     assert (one.mode, two.mode, one.size, two.size) == ("L", "RGB", (444, 256), (444, 256))
     assert one.format == "JPEG"
-    table = pack.compare(tmp_path / "data")
-    assert table.loc["here"].tolist() == [0, 2, 1] and table.loc["by hand"].tolist() == [0, 0, 1]
+    state = pack.verify(tmp_path / "data").set_index("path").state
+    assert state.to_dict() == {
+        "x/one.jpg": "different", "x/two.jpg": "different", "x/gone.jpg": "missing", "x/mask.png": "missing",
+    }  # fmt: skip
     files = pd.read_csv(originals.PACKED, dtype=str, keep_default_na=False)
     files.loc[0, "git_blob_sha1"] = pack.blob_sha1(tmp_path / "data" / "x" / "one.jpg")
     files.to_csv(originals.PACKED, index=False)
-    assert pack.compare(tmp_path / "data").loc["here"].tolist() == [1, 1, 1]
-    (tmp_path / "data" / "external").mkdir()
+    assert pack.verify(tmp_path / "data").state[0] == "the same"
     assert main(["verify", "-p", "data", str(tmp_path / "data")]) == 1
+
+
+def test_the_release_is_packed_of_its_raw_sources_where_it_is_not_there(tmp_path, monkeypatch):
+    rows = [("train", "covid", "a ü.jpeg", "images/a ü.jpeg", picture(1)),
+            ("test", "non", "patient00003-study1.jpg", "train/patient00003/study1/v.jpg", picture(2)),
+            ("train", "covid", "covid_original_a.jpg", "", picture(3))]  # fmt: skip
+    ship(monkeypatch, tmp_path, rows)
+    with originals.PACKED.open("a") as file:
+        file.write(f"covid-xray-5k/chexpert-metadata.csv,{'0' * 40},chexpert,train.csv\n")
+    for (*_, source, data), origin in zip(rows[:2], ("covid-chestxray", "chexpert"), strict=True):
+        path = tmp_path / "o" / origin / source
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+    (tmp_path / "o" / "chexpert" / "train.csv").write_text(
+        f"Path,Sex,Edema\nv1/{rows[1][3]},Male,-1.0\nv1/train/other.jpg,Male,\n"
+    )
+    found = pack.pack(tmp_path / "o", tmp_path / "data")
+    assert found.state.tolist() == ["different", "different", "missing", "different"]
+    folder = tmp_path / "data" / "covid-xray-5k"
+    assert sorted(tree(folder)) == ["chexpert-metadata.csv", "test/non/patient00003-study1.jpg", "train/covid/a ü.jpeg.jpg"]  # fmt: skip
+    assert (folder / "chexpert-metadata.csv").read_text().splitlines() == [
+        "split,name,Path,Sex,Edema", f"test,patient00003-study1.jpg,v1/{rows[1][3]},Male,-1.0",
+    ]  # fmt: skip
 
 
 def test_a_small_picture_is_not_enlarged(tmp_path):
@@ -110,7 +150,18 @@ def test_tables_are_made_of_the_published_ones(tmp_path):
     used["url"] = "https://www." + used.published_at + ("/cases/" + case).where(case != "", "/x")
     used["finding"] = "Pneumonia/" + used.finding
     used.drop(columns=["case", "published_at"]).to_csv(tmp_path / "metadata.csv", index=False)
+    source = dict(zip(originals.known()["name"], originals.known().source, strict=True))
+    used = pd.read_csv(REAL / "covid-xray-5k" / "covid-metadata.csv", **as_text)
+    used["folder"], used["filename"] = (
+        "images",
+        used["name"].map(source).str.removeprefix("images/"),
+    )
+    used.drop(columns=["split", "name"]).to_csv(tmp_path / "covid.csv", index=False)
+    used = pd.read_csv(REAL / "covid-xray-5k" / "chexpert-metadata.csv", **as_text)
+    used.drop(columns=["split", "name"])[::-1].to_csv(tmp_path / "train.csv", index=False)
     for make, source, path in (
+        (pack.covid, "covid.csv", "covid-xray-5k/covid-metadata.csv"),
+        (pack.chexpert, "train.csv", "covid-xray-5k/chexpert-metadata.csv"),
         (pack.severities, "scores.csv", "brixia.csv"),
         (pack.external, "data.csv", "external/metadata.csv"),
         (pack.collection, "metadata.csv", "covid-chestxray-others/metadata.csv"),

@@ -49,7 +49,7 @@ def test_one_name_for_several_images_is_refused(own):
     for hospital in "AB":
         draw(own / "train" / "covid" / hospital / "001.png", 901 + ord(hospital))
     write(own, "covid-metadata.csv", COVID, "001.png,17,M,60,PA,X-ray")
-    with user_error("several images.*001.png .train/covid/A/001.png, train/covid/B/001.png"):
+    with user_error("several images.*train/covid/A/001.png, train/covid/B/001.png"):
         manifest.make(own, 0)
     (own / "covid-metadata.csv").unlink()
     write(own, "patients.csv", "name,patient", "001.png,17")
@@ -137,15 +137,18 @@ def test_findings_go_by_their_columns_names_however_they_are_written(own):
     [
         (b"", "cannot be read as a table"),
         (b"name,Sex,Age,AP/PA\n\xff\xfe\n", "cannot be read as a table: it is not in UTF-8"),
-        (b"name;Sex;Age;AP/PA\nx.png;Male;1;AP\n", "lacks the columns name, Sex, .*'name;Sex;Age"),
+        (b"name;Sex;Age;AP/PA\nx.png;Male;1;AP\n", "lacks name, Sex, .*; it has 'name;Sex;Age"),
         (b"name,Sex,Age,AP/PA\nx.png,Male,1,AP\n x.png,Male,1,AP\n", "lists more than once: x.png"),
     ],
 )
 def test_a_bad_table_is_refused_before_any_image_is_read(own, monkeypatch, content, reason):
     monkeypatch.setattr(records, "dicom_patient", pytest.fail)
     (own / "chexpert-metadata.csv").write_bytes(content)
+    with user_error(f"chexpert-metadata.csv {reason}"):
+        manifest.make(own, 0)
+    write(own, "chexpert-metadata.csv", CHEXPERT)
     write(own, "patients.csv", "picture,patient", "x.png,1")
-    with user_error(f"chexpert-metadata.csv {reason}(.|\n)*patients.csv lacks the columns name"):
+    with user_error("patients.csv lacks name"):
         manifest.make(own, 0)
 
 

@@ -15,12 +15,14 @@ def real():
 
 
 def test_a_dataset_of_which_little_is_known_is_shown_all_the_same(real):
-    real["near_duplicates"]["pairs"] = real["disagreements"] = []
-    assert len(tables.pair_counts(real)) == len(tables.disagreements(real)) == 0
+    assert len(tables.disagreements(real)) == 5
+    real["near_duplicates"]["pairs"], real["views"] = [], {"available": False}
+    assert len(tables.pair_counts(real)) == 0 and len(tables.disagreements(real)) == 4
     assert len(tables.counts(real).columns) == 4
     assert len(tables.counts(real | {"of_release": 0}).columns) == 2
     real["released_augmentation"] = {"available": False}
-    assert tables.released(real) == {}
+    assert tables.released(real) == {} and len(tables.disagreements(real)) == 2
+    assert len(tables.disagreements(real | {"of_release": 0})) == 0
 
 
 def test_only_the_stated_number_of_copies_is_orange_and_files_stand_apart_from_records(real):

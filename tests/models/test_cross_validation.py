@@ -69,30 +69,6 @@ def test_it_is_kept_until_what_it_was_made_from_changes(quick, edited, monkeypat
     assert made_anew(quick)
 
 
-def test_a_stopped_run_goes_on_from_the_folds_that_it_finished(quick, monkeypatch):
-    monkeypatch.setattr(cross_validation, "FOLDS", 3)
-    whole = pd.read_csv(cross_validation.run(quick, "squeezenet", 0))
-    (quick.model_folder("squeezenet", 0) / cross_validation.NAME).unlink()
-    one_fold, done = cross_validation.one_fold, []
-
-    def stopped(*given):
-        if len(done) == 2:
-            raise KeyboardInterrupt
-        done.append(given)
-        return one_fold(*given)
-
-    monkeypatch.setattr(cross_validation, "one_fold", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        cross_validation.run(quick, "squeezenet", 0)
-    done.clear()
-    monkeypatch.setattr(
-        cross_validation, "one_fold", lambda *given: done.append(given) or one_fold(*given)
-    )
-    again = pd.read_csv(cross_validation.run(quick, "squeezenet", 0))
-    assert len(done) == 1 and again.equals(whole)
-    assert not [*quick.folder.rglob("part-*")]
-
-
 def test_a_recipe_that_trains_more_than_the_head_gets_none_and_says_why(quick, capsys):
     path = cross_validation.run(quick, "squeezenet", 0)
     for setting, words in (

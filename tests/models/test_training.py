@@ -423,16 +423,14 @@ def test_a_last_batch_of_one_joins_the_one_before_under_batch_norm(run):
     model, _ = run.build("resnet18", 0)
     fitted(run, model, gathered(run, model))
 
-    def sizes(count, drifts, size=3):
+    def sizes(count, drifts):
         shuffle = torch.Generator().manual_seed(0)
-        groups = fitting.epoch_batches(count, size, shuffle, drifts)
+        groups = fitting.epoch_batches(count, 3, shuffle, drifts)
         assert sorted(torch.cat(groups).tolist()) == list(range(count))
         return [len(group) for group in groups]
 
     assert sizes(10, True) == [3, 3, 4] and sizes(10, False) == [3, 3, 3, 1]
     assert sizes(11, True) == [3, 3, 3, 2]
-    with user_error("batch_size of 2"):
-        sizes(10, True, 1)
 
 
 def test_training_leaves_the_random_numbers_of_others_alone(run, monkeypatch):

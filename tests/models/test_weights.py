@@ -73,11 +73,11 @@ def test_what_is_no_state_dict_is_told_in_one_line_with_a_way_out(tmp_path, save
     whole = Path(saved(state_of("squeezenet"), "whole.pth")).read_bytes()
     for content in (b"", b"<!DOCTYPE html><html>", whole[:5000]):
         (tmp_path / "x.pth").write_bytes(content)
-        refused(tmp_path / "x.pth", "is no file of PyTorch weights.*state_dict")
+        refused(tmp_path / "x.pth", "holds no state dict.*state_dict")
     model = saved(torchvision_models.squeezenet1_1(), "model.pth")
-    refused(model, "is no file of PyTorch weights that can be read without running code")
-    refused(saved([1, 2], "list.pth"), "does not hold a state dict.*state_dict")
-    refused(saved({"a": 1}, "numbers.pth"), "does not hold a state dict")
+    refused(model, "holds no state dict .* without running code")
+    refused(saved([1, 2], "list.pth"), "holds no state dict.*state_dict")
+    refused(saved({"a": 1}, "numbers.pth"), "holds no state dict")
 
 
 def refused(path, said):
@@ -89,24 +89,21 @@ def refused(path, said):
 
 def test_weights_of_another_network_name_what_does_not_fit(tmp_path, saved):
     path = saved(state_of("squeezenet"), "resnet18.pth")
-    with user_error(r"resnet18.pth does not fit resnet18: it lacks \S+ and \d+ more.*resnet18 is"):
+    with user_error(r"resnet18.pth does not fit resnet18: lacks \S+ and \d+ more.*resnet18 is"):
         networks.build("resnet18", str(tmp_path))
     state = state_of("squeezenet")
-    with user_error("it has besides extra"):
+    with user_error("has besides extra"):
         networks.build("squeezenet", saved(state | {"extra": torch.zeros(1)}, path))
     wide = state | {"features.0.bias": torch.zeros(7)}
-    with user_error("another shape of features.0.bias"):
+    with user_error("size mismatch for features.0.bias"):
         networks.build("squeezenet", saved(wide, path))
 
 
-def test_weights_that_are_missing_are_named_with_a_near_miss(tmp_path):
+def test_weights_that_are_missing_are_named(tmp_path):
     with user_error("no weights at .*absent"):
         networks.build("resnet18", str(tmp_path / "absent"))
     with user_error(r"one file resnet18\*.pth.*none.*-p models"):
         networks.build("resnet18", str(tmp_path))
-    for word, meant in (("ImageNet", "imagenet"), ("Random", "random")):
-        with user_error(f"no weights at .*{word}. Did you mean {meant}?"):
-            networks.build("resnet18", str(tmp_path / word))
 
 
 def test_a_file_of_weights_is_run_with(run, saved):
@@ -172,9 +169,6 @@ def test_imagenet_weights_are_downloaded_once_and_their_hash_is_checked(
     count = len(asked)
     networks.build("squeezenet", "imagenet")
     assert len(asked) == count
-    cached.write_bytes(wrong)  # a damaged cache is mended
-    networks.build("squeezenet", "imagenet")
-    assert cached.read_bytes() == right
 
 
 def test_weights_that_a_folder_lacks_are_not_at_hand(tmp_path):

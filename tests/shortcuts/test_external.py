@@ -148,7 +148,7 @@ def test_an_external_folder_of_known_images_only_is_refused(outside, tmp_path):
     folder = tmp_path / "same"
     shutil.copytree(outside.data / "train", folder)
     run = changed(outside, external=str(folder))
-    assert (data_external.external_images(folder).label == 1).sum() == 12
+    assert (data_external.table(folder).label == 1).sum() == 12
     with user_error("one class of the external folder are in"):
         external.run(run)
 
@@ -197,7 +197,7 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     rows = [["covid/a.png", "p1", "AP", "Hannover"], ["non/c.png", "p1", "", "Hannover"]]
     table = pd.DataFrame(rows, columns=["image", "patient", "view", "source"])
     table.to_csv(tmp_path / "metadata.csv", index=False)
-    found = data_external.external_images(tmp_path).set_index("image")
+    found = data_external.table(tmp_path).set_index("image")
     assert found.patient.to_dict() == {
         "covid/a.png": "listed p1", "covid/b.png": "by path covid/b.png",
         "non/00001234_005.png": "ChestX-ray8 00001234", "non/c.png": "listed p1",
@@ -207,7 +207,7 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     assert external.coincide(found[found.patient != "listed p1"])
     table.assign(image="covid/a.png").to_csv(tmp_path / "metadata.csv", index=False)
     with user_error("names each image once"):
-        data_external.external_images(tmp_path)
+        data_external.table(tmp_path)
 
 
 def test_each_source_is_evaluated_by_itself_and_by_patients():

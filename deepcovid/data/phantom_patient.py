@@ -1,7 +1,9 @@
-"""The phantom's patient without a finding: maps of thickness of trunk, lungs, heart and bones.
+"""The phantom's patient, maps of thickness of trunk, lungs, heart and bones, and the findings.
 
 A patient `b` is a namespace: the grid `b.x`, `b.y` and the maps over it. Lengths are in half image
-widths, x to the right, y down, 0 in the centre.
+widths, x to the right, y down, 0 in the centre. A finding gives the change of thickness that it makes:
+mostly a share of the lungs' air that tissue or fluid has replaced. Strengths and frequencies are
+invented.
 """
 
 from types import SimpleNamespace
@@ -89,15 +91,10 @@ def _add_lungs(rng: np.random.Generator, b: SimpleNamespace, ax: np.ndarray) -> 
     medial = 0.11 + 0.16 * np.exp((top - y) / 0.04) + 0.03 * bump(y + 0.2, 0.2)
     inner = half - ax
     lung = step(inner - 0.012, 0.012) * step(ax - medial, 0.014) * step(dome - y, 0.012)
-    x, level, big = (
-        b.x - rng.normal(0.1, 0.015),
-        y - base + rng.normal(0.16, 0.02),
-        rng.normal(1, 0.06),
-    )
-    x, level = (
-        0.82 * x + 0.57 * level,
-        0.82 * level - 0.57 * x,
-    )  # the heart points to the left and down
+    x = b.x - rng.normal(0.1, 0.015)
+    level, big = y - base + rng.normal(0.16, 0.02), rng.normal(1, 0.06)
+    # the heart points to the left and down
+    x, level = 0.82 * x + 0.57 * level, 0.82 * level - 0.57 * x
     within = 1 - (x / (0.42 * big)) ** 2 - (level / (0.25 * big)) ** 2
     heart = step(within, 0.08) * (0.5 + 0.47 * np.sqrt(np.clip(within, 0, 1)))
     b.lungs = lung * (1 - step(heart - 0.3, 0.1)) > 0.5
@@ -120,11 +117,56 @@ def _add_bones(rng: np.random.Generator, b: SimpleNamespace, ax, half, ring) -> 
         phase = (y - drop * depth - 0.05 * (drop > 0) - first) / (gap * (1 + 0.12 * (y + 0.3)))
         off = (phase - np.rint(phase)) / np.sqrt(1 + slope**2)
         span = step(1.03 - ring, 0.02) * step(ring - inner_end, 0.12) * step(phase + 0.5, 0.1)
-        bones += (
-            dense * rng.uniform(0.7, 1.15) * bone(off, 0.2 + 0.05 * slope) * span * (phase < 9.6)
-        )
+        solid = dense * rng.uniform(0.7, 1.15) * bone(off, 0.2 + 0.05 * slope)
+        bones += solid * span * (phase < 9.6)
     clavicle = y + 0.5 + rng.normal(0, 0.03) + 0.2 * (ax - 0.08) - 0.035 * np.sin(8 * ax)
     bones += 0.33 * bone(clavicle, 0.035) * step(ax - 0.07, 0.03) * step(0.8 - ax, 0.05)
     disc = np.abs((y / 0.105) % 1 - 0.5) * 2
     bones += 0.36 * bone(b.x, 0.085 + 0.012 * disc) * (0.75 + 0.25 * step(disc - 0.2, 0.15))
     b.solid += bones * rng.normal(1, 0.12)
+
+
+def _patches(b: SimpleNamespace, rng, right: bool, number: int, height, depth) -> np.ndarray:
+    """Irregular patches in one lung, 0 to 1, around Beta-distributed heights and depths."""
+    field = np.full_like(b.x, -1)
+    for _ in range(number):
+        dy, dx = b.height - rng.beta(*height), b.depth - rng.beta(*depth)
+        q = (dy / rng.uniform(0.1, 0.22)) ** 2 + (dx / rng.uniform(0.25, 0.5)) ** 2
+        field = np.maximum(field, 1 - q)
+    edge = texture(rng, b, 9, 18, 36)
+    return np.where(b.right == right, step(field - 0.3 + 0.15 * edge, 0.4), 0)
+
+
+def _mottled(b: SimpleNamespace, rng) -> np.ndarray:
+    """Uneven filling of the air spaces, around 0.8."""
+    return np.clip(0.8 + 0.17 * texture(rng, b, 20, 40), 0.2, 1.2)
+
+
+def _covid(b: SimpleNamespace, rng) -> np.ndarray:
+    """Ground glass: hazy patches in both lungs, peripheral and rather low, often uneven."""
+    share = sum(
+        rng.uniform(0.25, 0.7) * _patches(b, rng, right, rng.integers(3, 7), (6, 2.5), (1, 7))
+        for right in (True, False)
+    )
+    return b.air * share * _mottled(b, rng)
+
+
+def _pneumonia(b: SimpleNamespace, rng) -> np.ndarray:
+    """Denser patches in one lung, anywhere."""
+    where = _patches(b, rng, rng.random() < 0.5, rng.integers(1, 4), (2, 2), (2, 2))
+    return b.air * rng.uniform(0.3, 0.8) * where * _mottled(b, rng)
+
+
+def _edema(b: SimpleNamespace, rng) -> np.ndarray:
+    """Haze that spreads from both hila, and swollen vessels."""
+    haze = bump(1 - b.depth, 0.6) * bump(b.height - 0.6, 0.35) * _mottled(b, rng)
+    return rng.uniform(0.15, 0.45) * b.air * haze + rng.uniform(0.2, 0.8) * b.vessels
+
+
+# what each finding is drawn by, and how often it is met among Non-COVID patients
+FINDINGS = {
+    "COVID-19": (_covid, 0.0),
+    "No Finding": (lambda b, rng: np.zeros_like(b.x), 0.4),
+    "Edema": (_edema, 0.3),
+    "Pneumonia": (_pneumonia, 0.3),
+}
