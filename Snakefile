@@ -5,7 +5,6 @@ import json
 import sys
 
 from deepcovid import imports, profiles
-from deepcovid.models import gpus
 from deepcovid.profiles import RECIPE
 from deepcovid.repair import kept
 from deepcovid.runs import ROOT, state
@@ -15,11 +14,9 @@ profile = profiles.load(config["profile"], overrides)
 jobs = len(profile.models) * len(profile.seeds)
 cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 
-# Where a machine has several GPUs, each job sees one of them.
-ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
 # What a step says is shown and kept; the log that is left says why its step failed.
 LOG = " 2>&1 | tee {log} >&2 && rm -f {log}"
-STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
+STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} {sys.executable:q} -m deepcovid.steps {profile.name} "
 
 
 # Named, not written out: else other settings would be another code of every step.
@@ -258,7 +255,7 @@ rule all:
 
 
 # `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-CELLS = "OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.failure --profile {profile.name} "
+CELLS = "OMP_NUM_THREADS={threads} {sys.executable:q} -m deepcovid.failure --profile {profile.name} "
 PARTS = 8  # jobs; no two train the same cell
 
 

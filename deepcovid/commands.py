@@ -116,7 +116,7 @@ def redraw(args) -> None:
 
 def audit(args) -> int:
     """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
-    from deepcovid.auditing.call import audit
+    from deepcovid import audit
 
     options = [name[2:].replace("-", "_") for name in OPTIONS]
     print(found := audit(args.source, **{name: getattr(args, name) for name in options}))

@@ -21,7 +21,6 @@ ORDER = (
     ("models",),
     ("heatmaps", "failure", "shortcuts"),
     ("fair_test",),
-    ("auditing",),
     ("steps",),
     ("study",),
     ("report",),
