@@ -75,12 +75,12 @@ class Study:
     def path(self, file: str) -> Path | Missing:
         """`RUN/FILE` of this study, or a file of its own, made first where images are at hand."""
         run, _, inner = file.partition("/")
-        make = steps.maker(inner) if self.has_images(run) else None
+        step = steps.maker(inner) if self.has_images(run) else ()
         # the workflow has just seen to it that what is there is fresh
-        fresh = make and MADE in os.environ and any(self.place(run).glob(inner))
-        if make and not fresh and (make, run) not in self.made:
-            make(self.run(run))
-            self.made.add((make, run))
+        fresh = step and MADE in os.environ and any(self.place(run).glob(inner))
+        if step and not fresh and (step, run) not in self.made:
+            steps.make(inner, self.run(run))
+            self.made.add((step, run))
         path = self.place(run) / inner if inner else self.folder / file
         return path if path.is_file() else Missing(file)
 

@@ -169,12 +169,14 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
 
 
 def run(run: Run) -> dict:
-    """Evaluate each model of a run on its external folder, unless that was done.
+    """Evaluate each model of a run on its external folder, if it has one, unless that was done.
 
     Written to `external.json` and `.csv`. The first model and seed stand at the top, all of them
     under `models`. External images that are also in the training or test data are left out;
     `with_duplicates` has them in.
     """
+    if not run.profile.external:
+        return {}
     target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
     if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
         each(run, data_external.table(Path(run.profile.external)), run.folder)
