@@ -5,16 +5,15 @@ What is heavy, or may not be installed yet, is imported where it is used: `--hel
 
 import argparse
 import os
-import shlex
 import sys
 from pathlib import Path
 
-from deepcovid import commands, runs
+from deepcovid import runs
+from deepcovid.commands import COMMANDS, WORK, argument, run_profile
 from deepcovid.runs import NOTICE, ROOT, UserError, did_you_mean
-from imageaudit.cli import OPTIONS, PLACE, SOURCE
+from imageaudit.cli import PLACE
 
 PROFILES = ROOT / "profiles"
-RENAMED = {"outside": "external", "fair_folder": "fair-data"}  # commands
 EPILOG = """
 examples:
   ./run_all.sh
@@ -41,10 +40,11 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} ({self.prog} --help)")
 
 
-def cores(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
-    return int(text)
+SHARED = (  # arguments of all commands
+    argument("-p", nargs=2, action="append", default=[], dest="overrides",
+             metavar=("SETTING", "VALUE"), help="override a setting of the profile; repeatable"),
+    argument("--runs", metavar="FOLDER", help="where runs are written (default: runs/)"),
+)  # fmt: skip
 
 
 def parser(*files: str) -> Parser:
@@ -59,91 +59,21 @@ def parser(*files: str) -> Parser:
     names = top.add_subparsers(
         dest="command", metavar="NAME", prog=top.prog, title="profiles and commands"
     )
-    shared, work = settings_options(), workflow_options()
 
-    def add(function, *options, name="", text=""):
-        text = text or function.__doc__
-        name = name or function.__name__
-        made = names.add_parser(name, help=text, description=text, parents=[shared, *options])
+    def add(name, text, function, arguments):
+        made = names.add_parser(name, help=text, description=text)
         made.set_defaults(function=function)
-        return made.add_argument
+        for flags, settings in (*SHARED, *arguments):
+            made.add_argument(*flags, **settings)
 
+    profiles = {name: f"The profile in {name}." for name in files}
     for path in sorted(PROFILES.glob("*.yaml")):  # its first comment line says what it is
-        text = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        add(commands.run_profile, work, name=path.stem, text=text)
-    for name in files:
-        add(commands.run_profile, work, name=name, text=f"The profile in {name}.")
-    add_data_commands(add)
-    add_run_commands(add, work)
+        profiles[path.stem] = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    for name, text in profiles.items():
+        add(name, text, run_profile, WORK)
+    for name, (function, arguments) in COMMANDS.items():
+        add(name, function.__doc__, function, arguments)
     return top
-
-
-def settings_options() -> Parser:
-    result = Parser(add_help=False)
-    result.add_argument(
-        "-p", nargs=2, action="append", default=[], dest="overrides", metavar=("SETTING", "VALUE"),
-        help="override a setting of the profile; repeatable",
-    )  # fmt: skip
-    result.add_argument("--runs", metavar="FOLDER", help="where runs are written (default: runs/)")
-    return result
-
-
-def workflow_options() -> Parser:
-    result = Parser(add_help=False)
-    result.add_argument("--cores", type=cores, metavar="N", help="CPU cores (default: all)")
-    result.add_argument(
-        "--cluster", metavar="NAME",
-        help="run each step as a job of a cluster: slurm, or a folder like profiles/cluster/slurm",
-    )  # fmt: skip
-    result.add_argument(
-        "--snakemake", type=shlex.split, default=[], metavar="OPTIONS",
-        help="further options for Snakemake, e.g. '--dry-run'",
-    )  # fmt: skip
-    return result
-
-
-def add_data_commands(add) -> None:
-    """The commands that bring images, or look at them."""
-    add(commands.obtain)("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
-                "address of the release's archive, or a local file")  # fmt: skip
-    add(commands.pack)("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`")
-    argument = add(commands.build)
-    argument("covid_chestxray", type=Path, metavar="COVID_CHESTXRAY",
-             help="a covid-chestxray-dataset checkout")  # fmt: skip
-    argument("chexpert", type=Path, metavar="CHEXPERT", help="a CheXpert-v1.0-small folder")
-    add(commands.verify)
-    argument = add(commands.audit)
-    argument("source", metavar=SOURCE[0], help=SOURCE[1])
-    for name, (value, text) in OPTIONS.items():
-        argument(name, metavar=value, help=text)
-
-
-def add_run_commands(add, work: Parser) -> None:
-    """The commands that make something of runs or of what is committed."""
-    profile = Parser(add_help=False)
-    profile.add_argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
-    add(commands.ablation, work)
-    add(commands.external, profile)
-    argument = add(commands.fair_data, profile, name="fair-data")
-    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made")
-    argument(
-        "--collection-only", action="store_true", help="without the run's own Non-COVID images"
-    )
-    argument = add(commands.publish)
-    argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real")
-    argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE")
-    argument("--replace", action="store_true", help="replace what is there")
-    argument("--only", choices=["models", "fair_test"],
-             help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/PROFILE/fair_test")  # fmt: skip
-    add(commands.redraw)
-    add(commands.notebooks)("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)")
-    add(commands.site)("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site")
-    add(commands.article)(
-        "pdf", nargs="?", type=Path, metavar="PDF", help="default: article/article.pdf"
-    )
-    argument = add(commands.lab)
-    argument("--port", type=int, help="default: one that is free")
-    argument("--no-browser", action="store_true", help="only say where it is")
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -157,11 +87,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     while "--snakemake" in words[:-1]:  # its value begins with `-` itself
         at = words.index("--snakemake")
         words[at : at + 2] = [f"--snakemake={words[at + 1]}"]
-    own = words[:1] if words[0].endswith((".yaml", ".yml")) else []
-    made = parser(*own)
+    made = parser(*words[: words[0].endswith((".yaml", ".yml"))])
     known = made._subparsers._group_actions[0].choices
-    if words[0] in RENAMED:
-        raise UserError(f"The command {words[0]} is called {RENAMED[words[0]]} now.")
     if words[0] not in (*known, "-h", "--help"):
         meant = (
             did_you_mean(words[0], known) or f" There are: {', '.join(known)}, and files NAME.yaml."

@@ -1,14 +1,49 @@
-"""What each command of `run_all.sh` does: a function each, of what was typed; its first line is its help.
+"""What each command of `run_all.sh` takes and does: a function each, of what was typed.
 
-What is heavy is imported where it is used.
+Its first line is its help. What is heavy is imported where it is used.
 """
 
+import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from deepcovid.runs import ROOT, UserError
-from imageaudit.cli import OPTIONS
+from imageaudit.cli import OPTIONS, SOURCE
+
+COMMANDS = {}  # a name: its function, and the arguments that it takes
+
+
+def argument(*names: str, **settings) -> tuple:
+    """An argument of a command, as argparse's `add_argument` takes it."""
+    return names, settings
+
+
+def cores(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
+PROFILE = argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
+WORK = (  # arguments of what Snakemake makes
+    argument("--cores", type=cores, metavar="N", help="CPU cores (default: all)"),
+    argument("--cluster", metavar="NAME",
+             help="run each step as a job of a cluster: slurm, or a folder like profiles/cluster/slurm"),
+    argument("--snakemake", type=shlex.split, default=[], metavar="OPTIONS",
+             help="further options for Snakemake, e.g. '--dry-run'"),
+)  # fmt: skip
+
+
+def command(*arguments):
+    """Make a function a command of its name."""
+
+    def add(function):
+        COMMANDS[function.__name__.replace("_", "-")] = function, arguments
+        return function
+
+    return add
 
 
 def run_profile(args) -> int:
@@ -17,6 +52,10 @@ def run_profile(args) -> int:
     return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
 
 
+@command(
+    argument("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
+             "address of the release's archive, or a local file")
+)  # fmt: skip
 def obtain(args) -> None:
     """Download the images: the release's archive, or the originals of all or one of the origins."""
     from deepcovid.data import originals
@@ -31,6 +70,7 @@ def obtain(args) -> None:
         )
 
 
+@command(argument("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`"))
 def pack(args) -> None:
     """Make the files that the study used of the originals in a folder, to that of -p data FOLDER."""
     from deepcovid.data import pack
@@ -38,6 +78,11 @@ def pack(args) -> None:
     print(pack.pack(args.originals, data_folder(args)))
 
 
+@command(
+    argument("covid_chestxray", type=Path, metavar="COVID_CHESTXRAY",
+             help="a covid-chestxray-dataset checkout"),
+    argument("chexpert", type=Path, metavar="CHEXPERT", help="a CheXpert-v1.0-small folder"),
+)  # fmt: skip
 def build(args) -> None:
     """Build the release's lists from its two raw sources, to the folder of -p data FOLDER."""
     from deepcovid.data import sources
@@ -45,6 +90,7 @@ def build(args) -> None:
     print(sources.build(args.covid_chestxray, args.chexpert, data_folder(args)))
 
 
+@command()
 def verify(args) -> int:
     """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
     from deepcovid.data import pack
@@ -57,6 +103,7 @@ def verify(args) -> int:
     return int(not found.sound)
 
 
+@command(*WORK)
 def ablation(args) -> int:
     """Train the cells of notebook 06's ablation, each once, in parallel parts; to runs/ablation/."""
     from deepcovid import workflow
@@ -70,6 +117,7 @@ def ablation(args) -> int:
     )
 
 
+@command(PROFILE)
 def external(args) -> None:
     """Evaluate the models of a finished run on the images in -p external FOLDER (covid|non)."""
     from deepcovid.models.run import Run
@@ -84,6 +132,11 @@ def external(args) -> None:
     print("The results are in", external.evaluate(run, Path(folder)))
 
 
+@command(
+    PROFILE,
+    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made"),
+    argument("--collection-only", action="store_true", help="without the run's own Non-COVID images"),
+)  # fmt: skip
 def fair_data(args) -> None:
     """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
     from deepcovid.fair_test import folder
@@ -94,6 +147,13 @@ def fair_data(args) -> None:
     print(f"Train on it: ./run_all.sh fair -p data {made}")
 
 
+@command(
+    argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real"),
+    argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
+    argument("--replace", action="store_true", help="replace what is there"),
+    argument("--only", choices=["models", "fair_test"],
+             help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/PROFILE/fair_test"),
+)  # fmt: skip
 def publish(args) -> None:
     """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
     from deepcovid import profiles
@@ -107,6 +167,7 @@ def publish(args) -> None:
     print("Published to", publish.publish(run, args.to, args.replace, args.only or ""))
 
 
+@command()
 def redraw(args) -> None:
     """Draw the plots in results/ anew from the tables beside them."""
     from deepcovid.report import redraw
@@ -114,6 +175,10 @@ def redraw(args) -> None:
     print(*redraw.redraw(*redraw.folders()), sep="\n")
 
 
+@command(
+    argument("source", metavar=SOURCE[0], help=SOURCE[1]),
+    *(argument(name, metavar=value, help=text) for name, (value, text) in OPTIONS.items()),
+)
 def audit(args) -> int:
     """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
     from deepcovid import audit
@@ -123,6 +188,7 @@ def audit(args) -> int:
     return found.status
 
 
+@command(argument("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)"))
 def notebooks(args) -> None:
     """Execute the committed notebooks in place, after a change."""
     from deepcovid.report import notebooks
@@ -130,6 +196,7 @@ def notebooks(args) -> None:
     notebooks.refresh(*args.names)
 
 
+@command(argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site"))
 def site(args) -> None:
     """Build the study's site, findings first, from the committed notebooks and results."""
     from deepcovid.report import site
@@ -137,6 +204,7 @@ def site(args) -> None:
     print("Read", site.build(args.folder))
 
 
+@command(argument("pdf", nargs="?", type=Path, metavar="PDF", help="default: article/article.pdf"))
 def article(args) -> None:
     """Typeset the study as an article, a PDF whose numbers are read from results/."""
     from deepcovid.report import article
@@ -144,6 +212,10 @@ def article(args) -> None:
     print("Read", article.build(args.pdf))
 
 
+@command(
+    argument("--port", type=int, help="default: one that is free"),
+    argument("--no-browser", action="store_true", help="only say where it is"),
+)
 def lab(args) -> None:
     """Open JupyterLab at the overview, on this machine only; says where."""
     root = getattr(os, "geteuid", lambda: 1)() == 0  # as in a container

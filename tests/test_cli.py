@@ -177,8 +177,6 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         ("build", "here"): "arguments are required: CHEXPERT",
         ("verify", "-p", "data", tmp_path / "absent"): "no folder",
         ("external", "demo"): "external demo -p external FOLDER",
-        ("outside", "demo"): "is called external now",
-        ("fair_folder", "demo", "x"): "is called fair-data now",
         (
             "ablation",
             "-p",
