@@ -10,7 +10,7 @@ from deepcovid.repair import kept
 from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}
-profile = profiles.load(config["profile"], overrides)
+profile = profiles.load(str(config["profile"]), overrides)
 jobs = len(profile.models) * len(profile.seeds)
 cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 

@@ -155,7 +155,7 @@ def test_mistakes_are_told_in_a_message_and_touch_nothing(data, tmp_path, monkey
         (tmp_path / "list.yaml",): "list.yaml must hold lines such as 'epochs: 10'",
         ("demo", "-p", "epoch", "3"): "unknown setting 'epoch'. Did you mean epochs?",
         ("demo", "-p", "models", "resnet"): "models is 'resnet'",
-        ("demo", "-p", "data", "~nobody-here/x"): "data is '~nobody-here/x', which is no path",
+        ("demo", "-p", "data", "~nobody-here/x"): "no data folder",
         ("paper", "-p", "models=resnet18", "--cores", "2"): "argument -p: expected 2 arguments",
         ("paper", "-p", "models", "a", "b"): "with commas: -p models a,b",
         (
