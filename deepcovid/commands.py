@@ -151,11 +151,9 @@ def fair_data(args) -> None:
     argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real"),
     argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
     argument("--replace", action="store_true", help="replace what is there"),
-    argument("--only", choices=["models", "fair_test"],
-             help="models: of a run as far as notebook 04; fair_test: notebook 08's, to results/PROFILE/fair_test"),
 )  # fmt: skip
 def publish(args) -> None:
-    """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
+    """Copy a run's, or a study's, tables (no radiograph, no weights) to results/."""
     from deepcovid import profiles
     from deepcovid.models.run import Run
     from deepcovid.report import publish
@@ -164,7 +162,7 @@ def publish(args) -> None:
         made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
         return print("Published to", made)
     run = Run.open(args.profile, args.overrides)
-    print("Published to", publish.publish(run, args.to, args.replace, args.only or ""))
+    print("Published to", publish.publish(run, args.to, args.replace))
 
 
 @command()

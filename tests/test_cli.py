@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import draw
+from conftest import changed, draw, user_error
 
 from deepcovid import __main__ as cli
 from deepcovid import profiles, workflow
 from deepcovid.__main__ import main
+from deepcovid.models.run import Run
+from deepcovid.report import publish
 from deepcovid.runs import ROOT
 
 
@@ -117,24 +119,27 @@ def test_a_finished_run_is_evaluated_on_external_images(finished, command, tmp_p
 
 
 @pytest.mark.slow
-def test_publishing_copies_numbers_and_no_radiograph(finished, command, tmp_path, capsys):
+def test_publishing_copies_numbers_and_no_radiograph(finished, command, data, tmp_path, capsys):
     runs, (_, *settings), _ = finished
     target = tmp_path / "published"
     words = ["publish", "small", *settings, "--to", target]  # the run is known by its name now
     assert command(*words) == 0
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    assert {"metrics.csv", "run.json", "figures/roc.svg", "squeezenet/seed0/scores.csv"} <= found
-    assert {Path(name).suffix for name in found} <= {".csv", ".json", ".svg", ".md"}
+    assert {"metrics.csv", "run.json", "squeezenet/card.md", "squeezenet/seed0/scores.csv"} <= found
+    assert {Path(name).suffix for name in found} <= {".csv", ".json", ".md"}
     published = pd.read_csv(target / "squeezenet" / "seed0" / "scores.csv")
     assert set(published.split) == {"validation", "test"}
     assert command(*words) == 2 and "--replace" in capsys.readouterr().err
-    # a run that went no further than its scores can be published as well, by settings that are its own
+    assert command(*words, "--replace", "-p", "epochs", 9) == 2
+    assert "other settings: epochs 4" in capsys.readouterr().err
+    # a study's run that went no further than its scores is published too, by settings that are its own
     made = runs / "small" / "run.json"
     hidden = made.rename(tmp_path / "run.json")
-    models = [*words[:-1], tmp_path / "models", "--only", "models"]
-    done, other = (command(*models, *more) for more in ((), ("--replace", "-p", "epochs", 9)))
+    run = Run.open("small", {"data": str(data)})
+    publish.publish(run, tmp_path / "models", whole=False)
+    with user_error("epochs was 4, now 9"):
+        publish.publish(changed(run, epochs=9), tmp_path / "other", whole=False)
     hidden.rename(made)
-    assert (done, other) == (0, 2) and "epochs was 4, now 9" in capsys.readouterr().err
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
     assert (tmp_path / "models" / "squeezenet" / "card.md").is_file()
     assert not (tmp_path / "models" / "shortcuts.csv").exists()

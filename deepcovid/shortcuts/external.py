@@ -226,18 +226,6 @@ def evaluate(run: Run, folder: Path) -> Path:
             f"The run {name} is not finished, it lacks scores of {'; '.join(missing)}: "
             f"./run_all.sh {name}, or choose models and seeds (-p models, -p seeds)."
         )
-    each(run, data_external.any_folder(folder), target := place(run, folder))
+    target = run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
+    each(run, data_external.any_folder(folder), target)
     return target
-
-
-def place(run: Run, folder: Path) -> Path:
-    """Where `evaluate` writes what it finds on a folder."""
-    return run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
-
-
-def result(run: Run) -> Path | None:
-    """`external.json` of the run's external folder, by `run` or by `evaluate`, if it is there."""
-    if not run.profile.external:
-        return None
-    made = (run.folder, place(run, Path(run.profile.external)))
-    return next((path for one in made if (path := one / "external.json").is_file()), None)
