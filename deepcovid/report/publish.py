@@ -1,6 +1,7 @@
 """The part of a run that may be published: numbers, never a radiograph, never weights."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from deepcovid import profiles
@@ -10,14 +11,14 @@ from deepcovid.models.run import Run
 from deepcovid.report import provenance
 from deepcovid.runs import RESULTS, UserError
 
-# what may be published, if it is there: of any run, of each of its models, of a whole run
-ANY = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv")
+# what is published, if it is there: of a run that went as far as its scores, of each of its models
+SCORED = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv")
 MODEL = ("card.md", "seed{seed}/metrics.json", "seed{seed}/training.json", "seed{seed}/history.csv",
          "seed{seed}/cv_scores.csv")  # fmt: skip
-WHOLE = ("audit.json", "splits.csv", "leaks.csv", "shortcuts.csv", "lung_share.csv", "heatmaps.json",
-         "claims.csv", "zones.csv", "lungs.json")  # fmt: skip
 EXTERNAL = ("external.json", "external.csv", "mitigation.csv")
-COLLECTION = ("fair_test/*.csv", "fair_test/*/seed{seed}/collection.csv")  # of the first seed
+FAIR_TEST = ("fair_test/*.csv", "fair_test/*/seed{seed}/collection.csv")  # of the first seed
+TABLES = ("*.csv", "*.json")  # of a whole run, but for these
+PRIVATE = ("manifest.csv", "training.csv", "lungs.csv")
 STUDY = ("*.csv", "radiographs/*.csv")  # what compares runs
 
 
@@ -46,7 +47,7 @@ def publish(
             f"{profile.name} --replace; to write elsewhere: --to FOLDER."
         )
     with atomic_folder(target, replace) as made:
-        copy(run.folder, made, *of_run(run, whole))
+        copy(of_run(run, whole), run.folder, made)
         for model in profile.models:
             for seed in profile.seeds:
                 scores = run.scores(model, seed)
@@ -55,23 +56,26 @@ def publish(
     return target
 
 
-def of_run(run: Run, whole: bool) -> list[str]:
-    """Patterns of what the run itself made, and nothing that was in its folder before."""
-    profile, found = run.profile, list(ANY)
+def of_run(run: Run, whole: bool) -> set[Path]:
+    """What the run itself made that may be published, and nothing that was in its folder before."""
+    profile = run.profile
+    patterns = [*(TABLES if whole else SCORED + EXTERNAL)]
     for model in profile.models:
-        found += {f"{model}/{name}".format(seed=seed) for name in MODEL for seed in profile.seeds}
-    found += EXTERNAL * bool(profile.external)
-    found += WHOLE * whole
-    collection = COLLECTION * bool(whole and profile.collection)
-    return found + [pattern.format(seed=profile.seeds[0]) for pattern in collection]
+        patterns += [
+            f"{model}/{name}".format(seed=seed) for seed in profile.seeds for name in MODEL
+        ]
+    if whole and profile.collection:
+        patterns += [name.format(seed=profile.seeds[0]) for name in FAIR_TEST]
+    found = {path for pattern in patterns for path in run.folder.glob(pattern)}
+    private = PRIVATE + EXTERNAL * (not profile.external)
+    return found - {run.folder / name for name in private}
 
 
-def copy(source: Path, target: Path, *patterns: str) -> None:
-    for pattern in patterns:
-        for path in source.glob(pattern):
-            copied = target / path.relative_to(source)
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copied)
+def copy(paths: Iterable[Path], source: Path, target: Path) -> None:
+    for path in paths:
+        copied = target / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
 
 
 def publish_study(study: str, overrides: dict, target: Path | None = None, replace=False) -> Path:
@@ -83,7 +87,8 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
         if part != "ablation":
             run = Run.open(f"{study}/{part}", overrides)
             publish(run, target and target / part, replace, "results" in made)
-    copy(profiles.RUNS / study, target or RESULTS, *STUDY)
+    folder = profiles.RUNS / study
+    copy((path for pattern in STUDY for path in folder.glob(pattern)), folder, target or RESULTS)
     return target or RESULTS
 
 
