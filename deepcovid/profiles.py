@@ -239,8 +239,8 @@ def check(values: dict[str, Any], origin: str, base: Path) -> dict[str, Any]:
             raise UserError(f"{origin}: unknown setting '{escape_control_chars(key)}'.{meant}")
         if key in PATHS and isinstance(value, str | Path) and str(value):
             word = str(value).lower()
-            path = base / os.path.expanduser(value)  # noqa: PTH111 (the other raises for ~nobody)
-            checked[key] = word if word in WORDS else os.path.realpath(path)
+            path = os.path.abspath(base / os.path.expanduser(value))  # noqa: PTH100, PTH111 (raises nothing)
+            checked[key] = word if word in WORDS else path
     return checked
 
 
