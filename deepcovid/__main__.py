@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deepcovid import runs
 from deepcovid.commands import COMMANDS, WORK, argument, run_profile
-from deepcovid.runs import NOTICE, ROOT, UserError, did_you_mean
+from deepcovid.runs import NOTICE, ROOT, UserError
 from imageaudit.cli import PLACE
 
 PROFILES = ROOT / "profiles"
@@ -87,28 +87,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     while "--snakemake" in words[:-1]:  # its value begins with `-` itself
         at = words.index("--snakemake")
         words[at : at + 2] = [f"--snakemake={words[at + 1]}"]
-    made = parser(*words[: words[0].endswith((".yaml", ".yml"))])
-    known = made._subparsers._group_actions[0].choices
-    if words[0] not in (*known, "-h", "--help"):
-        meant = (
-            did_you_mean(words[0], known) or f" There are: {', '.join(known)}, and files NAME.yaml."
-        )
-        raise UserError(f"There is no profile and no command '{words[0]}'.{meant}")
-    args, rest = made.parse_known_args(words)
-    if rest:
-        refuse(rest[0], args)
-    return args
-
-
-def refuse(word: str, args: argparse.Namespace) -> None:
-    """Raise UserError for a word that the command does not take."""
-    hint = " A profile or command comes first."
-    if word.startswith("-"):
-        hint = did_you_mean(word, [f"--{name}" for name in vars(args)])
-    elif args.overrides:
-        name, value = args.overrides[-1]
-        hint = f" Several values are one word, with commas: -p {name} {value},{word}"
-    raise UserError(f"{args.command} takes no '{word}'.{hint} (./run_all.sh {args.command} --help)")
+    return parser(*words[: words[0].endswith((".yaml", ".yml"))]).parse_args(words)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -124,10 +103,12 @@ def main(words: list[str] | None = None) -> int:
         args.overrides = profiles.check(dict(args.overrides), "-p", Path.cwd())
         return args.function(args) or 0
     except UserError as error:
-        lines = map(
-            runs.escape_control_chars, str(error).split("\n")
-        )  # no terminal codes of a name or a file
-        print("deepcovid: " + "\n".join(lines), file=sys.stderr)
+        # no terminal codes of a name or a file
+        print(
+            "deepcovid:",
+            "\n".join(map(runs.escape_control_chars, str(error).split("\n"))),
+            file=sys.stderr,
+        )
         return 2
     except OSError as error:
         if error.errno not in PLACE:
