@@ -40,10 +40,9 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} ({self.prog} --help)")
 
 
-SHARED = (  # arguments of all commands
-    argument("-p", nargs=2, action="append", default=[], dest="overrides",
-             metavar=("SETTING", "VALUE"), help="override a setting of the profile; repeatable"),
-    argument("--runs", metavar="FOLDER", help="where runs are written (default: runs/)"),
+OVERRIDES = argument(
+    "-p", nargs=2, action="append", default=[], dest="overrides", metavar=("SETTING", "VALUE"),
+    help="override a setting of the profile; repeatable",
 )  # fmt: skip
 
 
@@ -63,7 +62,7 @@ def parser(*files: str) -> Parser:
     def add(name, text, function, arguments):
         made = names.add_parser(name, help=text, description=text)
         made.set_defaults(function=function)
-        for flags, settings in (*SHARED, *arguments):
+        for flags, settings in (OVERRIDES, *arguments):
             made.add_argument(*flags, **settings)
 
     profiles = {name: f"The profile in {name}." for name in files}
@@ -93,9 +92,6 @@ def parse(words: list[str]) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     try:
         args = parse(sys.argv[1:] if words is None else words)
-        if args.runs:
-            runs.RUNS = Path(args.runs).absolute()
-            os.environ["DEEPCOVID_RUNS"] = str(runs.RUNS)  # for the processes that do the work
         if not os.access(Path.home(), os.W_OK):  # in a container: caches and Jupyter need a place
             os.environ["HOME"] = str(runs.RUNS / ".home")
         from deepcovid import profiles

@@ -156,8 +156,8 @@ def run_lock(folder: Path, name: str) -> Iterator[None]:
         raise UserError(f"Another run of profile {name} is under way.") from None
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written ({error.strerror}). Name another place for runs: "
-            "--runs FOLDER, or DEEPCOVID_RUNS=FOLDER in the environment."
+            f"{folder} cannot be written ({error.strerror}). Name another place for runs in the "
+            "environment: DEEPCOVID_RUNS=FOLDER."
         ) from None
     with held:
         yield
@@ -176,7 +176,11 @@ def snakemake(folder: Path, options: list) -> int:
 
     before = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), before)))
-    os.environ |= {"PYTHONSAFEPATH": "1", repair.MARK: str(folder)}
+    os.environ |= {
+        "PYTHONSAFEPATH": "1",
+        "DEEPCOVID_RUNS": str(profiles.RUNS),
+        repair.MARK: str(folder),
+    }
     try:
         main([str(option) for option in options])
     except SystemExit as end:

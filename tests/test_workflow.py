@@ -38,7 +38,7 @@ def test_a_second_run_of_a_profile_is_refused_while_one_is_under_way(profile, mo
 def test_a_place_that_cannot_be_written_is_named_with_the_way_out(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(profiles, "RUNS", tmp_path / "file")
-    with user_error("demo cannot be written .*--runs FOLDER, or DEEPCOVID_RUNS"):
+    with user_error("demo cannot be written .*DEEPCOVID_RUNS=FOLDER"):
         workflow.run("demo", {}, 1, [])
 
 
