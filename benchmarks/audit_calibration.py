@@ -21,6 +21,7 @@ from PIL import Image
 from deepcovid import runs
 from deepcovid.data import phantom
 from deepcovid.data.phantom_findings import FINDINGS
+from deepcovid.io import write_csv
 from imageaudit.examine import examine
 
 NOTHING = "nothing"
@@ -128,7 +129,7 @@ def main(datasets: int = 20) -> None:
     for case in cases(datasets):
         if case not in there:
             rows.append(row(*case))
-            runs.write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
+            write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
             print(*rows[-1].values(), flush=True)
 
 

@@ -28,7 +28,7 @@ import pandas as pd
 from PIL import Image, ImageEnhance, ImageFilter
 
 from benchmarks import audit_calibration as calibration
-from deepcovid import runs
+from deepcovid import io, runs
 from deepcovid.data import phantom
 from imageaudit import matching
 from imageaudit.examine import examine
@@ -88,7 +88,7 @@ def main(*pythons: str) -> None:
                 rows.append((folder, folder.name.rpartition("-")[0], tool, said))
         found = pd.DataFrame([judged(*row) for row in rows])
     path = runs.RESULTS / "audit" / "others.csv"
-    with runs.atomic_write(path) as partial:
+    with io.atomic_write(path) as partial:
         found.to_csv(partial, index=False, lineterminator="\n")
     print(found.pivot_table(index="fault", columns="tool", values="found", aggfunc="sum"))
 

@@ -7,19 +7,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-from deepcovid.io import (  # noqa: F401
-    atomic_write,
-    code_digest,
-    digest,
-    file_digest,
-    is_fresh,
-    read_json,
-    read_table,
-    write_csv,
-    write_json,
-    write_stamp,
-    write_text,
-)  # fmt: skip
+from deepcovid.io import digest, file_digest, read_json, write_json, write_text  # noqa: F401
 from imageaudit import NOTICE  # noqa: F401
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars  # noqa: F401
 
