@@ -104,10 +104,7 @@ def settings_of(cluster: str) -> Path:
     for folder in (CLUSTERS / cluster, Path(cluster).absolute()):
         if (folder / "config.yaml").is_file():
             return folder
-    known = ", ".join(sorted(path.parent.name for path in CLUSTERS.glob("*/config.yaml")))
-    raise UserError(
-        f"There is no cluster '{cluster}': say {known}, or a folder with a config.yaml."
-    )
+    raise UserError(f"There is no cluster '{cluster}': say slurm, or a folder with a config.yaml.")
 
 
 def usable_cores() -> int:
@@ -120,25 +117,21 @@ def check_inputs(profile: Profile) -> None:
 
     Images are not opened: the first step does that. Raises UserError.
     """
-    drawn = Path(profile.data_folder).parent if profile.drawn else None  # made by the run itself
-    if not drawn:
+    places = {key: getattr(profile, key) for key in PATHS}
+    if profile.collection:
+        places["collection"] = str(Path(profile.collection, "metadata.csv"))
+    if profile.drawn:  # what lies beside drawn images is drawn with them
+        drawn = profile.data_folder.parent
+        places = {k: v for k, v in places.items() if not (v and Path(v).is_relative_to(drawn))}
+    else:
         from deepcovid.data import manifest
 
         manifest.class_folders(profile.data_folder)
         if profile.augment_positives == "release":
             manifest.refuse_without_copies(profile.data_folder)
-    for key in PATHS:
-        path = getattr(profile, key)
-        if path in (None, *WORDS) or (drawn and Path(path).is_relative_to(drawn)):
-            continue
-        if not Path(path).exists():
+    for key, path in places.items():
+        if path not in (None, *WORDS) and not Path(path).exists():
             raise UserError(f"There is no {path}: -p {key} PATH.")
-    if profile.collection and not drawn:
-        path = Path(profile.collection, "metadata.csv")
-        if not path.is_file():
-            raise UserError(
-                f"{path} is not there: a collection's folder has one; see docs/data.md."
-            )
 
 
 @contextmanager

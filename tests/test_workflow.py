@@ -20,7 +20,7 @@ def test_what_is_not_there_is_refused_before_anything_is_touched(data, profile, 
         ({"augment_positives": "release"}, "augment_positives 5"),
         ({"external": str(tmp_path / "absent")}, "-p external PATH"),
         ({"severity": str(tmp_path / "brixia.csv")}, "-p severity PATH"),
-        ({"collection": str(tmp_path)}, "metadata.csv is not there"),
+        ({"collection": str(tmp_path)}, "no .*metadata.csv: -p collection PATH"),
         ({"weights": str(tmp_path / "absent")}, "-p weights PATH"),
     ):
         with user_error(message):
