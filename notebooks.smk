@@ -11,8 +11,8 @@ NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
 rule notebook:
     message: "{wildcards.notebook}"
     input:
-        imports.files("study", "report.play", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
-        SHOWN, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+        imports.files("study", "report.play", "report.key_numbers", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
+        ROOT / "deepcovid" / "report" / "key_numbers.yaml", SHOWN, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
     output: touch("notebooks/.{notebook}.done")
     log: "notebooks/{notebook}.ipynb"
     shell:

@@ -23,6 +23,7 @@ COLOURS = {
     "squeezenet": "#0072B2",
     "densenet121": "#CC79A7",
 }
+NARROW = 5.0  # inches: text stays legible on a phone; the plots of the front page
 # a line to compare with: guessing, a published value
 REFERENCE = {"color": GREY, "ls": ":", "lw": 1}
 STYLE = {
@@ -110,14 +111,24 @@ def intervals(axis, table, x: str, low: str, high: str, y=None, names=None, valu
     return drawn
 
 
+def side_by_side(items, width: float):
+    """Each item and how far its points stand above or below their row, at most `width`."""
+    items = list(items)
+    return zip(
+        items, np.linspace(-width, width, len(items)) if len(items) > 1 else [0], strict=True
+    )
+
+
+def rows_at(axis, names) -> None:
+    """Names of the rows of a plot, from above down; their points stand at 0, 1, ..."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(False, axis="y")
+
+
 def save(figure: Figure, path: Path) -> Figure:
     """Write a plot as SVG or PNG by its suffix, and give it back to be shown."""
     undated = {"Date": None} if path.suffix == ".svg" else {}
     with atomic_write(path) as partial:
         figure.savefig(partial, metadata=undated)
     return figure
-
-
-def name_of(model: str, seed: int, tables) -> str:
-    """A model's name, with its seed where there are several."""
-    return model if len({s for _, s in tables}) == 1 else f"{model}, seed {seed}"

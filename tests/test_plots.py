@@ -44,11 +44,6 @@ def test_intervals_run_from_low_to_high_from_above_down():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
 
 
-def test_a_seed_is_named_where_there_are_several():
-    assert plots.name_of("a", 0, {("a", 0): 1, ("b", 0): 1}) == "a"
-    assert plots.name_of("a", 0, {("a", 0): 1, ("a", 1): 1}) == "a, seed 0"
-
-
 @pytest.mark.slow
 def test_a_notebook_shows_figures_with_twice_the_pixels():
     source = "from deepcovid import plots\nfigure, _ = plots.new(size=(4, 3))\nfigure"

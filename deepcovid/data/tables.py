@@ -2,8 +2,6 @@
 
 import pandas as pd
 
-from deepcovid.metrics.intervals import format_ci
-
 NAMES = {"mode": "colour mode", "width": "width in pixels", "height": "height in pixels",
          "format": "file format"}  # fmt: skip
 OF_RECORD = ("view", "age", "sex")  # properties of patient and exposure; the others are the file's
@@ -75,48 +73,3 @@ def copies_look(made: dict) -> pd.DataFrame:
     """What the release's augmented copies look like beside their originals; `made` of `released`."""
     table = pd.Series(made["copies_look"]).rename_axis("beside its original").to_frame("copies")
     return table.assign(share=(table.copies / table.copies.sum()).map("{:.0%}".format))
-
-
-def dataset_summary(audit: dict) -> pd.DataFrame:
-    """The numbers of notebook 01's answer."""
-    test = frame(audit["counts"], "split", "class").originals["test"]
-    row = frame(audit["patients"]["by_split_and_class"], "split", "class").loc[("test", "COVID-19")]
-    new = row.patients_by_picture - row.in_both_splits
-    doubles = audit["near_duplicates"]["test_images_also_in_train"]
-    images, covid = f"{test.sum():,} images", f"{row.images:.0f} images"
-    rows = [
-        ("accuracy of calling every test image Non-COVID", f"{test['Non-COVID'] / test.sum():.2%}", images),
-        ("patients of the COVID-19 test images", f"{row.patients:.0f}", covid),
-        ("of these new to a trained model, by picture", f"{new:.0f}", covid),
-        ("test images whose radiograph is in training too", f"{len(doubles)}", images),
-    ]  # fmt: skip
-    for name, of in acquisition(audit).dropna(subset="auc").head(3).iterrows():
-        n = f"{of.covid:,.0f} + {of.non_covid:,.0f} images"
-        rows.append((f"AUC of the {name} alone", format_ci(of.auc, of.low, of.high), n))
-    return summary(rows, "paper/audit.json")
-
-
-def augmentation_summary(splits: pd.DataFrame, leaks: pd.DataFrame, made: dict) -> pd.DataFrame:
-    """The numbers of notebook 02's answer, of `splits.csv` and `leaks.csv`, indexed, and `released`."""
-    train = splits.loc[("train", "COVID-19")]
-    trained = f"{train.originals:,} originals + {train.copies:,} copies"
-    rows = [
-        ("COVID-19 images trained on", f"{train.originals + train.copies:,}", trained, "paper/splits.csv"),
-        ("leaks by recorded patient and file", f"{leaks.found.sum():,}", f"{len(leaks)} checks", "paper/leaks.csv"),
-    ]  # fmt: skip
-    if made:
-        of, looks = f"{made['originals']} originals", made["copies_look"]
-        for name, value, n in (
-            ("images per original in the release, mean", f"{made['mean_images_per_original']:.1f}", of),
-            ("originals with the stated number of copies", made["originals_with_the_stated_number"], of),
-            ("copies that are unchanged", looks["unchanged"], f"{made['copies']} copies"),
-            ("copies recognised as mirrored", looks["mirrored"], f"{made['copies']} copies"),
-        ):  # fmt: skip
-            rows.append((name, str(value), n, "paper/audit.json"))
-    return summary(rows)
-
-
-def summary(rows: list[tuple], *file: str) -> pd.DataFrame:
-    """`finding`, `value (95% interval)`, `n` and `file` of each row, `file` of all where one is given."""
-    columns = ["finding", "value (95% interval)", "n", "file"]
-    return pd.DataFrame([(*row, *file) for row in rows], columns=columns).set_index("finding")

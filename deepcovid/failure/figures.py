@@ -9,13 +9,14 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from deepcovid import plots
 from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPER
 from deepcovid.failure.effects import select
 from deepcovid.failure.tables import REPORTED
 from deepcovid.metrics.evaluation import roc
 from deepcovid.metrics.intervals import auc, confusion
 from deepcovid.metrics.tables import NETWORKS
-from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, PALETTE, REFERENCE, intervals, new
+from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, PALETTE, REFERENCE
 
 WIDTH = 7.4  # inches
 
@@ -32,7 +33,7 @@ def matrix(axis, counts: dict[str, int], title: str) -> None:
 def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
     """Confusion matrices at 0.5, above: the reported one and ours; below, ROC curves of all `tables`,
     labels and scores by name, and the scores of the first."""
-    figure, ((left, right), (curves, scores)) = new(2, 2, size=(WIDTH / 2, 2.7))
+    figure, ((left, right), (curves, scores)) = plots.new(2, 2, size=(WIDTH / 2, 2.7))
     name, first = next(iter(tables.items()))
     matrix(left, REPORTED["counts"], REPORTED["name"])
     matrix(right, confusion(first.label, first.score, 0.5), f"ours: {name}")
@@ -70,7 +71,7 @@ def factorial(table: pd.DataFrame) -> Figure:
     rows, columns = (table.apply(level_names, axis=1, factors=names) for names in (down, across))
     grid = table.sensitivity.groupby([rows, columns]).mean().unstack()
     grid = grid.loc[rows.unique(), columns.unique()]
-    figure, axis = new(size=(WIDTH, 1.6 + 0.31 * len(grid)))
+    figure, axis = plots.new(size=(WIDTH, 1.6 + 0.31 * len(grid)))
     images, seeds = int((table.tp + table.fn).iloc[0]), table.seed.nunique()
     bar = {"shrink": 0.8, "pad": 0.02,
            "label": f"of {images} COVID-19 images found, %\n(mean of {seeds} seeds)"}  # fmt: skip
@@ -94,20 +95,19 @@ def single_changes(table: pd.DataFrame) -> Figure:
 
     `table` is of `effects.single_changes`, whose seeds' range is drawn too, or `failure.csv`.
     """
-    figure, axis = new(size=(WIDTH, 1.0 + 0.36 * len(table)))
+    figure, axis = plots.new(size=(NARROW, 0.9 + 0.28 * len(table)))
     found = 100 * table.sensitivity
-    least, most = (100 * table[name] if name in table else found for name in ("least", "most"))
-    axis.barh(table.index, found, xerr=[found - least, most - found], height=0.6, alpha=0.75,
+    least, most = (100 * table.get(name, table.sensitivity) for name in ("least", "most"))
+    axis.barh(table.index, found, xerr=[found - least, most - found], height=0.6, alpha=0.75, capsize=2,
               color=[GREY, *[COVID] * (len(table) - 1)])  # fmt: skip
     for y, row in enumerate(zip(found, least, most, table.specificity, strict=True)):
-        text = "{:.0f}%".format(*row) + (
-            " ({1:.0f} to {2:.0f})".format(*row) if "most" in table else ""
-        )
-        axis.text(row[2] + 1.5, y, text, va="center", fontsize=9)
-        axis.text(137, y, f"{row[3]:.1%}", va="center", ha="right", fontsize=9)
-    axis.text(137, -0.75, "specificity", ha="right", va="bottom", fontsize=9)
-    axis.set(xlim=(0, 138), xticks=range(0, 101, 20), ylim=(len(table) - 0.5, -0.6))
-    axis.set_xlabel("COVID-19 test images found at 0.5, %", fontsize=10)
+        several = " ({1:.0f} to {2:.0f})".format(*row) if "most" in table else ""
+        axis.text(row[2] + 2, y, f"{row[0]:.0f}%{several}", va="center")
+        axis.text(170, y, f"{row[3]:.1%}", va="center", ha="right")
+    axis.text(170, -0.6, "specificity", ha="right", va="bottom")
+    axis.set(xlim=(0, 170), xticks=range(0, 101, 20), ylim=(len(table) - 0.5, -0.6))
+    images = (table.tp + table.fn).max()
+    axis.set_xlabel(f"% of the {images:.0f} COVID-19 test images found at 0.5", loc="left")
     axis.grid(visible=False, axis="y")
     return figure
 
@@ -118,7 +118,7 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
     `table` is of the ablation, one network. The band is the reported AUC, `target`.
     """
     failed = select(table, **{k: v for k, v in FAILED.items() if k != "epochs"}, selection="last")
-    figure, axis = new(size=(WIDTH, 3.4))
+    figure, axis = plots.new(size=(WIDTH, 3.4))
     axis.axhspan(target - window, target + window, color=COVID, alpha=0.2)
     axis.text(30, target - 0.003, f"reported: {target}", va="center", fontsize=9)
     for n, (seed, part) in enumerate(select(failed, epochs=150).groupby("seed")):
@@ -182,7 +182,7 @@ def relplot(long: pd.DataFrame, x: str, hue: str, xlabel: str, ylabel: str = "",
 
 def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figure:
     """ROC AUC under each candidate cause; filled where the answers stay all Non-COVID."""
-    figure, axis = new(size=(WIDTH, 1.0 + 0.25 * len(table)))
+    figure, axis = plots.new(size=(WIDTH, 1.0 + 0.25 * len(table)))
     axis.axvspan(target - window, target + window, color=COVID, alpha=0.2)
     all_non = (table.sensitivity == 0) & (table.specificity == 1)
     for rows, face, label in (
@@ -190,9 +190,8 @@ def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figu
         (~all_non, "white", "some called COVID-19"),
     ):
         style = {"color": NON_COVID, "mfc": face, "capsize": 0, "label": label}
-        intervals(axis, table[rows], "auc", "low", "high", y=np.flatnonzero(rows), **style)
-    axis.set_yticks(range(len(table)), table.index, fontsize=9)
-    axis.invert_yaxis()
+        plots.intervals(axis, table[rows], "auc", "low", "high", y=np.flatnonzero(rows), **style)
+    plots.rows_at(axis, table.index)
     axis.axvline(0.5, **REFERENCE)
     axis.set_xlabel(f"ROC AUC; the band is the reported {target} ± {window}")
     figure.legend(loc="outside upper center", ncols=2, fontsize=9)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
-from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.metrics.tables import NETWORKS
 
 # the release, and what of it the earlier attempt had: images by split, then class
@@ -99,38 +99,6 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
         for name, (each, other) in given.items() if len(each) and len(other)
     }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explanation")
-
-
-def findings(failed, effects, changes, explained) -> pd.DataFrame:
-    """The answer's numbers, each with its n and file; of what a study lacks (`len` 0) no rows.
-
-    `failed` is `metrics.csv` of the failed recipe's run, `effects` of `ablation_effects.csv`,
-    `changes` of `effects.single_changes` or `failure.csv`, `explained` of `explanations`.
-    """
-    rows = []
-    if len(failed):
-        part = failed.dropna(subset="seed").query("model == 'resnet18'")
-        rows += [("accuracy of calling every test image Non-COVID", f"{part.null_accuracy.iloc[0]:.2%}",
-                  f"{part[['tp', 'fn', 'fp', 'tn']].iloc[0].sum():,.0f} images", "failed/metrics.csv"),
-                 ("COVID-19 images found by the failed recipe", f"{', '.join(f'{tp:.0f}' for tp in part.tp)} of {(part.tp + part.fn).max():.0f}",
-                  f"{len(part)} trainings", "failed/metrics.csv")]  # fmt: skip
-    if len(effects):
-        row = select(effects, backbone="resnet18", among="all", outcome="sensitivity").iloc[0]
-        change = " to ".join(NAMES[row.term][level] for level in row.change.split(" -> "))
-        rows.append((f"largest effect on COVID-19 images found: {FACTOR[row.term]} {change} (range of seeds)",
-                     format_ci(100 * row.effect, 100 * row.least, 100 * row.most, 0) + " points",
-                     f"{row.pairs} pairs of trainings", "ablation_effects.csv"))  # fmt: skip
-    if len(changes):
-        file = "ablation.csv" if len(effects) else "failure.csv"
-        for name in ("the failed recipe", "class weights", "the paper's recipe"):
-            for row in changes[changes.index == name].itertuples():
-                rows.append((f"COVID-19 images found: {name}", f"{row.sensitivity:.0%}",
-                             f"{row.trainings} trainings, {row.tp + row.fn:.0f} images", file))  # fmt: skip
-    for name, row in explained.iterrows() if len(explained) else ():
-        rows.append((f"ROC AUC if {name} (range of seeds); reported {REPORTED['auc']}",
-                     format_ci(row["AUC, mean"], row.lowest, row.highest),
-                     f"{row.trainings:.0f} trainings", "ablation.csv"))  # fmt: skip
-    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
 
 
 def selected(metrics: dict, histories: dict) -> pd.DataFrame:

@@ -5,10 +5,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from deepcovid import plots
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
 from deepcovid.fair_test.tables import KINDS, readable
-from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, new
-from deepcovid.plots import intervals as points
+from deepcovid.metrics.tables import over_seeds
+from deepcovid.plots import COLOURS, COVID, GREY, NARROW, NON_COVID, REFERENCE
 
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
 COLOUR = {RELEASE: NON_COVID, SAME: PINK}
@@ -35,38 +36,32 @@ def dodged(
     """
     value, low, high = ends
     y = place + np.linspace(-room / 2, room / 2, len(part)) if len(part) > 1 else [place]
-    points(axis, part, value, low, high, y=y, ms=3.5, lw=1, **style)
+    plots.intervals(axis, part, value, low, high, y=y, ms=3.5, lw=1, **style)
     at = part[high].max()
     axis.annotate(text.format(part[value].mean()), (at, place), (6, 0), textcoords="offset points",
                   va="center", color=style["color"])  # fmt: skip
 
 
-def rows_at(axis, names) -> None:
-    axis.set_yticks(range(len(names)), map(readable, names))
-    axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.grid(False, axis="y")
-
-
 def swapped(table: pd.DataFrame) -> Figure:
     """AUC and specificity of the same models against two kinds of Non-COVID images, of `swap.csv`."""
     models = list(dict.fromkeys(table.model))
-    figure, axes = new(2, size=(WIDTH / 2, 1.5 + 0.65 * len(models)), sharey=True)
+    figure, axes = plots.new(2, size=(NARROW / 2, 1.5 + 0.6 * len(models)), sharey=True)
     asked = {"auc": ("case_low", "case_high", "ROC AUC"),
-             "specificity": ("specificity_low", "specificity_high", "specificity, threshold frozen")}  # fmt: skip
+             "specificity": ("specificity_low", "specificity_high", "specificity,\nthreshold frozen")}  # fmt: skip
     for axis, (value, (low, high, title)) in zip(axes, asked.items(), strict=True):
         for shift, (kind, colour) in zip((-0.2, 0.2), COLOUR.items(), strict=True):
             for place, model in enumerate(models):
                 part = table[(table.model == model) & (table.non_covid == kind)]
                 dodged(axis, part, (value, low, high), place + shift, 0.2, color=colour)
-        rows_at(axis, models)
-        axis.set(xlim=(0, 1.25), xticks=np.arange(0, 1.01, 0.25), xlabel=title)
+        plots.rows_at(axis, [*map(readable, models)])
+        axis.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], xlabel=title)
     axes[0].axvline(0.5, **REFERENCE)
     counts = table.drop_duplicates("non_covid").set_index("non_covid")
     for kind, colour in COLOUR.items():
         label = f"{KINDS[kind]} ({counts.negatives[kind]:,})"
         axes[0].plot([], [], "o-", color=colour, label=label)
     figure.legend(
-        loc="outside upper left", ncols=2, title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
+        loc="outside upper left", title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
     )
     return legible(figure)
 
@@ -75,22 +70,18 @@ def by_finding(table: pd.DataFrame) -> Figure:
     """Share of each diagnosis's images that a model calls COVID-19, of `findings.csv`."""
     rows = table.drop_duplicates("finding").reset_index(drop=True)
     models = list(dict.fromkeys(table.model))
-    figure, axis = new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
-    shifts = np.linspace(-0.25, 0.25, len(models)) if len(models) > 1 else [0]
-    for shift, model in zip(shifts, models, strict=True):
-        part = table[table.model == model].groupby("finding")
-        mean = pd.DataFrame({"called": part.called.mean(), "low": part.called_low.min(),
-                             "high": part.called_high.max()}).loc[rows.finding]  # fmt: skip
-        points(axis, mean, "called", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
+    figure, axis = plots.new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
+    for model, shift in plots.side_by_side(models, 0.25):
+        mean = over_seeds(
+            table[table.model == model], "finding", "called", "called_low", "called_high"
+        )
+        plots.intervals(axis, mean.loc[rows.finding], "mean", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
                color=COLOURS.get(model, GREY), label=readable(model))  # fmt: skip
     axis.axhspan(-0.5, (rows.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
-    rows_at(
-        axis,
-        [
-            f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})"
-            for r in rows.itertuples()
-        ],
-    )
+    names = [
+        f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})" for r in rows.itertuples()
+    ]
+    plots.rows_at(axis, names)
     axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
     figure.legend(loc="outside upper right", ncols=3)
     return legible(figure)
@@ -105,7 +96,7 @@ def within(table: pd.DataFrame) -> Figure:
     names += [name for name in BLIND if name in set(whole.input)]
     groups = [(name, one, part) for name in names for one in WEIGHTS
               if len(part := whole[(whole.input == name) & (kind == one)])]  # fmt: skip
-    figure, axis = new(size=(WIDTH, 1.4 + 0.31 * len(groups)))
+    figure, axis = plots.new(size=(WIDTH, 1.4 + 0.31 * len(groups)))
     for place, (_, one, part) in enumerate(groups):
         dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one])
     for one in dict.fromkeys(WEIGHTS):
@@ -116,7 +107,7 @@ def within(table: pd.DataFrame) -> Figure:
         axis.axhspan(blind[0] - 0.5, blind[-1] + 0.5, color=LIGHT, zorder=0)
     axis.axvline(0.5, **REFERENCE)
     shown = [name for name, *_ in groups]
-    rows_at(axis, [name * (name not in shown[:i]) for i, name in enumerate(shown)])
+    plots.rows_at(axis, [readable(name) * (name not in shown[:i]) for i, name in enumerate(shown)])
     first = whole.iloc[0]
     axis.set(
         xlim=(0.35, 1),
@@ -129,7 +120,7 @@ def within(table: pd.DataFrame) -> Figure:
 def severity(table: pd.DataFrame) -> Figure:
     """Rank correlation with the senior radiologist's Brixia sum; right: the gain over no training."""
     names = list(dict.fromkeys(table.rater))
-    figure, axes = new(2, size=(WIDTH / 2, 1.2 + 0.42 * len(names)), sharey=True)
+    figure, axes = plots.new(2, size=(WIDTH / 2, 1.2 + 0.42 * len(names)), sharey=True)
     asked = ("rho", "low", "high"), ("gain", "gain_low", "gain_high")
     for axis, ends in zip(axes, asked, strict=True):
         for place, name in enumerate(names):
@@ -137,7 +128,7 @@ def severity(table: pd.DataFrame) -> Figure:
             if len(part):
                 colour = COVID if part.seed.notna().all() else GREY
                 dodged(axis, part, ends, place, 0.4, color=colour)
-        rows_at(axis, names)
+        plots.rows_at(axis, [*map(readable, names)])
         axis.axvline(0, **REFERENCE)
         axis.set_xticks([-0.5, 0, 0.5, 1])
     first = table.iloc[0]
@@ -154,7 +145,7 @@ def training_data(table: pd.DataFrame) -> Figure:
     """
     asked = {"held-out cases of the collection": ("within", "border", "frame"),
              "external images": ("external", "external_border", "external_frame")}  # fmt: skip
-    figure, axes = new(2, size=(WIDTH / 2, 4.4), sharex=True, sharey=True)
+    figure, axes = plots.new(2, size=(WIDTH / 2, 4.4), sharex=True, sharey=True)
     colours = {"release": NON_COVID, "collection": PINK, "both": GREEN}
     several = table.model.str.contains("+", regex=False)
     for axis, (title, (value, *blind)) in zip(axes, asked.items(), strict=True):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
+from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics.intervals import format_ci, format_ci_from_row
 from deepcovid.metrics.published import NETWORKS
 from deepcovid.metrics.tables import mean_and_range
@@ -13,49 +13,8 @@ KINDS = {
     RELEASE: "the release's Non-COVID images",
     SAME: "Non-COVID images of the same collection",
 }
-IMAGES, CASES = "{positives:,} + {negatives:,} images", ", {groups:,} cases"
-CASE, EXTERNAL = ("case_low", "case_high"), "{external_positives:,} + {external_negatives:,} images"
 # the aim: a model's AUCs, and what border and framing alone may reach where it is external
 AT_LEAST, BLIND_BELOW = 0.80, 0.65
-# of each finding: table, rows, value, ends of its interval, and of how many; braces hold columns
-WITHIN = f"question == '{EVERYTHING}' and input == 'whole picture' and recipe"
-FINDINGS = [
-    (f"AUC, {KINDS[kind]}", "swap", f'non_covid == "{kind}"', "auc", CASE, IMAGES) for kind in KINDS
-] + [
-    ("Non-COVID images of the same collection that are called COVID-19", "findings",
-     "finding == 'all without COVID-19'", "called", ("called_low", "called_high"),
-     "{images:,} images, {cases:,} cases"),
-] + [
-    ("AUC, trained within the collection, {weights_kind} networks", "within",
-     f"{WITHIN} == 'regression' and weights_kind == '{kind}'", "auc", CASE, IMAGES + CASES)
-    for kind in ("pretrained", "untrained")
-] + [
-    ("AUC, trained within the collection, this run's recipe", "within", f"{WITHIN} != 'regression'",
-     "auc", CASE, IMAGES + CASES),
-    ("AUC, what cannot show the lungs", "within", f"question == '{EVERYTHING}' and input in {BLIND}",
-     "auc", CASE, IMAGES + CASES),
-] + [
-    ("AUC, {site} left out, {weights_kind} networks", "sites",
-     f"input == 'whole picture' and weights_kind == '{kind}'", "auc", CASE, IMAGES)
-    for kind in ("pretrained", "untrained")
-] + [
-    ("Rank correlation with severity, models", "severity", "seed.notna()", "rho", ("low", "high"),
-     "{images:,} images" + CASES),
-    ("Gain over the same network untrained, models", "severity", "seed.notna()", "gain",
-     ("gain_low", "gain_high"), "{images:,} images" + CASES),
-] + [
-    (f"Rank correlation with severity, {name}", "severity", f"rater.str.startswith('{start}')", "rho",
-     ("low", "high"), "{images:,} images" + CASES)
-    for name, start in (("untrained networks", "untrained"), ("border alone", "border"),
-                        ("a junior radiologist", "junior"))
-] + [
-    ("AUC on held-out cases, chosen model", "training_data", "chosen", "within",
-     ("within_low", "within_high"), "{images:,} images"),
-    ("AUC of the chosen model, external", "training_data", "chosen", "external",
-     ("external_low", "external_high"), EXTERNAL),
-    ("AUC of border alone, external", "training_data", "chosen", "external_border", None, EXTERNAL),
-    ("AUC of framing alone, external", "training_data", "chosen", "external_frame", None, EXTERNAL),
-]  # fmt: skip
 
 
 def readable(text: str) -> str:
@@ -165,20 +124,3 @@ def judged(text: str, value: float, target: float, below: bool) -> str:
     """A value as text, and whether it reaches its target."""
     reached = value < target if below else value >= target
     return f"{text}: {'reached' if reached else 'not reached'}"
-
-
-def findings(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The answer in numbers, from the tables by name: mean, range, intervals, n and file of each."""
-    rows, sites = [], found.get("sites", ())
-    if len(sites):  # of the largest that is left out
-        largest = sites.site[(sites.positives + sites.negatives).idxmax()]
-        found = found | {"sites": sites[sites.site == largest]}
-    for finding, name, query, value, ends, n in FINDINGS:
-        part = found[name].query(query) if len(found.get(name, ())) else ()
-        if len(part):
-            first = part.iloc[0]
-            interval = f"{part[ends[0]].min():.3f} to {part[ends[1]].max():.3f}" if ends else "-"
-            rows.append((finding.format_map(first), mean_and_range(part[value]), interval,
-                         n.format_map(first), f"paper/fair_test/{name}.csv"))  # fmt: skip
-    columns = ["finding", "mean (range)", "95% intervals", "n", "file"]
-    return pd.DataFrame(rows, columns=columns).set_index("finding")

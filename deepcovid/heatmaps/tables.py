@@ -98,35 +98,3 @@ def calibration_table(found: dict) -> pd.DataFrame:
     columns = ["network was taught", "peak in the", "method", "mean", "low", "high", "random_low",
                "random_high", "phantoms", "passed"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
-
-
-def answer(found: dict) -> pd.DataFrame:
-    """The findings of notebook 05, a row each: value with its 95% interval, n, and part of the file."""
-    rows, chosen = [], [] if not has_lesions(found) else claim.gains(found).itertuples()
-    for row in chosen:
-        if row.verdict not in (claim.FAILED, claim.UNKNOWN):
-            n = f"{row.images} images of {row.patients} patients"
-            of = f"{NETWORKS[row.model]}, {row.method}"
-            rows.append((f"gain over the lung field: {row.verdict}", of,
-                         format_gain(row.over_lungs), n, "lesions"))  # fmt: skip
-    zones = claim.zone_numbers(found)
-    zones = zones[(zones.group == "test") & ~zones.method.str.endswith(claim.OTHER)]
-    for severity, part in zones.groupby("severity", sort=False):
-        of, n = (
-            part["mean"][part.model != ""],
-            f"{part.images.max()} images of {part.patients.max()} patients",
-        )
-        rows.append((f"zones by {severity}", f"{len(of)} kinds of maps: range of means",
-                     f"{of.min():.2f} to {of.max():.2f}", n, "lesions"))  # fmt: skip
-        rows += [(f"zones by {severity}", row.method, format_ci([row.mean, row.low, row.high]), n, "lesions")
-                 for row in part[part.model == ""].itertuples()]  # fmt: skip
-    for row in calibration_table(found).to_dict("records") if found.get("calibration") else ():
-        if row["network was taught"] == row["peak in the"]:
-            value = format_ci([row["mean"], row["low"], row["high"]])
-            rows.append((f"finds the {row['peak in the']} on phantoms", row["method"], value,
-                         f"{row['phantoms']} phantoms", "calibration"))  # fmt: skip
-    if found["fills"]:
-        alone = found["fills"][str(found["fill"])]["alone"]
-        rows.append(("P(COVID-19)", "a plain grey image", f"{alone:.2f}", "1 image", "fills"))
-    columns = ["finding", "of", "value (95% interval)", "n", "in heatmaps.json"]
-    return pd.DataFrame(rows, columns=columns).set_index(columns[:2])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from deepcovid import plots
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.published import published_values
@@ -12,12 +13,13 @@ from deepcovid.metrics.tables import (
     NETWORKS,
     Scores,
     of_models,
-    with_intervals,
+    over_seeds,
 )
-from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, REFERENCE, new
-from deepcovid.plots import intervals as points
+from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
+
+PAPER = {"ls": "", "marker": "D", "color": GREY, "ms": 4}  # how the paper's numbers are drawn
 
 
 def colour(model: str) -> str:
@@ -31,17 +33,12 @@ def counted(table: pd.DataFrame, label: int) -> str:
     return f"{len(own):,} {name} images{patients}"
 
 
-def side_by_side(models: list[str], width: float):
-    """Each model and how far its points stand above or below their row."""
-    return zip(models, np.linspace(-width, width, len(models)), strict=True)
-
-
 def roc(test: Scores) -> Figure:
     """Mean ROC curve of each model's seeds with its 95% band by patients; enlarged at the right.
 
     `test` has the test images alone.
     """
-    figure, axes = new(2, size=(3.5, 3.3))
+    figure, axes = plots.new(2, size=(3.5, 3.3))
     table, by_model = of_models(test)
     for model, scores in by_model.items():
         value = np.mean([intervals.auc(table.label, score) for score in scores])
@@ -60,50 +57,75 @@ def roc(test: Scores) -> Figure:
     return figure
 
 
-def operating_points(table: pd.DataFrame) -> Figure:
+def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control=()) -> Figure:
     """Sensitivity and specificity on test by the images that the threshold was chosen on.
 
     `table` is an `operating_points.csv`. Mean over seeds, with the least and the greatest end of
     their 95% intervals by patients; triangles: what sensitivity the choice guarantees, patients
-    counted; diamonds: the paper's numbers, whose threshold was chosen on the test images.
+    counted; diamonds: the paper's numbers, whose threshold was chosen on the test images. Above
+    stand the AUCs, with `compared` of `published.compare` and `control` of untrained networks.
     """
     table = table[(table.rule == "sensitivity_98") & table.chosen_on.isin(CHOSEN)]
     by_patient = table.interval == "bootstrap, patients"
     table = table[by_patient] if by_patient.any() else table
     bound = "guaranteed_by_patient" if by_patient.any() else "guaranteed_by_image"
     chosen = [c for c in CHOSEN if c in set(table.chosen_on)]
-    models = [model for model in NETWORKS if model in set(table.model)]
-    claims, paper = published_values(), {"ls": "", "marker": "D", "color": GREY, "ms": 4}
-    figure, axes = new(2, size=(3.5, 0.8 * len(chosen) + 0.9), sharey=True)
+    models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
+    ours = compared[compared.claim == "auc"].dropna(subset="ours") if compared is not None else ()
+    rows = 2 if len(ours) else 1
+    figure, grid = plots.new(
+        2, rows, size=(NARROW / 2, 2.0 if len(ours) else 2.8), squeeze=False, sharey="row"
+    )
     for axis, name, claim in zip(
-        axes, ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
+        grid[-1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
     ):
-        for model, shift in side_by_side(models, 0.25):
-            own = table[table.model == model].groupby("chosen_on").agg(
-                value=(name, "mean"), low=(f"{name}_low", "min"), high=(f"{name}_high", "max"),
-                bound=(bound, "mean"),
-            )  # fmt: skip
-            at = own.index.map(chosen.index).to_numpy() + shift
-            style = {"color": colour(model), "label": NETWORKS[model]}
-            points(axis, own, "value", "low", "high", y=at, **style)
+        for model, shift in plots.side_by_side(models, 0.25):
+            own = table[table.model == model]
+            found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")
+            at = found.index.map(chosen.index).to_numpy() + shift
+            plots.intervals(
+                axis, found, "mean", "low", "high", y=at, color=colour(model), label=NETWORKS[model]
+            )
             if name == "sensitivity":
-                axis.plot(own.bound, at, ">", color=colour(model), mfc="none", ms=5)
+                bounds = own.groupby("chosen_on")[bound].mean()[found.index]
+                axis.plot(bounds, at, ">", color=colour(model), mfc="none", ms=5)
+            if TEST in chosen and (claim, model) in claims:
+                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **PAPER)
         axis.set_xlabel(f"{name} on test")
         axis.grid(False, axis="y")
-        for between in range(1, len(chosen)):
-            axis.axhline(between - 0.5, **REFERENCE)
-        for model, shift in side_by_side(models, 0.25):
-            if TEST in chosen and (claim, model) in claims:
-                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **paper)
-    axes[0].plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
-    axes[0].plot([], [], label="the paper", **paper)
+    axis = grid[-1, 0]
+    axis.axvline(intervals.TARGET, **REFERENCE)
+    axis.plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
+    axis.plot([], [], label="the paper", **PAPER)
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
     patients = first.n_patients.map(",\n{:.0f} patients".format, na_action="ignore").fillna("")
-    names = [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19 images{patients[c]}" for c in chosen]
-    axes[0].set_yticks(range(len(chosen)), names)
-    axes[0].set_ylim(len(chosen) - 0.5, -0.5)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    plots.rows_at(
+        axis, [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19{patients[c]}" for c in chosen]
+    )
+    axis.set_ylabel("threshold chosen on")
+    legend = axis.get_legend_handles_labels()
+    if len(ours):
+        aucs(grid[0, 0], ours, control)
+        grid[0, 1].axis("off")
+        grid[0, 1].legend(*legend, loc="center left")
+    else:
+        figure.legend(*legend, loc="outside upper center", ncols=3)
     return figure
+
+
+def aucs(axis, compared: pd.DataFrame, control) -> None:
+    """The paper's AUC, ours with its 90% interval, and untrained networks' with the range of seeds."""
+    untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
+    for model, shift in plots.side_by_side([*compared.model], 0.25):
+        ours, style = compared[compared.model == model], {"color": colour(model)}
+        axis.plot(ours.published, [shift], **PAPER)
+        plots.intervals(axis, ours, "ours", "low", "high", y=[1 + shift], **style)
+        if model in untrained.index:
+            plots.intervals(
+                axis, untrained.loc[[model]], "mean", "least", "most", y=[2 + shift], **style
+            )
+    plots.rows_at(axis, ["the paper", "ours", *["untrained"] * (len(untrained) > 0)])
+    axis.set_xlabel("ROC AUC on test")
 
 
 def calibration(test: Scores) -> Figure:
@@ -112,7 +134,7 @@ def calibration(test: Scores) -> Figure:
     Scores are means over seeds; the legend has slope, intercept and Brier score with 95% intervals
     by patients. The right panel is the net benefit at the test images' prevalence.
     """
-    figure, (left, right) = new(2, size=(3.6, 3.1))
+    figure, (left, right) = plots.new(2, size=(3.6, 3.1))
     cuts = np.linspace(0.005, 0.5, 100)
     table, by_model = of_models(test)
     label = table.label
@@ -121,7 +143,7 @@ def calibration(test: Scores) -> Figure:
         bins, _ = evaluation.calibration(label, score)
         found = evaluation.recalibration(label, score, table.get("patient"))
         numbers = [
-            f"{name} {intervals.format_ci(*with_intervals(found, name.lower()).values(), digits)}"
+            f"{name} {intervals.format_ci_from_row(found, name.lower(), digits)}"
             for name, digits in (("slope", 2), ("intercept", 2), ("Brier", 4))
             if found[name.lower()] is not None
         ]
@@ -153,16 +175,18 @@ def subgroups(table: pd.DataFrame) -> Figure:
     models = [model for model in NETWORKS if model in set(table.model)]
     mean = table.groupby(level=[0, 1]).specificity.mean().sort_values()
     rows = [key for by in ("view", "finding") for key in mean.index if key[0] == by]
-    figure, axis = new(size=(7.2, 0.32 * len(rows) + 1.2))
-    for model, shift in side_by_side(models, 0.22):
+    figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
+    for model, shift in plots.side_by_side(models, 0.22):
         own = table[table.model == model].reindex(rows)
         style = {"color": colour(model), "ms": 4, "label": NETWORKS[model]}
-        points(axis, own, "specificity", "low", "high", y=np.arange(len(rows)) + shift, **style)
+        plots.intervals(
+            axis, own, "specificity", "low", "high", y=np.arange(len(rows)) + shift, **style
+        )
     n = table[~table.index.duplicated()]
     names = [f"{'view ' if by == 'view' else ''}{group} ({n.images[by, group]:,}, {n.patients[by, group]:,})"
              for by, group in rows]  # fmt: skip
-    axis.set_yticks(range(len(rows)), names)
-    axis.set(ylim=(len(rows) - 0.5, -0.5), xlabel="specificity")
+    plots.rows_at(axis, names)
+    axis.set_xlabel("specificity")
     chosen = chosen_on.partition(" (")[0]
     axis.set_title(f"threshold chosen on {chosen}; brackets: images, patients", fontsize=9)
     axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
@@ -185,7 +209,7 @@ def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str
     """What one threshold makes of scores: where it cuts, and its place on the ROC curve.
 
     The title has the confusion matrix. Dotted, and a ring on the curve: the `frozen` one."""
-    figure, (spread, curve) = new(2, size=(3.6, 2.7), width_ratios=(1.2, 1))
+    figure, (spread, curve) = plots.new(2, size=(3.6, 2.7), width_ratios=(1.2, 1))
     histogram(spread, table)
     spread.axvline(threshold, color="black", lw=1.4)
     spread.axvline(frozen, color="black", lw=1, ls=":")

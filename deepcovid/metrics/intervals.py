@@ -49,9 +49,9 @@ def ci_columns(name: str, value, low, high) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def format_ci_from_row(row, name: str) -> str:
+def format_ci_from_row(row, name: str, digits: int = 3) -> str:
     """A quantity of a row that has `NAME`, `NAME_low` and `NAME_high`, as text."""
-    return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"], digits)
 
 
 def placements(label, score) -> tuple[np.ndarray, np.ndarray]:

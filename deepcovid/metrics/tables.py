@@ -70,10 +70,6 @@ def auc_differences(tables: Scores) -> pd.DataFrame:
     return found
 
 
-def with_intervals(row: dict, *names: str) -> dict:
-    return {key: row[key] for name in names for key in (name, f"{name}_low", f"{name}_high")}
-
-
 def metrics_table(path: Path) -> pd.DataFrame:
     """`metrics.csv` for a reader: one column a quantity, with its interval."""
     table = pd.read_csv(path, dtype={"seed": "Int64"})
@@ -90,6 +86,21 @@ def metrics_table(path: Path) -> pd.DataFrame:
         }.items():
             shown.loc[row.Index, name] = text
     return shown.where(shown.notna(), "")
+
+
+def over_seeds(
+    table: pd.DataFrame, by, value: str, low: str = "", high: str = "", *first
+) -> pd.DataFrame:
+    """Mean, lowest (`least`) and highest (`most`) value of each group of rows, in their order.
+
+    With `low` and `high`: the lowest and the highest end of the groups' intervals, by these names.
+    `first`: columns whose entries are alike in a group.
+    """
+    found = {"mean": (value, "mean"), "least": (value, "min"), "most": (value, "max")}
+    if low:
+        found |= {"low": (low, "min"), "high": (high, "max")}
+    found |= {name: (name, "first") for name in first}
+    return table.dropna(subset=value).groupby(by, sort=False).agg(**found)
 
 
 def mean_and_range(values, digits: int = 3) -> str:

@@ -15,13 +15,12 @@ from deepcovid.heatmaps import claim
 from deepcovid.heatmaps import figures as heatmaps_figures
 from deepcovid.metrics import figures as metrics_figures
 from deepcovid.metrics.evaluation import scores_of
+from deepcovid.metrics.published import compare
 from deepcovid.plots import save
-from deepcovid.report import front
 from deepcovid.runs import RESULTS, read_json
 from deepcovid.shortcuts import figures as shortcuts_figures
 
 OF_TABLE = {  # plots of the CSV file of the same name
-    "operating_points": metrics_figures.operating_points,
     "subgroups": metrics_figures.subgroups,
     "mitigation": shortcuts_figures.mitigation,
     "swap": fair_figures.swapped,
@@ -50,11 +49,15 @@ def folders() -> list[Path]:
 def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
     """Names and plots of what lies in a folder of results."""
     files = {path.name: path for path in folder.glob("*.*")}
-    if folder == RESULTS:
-        yield from front.drawn(folder)
     for name, draw in OF_TABLE.items():
         if f"{name}.csv" in files:
             yield name, draw(pd.read_csv(files[f"{name}.csv"]))
+    if "operating_points.csv" in files:
+        of_paper = folder == RESULTS / "paper"  # whose claims the others do not test
+        compared = compare(folder) if of_paper else None
+        control = pd.read_csv(RESULTS / "control" / "metrics.csv") if of_paper else ()
+        points = pd.read_csv(files["operating_points.csv"])
+        yield "operating_points", metrics_figures.operating_points(points, compared, control)
     if "metrics.csv" in files:
         test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
         yield "roc", metrics_figures.roc(test)
@@ -73,9 +76,18 @@ def drawn(folder: Path) -> Iterator[tuple[str, Figure]]:
             yield "map_scores", heatmaps_figures.map_scores(numbers)
         yield "perturbation", heatmaps_figures.perturbation(found["curves"])
     if "shortcuts.csv" in files:
-        yield "shortcuts", shortcuts_figures.how_little(pd.read_csv(files["shortcuts.csv"]), audit)
+        external = pd.read_csv(files["external.csv"]) if "external.csv" in files else ()
+        yield (
+            "shortcuts",
+            shortcuts_figures.how_little(pd.read_csv(files["shortcuts.csv"]), external),
+        )
     if "external.json" in files:
         yield "collections", shortcuts_figures.collections(read_json(files["external.json"]))
     if "ablation.csv" in files:
-        for backbone, part in effects.factorials(pd.read_csv(files["ablation.csv"])).items():
+        ablation = pd.read_csv(files["ablation.csv"])
+        yield (
+            "single_changes",
+            failure_figures.single_changes(effects.single_changes(ablation, "resnet18")),
+        )
+        for backbone, part in effects.factorials(ablation).items():
             yield f"ablation_{backbone}", failure_figures.factorial(part)

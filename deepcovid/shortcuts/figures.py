@@ -6,22 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepcovid.plots import CLASSES, COVID, GREY, NON_COVID, REFERENCE, intervals, new
+from deepcovid import plots
+from deepcovid.metrics.tables import NETWORKS, over_seeds
+from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, REFERENCE
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
 SMALL = 9  # points: what is legible on a page
-# kinds of `shortcuts.csv` in a reader's words
-GROUPS = {
-    "whole": "whole radiograph",
-    "border": "only the border: centre black",
-    "centre": "only the centre: border black",
-    "lungs": "lungs removed, or only lungs",
-    "coarse": "hardly any detail",
-    "grey levels": "no picture: histogram, or file",
-    "metadata": "no picture: histogram, or file",
-    "untrained": "network never trained on images",
-}
+# kinds of `shortcuts.csv`, in the order in which they are drawn
+KINDS = ("whole", "border", "centre", "lungs", "coarse", "grey levels", "metadata", "untrained")
 # shows no lung, or about a twentieth of them
 HIDDEN = (
     "outer 12.5% of each side",
@@ -31,73 +24,68 @@ HIDDEN = (
 )
 
 
-def how_little(table: pd.DataFrame, audit: dict | None = None) -> Figure:
-    """ROC AUC under each ablation with its 95% interval by patients, in groups.
+def how_little(table: pd.DataFrame, external=()) -> Figure:
+    """ROC AUC under each ablation of a `shortcuts.csv` with its 95% interval by patients.
 
-    `table` is a `shortcuts.csv`; `audit`, where given, says of how many patients the images are.
+    Below, where an `external.csv` is given: hospitals that nobody trained on.
     """
-    rows = of_groups(table)
-    figure, axis = new(size=(7.2, 1.0 + 0.27 * len(rows)))
-    measured = rows.dropna(subset="auc")
-    hidden = measured.input.isin(HIDDEN)
-    for part, colour, label in (
-        (measured[~hidden], NON_COVID, "lungs visible, at least in part"),
-        (measured[hidden], COVID, "lungs not visible, or hardly"),
-    ):
-        intervals(axis, part, "auc", "patient_low", "patient_high", y=part.index, color=colour,
-                  label=label)  # fmt: skip
-    for place, auc in measured.auc.items():
-        axis.text(1.02, place, f"{auc:.3f}", transform=axis.get_yaxis_transform(), va="center",
+    rows = table[(table.target == "COVID-19") & (table.model != "trees") & table.kind.isin(KINDS)]
+    rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
+    rows = rows.sort_values(
+        "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
+    )
+    heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
+    figure, axes = plots.new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
+                       height_ratios=heights)  # fmt: skip
+    axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
+    for part, paint, label in ((rows[~hidden], NON_COVID, "lungs visible, at least in part"),
+                               (rows[hidden], COVID, "lungs not visible, or hardly")):  # fmt: skip
+        plots.intervals(
+            axis, part, "auc", "patient_low", "patient_high", y=part.index, color=paint, label=label
+        )
+    for place, auc in rows.auc.items():
+        axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center",
                   fontsize=SMALL)  # fmt: skip
-    axis.set_yticks(rows.index, rows.words, fontsize=SMALL)
-    for text, heading in zip(axis.get_yticklabels(), rows.auc.isna(), strict=True):
-        text.set_fontweight("bold" if heading else "normal")
-    axis.axvline(measured.auc[measured.kind == "whole"].iloc[0], color=GREY, lw=1)
-    least = measured.patient_low.min()
-    axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001),
-             ylim=(len(rows) - 0.4, -0.6))  # fmt: skip
-    axis.set_xlabel(f"ROC AUC\n{test_set(measured, audit)}", fontsize=SMALL, loc="right")
-    axis.tick_params(axis="x", labelsize=SMALL)
-    axis.grid(axis="y", visible=False)
+    share = rows.input_share.map(", {:.0%} of area".format).where(
+        rows.kind.isin(["border", "centre"]), ""
+    )
+    plots.rows_at(
+        axis,
+        rows.input.replace(WORDS) + share + np.where(rows.kind == "untrained", ", untrained", ""),
+    )
+    least, first = rows.patient_low.min(), rows.iloc[0]
+    axis.axvline(first.auc, color=GREY, lw=1)
+    axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001))
+    axis.set_xlabel(
+        f"ROC AUC ({first.positives:,} COVID-19, {first.negatives:,} Non-COVID images)", loc="right"
+    )
     if least <= 0.9:
         axis.axvline(0.5, **REFERENCE)
-    figure.legend(loc="outside upper right", ncols=2, fontsize=SMALL)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
+    if len(external):
+        hospitals(axes[1, 0], external)
     return figure
 
 
-def of_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows to draw: of each group a heading, whose `auc` is empty, then its measurements."""
-    table = table[(table.target == "COVID-19") & (table.model != "trees")]
-    table = table[(table.kind != "metadata") | (table.input == "file properties")]
-    parts = []
-    for heading in dict.fromkeys(GROUPS.values()):
-        part = table[table.kind.map(GROUPS) == heading]
-        share = part.input_share.map(" ({:.0%} of the area)".format)
-        words = part.input.replace(WORDS) + share.where(part.kind.isin(["border", "centre"]), "")
-        if heading == GROUPS["whole"]:
-            parts.append(part.assign(words=heading))
-        elif len(part):
-            parts += [pd.DataFrame({"words": [heading]}), part.assign(words=words)]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_set(measured: pd.DataFrame, audit: dict | None) -> str:
-    """Of how many images, and patients where they are known, the AUCs are."""
-    first, patients = measured.iloc[0], {}
-    if audit:
-        rows = audit["patients"]["by_split_and_class"]
-        patients = {
-            r["class"]: f" of {r['patients']:,} patients" for r in rows if r["split"] == "test"
-        }
-    counts = {"COVID-19": first.positives, "Non-COVID": first.negatives}
-    return ", ".join(
-        f"{n:,.0f} {name} images{patients.get(name, '')}" for name, n in counts.items()
-    )
+def hospitals(axis, external: pd.DataFrame) -> None:
+    """Sensitivity and specificity of each network in each external source, drawn on an axis."""
+    shares = external[external.quantity.isin(["sensitivity", "specificity"])]
+    groups, models = shares.groupby(["quantity", "set"], sort=False), [*dict.fromkeys(shares.model)]
+    for ((quantity, source), part), shift in plots.side_by_side(groups, 0.15):
+        found = over_seeds(part, "model", "value", "low", "high", "images", "patients")
+        label = (f"{quantity}, {source.partition(', ')[2] or source} "
+                 f"({found.images.iloc[0]} images, {found.patients.iloc[0]} patients)")  # fmt: skip
+        colour = COVID if quantity == "sensitivity" else NON_COVID
+        plots.intervals(axis, found, "mean", "low", "high", y=found.index.map(models.index) + shift, color=colour,
+                  label=label)  # fmt: skip
+    plots.rows_at(axis, [NETWORKS.get(model, model) for model in models])
+    axis.set(xlabel="share of images, frozen threshold", xlim=(-0.02, 1.02))
+    axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
 
 
 def collections(found: dict) -> Figure:
     """How one model's scores are spread in each collection, from `external.json`."""
-    figure, axes = new(2, size=(3.6, 3.3), sharey=True)
+    figure, axes = plots.new(2, size=(3.6, 3.3), sharey=True)
     edges = np.linspace(0, 1, len(next(iter(found["histograms"].values()))) + 1)
     about = {"test": "test images of this dataset", "external": "external images"}
     for axis, (where, title) in zip(axes, about.items(), strict=True):
@@ -109,12 +97,9 @@ def collections(found: dict) -> Figure:
             axis.stairs(100 * counts / max(counts.sum(), 1), edges, color=colour, lw=1.5,
                         label=f"{name} ({counts.sum():,})")  # fmt: skip
         axis.axvline(found["threshold"], color=GREY, ls="--", lw=1, label="frozen threshold")
-        axis.set_title(title, fontsize=SMALL + 1)
-        axis.set_xlabel("score: P(COVID-19)", fontsize=SMALL)
-        axis.set(xlim=(0, 1), ylim=(0, 100))
-        axis.tick_params(labelsize=SMALL)
-        axis.legend(loc="upper center", fontsize=SMALL)
-    axes[0].set_ylabel("% of the class's images", fontsize=SMALL)
+        axis.set(title=title, xlabel="score: P(COVID-19)", xlim=(0, 1), ylim=(0, 100))
+        axis.legend(loc="upper center")
+    axes[0].set_ylabel("% of the class's images")
     return figure
 
 
@@ -124,8 +109,8 @@ def mitigation(table: pd.DataFrame) -> Figure:
     Of the gap its 95% interval, and how often each step has the widest.
     """
     place, first = np.arange(len(table)), table.iloc[0]
-    figure, (left, right) = new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
-    intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
+    figure, (left, right) = plots.new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
+    plots.intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
     for row, y in zip(table.itertuples(), place, strict=True):
         left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
     left.set_xlim(right=table.gap_high.max() + 0.09)
@@ -136,19 +121,16 @@ def mitigation(table: pd.DataFrame) -> Figure:
     right.plot(
         table.external_border, place, "s", color=COVID, mfc="none", label="external, border alone"
     )
-    intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
+    plots.intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
               label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
-    left.set_xlabel("gap: AUC of the picture less that\nof border or framing", fontsize=SMALL)
-    right.set_xlabel("ROC AUC", fontsize=SMALL)
-    left.set_title("decides: training images", fontsize=SMALL + 1)
-    right.set_title("does not decide", fontsize=SMALL + 1)
+    left.set(
+        title="decides: training images",
+        xlabel="gap: AUC of the picture less that\nof border or framing",
+    )
+    right.set(title="does not decide", xlabel="ROC AUC", xlim=(0, 1.02))
     left.axvline(0, **REFERENCE)
     right.axvline(0.5, **REFERENCE)
-    right.set_xlim(0, 1.02)
-    for axis in (left, right):
-        axis.tick_params(labelsize=SMALL)
     names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
-    left.set_yticks(place, [textwrap.fill(name, 34) for name in names], fontsize=SMALL)
-    left.set_ylim(len(table) - 0.5, -0.5)
-    figure.legend(loc="outside lower right", fontsize=SMALL, ncols=2)
+    plots.rows_at(left, [textwrap.fill(name, 34) for name in names])
+    figure.legend(loc="outside lower right", ncols=2)
     return figure

@@ -1,21 +1,12 @@
 """The tables of notebook 07."""
 
 import re
-from collections.abc import Iterator
 
 import pandas as pd
 
 from deepcovid.metrics.intervals import format_ci, proportion_interval
-from deepcovid.metrics.tables import NETWORKS
+from deepcovid.metrics.tables import NETWORKS, over_seeds
 
-# rows of `shortcuts.csv` that the answer names
-FINDINGS = {
-    "whole picture": "whole radiograph",
-    "outer 5% of each side": "only the outer 5% of each side",
-    "without wherever lungs may be": "all places black where lungs may be",
-    "8 x 8 pixels": "8 x 8 pixels",
-    "file properties": "size and colour mode of the file, no picture",
-}
 INPUTS = {
     "^file properties": "file: size, colour mode",
     "^patient and exposure": "patient: view, age, sex",
@@ -36,13 +27,6 @@ PREPROCESSING = {
 QUANTITIES = {"sensitivity": "sensitivity", "specificity": "specificity", "auc": "ROC AUC"}
 
 
-def select(table: pd.DataFrame, **having) -> pd.DataFrame:
-    """The rows of a table whose columns have these values."""
-    for column, value in having.items():
-        table = table[table[column] == value]
-    return table
-
-
 def preprocessing_words(step: str) -> str:
     """A step of `mitigation.csv`, or a profile's `preprocessing`, in the words of all notebooks."""
     parts = re.split(r"[,;] *", step)
@@ -54,8 +38,8 @@ def preprocessing_words(step: str) -> str:
 def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     """Of a `shortcuts.csv`: regressions on what is known without a picture, then pictures that are
     alike in one property; each AUC with its interval by patients."""
-    known = select(shortcuts, kind="metadata", model="regression")
-    alike = select(shortcuts, kind="like with like")
+    known = shortcuts.query("kind == 'metadata' and model == 'regression'")
+    alike = shortcuts[shortcuts.kind == "like with like"]
     rows = pd.concat([known[~known.input.str.endswith("all are known")], alike])
     aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
     return pd.DataFrame({
@@ -65,26 +49,6 @@ def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     }).set_index("input")  # fmt: skip
 
 
-def untrained(control: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Two `metrics.csv`, a row per network: mean and range of the AUCs over the seeds of each."""
-    columns = {"never trained on images": control, "pretrained, as in the paper": paper}
-    found = {name: seeds(table) for name, table in columns.items() if len(table)}
-    return (
-        pd.DataFrame(found).rename(NETWORKS).fillna("not run").rename_axis("ROC AUC, mean (range)")
-    )
-
-
-def seeds(metrics: pd.DataFrame) -> pd.Series:
-    """Mean and range of the AUC over the trainings of each network, as text."""
-    by = metrics.dropna(subset="auc").groupby("model", sort=False).auc
-    return by.agg(lambda auc: f"{spread(auc)}, {len(auc)} seeds")
-
-
-def spread(values: pd.Series) -> str:
-    """Mean and range, as text."""
-    return format_ci(values.mean(), values.min(), values.max())
-
-
 def external(table: pd.DataFrame) -> pd.DataFrame:
     """An `external.csv`, a row per quantity, set of images and model; sensitivity first, AUC last.
 
@@ -92,10 +56,8 @@ def external(table: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["quantity", "set", "model"]
     order = pd.Categorical(table.quantity, list(QUANTITIES), ordered=True)
-    by = table.assign(quantity=order).groupby(keys, sort=False, observed=True)
-    found = by.agg(mean=("value", "mean"), least=("value", "min"), most=("value", "max"),
-                   low=("low", "min"), high=("high", "max"), images=("images", "first"),
-                   patients=("patients", "first"))  # fmt: skip
+    named = table.assign(quantity=order)
+    found = over_seeds(named, keys, "value", "low", "high", "images", "patients")
     found = found.sort_index(level="quantity", sort_remaining=False, kind="stable").reset_index()
     return pd.DataFrame({
         "quantity": found.quantity.map(QUANTITIES), "images": found.set, "model": found.model.replace(NETWORKS),
@@ -131,44 +93,3 @@ def share(count: int, n: int) -> str:
     """So many of n, with the share's exact 95% interval, as text."""
     low, high = proportion_interval(count, n, "beta")
     return f"{count} of {n:,} ({low:.0%} to {high:.0%})"
-
-
-def findings(shortcuts, control, outside, steps) -> pd.DataFrame:
-    """The notebook's numbers with their files; of `shortcuts.csv`, the untrained networks'
-    `metrics.csv`, `external.csv` and `mitigation.csv` those that the study has."""
-    rows = [*of_ablations(shortcuts)] if len(shortcuts) else []
-    if len(control):
-        auc = control.auc.dropna()
-        rows.append(("AUC, networks never trained on images: mean (range)", spread(auc),
-                     f"{len(auc)} trainings", "control/metrics.csv"))  # fmt: skip
-    if len(outside):
-        rows += of_external(outside)
-    for row in steps[steps.chosen].itertuples() if len(steps) else ():
-        rows.append((f"AUC, external, with preprocessing ({preprocessing_words(row.step)})",
-                     format_ci(row.external, row.external_low, row.external_high),
-                     f"{row.positives} + {row.negatives} images", "robust/mitigation.csv"))  # fmt: skip
-    return pd.DataFrame(rows, columns=["finding", "value", "n", "file"]).set_index("finding")
-
-
-def of_ablations(shortcuts: pd.DataFrame) -> Iterator[tuple]:
-    own = shortcuts[shortcuts.target.eq("COVID-19") & shortcuts.kind.ne("untrained")]
-    for row in own.drop_duplicates("input").itertuples():
-        if row.input in FINDINGS:
-            value = format_ci(row.auc, row.patient_low, row.patient_high, digits=4)
-            n = f"{row.positives} + {row.negatives:,} images"
-            yield f"AUC, {FINDINGS[row.input]}", value, n, "paper/shortcuts.csv"
-
-
-def of_external(outside: pd.DataFrame) -> Iterator[tuple]:
-    """Of each quantity and set the networks' means over seeds; then what sees no lungs."""
-    of_network = outside.seed.notna()
-    for (quantity, images), part in outside[of_network].groupby(["quantity", "set"], sort=False):
-        means = part.groupby("model", sort=False).value.mean()
-        networks = ", ".join(NETWORKS.get(model, model) for model in means.index)
-        words = f"{QUANTITIES[quantity]}, {images} ({networks})"
-        n = f"{part.images.iloc[0]} images, {part.patients.iloc[0]} patients"
-        yield words, ", ".join(map("{:.3f}".format, means)), n, "paper/external.csv"
-    for row in outside[~of_network].itertuples():
-        value = format_ci(row.value, row.low, row.high)
-        n = f"{row.images} images, {row.patients} patients"
-        yield f"ROC AUC, external, {row.model}", value, n, "paper/external.csv"

@@ -75,7 +75,8 @@ def test_the_failed_recipes_auc_after_the_first_epoch_and_the_last():
 
 
 def test_single_changes_are_told_with_and_without_seeds():
-    table = pd.DataFrame({"sensitivity": [0.0, 0.5], "specificity": 1.0}, index=["a", "b"])
+    rates = {"sensitivity": [0.0, 0.5], "specificity": 1.0, "tp": [0, 5], "fn": [10, 5]}
+    table = pd.DataFrame(rates, index=["a", "b"])
     axis = figures.single_changes(table).axes[0]
     assert [t.get_text() for t in axis.texts[:-1]] == ["0%", "100.0%", "50%", "100.0%"]
     ends = table.assign(least=0.0, most=[0, 0.7])

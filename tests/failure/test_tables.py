@@ -113,14 +113,3 @@ def test_effects_are_told_in_points_and_in_the_names_of_the_settings():
     ]  # fmt: skip
     auc = tables.effects_table(effects.assign(outcome="auc"), "auc", backbone="resnet18")
     assert auc.iloc[0, 2] == "+0.300 (+0.200 to +0.400)"
-
-
-def test_the_findings_leave_out_what_a_study_does_not_have():
-    own = pd.DataFrame(
-        {"sensitivity": [0.0, 0.5], "trainings": 1, "tp": [0, 5], "fn": [10, 5]},
-        index=["the failed recipe", "class weights"],
-    )
-    no = Missing("it")
-    found = tables.findings(no, no, own, pd.DataFrame())
-    assert found.value.tolist() == ["0%", "50%"] and set(found.file) == {"failure.csv"}
-    assert tables.findings(no, no, no, pd.DataFrame()).empty

@@ -34,7 +34,6 @@ def test_a_run_writes_its_numbers_beside_itself_and_no_picture_into_them(
     assert len(curve["low"]) == len(curve["values"]) == len(claim.SHARES)
     assert tables.has_lesions(found) and tables.has_lesions(found, "train")
     assert len(tables.claims(found)) == 2
-    assert tables.answer(found).notna().all(axis=None)
 
     inputs, shown, outlined = study.examples(phantoms, 2)
     table = masks.chosen(phantoms)

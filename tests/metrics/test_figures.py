@@ -41,7 +41,7 @@ def test_operating_points_are_means_over_seeds_and_name_who_chose(tables):
     assert [name.split("\n")[0] for name in names] == [
         figures.CHOSEN[c] for c in (VALIDATION, CROSS_VALIDATED, TEST)
     ]
-    assert names[0].endswith("20 COVID-19 images,\n10 patients")
+    assert names[0].endswith("20 COVID-19,\n10 patients")
     own = points[(points.model == "squeezenet") & (points.chosen_on == VALIDATION)]
     own = own[(own.rule == "sensitivity_98") & (own.interval == "bootstrap, patients")]
     assert own.sensitivity.mean() in axis.containers[1].lines[0].get_xdata()

@@ -32,16 +32,17 @@ def folder(tmp_path):
 
 def told(played):
     """Found of COVID-19, called of Non-COVID, as the words beside the figure say."""
-    return tuple(int(n) for n in re.findall(r"(\d+) of \d", played.words.value))
+    return tuple(int(n) for n in re.findall(r"(\d+) of \d", played.children[2].value))
 
 
 @pytest.mark.slow
 def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
     played = play.thresholds(folder)
-    threshold, before = played.controls["threshold"], played.picture.value
+    _, threshold, _, picture = played.children
+    before = picture.value
     assert threshold.value == 0.35 and told(played) == (1, 1)
     threshold.value = 0.2
-    assert told(played) == (2, 1) and played.picture.value != before
+    assert told(played) == (2, 1) and picture.value != before
     counts = evaluation.confusion(SCORES.label[:5], SCORES.score[:5], 0.2)
     assert told(played) == (counts["tp"], counts["fp"])
     threshold.value = 1.0
@@ -51,10 +52,11 @@ def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
 @pytest.mark.slow
 def test_another_model_begins_at_its_own_threshold(folder):
     played = play.thresholds(folder, folder.parent / "nothing here")
-    assert played.controls["model"].options == ("mine: resnet18", "mine: squeezenet")
-    played.controls["model"].value = "mine: squeezenet"
-    assert played.controls["threshold"].value == 0.6 and told(played) == (1, 3)
-    assert played.words.value.startswith("mine: squeezenet: from 0.600 on")
+    model, threshold, words, _ = played.children
+    assert model.options == ("mine: resnet18", "mine: squeezenet")
+    model.value = "mine: squeezenet"
+    assert threshold.value == 0.6 and told(played) == (1, 3)
+    assert words.value.startswith("mine: squeezenet: from 0.600 on")
 
 
 def test_a_notebook_gets_controls_and_a_still_picture(folder):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.runs import RESULTS, read_json
+from deepcovid.runs import RESULTS
 from deepcovid.shortcuts import external, figures, mitigation, tables
 
 
@@ -43,13 +43,6 @@ def test_controls_show_regressions_and_images_that_are_alike(measured):
     assert shown["ROC AUC (95% interval)"].iloc[0] == "0.9500 (0.9400 to 0.9550)"
 
 
-def test_networks_are_shown_by_mean_and_range_over_seeds():
-    table = pd.DataFrame({"model": ["a", "a", "b"], "auc": [0.9, 0.8, np.nan]})
-    shown = tables.untrained(table, table.assign(model="c"))
-    assert shown["never trained on images"]["a"] == "0.850 (0.800 to 0.900), 2 seeds"
-    assert shown["pretrained, as in the paper"]["a"] == "not run" and "b" not in shown.index
-
-
 def test_external_sensitivity_comes_first_and_the_auc_beside_what_the_border_reaches(outside):
     shown = tables.external(outside).reset_index()
     assert list(shown.quantity) == ["sensitivity", "specificity", "ROC AUC", "ROC AUC"]
@@ -72,20 +65,6 @@ def test_alarms_are_counted_with_exact_intervals():
     assert shown["nothing"] == "0 of 20 (0% to 17%)"
     assert shown["a fault in every image of a class (2 kinds)"].startswith("2 of 2")
     assert shown["a marker in a part of one class's images"].startswith("0 of 1 ")
-
-
-def test_findings_are_those_that_the_study_has(measured, outside):
-    control = pd.DataFrame({"auc": [0.9, 0.8, np.nan]})
-    shown = tables.findings(measured, control, outside, steps())
-    assert shown.value["AUC, whole radiograph"].startswith("0.9900")
-    assert shown.n["AUC, networks never trained on images: mean (range)"] == "2 trainings"
-    assert shown.value["sensitivity, COVID-19, H (net)"] == "0.850"
-    several = pd.concat([outside, outside[outside.seed == 0].assign(model="resnet50", value=0.2)])
-    shown_by_network = tables.findings([], [], several, []).value
-    assert shown_by_network["sensitivity, COVID-19, H (net, ResNet50)"] == "0.850, 0.200"
-    assert shown.value["ROC AUC, external, border alone"] == "0.700 (0.600 to 0.800)"
-    assert shown.file.iloc[-1] == "robust/mitigation.csv" and "(downsampled)" in shown.index[-1]
-    assert tables.findings([], [], [], []).empty
 
 
 def steps() -> pd.DataFrame:
@@ -115,14 +94,21 @@ def texts(figure) -> str:
 
 def test_the_axis_of_ablations_begins_where_the_intervals_do(measured):
     high = measured[measured.auc > 0.9]
-    audit = {"patients": {"by_split_and_class": [
-        {"split": "test", "class": "COVID-19", "patients": 7},
-        {"split": "train", "class": "COVID-19", "patients": 8}]}}  # fmt: skip
-    figure = figures.how_little(high, audit)
-    assert figure.axes[0].get_xlim()[0] == 0.9
-    assert "10 COVID-19 images of 7 patients, 20 Non-COVID images" in texts(figure)
+    figure = figures.how_little(high)
+    assert figure.axes[0].get_xlim()[0] == 0.9 and len(figure.axes) == 1
+    assert "10 COVID-19, 20 Non-COVID images" in texts(figure)
     low = figures.how_little(high.assign(patient_low=0.3))
     assert low.axes[0].get_xlim()[0] < 0.3
+
+
+def test_images_of_other_hospitals_are_drawn_where_they_were_judged(measured, outside):
+    axis = figures.how_little(measured, outside).axes[1]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["net"]
+    drawn = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    found = {name: bars.lines[0].get_xdata()[0] for name, bars in drawn.items()}
+    assert found == pytest.approx({
+        "sensitivity, H (12 images, 4 patients)": 0.85, "specificity, C (30 images, 4 patients)": 0.3
+    })  # fmt: skip
 
 
 def test_preprocessing_shows_the_gap_and_how_often_it_is_the_widest():
@@ -141,8 +127,6 @@ def test_scores_of_two_collections_are_shown_in_percent_of_their_class():
 def test_the_published_files_are_shown():
     shown = tables.twins(pd.read_csv(RESULTS / "darkcovidnet_twins.csv"))
     assert (shown.twins <= shown["of"]).all() and shown.index.notna().all()
-    audit = read_json(RESULTS / "paper" / "audit.json")
-    figures.how_little(pd.read_csv(RESULTS / "paper" / "shortcuts.csv"), audit)
 
 
 def test_tables_figures_and_examples_load_neither_torch_nor_sklearn():
