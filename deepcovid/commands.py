@@ -165,14 +165,6 @@ def publish(args) -> None:
     print("Published to", publish.publish(run, args.to, args.replace))
 
 
-@command()
-def redraw(args) -> None:
-    """Draw the plots in results/ anew from the tables beside them."""
-    from deepcovid.report import redraw
-
-    print(*redraw.redraw(*redraw.folders()), sep="\n")
-
-
 @command(
     argument("source", metavar=SOURCE[0], help=SOURCE[1]),
     *(argument(name, metavar=value, help=text) for name, (value, text) in OPTIONS.items()),
@@ -188,7 +180,7 @@ def audit(args) -> int:
 
 @command(argument("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)"))
 def notebooks(args) -> None:
-    """Execute the committed notebooks in place, after a change."""
+    """Execute the committed notebooks in place, after a change; draws the plots in results/ anew."""
     from deepcovid.report import notebooks
 
     notebooks.refresh(*args.names)

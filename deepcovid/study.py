@@ -17,6 +17,7 @@ from deepcovid.io import read_json, read_table
 from deepcovid.runs import RESULTS, ROOT, UserError
 
 MADE = "DEEPCOVID_MADE"  # in the environment of notebooks that the workflow executes
+REFRESHED = "DEEPCOVID_REFRESHED"  # in that of notebooks that are executed to be committed
 OWN = "paper"  # what a study's own run is called
 
 
@@ -109,10 +110,10 @@ class Study:
         return {key: read_table(path) for key, path in self.each(run, name).items()}
 
     def save(self, figure, name: str):
-        """The figure; in a study with images it is kept too, as `figures/NAME`."""
+        """The figure, kept too as `figures/NAME`: of the published study while notebooks are refreshed."""
         from deepcovid.plots import save
 
-        if figure is not None and not self.published:
+        if figure is not None and (not self.published or REFRESHED in os.environ):
             save(figure, self.folder / "figures" / name)
         return figure
 

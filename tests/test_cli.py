@@ -215,7 +215,7 @@ def test_help_needs_nothing_installed():
         return done.stdout
 
     whole = told("--help")
-    for word in ("-p SETTING VALUE", "index.html", "not for clinical use", "Draw the plots"):
+    for word in ("-p SETTING VALUE", "index.html", "not for clinical use", "Typeset the study"):
         assert word in whole
     assert set(profiles.names()) <= set(whole.split())
     assert "CHEXPERT" in told("build", "--help") and "--cores" in told("paper", "-h")

@@ -142,7 +142,7 @@ def test_a_hook_keeps_out_all_that_git_ignores_as_radiographs_and_weights():
     for suffix in suffixes:
         assert re.search(hook["files"], f"notebooks/x{suffix}")
         assert re.search(hook["files"], f"X{suffix.upper()}")
-    for kept in ("results/paper/figures/roc.svg", "notebooks/00_overview.ipynb", "a.py", "png"):
+    for kept in ("results/figures/roc.svg", "notebooks/00_overview.ipynb", "a.py", "png"):
         assert not re.search(hook["files"], kept)
 
 
