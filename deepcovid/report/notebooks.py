@@ -54,9 +54,8 @@ def page(path: Path) -> nbformat.NotebookNode:
         cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
         alt = caption(above) or f"a figure of notebook {path.stem}"
         cell.metadata["mystnb"] = {"image": {"alt": alt}}
-        for (
-            output
-        ) in cell.outputs:  # an interval in a table's cell that is broken takes three lines
+        # an interval in a table's cell that is broken takes three lines
+        for output in cell.outputs:
             if html := output.get("data", {}).get("text/html"):
                 output.data["text/html"] = BETWEEN.sub("&nbsp;to&nbsp;", html)
     return notebook
