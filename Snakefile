@@ -4,33 +4,28 @@ import importlib
 import json
 import sys
 
-from deepcovid import imports, profiles
-from deepcovid.models import gpus
+from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
 from deepcovid.repair import kept
 from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}
-profile = profiles.load(config["profile"], overrides)
+profile = profiles.load(str(config["profile"]), overrides)
 jobs = len(profile.models) * len(profile.seeds)
 cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 
-# Where a machine has several GPUs, each job sees one of them.
-ONE_GPU = "{sys.executable:q} -m deepcovid.models.gpus " if len(gpus.visible()) > 1 else ""
 # What a step says is shown and kept; the log that is left says why its step failed.
 LOG = " 2>&1 | tee {log} >&2 && rm -f {log}"
-STEP = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} " + ONE_GPU + "{sys.executable:q} -m deepcovid.steps {profile.name} "
-
-
+PYTHON = "TQDM_MININTERVAL=60 OMP_NUM_THREADS={threads} {sys.executable:q} "
 # Named, not written out: else other settings would be another code of every step.
 SETTINGS = json.dumps(overrides)
-GIVEN = " --overrides {SETTINGS:q}" + LOG
-ONE = " --overrides {SETTINGS:q} --only {wildcards.model} {wildcards.seed}" + LOG
+GIVEN = " --overrides {SETTINGS:q}"
+STEP = PYTHON + "-m deepcovid.steps {profile.name} {output[0]}" + GIVEN
 
 
-def code(*modules):
-    """The files that a step's code is in: those of the modules it calls, and of what they import."""
-    return imports.files(*modules)
+def code(*names):
+    """The files that the code of steps is in that make the named files, or of modules, and of what these import."""
+    return imports.files(*(module for name in names for module in steps.modules(name) or [name]))
 
 
 def settings(*fields):
@@ -74,59 +69,59 @@ SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoi
 
 rule dataset:
     message: "images, splits, manifest"
-    input: code("data.manifest")
+    input: code("manifest.csv")
     params: settings("data", "validation_fraction"), images=images()
     output: "manifest.csv"
     log: "logs/dataset.txt"
     benchmark: "benchmarks/dataset.tsv"
-    shell: STEP + "manifest.csv" + GIVEN
+    shell: STEP + LOG
 
 
 rule audit:
     message: "what is wrong with the dataset"
-    input: code("data.audit"), "manifest.csv"
+    input: code("audit.json"), "manifest.csv"
     params: settings("data"), images=images(), external=at("external images", profile.external or "")
     output: "audit.json"
     log: "logs/audit.txt"
     benchmark: "benchmarks/audit.tsv"
-    shell: STEP + "audit.json" + GIVEN
+    shell: STEP + LOG
 
 
 rule augmentation:
     message: "the training positives, augmented"
-    input: code("data.augmentation", "models.preprocessing"), "manifest.csv"
+    input: code("training.csv"), "manifest.csv"
     params: settings("augment_positives", "preprocessing"), masks=lungs()
     output: "training.csv", "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
     benchmark: "benchmarks/augmentation.tsv"
-    shell: STEP + "training.csv" + GIVEN
+    shell: STEP + LOG
 
 
 rule training:
     message: "{wildcards.model}, seed {wildcards.seed}: trained and scored"
-    input: code("models.training", "models.scoring", "models.cross_validation"), "manifest.csv", "training.csv"
+    input: code("*/seed*/scores.csv"), "manifest.csv", "training.csv"
     params: settings("weights", *RECIPE), masks=lungs(), weights=first_weights()
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
     log: "logs/training-{model}-seed{seed}.txt"
     benchmark: "benchmarks/training-{model}-seed{seed}.tsv"
-    shell: STEP + "{wildcards.model}/seed{wildcards.seed}/scores.csv" + ONE
+    shell: STEP + " --only {wildcards.model} {wildcards.seed}" + LOG
 
 
 rule evaluation:
     message: "AUC, sensitivity, specificity"
-    input: code("metrics.run", "metrics.subgroups", "data.audit"), SCORES, "audit.json"
+    input: code("metrics.csv", "data.audit"), SCORES, "audit.json"
     params: settings("threshold", "models", "seeds")
     output: "metrics.csv", "operating_points.csv", "subgroups.csv", expand("{place}/metrics.json", place=PLACES)
     log: "logs/evaluation.txt"
     benchmark: "benchmarks/evaluation.tsv"
-    shell: STEP + "subgroups.csv" + GIVEN
+    shell: STEP + LOG
 
 
 rule heatmaps:
     message: "heatmaps beside lesions and lungs"
-    input: code("heatmaps.study", "heatmaps.calibration"), SCORES
+    input: code("heatmaps.json"), SCORES
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "severity"),
         masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"),
@@ -139,23 +134,23 @@ rule heatmaps:
     output: "heatmaps.json", "maps.csv", "claims.csv", "zones.csv", "curves.csv", "map_calibration.csv"
     log: "logs/heatmaps.txt"
     benchmark: "benchmarks/heatmaps.tsv"
-    shell: STEP + "heatmaps.json" + GIVEN
+    shell: STEP + LOG
 
 
 rule failure:
     message: "the failed recipe on these images, and single changes of it"
-    input: code("failure.ablation"), "manifest.csv", "training.csv"
+    input: code("failure.csv"), "manifest.csv", "training.csv"
     params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"), weights=first_weights()
     resources: mem_mb=12000, runtime=120
     output: "failure.csv"
     log: "logs/failure.txt"
     benchmark: "benchmarks/failure.tsv"
-    shell: STEP + "failure.csv" + GIVEN
+    shell: STEP + LOG
 
 
 rule shortcuts:
     message: "what classifies without the disease"
-    input: code("shortcuts.measure"), "manifest.csv"
+    input: code("shortcuts.csv"), "manifest.csv"
     params:
         settings("models", "seeds", "weights", "image_size"),
         masks=beside("lung masks", "lung-masks"), weights=first_weights(),
@@ -164,12 +159,12 @@ rule shortcuts:
     output: "shortcuts.csv"
     log: "logs/shortcuts.txt"
     benchmark: "benchmarks/shortcuts.tsv"
-    shell: STEP + "shortcuts.csv" + GIVEN
+    shell: STEP + LOG
 
 
 rule external:
     message: "a hospital that nobody trained on"
-    input: code("shortcuts.external"), SCORES
+    input: code("external.json"), SCORES
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
         external=at("external images", profile.external or ""), masks=lungs(),
@@ -177,12 +172,12 @@ rule external:
     output: "external.json", "external.csv"
     log: "logs/external.txt"
     benchmark: "benchmarks/external.tsv"
-    shell: STEP + "external.json" + GIVEN
+    shell: STEP + LOG
 
 
 rule mitigation:
     message: "what each step of preprocessing gains"
-    input: code("shortcuts.mitigation"), "manifest.csv", "training.csv"
+    input: code("mitigation.csv"), "manifest.csv", "training.csv"
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing"),
         external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
@@ -192,12 +187,12 @@ rule mitigation:
     output: "mitigation.csv"
     log: "logs/mitigation.txt"
     benchmark: "benchmarks/mitigation.tsv"
-    shell: STEP + "mitigation.csv" + GIVEN
+    shell: STEP + LOG
 
 
 rule fair_test:
     message: "the same collection, sites, severity, the right data"
-    input: code("fair_test.study"), SCORES
+    input: code("fair_test/swap.csv"), SCORES
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
@@ -208,17 +203,17 @@ rule fair_test:
     output: "fair_test/swap.csv"
     log: "logs/fair_test.txt"
     benchmark: "benchmarks/fair_test.tsv"
-    shell: STEP + "fair_test/swap.csv" + GIVEN
+    shell: STEP + LOG
 
 
 # for the profile `fair`: a folder of images, of which a table stands for all
 rule fair_data:
     message: "a data folder whose source does not give the class away"
-    input: code("fair_test.folder"), "manifest.csv"
+    input: code("fair_data/patients.csv"), "manifest.csv"
     params: collection=at("collection", profile.collection or ""), images=images()
     output: "fair_data/patients.csv"
     log: "logs/fair_data.txt"
-    shell: STEP + "fair_data/patients.csv" + GIVEN
+    shell: STEP + LOG
 
 
 RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv", "heatmaps.json", "failure.csv",
@@ -264,12 +259,12 @@ rule ablation:
 
 rule ablation_cells:
     message: "ablation: {wildcards.model}, seed {wildcards.seed}"
-    input: code("failure.ablation"), "manifest.csv", "training.csv"
+    input: code("ablation.csv"), "manifest.csv", "training.csv"
     params: settings("weights", "image_size", "batch_size", "learning_rate", "precision"), weights=first_weights()
     resources: mem_mb=12000, runtime=480
     output: touch("{model}/seed{seed}/cells.done")
     log: "logs/ablation-{model}-seed{seed}.txt"
-    shell: STEP + "cells" + ONE
+    shell: STEP + " --only {wildcards.model} {wildcards.seed}" + LOG
 
 
 # with the first epochs of further seeds, which are quick
@@ -279,4 +274,4 @@ rule ablation_table:
     resources: mem_mb=12000, runtime=480
     output: "ablation.csv", "ablation_effects.csv"
     log: "logs/ablation-table.txt"
-    shell: STEP + "ablation.csv" + GIVEN
+    shell: STEP + LOG

@@ -1,12 +1,12 @@
 """The audit beside CleanVision, Datalab, fastdup and imagededup, on phantoms with planted faults.
 
-    python benchmarks/audits.py OTHER/bin/python FASTDUP/bin/python
+    python -m benchmarks.audits OTHER/bin/python FASTDUP/bin/python
 
 OTHER is an environment with what audits.txt names, FASTDUP one with fastdup, which needs older versions. Each tool is asked in its plainest way; CPU
 seconds are of all processes of a tool on one dataset, without the loading of its libraries, so that a
 busy machine changes them little. Writes results/audit/others.csv.
 
-Besides the faults of `deepcovid.auditing`, the datasets have those that the libraries themselves
+Besides the faults of `audit_calibration.py`, the datasets have those that the libraries themselves
 publish examples of: CleanVision's kinds of issue in a few IMAGES of both classes, and the same in all
 images of one CLASS, as in Datalab's example of a spurious correlation. One rule for all tools: what
 is planted is found where a tool names, for one reason, at least half of the planted images and at
@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance, ImageFilter
 
-from deepcovid import runs
-from deepcovid.auditing import calibration
+from benchmarks import audit_calibration as calibration
+from deepcovid import io, runs
 from deepcovid.data import phantom
 from imageaudit import matching
 from imageaudit.examine import examine
@@ -88,7 +88,7 @@ def main(*pythons: str) -> None:
                 rows.append((folder, folder.name.rpartition("-")[0], tool, said))
         found = pd.DataFrame([judged(*row) for row in rows])
     path = runs.RESULTS / "audit" / "others.csv"
-    with runs.atomic_write(path) as partial:
+    with io.atomic_write(path) as partial:
         found.to_csv(partial, index=False, lineterminator="\n")
     print(found.pivot_table(index="fault", columns="tool", values="found", aggfunc="sum"))
 

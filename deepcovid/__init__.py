@@ -4,10 +4,12 @@ __version__ = "1.1.0"
 __all__ = ["audit"]
 
 
-def __getattr__(name: str):
-    """`deepcovid.audit` is loaded where it is first asked for: the package itself stays light."""
-    if name == "audit":
-        from deepcovid.auditing.call import audit
+def audit(source, out=None, **options):
+    """`imageaudit.audit`, whose options it takes; its page goes by default to `runs/audit/`."""
+    from pathlib import Path
 
-        return audit
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from deepcovid import runs
+    from imageaudit import api
+
+    folder = out or runs.RUNS / "audit" / api.folder_name(Path(source).expanduser())
+    return api.audit(source, folder, **options)

@@ -1,14 +1,49 @@
-"""What each command of `run_all.sh` does: a function each, of what was typed; its first line is its help.
+"""What each command of `run_all.sh` takes and does: a function each, of what was typed.
 
-What is heavy is imported where it is used.
+Its first line is its help. What is heavy is imported where it is used.
 """
 
+import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from deepcovid.runs import ROOT, UserError
-from imageaudit.cli import OPTIONS
+from imageaudit.cli import OPTIONS, SOURCE
+
+COMMANDS = {}  # a name: its function, and the arguments that it takes
+
+
+def argument(*names: str, **settings) -> tuple:
+    """An argument of a command, as argparse's `add_argument` takes it."""
+    return names, settings
+
+
+def cores(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
+PROFILE = argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
+WORK = (  # arguments of what Snakemake makes
+    argument("--cores", type=cores, metavar="N", help="CPU cores (default: all)"),
+    argument("--cluster", metavar="NAME",
+             help="run each step as a job of a cluster: slurm, or a folder like profiles/cluster/slurm"),
+    argument("--snakemake", type=shlex.split, default=[], metavar="OPTIONS",
+             help="further options for Snakemake, e.g. '--dry-run'"),
+)  # fmt: skip
+
+
+def command(*arguments):
+    """Make a function a command of its name."""
+
+    def add(function):
+        COMMANDS[function.__name__.replace("_", "-")] = function, arguments
+        return function
+
+    return add
 
 
 def run_profile(args) -> int:
@@ -17,6 +52,10 @@ def run_profile(args) -> int:
     return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
 
 
+@command(
+    argument("what", nargs="?", metavar="WHAT", help="all, or an origin of docs/data.md; or another "
+             "address of the release's archive, or a local file")
+)  # fmt: skip
 def obtain(args) -> None:
     """Download the images: the release's archive, or the originals of all or one of the origins."""
     from deepcovid.data import originals
@@ -31,6 +70,7 @@ def obtain(args) -> None:
         )
 
 
+@command(argument("originals", type=Path, metavar="ORIGINALS", help="a folder of `obtain all`"))
 def pack(args) -> None:
     """Make the files that the study used of the originals in a folder, to that of -p data FOLDER."""
     from deepcovid.data import pack
@@ -38,6 +78,7 @@ def pack(args) -> None:
     print(pack.report(pack.pack(args.originals, data_folder(args))))
 
 
+@command()
 def verify(args) -> int:
     """Compare the images in -p data FOLDER, COVID-Xray-5k or all, with those that the study used."""
     from deepcovid.data import pack
@@ -46,6 +87,7 @@ def verify(args) -> int:
     return int(not pack.is_whole(found))
 
 
+@command(*WORK)
 def ablation(args) -> int:
     """Train the cells of notebook 06's ablation, each once, in parallel jobs; to runs/released/."""
     from deepcovid import workflow
@@ -59,6 +101,7 @@ def ablation(args) -> int:
     )
 
 
+@command(PROFILE)
 def external(args) -> None:
     """Evaluate the models of a finished run on the images in -p external FOLDER (covid|non)."""
     from deepcovid.models.run import Run
@@ -73,6 +116,11 @@ def external(args) -> None:
     print("The results are in", external.evaluate(run, Path(folder)))
 
 
+@command(
+    PROFILE,
+    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made"),
+    argument("--collection-only", action="store_true", help="without the run's own Non-COVID images"),
+)  # fmt: skip
 def fair_data(args) -> None:
     """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
     from deepcovid.fair_test import folder
@@ -83,8 +131,13 @@ def fair_data(args) -> None:
     print(f"Train on it: ./run_all.sh fair -p data {made}")
 
 
+@command(
+    argument("profile", nargs="?", default="real", metavar="PROFILE", help="default: real"),
+    argument("--to", type=Path, metavar="FOLDER", help="write there, not to results/PROFILE"),
+    argument("--replace", action="store_true", help="replace what is there"),
+)  # fmt: skip
 def publish(args) -> None:
-    """Copy a run's, or a study's, tables and plots (no radiograph, no weights) to results/."""
+    """Copy a run's, or a study's, tables (no radiograph, no weights) to results/."""
     from deepcovid import profiles
     from deepcovid.models.run import Run
     from deepcovid.report import publish
@@ -93,32 +146,31 @@ def publish(args) -> None:
         made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
         return print("Published to", made)
     run = Run.open(args.profile, args.overrides)
-    print("Published to", publish.publish(run, args.to, args.replace, args.only or ""))
+    print("Published to", publish.publish(run, args.to, args.replace))
 
 
-def redraw(args) -> None:
-    """Draw the plots in results/ anew from the tables beside them."""
-    from deepcovid.report import redraw
-
-    print(*redraw.redraw(*redraw.folders()), sep="\n")
-
-
+@command(
+    argument("source", metavar=SOURCE[0], help=SOURCE[1]),
+    *(argument(name, metavar=value, help=text) for name, (value, text) in OPTIONS.items()),
+)
 def audit(args) -> int:
     """Does a dataset of any images give its classes away? Ends with status 3 where it does."""
-    from deepcovid.auditing.call import audit
+    from deepcovid import audit
 
     options = [name[2:].replace("-", "_") for name in OPTIONS]
     print(found := audit(args.source, **{name: getattr(args, name) for name in options}))
     return found.status
 
 
+@command(argument("names", nargs="*", metavar="NOTEBOOK", help="its name (default: all)"))
 def notebooks(args) -> None:
-    """Execute the committed notebooks in place, after a change."""
+    """Execute the committed notebooks in place, after a change; draws the plots in results/ anew."""
     from deepcovid.report import notebooks
 
     notebooks.refresh(*args.names)
 
 
+@command(argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: runs/site"))
 def site(args) -> None:
     """Build the study's site, findings first, from the committed notebooks and results."""
     from deepcovid.report import site
@@ -126,6 +178,7 @@ def site(args) -> None:
     print("Read", site.build(args.folder))
 
 
+@command(argument("pdf", nargs="?", type=Path, metavar="PDF", help="default: article/article.pdf"))
 def article(args) -> None:
     """Typeset the study as an article, a PDF whose numbers are read from results/."""
     from deepcovid.report import article
@@ -133,6 +186,10 @@ def article(args) -> None:
     print("Read", article.build(args.pdf))
 
 
+@command(
+    argument("--port", type=int, help="default: one that is free"),
+    argument("--no-browser", action="store_true", help="only say where it is"),
+)
 def lab(args) -> None:
     """Open JupyterLab at the overview, on this machine only; says where."""
     root = getattr(os, "geteuid", lambda: 1)() == 0  # as in a container

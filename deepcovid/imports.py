@@ -1,7 +1,4 @@
-"""Which module imports which, read from the code.
-
-What each step of the workflow depends on comes from here, and the order of the wings, which a test holds.
-"""
+"""Which module imports which, read from the code: what each step of the workflow depends on."""
 
 import ast
 from functools import cache
@@ -12,23 +9,6 @@ from deepcovid.io import code_digest
 PACKAGE = Path(__file__).resolve().parent
 ENGINE = PACKAGE.parent / "imageaudit"
 BESIDE = ("io", "runs", "profiles", "plots", "imports", "papermill", "repair")
-# each imports only those before it; those in one row know nothing of each other
-ORDER = (
-    ("imageaudit",),
-    BESIDE,
-    ("metrics",),
-    ("data",),
-    ("models",),
-    ("heatmaps", "failure", "shortcuts"),
-    ("fair_test",),
-    ("auditing",),
-    ("steps",),
-    ("study",),
-    ("report",),
-    ("workflow",),
-    ("commands",),
-    ("__main__",),
-)
 INERT = ("io", "runs", "profiles", "imageaudit.errors", "imageaudit.io")
 
 

@@ -4,7 +4,9 @@ A profile with `runs` is a study: its runs are called STUDY/RUN, and lie in the 
 """
 
 import dataclasses
+import os
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +25,7 @@ WORDS = (*PHANTOMS, "imagenet", "random", "none")  # that stand in the place of 
 # what is drawn beside drawn data, and where: see `data.miniature`
 BESIDE = {"external": "external", "collection": "collection", "severity": "severity.csv"}
 KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
+YAML = (".yaml", ".yml")
 FEATURES = "features"  # a folder in runs/ that is no profile's
 
 
@@ -38,9 +41,9 @@ def split_commas(value):
     return [part.strip() if isinstance(part, str) else part for part in parts]
 
 
-def refuse_doubles(values: tuple) -> tuple:
-    if len(set(values)) < len(values):
-        raise ValueError("entries must differ")
+def differ(values: tuple) -> tuple:
+    if len(set(values)) < len(values) or not values:
+        raise ValueError("entries must differ" if values else "none is given")
     return values
 
 
@@ -51,7 +54,7 @@ def number(kind: type, low: float, high: float):
 
 Text = Annotated[str, Field(min_length=1)]
 Folder = Annotated[str | None, BeforeValidator(lambda v: None if v in ("none", "") else v)]
-SEVERAL = Field(min_length=1), BeforeValidator(split_commas), AfterValidator(refuse_doubles)
+SEVERAL = BeforeValidator(split_commas), AfterValidator(differ)
 Model = Literal[MODELS]
 Step = Literal["none", "crop_lungs", "downsample", "equalise", "mask_lungs", "grey"]
 
@@ -116,26 +119,10 @@ class Profile:
 
 # what the trained weights depend on, besides the images, the seed and the first weights
 RECIPE = (
-    "preprocessing",
-    "image_size",
-    "precision",
-    "optimizer",
-    "learning_rate",
-    "momentum",
-    "schedule",
-    "epochs",
-    "batch_size",
-    "trainable",
-    "train_crop",
-    "batch_norm",
-    "class_weights",
-    "selection",
-)
+    "preprocessing", "image_size", "precision", "optimizer", "learning_rate", "momentum", "schedule",
+    "epochs", "batch_size", "trainable", "train_crop", "batch_norm", "class_weights", "selection",
+)  # fmt: skip
 SETTINGS = tuple(field.name for field in dataclasses.fields(Profile))[1:]  # all but the name
-
-
-# names that settings had until 1.1.0, and values of them
-EARLIER, EARLIER_VALUES = {"preparation": "preprocessing"}, {"moved": "affine"}
 
 
 def names() -> list[str]:
@@ -148,25 +135,26 @@ def place(name: str) -> Path:
     Raises UserError where there is none, and where a run cannot be called as the file is.
     """
     path = Path(name).absolute()
-    if path.suffix in (".yaml", ".yml") and path.parent == PROFILES:
-        name = path.stem
-    elif path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML and path.parent != PROFILES:
         if not path.is_file():
             raise UserError(f"There is no profile file {path}.{did_you_mean(path.stem, names())}")
-        taken = path.stem in (*names(), FEATURES)
-        word = re.fullmatch(r"\w[\w.-]*", path.stem) and yaml.safe_load(path.stem) == path.stem
-        if taken or not word:
+        if path.stem in (*names(), FEATURES) or not re.fullmatch(r"[^\W\d][\w.-]*", path.stem):
             raise UserError(
-                f"A run cannot be called '{path.stem}'{' as well' * taken}: give {path} another "
-                "name, of letters, digits, '-' and '_'."
+                f"A run cannot be called '{path.stem}', or another one is: give {path} a name of "
+                "its own, of letters, digits, '-' and '_', a letter first."
             )
         return path
-    for path in (PROFILES / f"{name}.yaml", RUNS / name / KEPT):
-        if path.is_file() and "/" not in name:
+    for path in (PROFILES / f"{called(name)}.yaml", RUNS / name / KEPT):
+        if path.is_file() and "/" not in called(name):
             return path
     raise UserError(
         f"There is no profile '{name}'.{did_you_mean(name, names())} There are: {', '.join(names())}."
     )
+
+
+def called(name: str) -> str:
+    """What the run of a profile is called, which may be named by its file."""
+    return Path(name).stem if name.endswith(YAML) else name
 
 
 def runs_of(study: str) -> dict[str, dict]:
@@ -180,88 +168,79 @@ def chosen_runs(study: str, overrides: dict) -> dict[str, str]:
     """What is made of each run of a study, a run a name; of those with a model that is named."""
     chosen = {}
     for run, entry in runs_of(study).items():
-        own = entry.get("models") or read(entry.get("like", run))["models"][0]
-        if {*split_commas(overrides.get("models", own))} & {*split_commas(own)}:
+        own = split_commas(read(f"{study}/{run}")["models"][0])
+        if {*own} & {*split_commas(overrides.get("models", own))}:
             chosen[run] = entry.get("make", "metrics.csv")
     return chosen
 
 
-def of_study(study: str, run: str, overrides: dict) -> tuple[dict[str, tuple[Any, str]], dict]:
-    """A run's settings as its study has them, each with its origin; and the overrides that are for it.
+def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
+    """Of a study's overrides those for one of its runs, whose settings are `given`.
 
-    `models` that are overridden are those of the run that are named. Folders and files that the run
-    or its recipe sets itself stay; the run's are relative to the study's folder.
+    `models` are those of the run that are named. Folders and files that it or its recipe sets stay.
     """
-    entries, origin = runs_of(study), f"{study}.yaml"
-    if run not in entries:
-        raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
-                        f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
-    own = {k: v for k, v in entries[run].items() if k not in ("like", "make")}
-    given = read(str(entries[run].get("like", run)))
-    own = check(own, origin, RUNS / study)
-    given |= {key: (value, origin) for key, value in own.items()}
-    fixed = {key for key in PATHS if given[key][1] != "paper.yaml"}
+    fixed = [key for key in PATHS if given[key][1] != "paper.yaml"]
     overrides = {key: value for key, value in overrides.items() if key not in fixed}
     if "models" in overrides:
         named = split_commas(overrides["models"])
-        chosen = [m for m in split_commas(given["models"][0]) if m in named]
-        overrides["models"] = chosen or named  # with none of them it is not run
-    return given, overrides
+        own = [model for model in split_commas(given["models"][0]) if model in named]
+        overrides["models"] = own or named  # with none of them it is not run
+    return overrides
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:
         reason = escape_control_chars(" ".join(str(error).split()))
-        raise UserError(f"{path.name} is not valid YAML: {reason}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path.name} is not UTF-8 text: see byte {error.start + 1}.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+        raise UserError(f"{path.name} cannot be read as YAML: {reason}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path.name} must hold lines such as 'epochs: 10', not {values!r}.")
     return values
 
 
+def written(name: str) -> tuple[dict[str, Any], str, Path]:
+    """What is written of a profile, or of a study's run; the file's name; where its paths start."""
+    study, _, run = name.partition("/")
+    if not run or study not in names():
+        path = place(name)
+        return read_yaml(path), path.name, ROOT if path.parent == PROFILES else path.parent
+    entries, origin = runs_of(study), f"{study}.yaml"
+    if run not in entries:
+        raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
+                        f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
+    return {"like": run} | entries[run], origin, RUNS / study
+
+
 def read(name: str, above: tuple[Path, ...] = ()) -> dict[str, tuple[Any, str]]:
-    """A profile file's settings, each with the file that sets it, on top of those of the profile
-    that it is `like`.
+    """A profile's settings, each with the file that sets it, on top of those that it is `like`.
 
     `above` are the files that are, one after the other, like this one.
     """
-    path = place(name)
-    if path in above:
-        raise UserError(f"{path.name} is like itself: {' > '.join(p.name for p in (*above, path))}")
-    values = read_yaml(path)
+    values, origin, base = written(name)
+    if (path := base / origin) in above:
+        raise UserError(f"{origin} is like itself: {' > '.join(p.name for p in (*above, path))}")
     if runs := values.get("runs"):
-        raise UserError(f"{path.name} is a study of several runs: {', '.join(runs)}.")
-    base = {}
-    if like := str(values.pop("like", "")):
-        own = Path(like).suffix in (".yaml", ".yml")
-        base = read(str(path.parent / like) if own else like, (*above, path))
-    own = check(values, path.name, ROOT if path.parent == PROFILES else path.parent)
-    return base | {key: (value, path.name) for key, value in own.items()}
+        raise UserError(f"{origin} is a study of several runs: {', '.join(runs)}.")
+    like, settings = str(values.pop("like", "")), {}
+    values.pop("make", "")
+    if like:
+        settings = read(str(base / like) if like.endswith(YAML) else like, (*above, path))
+    own = check(values, origin, base)
+    return settings | {key: (value, origin) for key, value in own.items()}
 
 
 def check(values: dict[str, Any], origin: str, base: Path) -> dict[str, Any]:
-    """Known settings, relative paths taken from `base`; UserError for an unknown one, or no path."""
+    """Known settings, relative paths taken from `base`; UserError for an unknown one."""
     checked = dict(values)
     for key, value in values.items():
         if key not in SETTINGS:
-            new = EARLIER.get(key, "")
-            meant = f" It is called {new} now." if new else did_you_mean(key, SETTINGS)
-            meant = meant or f" There are: {', '.join(SETTINGS)}."
+            meant = did_you_mean(key, SETTINGS) or f" There are: {', '.join(SETTINGS)}."
             raise UserError(f"{origin}: unknown setting '{escape_control_chars(key)}'.{meant}")
-        if key not in PATHS or not isinstance(value, str | Path) or not str(value):
-            continue
-        if str(value).lower() in WORDS:
-            checked[key] = str(value).lower()
-            continue
-        try:
-            checked[key] = str((base / Path(value).expanduser()).resolve())
-        except (RuntimeError, ValueError, OSError) as error:  # ~nobody, links in a circle
-            raise UserError(f"{origin}: {key} is {value!r}, which is no path: {error}") from None
+        if key in PATHS and isinstance(value, str | Path) and str(value):
+            word = str(value).lower()
+            path = os.path.abspath(base / os.path.expanduser(value))  # noqa: PTH100, PTH111 (raises nothing)
+            checked[key] = word if word in WORDS else path
     return checked
 
 
@@ -271,30 +250,26 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
     Raises UserError for an unknown profile or setting, a missing one, or a value out of range: a
     line for each, with where it was set, its name, and its value.
     """
-    own, (study, _, run) = check(overrides or {}, "-p", base), name.partition("/")
-    if run and study in names() and "/" not in run:
-        path, called = place(study), name
-        given, own = of_study(study, run, own)
-    else:
-        path, given = place(name), read(name)
-        called = path.parent.name if path == RUNS / name / KEPT else path.stem
+    own, given, run = check(overrides or {}, "-p", base), read(name), called(name)
+    if "/" in run:
+        own = of_run(own, given)
     given |= {key: (value, "-p") for key, value in own.items()}
     values = {key: value for key, (value, _) in given.items()}
-    drawn = RUNS / called / values["data"] if str(values.get("data")) in PHANTOMS else None
+    drawn = RUNS / run / values["data"] if str(values.get("data")) in PHANTOMS else None
     for key, within in BESIDE.items():
         if values.get(key) == "phantom":  # drawn images beside others would say nothing
             values[key] = str(drawn / within) if drawn else None
     if missing := [key for key in SETTINGS if key not in values]:
-        raise UserError(f"{path.name} does not set {', '.join(missing)}; 'like: paper' does.")
+        raise UserError(f"profile {run} does not set {', '.join(missing)}; 'like: paper' does.")
     try:
-        profile = Profile(name=called, **values)
+        profile = Profile(name=run, **values)
     except ValidationError as error:
         raise UserError("\n".join(complaints(error, given))) from None
     if "none" in profile.preprocessing and len(profile.preprocessing) > 1:
-        raise UserError(f"profile {called}: preprocessing is none or some steps, not both.")
+        raise UserError(f"profile {run}: preprocessing is none or some steps, not both.")
     if isinstance(profile.threshold, str) and not profile.validation_fraction:
         raise UserError(
-            f"profile {called}: threshold {profile.threshold} is chosen on validation images: set "
+            f"profile {run}: threshold {profile.threshold} is chosen on validation images: set "
             "validation_fraction above 0."
         )
     return profile
@@ -302,18 +277,11 @@ def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) 
 
 def complaints(error: ValidationError, given: dict[str, tuple[Any, str]]) -> list[str]:
     """A line for each setting that is wrong: where it was set, its name, its value, pydantic's words."""
-    words = {}
+    words = defaultdict(list)
     for found in error.errors():
-        if found["type"] != "too_short" or found["loc"][0] not in words:  # follows from the other
-            words.setdefault(found["loc"][0], []).append(found["msg"].removeprefix("Value error, "))
-    lines = []
-    for key, said in words.items():
-        value, origin = given[key]
-        if new := EARLIER_VALUES.get(str(value)):
-            said = [f"it is called {new} now"]
-        shown = escape_control_chars(repr(value))
-        lines.append(f"{origin}: {key} is {shown}: {'; or '.join(said)}")
-    return lines
+        words[found["loc"][0]].append(found["msg"].removeprefix("Value error, "))
+    return [f"{given[key][1]}: {key} is {escape_control_chars(repr(given[key][0]))}: {'; or '.join(said)}"
+            for key, said in words.items()]  # fmt: skip
 
 
 def keep(name: str) -> None:

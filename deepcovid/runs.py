@@ -7,19 +7,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-from deepcovid.io import (  # noqa: F401
-    atomic_write,
-    code_digest,
-    digest,
-    file_digest,
-    is_fresh,
-    read_json,
-    read_table,
-    write_csv,
-    write_json,
-    write_stamp,
-    write_text,
-)  # fmt: skip
+from deepcovid.io import digest, file_digest, read_json, write_json, write_text  # noqa: F401
 from imageaudit import NOTICE  # noqa: F401
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars  # noqa: F401
 
@@ -34,35 +22,23 @@ def state(*places: Path | str) -> str:
 
     Also the time that nobody sets, which a copy with kept times changes.
 
-    What is not there, and hidden files, count as nothing. 5,520 files take less than 0.1 s.
+    What is not there, and hidden files, count as nothing. 5,520 files take about 0.1 s.
     """
-
-    def told(folder: str, above: frozenset):
-        here = Path(folder).stat()
-        within = above | {(here.st_dev, here.st_ino)}
-        if within == above:  # a link back to where we came from
-            return
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    yield from told(entry.path, within)
-                else:
-                    broken = entry.is_symlink() and not Path(entry.path).exists()
-                    of = entry.stat(follow_symlinks=not broken)
-                    yield entry.path, of.st_size, of.st_mtime_ns, of.st_ctime_ns
-
     found = []
     for place in map(Path, filter(None, places)):
-        if place.is_dir():
-            start = len(str(place))
-            found.append(
-                sorted((path[start:], *rest) for path, *rest in told(str(place), frozenset()))
-            )
-        elif place.is_file():
-            of = place.stat()
-            found.append([place.name, of.st_size, of.st_mtime_ns, of.st_ctime_ns])
+        paths, seen = [place] if place.is_file() else [], set()
+        for folder, folders, names in os.walk(place, followlinks=True):
+            here = Path(folder).stat()
+            if (here.st_dev, here.st_ino) in seen:  # a link to where we came from
+                folders.clear()
+                continue
+            seen.add((here.st_dev, here.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            paths += [Path(folder, name) for name in names if not name.startswith(".")]
+        for path in sorted(paths):
+            of = path.stat(follow_symlinks=path.exists())  # a broken link for itself
+            name = path.relative_to(place.parent).as_posix()
+            found.append((name, of.st_size, of.st_mtime_ns, of.st_ctime_ns))
     return digest(found)
 
 

@@ -17,6 +17,7 @@ from deepcovid.io import read_json, read_table
 from deepcovid.runs import RESULTS, ROOT, UserError
 
 MADE = "DEEPCOVID_MADE"  # in the environment of notebooks that the workflow executes
+REFRESHED = "DEEPCOVID_REFRESHED"  # in that of notebooks that are executed to be committed
 OWN = "paper"  # what a study's own run is called
 
 
@@ -75,12 +76,12 @@ class Study:
     def path(self, file: str) -> Path | Missing:
         """`RUN/FILE` of this study, or a file of its own, made first where images are at hand."""
         run, _, inner = file.partition("/")
-        make = steps.maker(inner) if self.has_images(run) else None
+        step = steps.maker(inner) if self.has_images(run) else ()
         # the workflow has just seen to it that what is there is fresh
-        fresh = make and MADE in os.environ and any(self.place(run).glob(inner))
-        if make and not fresh and (make, run) not in self.made:
-            make(self.run(run))
-            self.made.add((make, run))
+        fresh = step and MADE in os.environ and any(self.place(run).glob(inner))
+        if step and not fresh and (step, run) not in self.made:
+            steps.make(inner, self.run(run))
+            self.made.add((step, run))
         path = self.place(run) / inner if inner else self.folder / file
         return path if path.is_file() else Missing(file)
 
@@ -109,10 +110,10 @@ class Study:
         return {key: read_table(path) for key, path in self.each(run, name).items()}
 
     def save(self, figure, name: str):
-        """The figure; in a study with images it is kept too, as `figures/NAME`."""
+        """The figure, kept too as `figures/NAME`: of the published study while notebooks are refreshed."""
         from deepcovid.plots import save
 
-        if figure is not None and not self.published:
+        if figure is not None and (not self.published or REFRESHED in os.environ):
             save(figure, self.folder / "figures" / name)
         return figure
 

@@ -15,7 +15,8 @@ from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars
 
 CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
 STEP_SAYS = "deepcovid: "  # what a step begins its error with
-DIED = " (mostly because memory ran out: take fewer --cores, or a smaller -p batch_size)"
+DIED = (" (it was ended, mostly because memory ran out: take fewer --cores, or a smaller -p "
+        "batch_size)")  # fmt: skip
 
 
 def run(
@@ -32,12 +33,10 @@ def run(
         return run_study(name, overrides, cores, extra, cluster)
     profile = profiles.load(name, overrides)
     check_inputs(profile)
-    end = (profile.folder / made).resolve()
-    before = changed(end)
     profiles.keep(name)
     status = make(profile, goals, overrides, cores, extra, cluster)
     if not status:
-        say_done(end, extra, before, profile.folder / "metrics.csv" if "all" in goals else None)
+        say_done(profile.folder, extra, made)
     return status
 
 
@@ -45,7 +44,6 @@ def run_study(study: str, overrides: dict, cores, extra: list[str], cluster) -> 
     """Make the runs of a study, one after the other, then what compares them; the first bad status."""
     runs = profiles.chosen_runs(study, overrides)
     if "paper" not in runs:
-        profiles.load(f"{study}/paper", overrides)  # says which model is none
         raise UserError(f"{study} trains no {overrides['models']}: choose of its runs' models.")
     loaded = {run: profiles.load(f"{study}/{run}", overrides) for run in runs}
     folder = profiles.RUNS / study
@@ -57,13 +55,11 @@ def run_study(study: str, overrides: dict, cores, extra: list[str], cluster) -> 
         goals = [goal.strip() for goal in runs[run].split(",")]
         if status := make(profile, goals, overrides, cores, extra, cluster):
             return status
-    before = changed(folder / "index.html")
     if extra and not all((profile.folder / "metrics.csv").is_file() for profile in loaded.values()):
-        say_done(folder / "index.html", extra, before)  # as with --dry-run
-        return 0
+        return 0  # as with --dry-run
     status = make(loaded["paper"], ["all"], overrides, cores, extra, cluster, study)
     if not status:
-        say_done(folder / "index.html", extra, before)
+        say_done(folder, extra)
     return status
 
 
@@ -95,12 +91,12 @@ def make(
     return status
 
 
-def say_done(end: Path, extra: list[str], before: int | None, numbers: Path | None = None) -> None:
-    """Say where to read what was made; `before` is when `end` was last written until now."""
-    if extra and changed(end) == before:
-        print(f"\nSnakemake has done what '{' '.join(extra)}' asks, which did not make {end}.")
-    else:
-        print(f"\nDone. Read {end}" + f"\n      Numbers: {numbers}" * bool(numbers) + f"\n{NOTICE}")
+def say_done(folder: Path, extra: list[str], made: str = "index.html") -> None:
+    """Say where to read what was made; what `extra` options of Snakemake's ask for, it says itself."""
+    if not extra:
+        numbers = f"\n      Numbers: {folder / 'metrics.csv'}"
+        told = numbers * (folder / "metrics.csv").is_file()
+        print(f"\nDone. Read {(folder / made).resolve()}{told}\n{NOTICE}")
 
 
 def settings_of(cluster: str) -> Path:
@@ -108,10 +104,7 @@ def settings_of(cluster: str) -> Path:
     for folder in (CLUSTERS / cluster, Path(cluster).absolute()):
         if (folder / "config.yaml").is_file():
             return folder
-    known = ", ".join(sorted(path.parent.name for path in CLUSTERS.glob("*/config.yaml")))
-    raise UserError(
-        f"There is no cluster '{cluster}': say {known}, or a folder with a config.yaml."
-    )
+    raise UserError(f"There is no cluster '{cluster}': say slurm, or a folder with a config.yaml.")
 
 
 def usable_cores() -> int:
@@ -124,25 +117,21 @@ def check_inputs(profile: Profile) -> None:
 
     Images are not opened: the first step does that. Raises UserError.
     """
-    drawn = Path(profile.data_folder).parent if profile.drawn else None  # made by the run itself
-    if not drawn:
+    places = {key: getattr(profile, key) for key in PATHS}
+    if profile.collection:
+        places["collection"] = str(Path(profile.collection, "metadata.csv"))
+    if profile.drawn:  # what lies beside drawn images is drawn with them
+        drawn = profile.data_folder.parent
+        places = {k: v for k, v in places.items() if not (v and Path(v).is_relative_to(drawn))}
+    else:
         from deepcovid.data import manifest
 
         manifest.class_folders(profile.data_folder)
         if profile.augment_positives == "release":
             manifest.refuse_without_copies(profile.data_folder)
-    for key in PATHS:
-        path = getattr(profile, key)
-        if path in (None, *WORDS) or (drawn and Path(path).is_relative_to(drawn)):
-            continue
-        if not Path(path).exists():
+    for key, path in places.items():
+        if path not in (None, *WORDS) and not Path(path).exists():
             raise UserError(f"There is no {path}: -p {key} PATH.")
-    if profile.collection and not drawn:
-        path = Path(profile.collection, "metadata.csv")
-        if not path.is_file():
-            raise UserError(
-                f"{path} is not there: a collection's folder has one; see docs/data.md."
-            )
 
 
 @contextmanager
@@ -160,8 +149,8 @@ def run_lock(folder: Path, name: str) -> Iterator[None]:
         raise UserError(f"Another run of profile {name} is under way.") from None
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written ({error.strerror}). Name another place for runs: "
-            "--runs FOLDER, or DEEPCOVID_RUNS=FOLDER in the environment."
+            f"{folder} cannot be written ({error.strerror}). Name another place for runs in the "
+            "environment: DEEPCOVID_RUNS=FOLDER."
         ) from None
     with held:
         yield
@@ -180,7 +169,11 @@ def snakemake(folder: Path, options: list) -> int:
 
     before = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), before)))
-    os.environ |= {"PYTHONSAFEPATH": "1", repair.MARK: str(folder)}
+    os.environ |= {
+        "PYTHONSAFEPATH": "1",
+        "DEEPCOVID_RUNS": str(profiles.RUNS),
+        repair.MARK: str(folder),
+    }
     try:
         main([str(option) for option in options])
     except SystemExit as end:
@@ -190,48 +183,24 @@ def snakemake(folder: Path, options: list) -> int:
 
 def failures(folder: Path) -> list[str]:
     """Why each step and notebook that failed did, as the log that it left says."""
-    found = []
-    for log in sorted(folder.glob("logs/*.txt")):
-        text = log.read_text(encoding="utf-8", errors="replace").strip()
-        if not text:  # Snakemake makes one anew for a step that went well
-            continue
-        if STEP_SAYS in text:
-            why = text[text.rfind(STEP_SAYS) :].removeprefix(STEP_SAYS)
-        else:
-            why = last_line(text) if "Traceback (" in text else "it was ended" + DIED
-        found.append((log.stem, why, log))
-    for log in sorted(folder.glob("notebooks/*.ipynb.txt")):
-        found.append((log.with_suffix("").stem, notebook_error(log), log.with_suffix("")))
-    return [
-        f"\n{name} stopped: "
-        + "\n  ".join(map(escape_control_chars, why.splitlines()))
-        + f"\n  see {path}"
-        for name, why, path in found
-        if why != "KeyboardInterrupt"
-    ]
+    told = []
+    for log in [*sorted(folder.glob("logs/*.txt")), *sorted(folder.glob("notebooks/*.ipynb.txt"))]:
+        why = reason(log.read_text(encoding="utf-8", errors="replace").strip())
+        if why not in (
+            "",
+            "KeyboardInterrupt",
+        ):  # Snakemake makes one anew for a step that went well
+            see = log.with_suffix("") if log.parent.name == "notebooks" else log
+            lines = "\n  ".join(map(escape_control_chars, why.splitlines()))
+            told.append(f"\n{log.name.partition('.')[0]} stopped: {lines}\n  see {see}")
+    return told
 
 
-def notebook_error(log: Path) -> str:
-    """The last error of a notebook that failed, else the end of what papermill wrote."""
-    import nbformat
-
-    errors = []
-    try:
-        for cell in nbformat.read(log.with_suffix(""), as_version=4).cells:
-            errors += [o for o in cell.get("outputs", []) if o.output_type == "error"]
-    except (ValueError, OSError):  # its writer was killed
-        pass
-    if errors:
-        kind = "" if errors[-1].ename == "UserError" else f"{errors[-1].ename}: "
-        return kind + errors[-1].evalue
-    why = last_line(log.read_text(encoding="utf-8", errors="replace"))
-    return why + DIED * ("Kernel died" in why)
-
-
-def last_line(text: str) -> str:
-    return next(reversed(text.strip().splitlines()), "")
-
-
-def changed(path: Path) -> int | None:
-    """When a file was last written, in nanoseconds; None where there is none."""
-    return path.stat().st_mtime_ns if path.is_file() else None
+def reason(text: str) -> str:
+    """Why a step or a notebook failed, of what it wrote: our own error, or the last line."""
+    for ours in ("UserError: ", STEP_SAYS):
+        if ours in text:
+            return text.rpartition(ours)[2]
+    last = text.rpartition("\n")[2]
+    died = "Kernel died" in last or (text and "Traceback (" not in text)
+    return last + DIED * bool(died)

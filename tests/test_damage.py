@@ -16,7 +16,7 @@ from imageaudit import images
 HOSTILE = "x\n\x1b[31m\u202e'\"<img src=x onerror=alert(1)>![x](http:a).png"
 
 
-def test_damaged_tables_settings_notes_checkpoints_notebooks_and_archives_are_refused():
+def test_damaged_tables_settings_notes_checkpoints_and_archives_are_refused():
     """The long run: `python -m benchmarks.robustness.damage`."""
     found = damage.run(each=12, seed=1)
     assert found["faults"] == []

@@ -75,8 +75,6 @@ def test_all_values_that_are_wrong_are_named_at_once_each_with_where_it_was_set(
         "own.yaml: momentum is 3",
         "-p: epochs is 0",
     ]
-    with user_error("^-p: data is '~nobody-here/x', which is no path"):
-        profiles.check({"data": "~nobody-here/x"}, "-p", profiles.ROOT)
 
 
 def test_unknown_profile_key_and_file_are_named(tmp_path, monkeypatch):
@@ -89,8 +87,8 @@ def test_unknown_profile_key_and_file_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(profiles, "PROFILES", tmp_path)
     for text, message in {
         "learning_rate: 1e-4\nspeed: 3\n": "own.yaml: unknown setting 'speed'",
-        "learning_rate: 1e-4\n": "own.yaml does not set data, external",
-        "a: [": "own.yaml is not valid YAML: .*line 1, column 5",
+        "learning_rate: 1e-4\n": "profile own does not set data, external",
+        "a: [": "own.yaml cannot be read as YAML: .*line 1, column 5",
         "- epochs: 3": "own.yaml must hold lines such as 'epochs: 10', not",
         "like: own\n": "own.yaml is like itself: own.yaml > own.yaml",
         "like: other\n": "own.yaml is like itself: own.yaml > other.yaml > own.yaml",
@@ -102,7 +100,7 @@ def test_unknown_profile_key_and_file_are_named(tmp_path, monkeypatch):
         with user_error(message):
             profiles.load("own")
     (tmp_path / "own.yaml").write_bytes("# ä\nepochs: 3".encode("latin-1"))
-    with user_error("own.yaml is not UTF-8 text: see byte 3"):
+    with user_error("own.yaml cannot be read as YAML: .*utf-8.* position 2"):
         profiles.load("own")
 
 
@@ -124,7 +122,7 @@ def test_a_profile_file_elsewhere_is_kept_in_its_run_and_then_known_by_name(tmp_
     assert profiles.load("own", {"models": "squeezenet"}) == run
     with user_error(f"no profile file {tmp_path / 'oven.yaml'}"):
         profiles.load("oven.yaml")
-    for taken in ("paper", "features", "a b", "2020", "yes"):
+    for taken in ("paper", "features", "a b", "2020"):
         (tmp_path / f"{taken}.yaml").write_text("like: demo\n")
         with user_error(f"cannot be called '{taken}'"):
             profiles.load(f"{taken}.yaml")
@@ -162,10 +160,3 @@ def test_a_study_gives_its_runs_what_was_asked_for_but_not_what_a_run_sets_itsel
     for name, message in (("real/papr", "no run 'papr'.*paper"), ("real", "several runs: paper")):
         with user_error(message):
             profiles.load(name)
-
-
-def test_a_setting_that_has_a_new_name_says_which():
-    with user_error("'preparation'. It is called preprocessing now"):
-        profiles.load("paper", {"preparation": "grey"})
-    with user_error("train_crop is .moved.: it is called affine now"):
-        profiles.load("paper", {"train_crop": "moved"})

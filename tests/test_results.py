@@ -9,7 +9,7 @@ import pytest
 from deepcovid import profiles
 from deepcovid.__main__ import parse
 from deepcovid.profiles import PATHS
-from deepcovid.report.publish import plain
+from deepcovid.report import provenance
 from deepcovid.runs import RESULTS, read_json
 
 ROWS = re.findall(
@@ -30,7 +30,7 @@ def test_a_run_was_made_by_the_command_that_is_claimed(name, words):
     """Every setting that the command and its profile mean: models, seeds, epochs and all others."""
     args = parse(shlex.split(words))
     given = dict(args.overrides)
-    meant = profiles.load(args.command, given).settings()
+    meant = provenance.settings(profiles.load(args.command, given))
     made = read_json(RESULTS / name / "run.json")["profile"]
     for key, value in made.items():
         if key in ("name", "workers"):  # `workers`, once a setting, had no effect on numbers
@@ -38,7 +38,7 @@ def test_a_run_was_made_by_the_command_that_is_claimed(name, words):
         if key in PATHS:  # told by their names; a command says only whether there is one
             assert (key in given) == (value not in (None, "imagenet", "random")), key
         else:
-            assert plain(meant[key]) == value, key
+            assert meant[key] == value, key
     rows = {(model, seed) for model in made["models"] for seed in made["seeds"]}
     trained = read_json(RESULTS / name / "run.json")["trainings"]
     assert {(one["model"], one["seed"]) for one in trained} == rows

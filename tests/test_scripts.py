@@ -190,7 +190,7 @@ def test_git_keeps_radiographs_weights_and_archives_out(suffix):
         assert ignored(f"X{suffix.upper()}") and ignored(f"X{suffix.title()}")
     assert ignored("data/train/covid/IM-0001") and ignored("data/patients.csv")
     assert not ignored("deepcovid/data/images.py") and not ignored("tests/data/test_images.py")
-    assert not ignored("results/paper/figures/roc.svg") and not ignored("docs/x.svg")
+    assert not ignored("results/figures/roc.svg") and not ignored("docs/x.svg")
 
 
 def test_nothing_that_is_committed_is_ignored():

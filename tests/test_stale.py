@@ -19,7 +19,6 @@ from conftest import SHARED
 
 from deepcovid import steps
 from deepcovid.data import phantom
-from deepcovid.models import gpus
 from deepcovid.runs import ROOT, state
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
@@ -37,9 +36,8 @@ import json, os, sys
 import snakemake.cli, snakemake.dag, snakemake.workflow, snakemake.scheduling.greedy
 from deepcovid import profiles
 for line in sys.stdin:
-    words, environment = json.loads(line)
+    words = json.loads(line)
     if not (child := os.fork()):
-        os.environ |= environment
         target = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(target, 1), os.dup2(target, 2)
         try:
@@ -79,12 +77,12 @@ class Project:
             env=os.environ | {"PYTHONPATH": str(self.root), "DEEPCOVID_RUNS": str(room / "runs")},
         )  # fmt: skip
 
-    def snakemake(self, *options, goal="all", environment=None, **settings) -> str:
+    def snakemake(self, *options, goal="all", **settings) -> str:
         given = {key: str(value) for key, value in (self.settings | settings).items()}
         words = ["--snakefile", self.root / "Snakefile", "--directory", self.folder, "--cores", 1,
                  "--nolock", goal, *options, "--config", "profile=demo",
                  f"overrides={json.dumps(given)}"]  # fmt: skip
-        self.planner.stdin.write(json.dumps([list(map(str, words)), environment or {}]) + "\n")
+        self.planner.stdin.write(json.dumps(list(map(str, words))) + "\n")
         self.planner.stdin.flush()
         assert self.planner.stdout.readline() == "planned\n"
         return (self.room / "told").read_text()
@@ -193,15 +191,12 @@ def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name, rule
     project.make()
 
 
-def test_steps_make_what_rules_ask_of_them_each_on_one_of_several_gpus(project):
-    for names, one in (("0,1", True), ("0", False)):
-        said = project.snakemake(
-            "--dry-run", "--forceall", "--printshellcmds", environment={gpus.VISIBLE: names},
-            preprocessing="crop_lungs",
-        )  # fmt: skip
-        made = re.findall(r"-m deepcovid\.steps demo (\S+)", said)
-        assert len(made) == len(ALL - SHOWN | {"mitigation"}) and all(map(steps.maker, made)), made
-        assert said.count("-m deepcovid.models.gpus") == len(made) * one
+def test_steps_make_what_rules_ask_of_them(project):
+    said = project.snakemake(
+        "--dry-run", "--forceall", "--printshellcmds", preprocessing="crop_lungs"
+    )
+    made = re.findall(r"-m deepcovid\.steps demo (\S+)", said)
+    assert len(made) == len(ALL - SHOWN | {"mitigation"}) and all(map(steps.maker, made)), made
 
 
 def test_the_ablation_is_spread_over_jobs(project):

@@ -1,4 +1,4 @@
-"""Tables, settings, notes, checkpoints, notebooks and archives with something wrong in them.
+"""Tables, settings, notes, checkpoints and archives with something wrong in them.
 
     python -m benchmarks.robustness.damage [--each 500] [--seed 0]
 
@@ -17,13 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import pandas as pd
 import torch
 import yaml
 
 from benchmarks.robustness import figures
-from deepcovid import profiles, runs, workflow
+from deepcovid import profiles, runs
 from deepcovid.data import manifest, originals, phantom, records
 from deepcovid.fair_test import collection
 from deepcovid.fair_test import severity as severities
@@ -81,9 +80,7 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted(data.rglob("*.png")):
             file.write(path, path.relative_to(data.parent))
-    notebook = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
     settings = {"like": "demo", "epochs": 3, "models": ["resnet18"], "data": "phantom"}
-    (room / "notebooks").mkdir()
     rest = phantom.write(room / "rest" / "x", 1, dict.fromkeys(phantom.GROUPS, 2), 32) / "train"
     there = sorted(path.name for path in rest.rglob("*.png"))
     beside = pd.DataFrame({"name": there, "finding": "x", "patientid": "7"})
@@ -106,7 +103,6 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
         "note.json": (json.dumps({"made_from": {"a": [1, "x"]}}).encode(), room / "x.json", runs.read_json),
         "state.pth": (state.getvalue(), room / "x.pth", weights.load_state),
         "checkpoint.pt": (wrapped.getvalue(), room / "x.pt", weights.load_state),
-        "notebook.ipynb": (notebook.encode(), room / "notebooks" / "x.ipynb", told_of),
         "archive.zip": (packed.getvalue(), room / "x.zip", lambda path: unpacked(path, room / "new")),
     }  # fmt: skip
 
@@ -115,11 +111,6 @@ def scores(path: Path):
     """Read scores and say what they are worth, as notebook 04 does."""
     table = evaluation.read_scores(path)
     return evaluation.details(table, 0.5)
-
-
-def told_of(path: Path):
-    path.with_name(f"{path.name}.txt").write_text("the log")
-    return workflow.failures(path.parent.parent)
 
 
 def unpacked(path: Path, target: Path):

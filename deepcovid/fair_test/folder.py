@@ -33,6 +33,12 @@ def split(table: pd.DataFrame, seed: int = 0) -> pd.Series:
     return chosen
 
 
+def run(run: Run) -> Path:
+    """Make `fair_data/` of a run anew, of the collection alone."""
+    shutil.rmtree(run.folder / "fair_data", ignore_errors=True)
+    return write(run, run.folder / "fair_data", others=False)
+
+
 def write(run: Run, target: Path, others: bool = True) -> Path:
     """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from deepcovid.io import read_table
 from deepcovid.metrics.intervals import (
     TARGET,
     at_sensitivity_interval,
@@ -19,7 +20,7 @@ from deepcovid.metrics.intervals import (
     proportion_interval,
     validate_scores,
 )
-from deepcovid.runs import UserError, escape_control_chars, read_json, read_table
+from deepcovid.runs import UserError, escape_control_chars, read_json
 
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
 COLUMNS = (

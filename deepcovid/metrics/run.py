@@ -5,9 +5,17 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.io import read_json, write_csv, write_json
-from deepcovid.metrics import evaluation
+from deepcovid.metrics import evaluation, subgroups
 from deepcovid.metrics.intervals import auc
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, VALIDATION, operating_points
+
+
+def run(run) -> None:
+    """Evaluate an opened run: its models, then groups of images."""
+    profile = run.profile
+    evaluate(run.folder, profile.models, profile.seeds, profile.threshold)
+    about = run.manifest[["image", "finding"]].assign(view=run.views(run.manifest))
+    subgroups.write(run.folder, about)
 
 
 def evaluate(folder: Path, models, seeds, threshold: float | str) -> None:

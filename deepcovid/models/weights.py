@@ -58,12 +58,6 @@ def find_weights(weights: str, name: str) -> tuple[Path | None, Weights]:
     return path, Weights(kind, path.name, file_digest(path))
 
 
-def at_hand(weights: str, name: str) -> bool:
-    """Has `weights`, as `find_weights` takes it, a model's? No folder but those that hold its file."""
-    path = Path(weights)
-    return not path.is_dir() or any(path.glob(f"{TORCHVISION[name]}*.pth"))
-
-
 def download(name: str) -> Path:
     """torchvision's ImageNet weights of a model, downloaded once into its cache and hash-checked."""
     weights = torchvision_models.get_model_weights(TORCHVISION[name]).IMAGENET1K_V1

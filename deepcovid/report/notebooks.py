@@ -1,5 +1,6 @@
 """The committed notebooks: executed in place; and as the site shows them, code folded, pictures told in words."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from deepcovid.runs import ROOT, UserError, write_text
+from deepcovid.study import REFRESHED
 
 MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`|]+|<[^>]+>")
 CAPTION = re.compile(r"\*\*((?:Figure|Table) .*?)(?:\n\n|\Z)", re.DOTALL)
@@ -15,7 +17,11 @@ BETWEEN = re.compile(r"(?<=[\d%]) to (?=-?\d)")  # the ends of an interval
 
 
 def refresh(*names: str) -> None:
-    """Execute the named notebooks, or all: no progress bars, no times, no widgets' states."""
+    """Execute the named notebooks, or all: no progress bars, no times, no widgets' states.
+
+    The plots that they save are written to `results/figures/`.
+    """
+    os.environ[REFRESHED] = "yes"
     there = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     if absent := [name for name in names if name not in there]:
         raise UserError(f"There is no notebook {', '.join(absent)}. There are: {', '.join(there)}.")
@@ -48,9 +54,8 @@ def page(path: Path) -> nbformat.NotebookNode:
         cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "hide-input"]
         alt = caption(above) or f"a figure of notebook {path.stem}"
         cell.metadata["mystnb"] = {"image": {"alt": alt}}
-        for (
-            output
-        ) in cell.outputs:  # an interval in a table's cell that is broken takes three lines
+        # an interval in a table's cell that is broken takes three lines
+        for output in cell.outputs:
             if html := output.get("data", {}).get("text/html"):
                 output.data["text/html"] = BETWEEN.sub("&nbsp;to&nbsp;", html)
     return notebook

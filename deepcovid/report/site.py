@@ -4,13 +4,12 @@ Pages are made of a folder that mirrors the repository: a link from one document
 on the site as it does in the repository.
 """
 
-import contextlib
-import html
 import io
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -23,57 +22,28 @@ from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
 from deepcovid.report import article
 from deepcovid.report.notebooks import page
+from deepcovid.report.provenance import template
 from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars, write_text
 from deepcovid.shortcuts import tables as shortcuts_tables
 
 # documents, and the files that they link to
 SOURCES = ("docs", "results", "profiles", "deepcovid/metrics/published.csv", "CONTRIBUTING.md",
            "CHANGELOG.md", "CITATION.cff")  # fmt: skip
-MODULE = """
-## {name}
-
-```{{eval-rst}}
-.. automodule:: {module}
-   :members:
-```
-"""
-DONE = ["docs/method", "docs/not_shown", "docs/related", "docs/sources", "docs/glossary",
-        "docs/data", "docs/checklist", "results/README", "results/radiographs/README", "cards"]  # fmt: skip
+STUDY = {  # the documents of both sites, by what their lists are called
+    "Findings": ["docs/findings"],
+    "How it was done": ["docs/method", "docs/not_shown", "docs/related", "docs/sources", "docs/glossary",
+                        "docs/data", "docs/checklist", "results/README", "results/radiographs/README", "cards"],
+    "Use it": ["docs/run", "docs/teach", "docs/own_images", "docs/extend", "docs/architecture",
+               "docs/audit", "docs/cluster", "docs/performance", "docs/robustness", "docs/submit",
+               "CONTRIBUTING", "CHANGELOG"],
+}  # fmt: skip
+ARTICLE = "\n[The study as an article](article/article.pdf), a PDF.\n"
 CARDS = """# Model cards
 
 What each trained model is, how it does, and what it is not for. The dataset has
 [a card of its own](docs/data.md#dataset-card-covid-xray-5k).
 """
-ARTICLE = "\n[The study as an article](article/article.pdf), a PDF.\n"
 ADDRESS = re.compile(r'\b(href|src|action|data-content_root)="(?!#|[a-z]+:)')  # a relative one
-FIGURES = {
-    "roc": "ROC curves on the test images, a colour for each model",
-    "operating_points": "Sensitivity and specificity by the images that the threshold was chosen on",
-}
-FIRST = """# Run <code>{name}</code>
-
-**{notice}**{drawn} Images of <code>{data}</code>; how each model was trained is in its card below.
-
-## On the test images
-
-{metrics}
-
-Intervals are 95%. All columns: <a href="../metrics.csv">metrics.csv</a>; all settings, versions and
-hashes: <a href="../run.json">run.json</a>.
-
-{figures}
-{external}
-## Notebooks, as executed
-"""
-EXTERNAL = """
-## External images
-
-{table}
-
-At the thresholds frozen on this run's validation images; images that are also in its data are left
-out. Intervals count patients; over several seeds, the widest.
-"""
-DRAWN = " The images of this run are drawn, not taken: its numbers say nothing of COVID-19."
 
 
 def build(target: Path | None = None) -> Path:
@@ -85,18 +55,11 @@ def build(target: Path | None = None) -> Path:
     target = Path(target or runs.RUNS / "site").absolute()
     if target.exists() and not (target / "searchindex.js").is_file() and any(target.iterdir()):
         raise UserError(f"{target} holds other files, and a site replaces all: name a new folder.")
-    with sources(sorted((ROOT / "notebooks").glob("*.ipynb"))) as folder:
+    front = (ROOT / "README.md").read_text(encoding="utf-8") + ARTICLE
+    lists = {"Findings": STUDY["Findings"], "Notebooks": ["notebooks/*"]} | STUDY
+    with sources(ROOT, front, lists | {"Use it": [*STUDY["Use it"], "api/index"]}) as folder:
         api(folder / "api")
         article.build(folder / "article" / "article.pdf")
-        text = (ROOT / "README.md").read_text(encoding="utf-8") + ARTICLE
-        for caption, entries in {
-            "Findings": ["docs/findings"],
-            "Notebooks": ["notebooks/*"],
-            "How it was done": DONE,
-            "Use it": [*use(folder), "api/index"],
-        }.items():
-            text += toctree(entries, f":caption: {caption}", ":hidden:")
-        documents(folder, text)
         make(folder, target)
     return target / "index.html"
 
@@ -108,24 +71,13 @@ def pages(profile: Profile, place: Path | None = None) -> Path:
     are; its first page is once more in `index.html`.
     """
     run, place = Run(profile), place or profile.folder
-    made = read_json(run.folder / "run.json")
-    notebooks = executed(place)
-    with sources(notebooks) as folder:
+    front = first_page(run, read_json(run.folder / "run.json"), place)
+    with sources(place, front, {"This run's model cards": ["models/*"]} | STUDY) as folder:
         for model in profile.models:
             card = (run.folder / model / "card.md").read_text(encoding="utf-8")
             write_text(folder / "models" / f"{model}.md", card)
-        (folder / "figures").mkdir()
-        for path in figures(place):
-            shutil.copy(path, folder / "figures")
-        text = first_page(run, made, place)
-        text += toctree([f"notebooks/{path.stem}" for path in notebooks], ":caption: Notebooks")
-        for caption, entries in {
-            "This run's model cards": ["models/*"],
-            "The study": ["docs/findings", *DONE],
-            "Use it": use(folder),
-        }.items():
-            text += toctree(entries, f":caption: {caption}", ":hidden:")
-        documents(folder, text)
+        if (place / "figures").is_dir():
+            shutil.copytree(place / "figures", folder / "figures")
         make(folder, place / "pages")
     first = (place / "pages" / "index.html").read_text(encoding="utf-8")
     return write_text(place / "index.html", ADDRESS.sub(r'\1="pages/', first))
@@ -139,19 +91,11 @@ def first_page(run: Run, made: dict, place: Path) -> str:
     external = run.folder / "external.csv"
     judged = run.profile.external and external.is_file()
     metrics = metrics_table(run.folder / "metrics.csv")
-    return FIRST.format(
-        name=html.escape(run.profile.name), notice=NOTICE, drawn=DRAWN * run.profile.drawn,
-        data=html.escape(made["profile"]["data"]), metrics=table(metrics, index=False),
-        figures="\n\n".join(f"![{FIGURES[f.stem]}](figures/{f.name})" for f in figures(place)),
-        external=EXTERNAL.format(table=table(shortcuts_tables.external(read_table(external))))
-        if judged else "",
+    return template("run.md").render(
+        name=run.profile.name, notice=NOTICE, drawn=run.profile.drawn, data=made["profile"]["data"],
+        metrics=table(metrics, index=False), figures={f.stem for f in place.glob("figures/*.svg")},
+        external=judged and table(shortcuts_tables.external(read_table(external))),
     )  # fmt: skip
-
-
-def figures(place: Path) -> list[Path]:
-    """The plots that a run's first page shows."""
-    paths = (place / "figures" / f"{name}.svg" for name in FIGURES)
-    return [path for path in paths if path.is_file()]
 
 
 def table(frame: pd.DataFrame, **options) -> str:
@@ -162,29 +106,12 @@ def table(frame: pd.DataFrame, **options) -> str:
     return f'<div class="pst-scrollable-table-container" tabindex="0">\n{text}\n</div>'
 
 
-def use(folder: Path) -> list[str]:
-    """The documents on how to use the study: those first that most readers want, then all others."""
-    first = ["docs/run", "docs/teach", "docs/own_images", "docs/extend", "docs/architecture"]
-    others = sorted(f"docs/{path.stem}" for path in (folder / "docs").glob("*.md"))
-    known = {*first, *DONE, "docs/findings"}
-    return [*first, *(o for o in others if o not in known), "CONTRIBUTING", "CHANGELOG"]
+@contextmanager
+def sources(place: Path, front: str, lists: dict[str, list[str]]) -> Iterator[Path]:
+    """A folder, gone afterwards, with the repository's documents and notebooks of `place` as pages.
 
-
-def documents(folder: Path, front: str) -> None:
-    """Write what stands between the documents that are there: the first page, the list of cards."""
-    write_text(folder / "index.md", front)
-    write_text(folder / "cards.md", CARDS + toctree(["results/*/*/card"]))
-
-
-def executed(place: Path) -> list[Path]:
-    """The executed notebooks of a run or study, in reading order."""
-    names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-    return [path for name in names if (path := place / "notebooks" / name).is_file()]
-
-
-@contextlib.contextmanager
-def sources(notebooks: list[Path]) -> Iterator[Path]:
-    """A folder, gone afterwards, with the repository's documents and the notebooks as pages."""
+    `front` is the text of the first page; what else there is stands in `lists`, by their captions.
+    """
     with tempfile.TemporaryDirectory(prefix="deepcovid-site-") as name:
         folder = Path(name) / "site"
         folder.mkdir()
@@ -193,8 +120,14 @@ def sources(notebooks: list[Path]) -> Iterator[Path]:
                 copy = shutil.copytree if path.is_dir() else shutil.copyfile
                 (folder / source).parent.mkdir(parents=True, exist_ok=True)
                 copy(path, folder / source)
-        for path in notebooks:
-            write_text(folder / "notebooks" / path.name, nbformat.writes(page(path)))
+        for committed in sorted((ROOT / "notebooks").glob("*.ipynb")):
+            path = place / "notebooks" / committed.name
+            if path.is_file():
+                write_text(folder / "notebooks" / path.name, nbformat.writes(page(path)))
+        for caption, entries in lists.items():
+            front += toctree(entries, f":caption: {caption}", ":hidden:")
+        write_text(folder / "index.md", front)
+        write_text(folder / "cards.md", CARDS + toctree(["results/*/*/card"]))
         yield folder
 
 
@@ -206,17 +139,13 @@ def toctree(entries: list[str], *options: str) -> str:
 def api(folder: Path) -> None:
     """Write a page per wing of the package, to be filled from its docstrings, and their list."""
     wings = {}
-    for module, path in imports.modules().items():
-        if module.rpartition(".")[2] != "__main__":
-            wings.setdefault(imports.room(module), []).append((module, path))
+    for module in imports.modules():
+        if not module.endswith("__main__"):
+            wings.setdefault(imports.room(module), []).append(imports.full_name(module))
+    write_text(folder / "index.md", "# The package\n" + toctree([*wings], ":maxdepth: 2"))
     for wing, found in wings.items():
-        parts = [
-            MODULE.format(name=f"`{m.rpartition('.')[2]}`", module=imports.full_name(m))
-            for m, _ in found
-        ]
-        write_text(folder / f"{wing}.md", f"# `{wing}`\n" + "".join(parts))
-    order = [name for row in imports.ORDER for name in row if name in wings]
-    write_text(folder / "index.md", "# The package\n" + toctree(order, ":maxdepth: 2"))
+        text = template("wing.md").render(wing=wing, modules=found)
+        write_text(folder / f"{wing}.md", text)
 
 
 def make(folder: Path, target: Path) -> str:

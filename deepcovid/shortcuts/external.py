@@ -139,11 +139,13 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
 
 
 def run(run: Run) -> dict:
-    """Evaluate each model of a run on its external folder, unless that was done.
+    """Evaluate each model of a run on its external folder, if it has one, unless that was done.
 
     Written to `external.json` and `.csv`. The first model and seed stand at the top, all of them
     under `models`. External images that are also in the training or test data are left out.
     """
+    if not run.profile.external:
+        return {}
     target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
     if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
         each(run, data_external.table(Path(run.profile.external)), run.folder)
@@ -180,18 +182,6 @@ def evaluate(run: Run, folder: Path) -> Path:
     the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
     is not finished, a folder without images, and images that cannot be read.
     """
-    each(run, data_external.table(folder), target := place(run, folder))
+    target = run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
+    each(run, data_external.table(folder), target)
     return target
-
-
-def place(run: Run, folder: Path) -> Path:
-    """Where `evaluate` writes what it finds on a folder."""
-    return run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
-
-
-def result(run: Run) -> Path | None:
-    """`external.json` of the run's external folder, by `run` or by `evaluate`, if it is there."""
-    if not run.profile.external:
-        return None
-    made = (run.folder, place(run, Path(run.profile.external)))
-    return next((path for one in made if (path := one / "external.json").is_file()), None)

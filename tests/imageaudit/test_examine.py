@@ -7,7 +7,7 @@ from conftest import draw, user_error
 from pictures import GREY, write_dicom
 from PIL import Image
 
-from deepcovid.auditing import calibration
+from benchmarks import audit_calibration as calibration
 from imageaudit.dataset import Options
 from imageaudit.examine import examine
 from imageaudit.findings import FAIL_ON

@@ -169,10 +169,3 @@ def test_imagenet_weights_are_downloaded_once_and_their_hash_is_checked(
     count = len(asked)
     networks.build("squeezenet", "imagenet")
     assert len(asked) == count
-
-
-def test_weights_that_a_folder_lacks_are_not_at_hand(tmp_path):
-    (tmp_path / "resnet18-pruned.pth").touch()
-    assert weights.at_hand(str(tmp_path), "resnet18")
-    assert not weights.at_hand(str(tmp_path), "densenet121")
-    assert weights.at_hand("imagenet", "densenet121") and weights.at_hand("random", "resnet18")

@@ -28,6 +28,5 @@ def test_each_number_of_the_four_findings_names_its_file():
 
 def test_every_finding_has_its_plot_which_is_drawn_from_the_tables():
     for text in (TEXT, (ROOT / "docs" / "findings.md").read_text()):
-        shown = re.findall(r"results/([\w/]*)figures/(\w+)\.svg", text)
-        assert shown == [("", "single_changes"), ("paper/", "operating_points"), ("paper/", "shortcuts"),
-                         ("paper/fair_test/", "swap")]  # fmt: skip
+        shown = re.findall(r"results/figures/(\w+)\.svg", text)
+        assert shown == ["single_changes", "operating_points", "shortcuts", "swap"]

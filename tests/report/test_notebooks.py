@@ -7,7 +7,9 @@ from itertools import pairwise
 import nbformat
 import pytest
 
-from deepcovid.runs import ROOT
+from deepcovid.plots import save
+from deepcovid.runs import RESULTS, ROOT
+from deepcovid.study import Study
 
 STUDY = 'study = "results"\noverrides = {}'
 EVERY = sorted((ROOT / "notebooks").glob("0*.ipynb"))
@@ -57,3 +59,15 @@ class TestNotebookOfAStudy:
         given = r"doi\S* \S+|9[058]%|96\.77%|\b0\.715\b|3,[01]00|outer 5%"
         typed = re.findall(r"\b0\.\d{3,}|\d%|\d,\d{3}", re.sub(given, "", text))
         assert not typed, typed
+
+
+@pytest.mark.slow
+def test_the_published_plots_are_those_of_the_notebooks(tmp_path, monkeypatch):
+    """`./run_all.sh notebooks` draws them anew."""
+    monkeypatch.setattr(Study, "save", lambda _, figure, name: save(figure, tmp_path / name))
+    for path in EVERY:
+        cells = [cell.source for cell in read(path) if cell.cell_type == "code"]
+        if any("here.save(" in source for source in cells):
+            exec("\n".join(cells), {"__name__": "__main__"})
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made == {path.name: path.read_bytes() for path in (RESULTS / "figures").iterdir()}

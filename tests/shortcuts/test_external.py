@@ -13,7 +13,7 @@ from deepcovid.metrics import evaluation
 from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
 from deepcovid.models.run import Run
-from deepcovid.report import cards, provenance
+from deepcovid.report import provenance
 from deepcovid.runs import read_json
 from deepcovid.shortcuts import external
 from imageaudit import images
@@ -77,14 +77,14 @@ def test_the_model_card_says_what_the_model_scores_here_and_elsewhere(outside):
     found = external.run(run)
     evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
     (row,) = evaluation.summaries(run.folder)
-    cards.cards(run, provenance.provenance(run))
+    provenance.record(run.profile)
     card = (run.folder / "squeezenet" / "card.md").read_text()
     here, _, elsewhere = card.partition("## External images")
     for of, part in ((row, here), (found, elsewhere)):
         assert f"{of['auc']:.3f} ({of['auc_low']:.3f} to {of['auc_high']:.3f})" in part
     assert "test data (1)" in elsewhere and "not for clinical use" in here
     (run.folder / "external.json").unlink()
-    cards.cards(run, provenance.provenance(run))
+    provenance.record(run.profile)
     assert "External images" not in (run.folder / "squeezenet" / "card.md").read_text()
 
 

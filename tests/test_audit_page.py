@@ -5,7 +5,7 @@ import re
 import pandas as pd
 from scipy.stats import binomtest
 
-from deepcovid.auditing import calibration
+from benchmarks import audit_calibration as calibration
 from deepcovid.runs import RESULTS, ROOT
 from imageaudit.findings import FAIL_ON, KINDS
 

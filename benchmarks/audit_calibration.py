@@ -1,6 +1,14 @@
-"""Can the audit be trusted? It is held against phantom datasets whose faults are known."""
+"""Can the audit be trusted? It is held against phantom datasets whose faults are known.
+
+    python -m benchmarks.audit_calibration [DATASETS]
+
+audits honest phantom datasets, ones with each fault, and ones with a marker in a share of one class;
+DATASETS of each kind (20). Written to results/audit/calibration.csv after each; what is there is not
+made again. docs/audit.md shows it.
+"""
 
 import io
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -10,8 +18,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from deepcovid import runs
 from deepcovid.data import phantom
 from deepcovid.data.phantom_patient import FINDINGS
+from deepcovid.io import write_csv
 from imageaudit.examine import examine
 
 NOTHING = "nothing"
@@ -112,12 +122,16 @@ def row(fault: str, share: float, images: int, seed: int) -> dict:
     }  # fmt: skip
 
 
-def calibrated(planned, table: pd.DataFrame | None = None) -> Iterator[pd.DataFrame]:
-    """The table of all rows so far, after each; cases that are in `table` are not audited again."""
-    table = pd.DataFrame(columns=list(COLUMNS)) if table is None else table
-    there = {*table[list(COLUMNS[:4])].itertuples(index=False, name=None)}
-    rows = table.to_dict("records")
-    for case in planned:
+def main(datasets: int = 20) -> None:
+    path = runs.RESULTS / "audit" / "calibration.csv"
+    rows = pd.read_csv(path, keep_default_na=False).to_dict("records") if path.is_file() else []
+    there = {tuple(old[name] for name in COLUMNS[:4]) for old in rows}
+    for case in cases(datasets):
         if case not in there:
             rows.append(row(*case))
-            yield pd.DataFrame(rows, columns=list(COLUMNS))
+            write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
+            print(*rows[-1].values(), flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
