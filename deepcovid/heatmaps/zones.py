@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
-from deepcovid.runs import UserError, escape_control_chars, read_table
+from deepcovid.io import read_table
+from deepcovid.runs import UserError, escape_control_chars
 
 ZONES = "ABCDEF"
 SENIOR, JUNIOR = ([f"{reader}-{zone}" for zone in ZONES] for reader in "SJ")

@@ -104,8 +104,10 @@ def epoch_batches(
     are given, as many drawn with replacement by these.
 
     Where batch norm drifts, a last batch of one, whose norm would be nothing but 0 or an error,
-    joins the batch before.
+    joins the batch before. Raises UserError where there would be no others.
     """
+    if drifts and size == 1:
+        raise UserError("Batch norm in train mode needs a batch_size of 2 at least.")
     if chances is None:
         order = torch.randperm(count, generator=shuffle)
     else:
