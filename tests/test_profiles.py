@@ -53,7 +53,7 @@ def test_overrides_arrive_as_text_and_leave_typed():
         (
             "threshold",
             "yuden",
-            "a valid number, .*; or Input should be 'youden' or 'sensitivity_98'",
+            "a valid number, .*; or Input should be 'youden'",
         ),
         ("seeds", "a", "a valid integer[^;]*$"),
         ("augment_positives", 0, "greater than or equal to 1; or Input should be 'release'"),

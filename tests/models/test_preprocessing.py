@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from PIL import Image
 from deepcovid import profiles
 from deepcovid.data import phantom
 from deepcovid.models import features, preprocessing, scoring, training
+
+
+def test_each_step_that_a_profile_may_name_is_one_that_is_done():
+    assert get_args(profiles.Step) == ("none", *preprocessing.ORDER)
 
 
 @pytest.mark.slow
