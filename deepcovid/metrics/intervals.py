@@ -1,6 +1,7 @@
 """How sure a number is: the AUC, shares and means with their intervals, and DeLong's test."""
 
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -233,10 +234,9 @@ def draw_patients(
     """Of each class (0, then 1): each image's patient, by number, and how often each is drawn.
 
     Each class is resampled by itself, as its number of patients was given: (resamples, patients).
-    Without `patient` each image counts as one.
     """
-    label, random, found = np.asarray(label), np.random.default_rng(seed), {}
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    label, patient, random = np.asarray(label), np.asarray(patient), np.random.default_rng(seed)
+    found = {}
     for value in (0, 1):
         names, group = np.unique(patient[label == value], return_inverse=True)
         share = np.full(len(names), 1 / len(names))
@@ -244,78 +244,55 @@ def draw_patients(
     return found
 
 
-def resample(
-    label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """The auc, and sensitivity and specificity at `threshold`, of resamples by patient: (resamples,).
+def resample_auc(label, score, patient, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """The AUC of resamples by patient: (resamples,).
 
     All images of a patient stay together: they resemble each other, so intervals that resample
-    images are too narrow. Scores (repeats, n) give the mean over the repeats of each quantity. Equal
-    labels, patients and seeds give the same resamples, so that two models' draws are paired. All are
-    computed at once, from the pairs of patients of which one scores higher: scipy.stats.bootstrap
-    knows neither clusters nor weights.
+    images are too narrow. Scores (repeats, n) give the mean over the repeats. Equal labels, patients
+    and seeds give the same resamples, so that two models' draws are paired. All are computed at once,
+    from the pairs of patients of which one scores higher: scipy.stats.bootstrap knows neither
+    clusters nor weights.
     """
     label, score = validate_scores(label, score)
-    score = np.atleast_2d(score)
-    groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
-    for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
-        groups.append(group)
-        drawn.append(draws.astype(float))
-        size.append(drawn[-1] @ np.bincount(group))
-        hits = predict_positive(score[:, label == value], threshold).mean(0)
-        hit.append(drawn[-1] @ np.bincount(group, hits) / size[-1])
+    score, drawn = np.atleast_2d(score), draw_patients(label, patient, resamples, seed)
+    (group_0, draws_0), (group_1, draws_1) = drawn[0], drawn[1]
     # each pair of images counts 1 where the positive is above, and half where they are beside
-    above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
+    above = np.zeros((draws_1.shape[1], draws_0.shape[1]))
     negative = score[:, label == 0]
-    for i, one in zip(groups[1], score[:, label == 1].T, strict=True):
+    for i, one in zip(group_1, score[:, label == 1].T, strict=True):
         won = (one[:, None] > negative) + 0.5 * (one[:, None] == negative)
-        above[i] += np.bincount(groups[0], won.mean(0), above.shape[1])
-    auc = np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1])
-    return {"auc": auc, "sensitivity": hit[1], "specificity": 1 - hit[0]}
-
-
-def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> dict[str, tuple]:
-    """95% percentile intervals of what `resample` gives, by name: (low, high)."""
-    found = resample(label, score, patient, threshold, **draws)
-    return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
+        above[i] += np.bincount(group_0, won.mean(0), above.shape[1])
+    pairs = (draws_0 @ np.bincount(group_0)) * (draws_1 @ np.bincount(group_1))
+    return np.einsum("rn,rn->r", draws_1 @ above, draws_0) / pairs
 
 
 def roc_band(
-    label, scores, patient=None, fpr=(0, 0.05, 0.1, 1), resamples: int = 500, seed: int = 0
+    label, scores, patient, fpr=(0, 0.05, 0.1, 1), resamples: int = 500, seed: int = 0
 ) -> np.ndarray:
     """Sensitivity at false positive rates `fpr`, mean over trainings, with its 95% band: (3, len(fpr)).
 
     `scores` (n,) or (k, n) of the same images. At each rate the lowest threshold that keeps to it.
-    Pointwise percentiles of resampled patients, each class by itself; without `patient`, of images.
+    Pointwise percentiles of resampled patients, each class by itself.
     """
+    from sklearn.metrics import roc_curve  # who only reads needs no scikit-learn
+
     label, scores = validate_scores(label, np.atleast_2d(scores))
     weights = np.ones((resamples + 1, len(label)), int)  # first: as they are
     for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
         weights[1:, label == value] = draws[:, group]
-    curves = []
-    for score in scores:
-        order = np.argsort(-score, kind="stable")
-        ends = np.flatnonzero(np.diff(score[order], append=-1))  # equal scores come together
-        wrong, found = (
-            np.cumsum(weights[:, order] * (label[order] == value), axis=1, dtype=float)[:, ends]
-            for value in (0, 1)
-        )
-        wrong, found = (np.pad(part / part[:, -1:], ((0, 0), (1, 0))) for part in (wrong, found))
-        reached = [np.searchsorted(row, np.add(fpr, 1e-12), side="right") - 1 for row in wrong]
-        curves.append(np.take_along_axis(found, np.array(reached), axis=1))
-    mean = np.mean(curves, axis=0)
-    return np.vstack([mean[0], np.quantile(mean[1:], (0.025, 0.975), axis=0)])
+    curves = np.zeros((len(weights), len(fpr)))
+    for score, (curve, weight) in product(scores, zip(curves, weights, strict=True)):
+        wrong, found, _ = roc_curve(label, score, sample_weight=weight, drop_intermediate=False)
+        curve += found[np.searchsorted(wrong, np.add(fpr, 1e-12), side="right") - 1] / len(scores)
+    return np.vstack([curves[0], np.quantile(curves[1:], (0.025, 0.975), axis=0)])
 
 
-def at_sensitivity_interval(
-    label, score, patient=None, target: float = TARGET
-) -> tuple[float, float]:
+def at_sensitivity_interval(label, score, patient, target: float = TARGET) -> tuple[float, float]:
     """95% interval of the specificity at a sensitivity, whatever the scores' distributions.
 
     The threshold is the score below which a share 1 - `target` of all positives lies, and gets the
     interval of an order statistic: of n positives Binomial(n, 1 - target) lie below it. Its ends'
-    specificities get Wilson's. Images of a patient count as one in n; without `patient` each image
-    is one. Where target**n > 2.5%, at 98% with fewer than 183 patients, it may well be that no
+    specificities get Wilson's. Images of a patient count as one in n. Where target**n > 2.5%, at 98% with fewer than 183 patients, it may well be that no
     positive lies below the threshold, nothing says how far it is, and the lower end is 0.
 
     In simulations (six shapes of positives' scores, also of patients with several like images) it
@@ -323,7 +300,7 @@ def at_sensitivity_interval(
     88% at 97 and 88 to 93% at 400, BCa 75 to 82% at 97; neither reaches below the lowest score.
     """
     label, score = validate_scores(label, score)
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    patient = np.asarray(patient)
     positive, negative = np.sort(score[label == 1]), score[label == 0]
     n, others = (len(np.unique(patient[label == value])) for value in (1, 0))
     below = binom.ppf((0.025, 0.975), n, 1 - target)

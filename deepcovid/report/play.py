@@ -5,8 +5,9 @@ from pathlib import Path
 
 import ipywidgets
 
+from deepcovid.io import read_table
 from deepcovid.metrics import figures
-from deepcovid.metrics.evaluation import scores_of, summaries
+from deepcovid.metrics.evaluation import scores_of
 from deepcovid.plots import png
 
 
@@ -32,11 +33,14 @@ def thresholds(*folders: Path) -> Played:
     for folder in folders:
         scores = scores_of(folder)
         several = len({seed for _, seed in scores}) > 1
-        for ((name, seed), table), row in zip(
-            scores.items(), summaries(folder, scores), strict=True
-        ):
+        frozen = (
+            read_table(folder / "metrics.csv", index_col=["model", "seed"]).threshold
+            if scores
+            else {}
+        )
+        for (name, seed), table in scores.items():
             test = table[table.split == "test"]
-            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, row["threshold"]
+            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, frozen[name, seed]
     wide = {
         "layout": {"width": "40rem", "max_width": "100%"},
         "style": {"description_width": "6rem"},
