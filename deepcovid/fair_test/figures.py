@@ -13,9 +13,8 @@ from deepcovid.plots import COLOURS, COVID, GREY, NARROW, NON_COVID, REFERENCE
 
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
 COLOUR = {RELEASE: NON_COVID, SAME: PINK}
-WEIGHTS = {"pretrained": NON_COVID, "profile": COVID, "untrained": GREY, "none": "black"}
-LABELS = {"pretrained": "pretrained networks", "profile": "this run's recipe",
-          "untrained": "untrained networks", "none": "no network"}  # fmt: skip
+WEIGHTS = {"pretrained": (NON_COVID, "pretrained networks"), "profile": (COVID, "this run's recipe"),
+           "untrained": (GREY, "untrained networks"), "none": ("black", "no network")}  # fmt: skip
 DIAGNOSES = {"other findings": "other diagnoses", "No Finding": "no finding"}
 WIDTH = 7.2  # inches: what a page shows in full
 
@@ -27,9 +26,7 @@ def legible(figure: Figure, least: float = 9.5) -> Figure:
     return figure
 
 
-def dodged(
-    axis, part: pd.DataFrame, ends: tuple, place: float, room: float, text="{:.3f}", **style
-):
+def dodged(axis, part: pd.DataFrame, ends: tuple, place: float, room: float, **style) -> None:
     """The rows of `part` beside each other in a band of height `room` at `place`, and their mean.
 
     `ends` names the columns of value, low and high end.
@@ -38,7 +35,7 @@ def dodged(
     y = place + np.linspace(-room / 2, room / 2, len(part)) if len(part) > 1 else [place]
     plots.intervals(axis, part, value, low, high, y=y, ms=3.5, lw=1, **style)
     at = part[high].max()
-    axis.annotate(text.format(part[value].mean()), (at, place), (6, 0), textcoords="offset points",
+    axis.annotate(f"{part[value].mean():.3f}", (at, place), (6, 0), textcoords="offset points",
                   va="center", color=style["color"])  # fmt: skip
 
 
@@ -98,10 +95,10 @@ def within(table: pd.DataFrame) -> Figure:
               if len(part := whole[(whole.input == name) & (kind == one)])]  # fmt: skip
     figure, axis = plots.new(size=(WIDTH, 1.4 + 0.31 * len(groups)))
     for place, (_, one, part) in enumerate(groups):
-        dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one])
-    for one in dict.fromkeys(WEIGHTS):
+        dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one][0])
+    for one, (colour, label) in WEIGHTS.items():
         if one in set(kind):
-            axis.plot([], [], "o-", color=WEIGHTS[one], label=LABELS[one])
+            axis.plot([], [], "o-", color=colour, label=label)
     blind = [place for place, (name, *_) in enumerate(groups) if name in BLIND]
     if blind:
         axis.axhspan(blind[0] - 0.5, blind[-1] + 0.5, color=LIGHT, zorder=0)

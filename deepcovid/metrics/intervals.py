@@ -56,18 +56,19 @@ def format_ci_from_row(row, name: str, digits: int = 3) -> str:
     return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"], digits)
 
 
-def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
+def placements(label, scores) -> tuple[np.ndarray, np.ndarray]:
     """For each positive the share of negatives below it (ties half), and the reverse.
 
-    The means of both are the AUC; their variances make DeLong's (DeLong et al. 1988, by the
-    midranks of Sun and Xu 2014).
+    Of scores (n,), or (k, n) of several trainings, whose mean it is. The means of both are the AUC;
+    their variances make DeLong's (DeLong et al. 1988, by the midranks of Sun and Xu 2014).
     """
-    label, score = validate_scores(label, score)
-    positive, negative = score[label == 1], score[label == 0]
-    ranks = rankdata(np.concatenate([positive, negative]))
-    above = (ranks[: len(positive)] - rankdata(positive)) / len(negative)
-    below = 1 - (ranks[len(positive) :] - rankdata(negative)) / len(positive)
-    return above, below
+    label, scores = validate_scores(label, np.atleast_2d(scores))
+    positive, negative = scores[:, label == 1], scores[:, label == 0]
+    n = positive.shape[1]
+    ranks = rankdata(np.hstack([positive, negative]), axis=1)
+    above = (ranks[:, :n] - rankdata(positive, axis=1)) / negative.shape[1]
+    below = 1 - (ranks[:, n:] - rankdata(negative, axis=1)) / n
+    return above.mean(axis=0), below.mean(axis=0)
 
 
 def auc(label, score) -> float:
@@ -88,8 +89,6 @@ def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
 
 def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
     """95% interval of a share; `method` as statsmodels has it: `wilson`, `beta` (Clopper-Pearson)."""
-    if n < 1:
-        raise UserError("An interval of a share needs at least one image.")
     return tuple(map(float, proportion_confint(successes, n, method=method)))
 
 
@@ -100,12 +99,6 @@ def sensitivity_lower_bound(found: int, n: int, level: float = 0.95) -> float:
     the same source, whatever the scores' distribution. 8 of 8 guarantee 0.05 ** (1 / 8) = 69%.
     """
     return float(proportion_confint(found, n, alpha=2 * (1 - level), method="beta")[0])
-
-
-def mean_placements(label, scores) -> tuple[np.ndarray, np.ndarray]:
-    """`placements`, their mean over trainings: scores (n,) of one, or (k, n) of several."""
-    found = [placements(label, one) for one in np.atleast_2d(scores)]
-    return tuple(np.mean(part, axis=0) for part in zip(*found, strict=True))
 
 
 def clustered_error(label, above, below, patient=None) -> float:
@@ -137,7 +130,7 @@ def seed_variance(label, scores) -> float:
 
 def mean_auc_interval(label, scores, patient=None, level: float = 0.95) -> tuple[float, ...]:
     """Mean AUC of trainings (k, n), and its interval by patient and over seeds, on the logit scale."""
-    above, below = mean_placements(label, scores)
+    above, below = placements(label, scores)
     error = clustered_error(label, above, below, patient)
     return logit_interval(above.mean(), np.hypot(error, seed_variance(label, scores) ** 0.5), level)
 
@@ -158,7 +151,7 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     `difference` is the AUC of `score` less that of `other`, with its 95% interval; `p` two-sided.
     Where the two rank alike, the difference is 0 and p is 1.
     """
-    first, second = mean_placements(label, score), mean_placements(label, other)
+    first, second = placements(label, score), placements(label, other)
     above, below = (a - b for a, b in zip(first, second, strict=True))
     seeds = seed_variance(label, score) + seed_variance(label, other)
     difference = float(above.mean())

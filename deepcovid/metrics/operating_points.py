@@ -88,7 +88,7 @@ def subgroups(scores: Scores, about: pd.DataFrame, points: pd.DataFrame) -> pd.D
         ]
         long = tables[0].assign(right=np.mean(right, axis=0))[["right", "patient"]].join(about)
         long = long.melt(["right", "patient"], var_name="by", value_name="group")
-        long = long.assign(group=long.group.str.split("; ")).explode("group")
+        long = long.assign(group=long.group.fillna("").str.split("; ")).explode("group")
         for (by, group), own in long[long.group != ""].groupby(["by", "group"]):
             shares = share_interval(own.right, own.patient)
             rows.append((model, chosen_on, by, group, len(own), own.patient.nunique(), *shares))

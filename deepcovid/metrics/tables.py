@@ -142,21 +142,16 @@ def intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
     for model, scores in by_model.items():
         cut = np.array([[t] for key, t in thresholds.items() if key[0] == model])
         right = ((scores >= cut) == (label == 1)).mean(axis=0)
-        for name, own in {
-            "ROC AUC": label >= 0,
-            "sensitivity": label == 1,
-            "specificity": label == 0,
-        }.items():
-            found = {
-                unit: mean_auc_interval(label, scores, of) if name == "ROC AUC" else share_interval(right[own], of[own])
-                for unit, of in units.items()
-            }  # fmt: skip
-            row = {"value": f"{found['images'][0]:.4f}"}
-            row |= {
-                f"by {unit}": f"{low:.4f} to {high:.4f}" for unit, (_, low, high) in found.items()
-            }
-            row |= {unit: len(np.unique(of[own])) for unit, of in units.items()}
-            cells[NETWORKS.get(model, model), name] = row
+        parts = {"ROC AUC": label >= 0, "sensitivity": label == 1, "specificity": label == 0}
+        for name, own in parts.items():
+            row = cells[NETWORKS.get(model, model), name] = {}
+            for unit, of in units.items():
+                value, low, high = (
+                    mean_auc_interval(label, scores, of) if name == "ROC AUC"
+                    else share_interval(right[own], of[own])
+                )  # fmt: skip
+                row |= {"value": f"{value:.4f}", unit: len(np.unique(of[own]))}
+                row[f"by {unit}"] = f"{low:.4f} to {high:.4f}"
     return pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
 
 

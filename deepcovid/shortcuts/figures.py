@@ -91,11 +91,8 @@ def collections(found: dict) -> Figure:
     for axis, (where, title) in zip(axes, about.items(), strict=True):
         for name, colour in CLASSES.items():
             counts = np.array(found["histograms"][f"{name}, {where}"])
-            axis.stairs(
-                100 * counts / max(counts.sum(), 1), edges, fill=True, alpha=0.2, color=colour
-            )
-            axis.stairs(100 * counts / max(counts.sum(), 1), edges, color=colour, lw=1.5,
-                        label=f"{name} ({counts.sum():,})")  # fmt: skip
+            axis.stairs(100 * counts / max(counts.sum(), 1), edges, fill=True, fc=(colour, 0.2),
+                        ec=colour, lw=1.5, label=f"{name} ({counts.sum():,})")  # fmt: skip
         axis.axvline(found["threshold"], color=GREY, ls="--", lw=1, label="frozen threshold")
         axis.set(title=title, xlabel="score: P(COVID-19)", xlim=(0, 1), ylim=(0, 100))
         axis.legend(loc="upper center")
@@ -114,19 +111,16 @@ def mitigation(table: pd.DataFrame) -> Figure:
     for row, y in zip(table.itertuples(), place, strict=True):
         left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
     left.set_xlim(right=table.gap_high.max() + 0.09)
-    right.plot(
-        table.test, place, "o", color=NON_COVID, mfc="white", label="test images of this dataset"
-    )
-    right.plot(table.external_frame, place, "^", color=COVID, label="external, framing alone")
-    right.plot(
-        table.external_border, place, "s", color=COVID, mfc="none", label="external, border alone"
-    )
+    for column, marker, colour, face, label in (
+        ("test", "o", NON_COVID, "white", "test images of this dataset"),
+        ("external_frame", "^", COVID, COVID, "external, framing alone"),
+        ("external_border", "s", COVID, "none", "external, border alone"),
+    ):
+        right.plot(table[column], place, marker, color=colour, mfc=face, label=label)
     plots.intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
               label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
-    left.set(
-        title="decides: training images",
-        xlabel="gap: AUC of the picture less that\nof border or framing",
-    )
+    words = "gap: AUC of the picture less that\nof border or framing"
+    left.set(title="decides: training images", xlabel=words)
     right.set(title="does not decide", xlabel="ROC AUC", xlim=(0, 1.02))
     left.axvline(0, **REFERENCE)
     right.axvline(0.5, **REFERENCE)
