@@ -57,9 +57,8 @@ def swapped(table: pd.DataFrame) -> Figure:
     for kind, colour in COLOUR.items():
         label = f"{KINDS[kind]} ({counts.negatives[kind]:,})"
         axes[0].plot([], [], "o-", color=colour, label=label)
-    figure.legend(
-        loc="outside upper left", title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
-    )
+    title = f"{counts.positives.iloc[0]:,} COVID-19 images and"
+    figure.legend(loc="outside upper left", title=title)
     return legible(figure)
 
 
@@ -69,16 +68,13 @@ def by_finding(table: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(table.model))
     figure, axis = plots.new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
     for model, shift in plots.side_by_side(models, 0.25):
-        mean = over_seeds(
-            table[table.model == model], "finding", "called", "called_low", "called_high"
-        )
+        own = table[table.model == model]
+        mean = over_seeds(own, "finding", "called", "called_low", "called_high")
         plots.intervals(axis, mean.loc[rows.finding], "mean", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
                color=COLOURS.get(model, GREY), label=readable(model))  # fmt: skip
     axis.axhspan(-0.5, (rows.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
-    names = [
-        f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})" for r in rows.itertuples()
-    ]
-    plots.rows_at(axis, names)
+    names = rows.finding.replace(DIAGNOSES)
+    plots.rows_at(axis, names + [f" ({r.images}; {r.cases})" for r in rows.itertuples()])
     axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
     figure.legend(loc="outside upper right", ncols=3)
     return legible(figure)
@@ -106,10 +102,8 @@ def within(table: pd.DataFrame) -> Figure:
     shown = [name for name, *_ in groups]
     plots.rows_at(axis, [readable(name) * (name not in shown[:i]) for i, name in enumerate(shown)])
     first = whole.iloc[0]
-    axis.set(
-        xlim=(0.35, 1),
-        xlabel=f"ROC AUC ({first.positives:,} + {first.negatives:,} images of {first.groups:,} cases)",
-    )
+    images = f"{first.positives:,} + {first.negatives:,} images of {first.groups:,} cases"
+    axis.set(xlim=(0.35, 1), xlabel=f"ROC AUC ({images})")
     figure.legend(loc="outside upper right", ncols=2)
     return legible(figure)
 
@@ -159,6 +153,6 @@ def training_data(table: pd.DataFrame) -> Figure:
         axis.set(xlim=(0.4, 1), ylim=(0.4, 1), aspect="equal", title=title,
                  xlabel="ROC AUC, border or framing alone")  # fmt: skip
     axes[0].set_ylabel("ROC AUC, whole picture")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
-                  title="trained on")  # fmt: skip
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, title="trained on")
     return legible(figure)

@@ -101,9 +101,8 @@ def aim(candidates: pd.DataFrame, metrics: pd.DataFrame, external: pd.DataFrame)
             text = known(chosen[column]) if low else format_ci_from_row(chosen, column)
             row["chosen candidate (95% interval)"] = judged(text, chosen[column], target, low)
         if len(own):
-            row["recipe fair (range of seeds)"] = judged(
-                mean_and_range(own), own.mean(), target, low
-            )
+            text = judged(mean_and_range(own), own.mean(), target, low)
+            row["recipe fair (range of seeds)"] = text
         rows[name] = row
     return pd.DataFrame(rows).T.rename_axis("aim")
 

@@ -142,12 +142,9 @@ def subgroups(table: pd.DataFrame) -> Figure:
     """Specificity by view and by finding, a row each; mean over seeds, 95% intervals by patients.
 
     `table` is a `subgroups.csv`; of the thresholds the one from cross-validation is shown, or, where
-    a model has none, the one that was tuned on the test images.
+    there is none, the one that was tuned on the test images.
     """
-    models = table.groupby("chosen_on").model.nunique()
-    chosen_on = next(
-        c for c in (CROSS_VALIDATED, TEST, VALIDATION) if models.get(c) == table.model.nunique()
-    )
+    chosen_on = next(c for c in (CROSS_VALIDATED, TEST) if c in set(table.chosen_on))
     table = table[table.chosen_on == chosen_on].set_index(["by", "group"])
     models = [model for model in NETWORKS if model in set(table.model)]
     mean = table.groupby(level=[0, 1]).specificity.mean().sort_values()

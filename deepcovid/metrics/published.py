@@ -20,8 +20,8 @@ CLAIMS = {"auc": "ROC AUC", AT_98: "specificity at 98% sensitivity"}
 CONTROLS = {"control": "control: untrained network", "released": "control: released recipe",
             "released_squeezenet": "control: released recipe"}  # folders in results/  # fmt: skip
 REDUCED = ("outer 12.5% of each side", "outer 5% of each side", "8 x 8 pixels")  # of the picture
-COLUMNS = ("claim", "what", "model", "verdict", "published", "ours", "low", "high", "interval",
-           "smallest_margin", "seeds")  # fmt: skip
+COLUMNS = ["claim", "what", "model", "verdict", "published", "ours", "low", "high",
+           "smallest_margin"]  # fmt: skip
 
 
 def published() -> pd.DataFrame:
@@ -61,12 +61,11 @@ def specificity_verdict(claim: dict, value: float, low: float, high: float) -> s
     return "reproduced" if agree else f"not reproduced: ours is {direction}"
 
 
-def judge_auc(what: str, model: str, seeds: int, interval: str, ours: tuple) -> dict:
+def judge_auc(what: str, model: str, ours: tuple) -> dict:
     """An AUC and its 90% interval beside a model's published one, as a row of a table."""
     claimed, (value, low, high) = published_values()["auc", model], ours
     return {
-        "claim": "auc", "what": what, "model": model, "seeds": seeds, "published": claimed,
-        "ours": value, "low": low, "high": high, "interval": f"90%, {interval}",
+        "claim": "auc", "what": what, "model": model, "published": claimed, "ours": value, "low": low, "high": high,
         "smallest_margin": smallest_margin(low, high, claimed), "verdict": equivalence(low, high, claimed),
     }  # fmt: skip
 
@@ -77,14 +76,15 @@ def judge_models(folder: Path, what: str) -> Iterator[dict]:
     images, by_model = of_models(test)
     for model, scores in by_model.items():
         ours = mean_auc_interval(images.label, scores, images.patient, LEVEL)
-        yield judge_auc(what, model, len(scores), "patients and seeds", ours)
+        yield judge_auc(what, model, ours)
 
 
 def compare(folder: Path) -> pd.DataFrame:
     """Numbers of the models in a folder beside the published ones, claim by claim, with verdicts.
 
     By the rules of docs/method.md. AUCs are means over the seeds; of the specificities that of the
-    lowest seed. `not testable here`: the model was not run, or not with ImageNet weights.
+    lowest seed, with its 95% interval, an order statistic of patients. `not testable here`: the model
+    was not run, or not with ImageNet weights.
     """
     aucs, rows, first = {row["model"]: row for row in judge_models(folder, "ours")}, [], {}
     if aucs:
@@ -100,12 +100,10 @@ def compare(folder: Path) -> pd.DataFrame:
             row = aucs[model]
         elif model in first:
             ours = [first[model][f"{metric}{end}"] for end in ("", "_low", "_high")]
-            row |= dict(zip(("ours", "low", "high"), ours, strict=True)) | {
-                "seeds": 1, "interval": "95%, order statistic of patients",
-                "verdict": specificity_verdict(claim, *ours),
-            }  # fmt: skip
+            row |= dict(zip(("ours", "low", "high"), ours, strict=True))
+            row["verdict"] = specificity_verdict(claim, *ours)
         rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def auc_controls(results: Path) -> pd.DataFrame:
@@ -118,13 +116,12 @@ def auc_controls(results: Path) -> pd.DataFrame:
     rows = [row for name, what in CONTROLS.items() for row in judge_models(results / name, what)]
     path = results / "paper" / "shortcuts.csv"
     reduced = pd.read_csv(path) if path.is_file() else pd.DataFrame({"input": []})
-    reduced = reduced[reduced.input.isin(REDUCED)]
-    for row in reduced.to_dict("records"):
+    for row in reduced[reduced.input.isin(REDUCED)].to_dict("records"):
         if row["kind"] == "untrained" or row["target"] != "COVID-19":
             continue
         # the 90% interval follows from the 95%
         width = logit(row["patient_high"]) - logit(row["patient_low"])
         error = width / (2 * norm.ppf(0.975)) * (row["auc"] * (1 - row["auc"]))
         ours = logit_interval(row["auc"], error, LEVEL)
-        rows.append(judge_auc(f"control: {row['input']}", "squeezenet", 1, "patients", ours))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        rows.append(judge_auc(f"control: {row['input']}", "squeezenet", ours))
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -32,8 +32,9 @@ MEASURES = {
 def auc_differences(tables: Scores) -> pd.DataFrame:
     """Differences of the models' mean AUCs over seeds, a row per pair of models, with their tests.
 
-    Intervals and `p` (DeLong's test) count images of a patient together, and the seeds' variance; `p_holm` is corrected for the number of pairs. `least` and `most` are over all
-    pairs of single seeds.
+    Intervals and `p` (DeLong's test) count images of a patient together, and the seeds' variance;
+    `p_holm` is corrected for the number of pairs. `least` and `most` are over all pairs of single
+    seeds.
     """
     from statsmodels.stats.multitest import multipletests
 
@@ -54,15 +55,12 @@ def auc_differences(tables: Scores) -> pd.DataFrame:
 
 def metrics_table(path: Path) -> pd.DataFrame:
     """`metrics.csv` for a reader: one column a quantity, with its interval."""
-    table, names = (
-        pd.read_csv(path),
-        {"auc": "ROC AUC"} | dict.fromkeys(["sensitivity", "specificity"]),
-    )
-    shown = {name or column: with_ci(table, column, ".3f") for column, name in names.items()}
-    shown |= {"specificity at 98% sensitivity": with_ci(table, AT_98, ".3f")}
-    return table[["model", "seed", "weights"]].assign(
-        threshold=table.threshold.map("{:.3g}".format), **shown
-    )
+    table = pd.read_csv(path)
+    shown = table[["model", "seed", "weights"]].copy()
+    shown["threshold"] = table.threshold.map("{:.3g}".format)
+    for column in ("auc", "sensitivity", "specificity", AT_98):
+        shown[CLAIMS.get(column, column)] = with_ci(table, column, ".3f")
+    return shown
 
 
 def over_seeds(

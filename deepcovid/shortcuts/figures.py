@@ -29,36 +29,30 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
 
     Below, where an `external.csv` is given: hospitals that nobody trained on.
     """
-    rows = table[(table.target == "COVID-19") & table.kind.isin(KINDS)]
+    rows = table[table.target == "COVID-19"]
     rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
-    rows = rows.sort_values(
-        "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
-    )
+    rows = rows.assign(kind=pd.Categorical(rows.kind, KINDS)).dropna(subset="kind")
+    rows = rows.sort_values("kind", kind="stable", ignore_index=True)
     heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
     figure, axes = plots.new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
                        height_ratios=heights)  # fmt: skip
     axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
     for part, paint, label in ((rows[~hidden], NON_COVID, "lungs visible, at least in part"),
                                (rows[hidden], COVID, "lungs not visible, or hardly")):  # fmt: skip
-        plots.intervals(
-            axis, part, "auc", "patient_low", "patient_high", y=part.index, color=paint, label=label
-        )
+        ends = "auc", "patient_low", "patient_high"
+        plots.intervals(axis, part, *ends, y=part.index, color=paint, label=label)
     for place, auc in rows.auc.items():
         axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center",
                   fontsize=SMALL)  # fmt: skip
-    share = rows.input_share.map(", {:.0%} of area".format).where(
-        rows.kind.isin(["border", "centre"]), ""
-    )
-    plots.rows_at(
-        axis,
-        rows.input.replace(WORDS) + share + np.where(rows.kind == "untrained", ", untrained", ""),
-    )
+    of_area, untrained = rows.kind.isin(["border", "centre"]), rows.kind == "untrained"
+    more = np.where(untrained, ", untrained", "")
+    more = more + rows.input_share.map(", {:.0%} of area".format).where(of_area, "")
+    plots.rows_at(axis, rows.input.replace(WORDS) + more)
     least, first = rows.patient_low.min(), rows.iloc[0]
     axis.axvline(first.auc, color=GREY, lw=1)
     axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001))
-    axis.set_xlabel(
-        f"ROC AUC ({first.positives:,} COVID-19, {first.negatives:,} Non-COVID images)", loc="right"
-    )
+    images = f"{first.positives:,} COVID-19, {first.negatives:,} Non-COVID images"
+    axis.set_xlabel(f"ROC AUC ({images})", loc="right")
     if least <= 0.9:
         axis.axvline(0.5, **REFERENCE)
     axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
