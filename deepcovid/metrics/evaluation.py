@@ -7,18 +7,8 @@ import pandas as pd
 from scipy.special import logit
 
 from deepcovid.io import read_table
-from deepcovid.metrics.intervals import (
-    TARGET,
-    at_sensitivity_interval,
-    auc,
-    auc_interval,
-    ci_columns,
-    confusion,
-    patient_interval,
-    predict_positive,
-    proportion_interval,
-    validate_scores,
-)
+from deepcovid.metrics import intervals
+from deepcovid.metrics.intervals import TARGET, ci_columns
 from deepcovid.runs import UserError, escape_control_chars
 
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
@@ -73,7 +63,7 @@ def roc(label, score):
     """False positive rate, sensitivity and threshold at every distinct score."""
     from sklearn.metrics import roc_curve  # here and below: who only reads needs no scikit-learn
 
-    return roc_curve(*validate_scores(label, score), drop_intermediate=False)
+    return roc_curve(*intervals.validate_scores(label, score), drop_intermediate=False)
 
 
 def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
@@ -104,14 +94,15 @@ def summary(scores: pd.DataFrame, rule: float | str) -> dict:
     threshold = choose_threshold(scores, rule)
     test = scores[scores.split == "test"]
     label, score = test.label, test.score
-    counts = confusion(label, score, threshold)
+    counts = intervals.confusion(label, score, threshold)
     positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
-    row = ci_columns("auc", auc(label, score), *auc_interval(label, score))
-    row["threshold"] = threshold
+    ends = intervals.auc_interval(label, score)
+    row = ci_columns("auc", intervals.auc(label, score), *ends) | {"threshold": threshold}
     for name, found, n in (("sensitivity", "tp", positives), ("specificity", "tn", negatives)):
-        row |= ci_columns(name, counts[found] / n, *proportion_interval(counts[found], n))
-    at_98 = at_sensitivity(label, score)[1], *at_sensitivity_interval(label, score, test.patient)
-    return row | ci_columns(AT_98, *at_98) | {
+        ends = intervals.proportion_interval(counts[found], n)
+        row |= ci_columns(name, counts[found] / n, *ends)
+    ends = intervals.at_sensitivity_interval(label, score, test.patient)
+    return row | ci_columns(AT_98, at_sensitivity(label, score)[1], *ends) | {
         "accuracy": (counts["tp"] + counts["tn"]) / len(test),
         "null_accuracy": max(positives, negatives) / len(test),
         **counts,
@@ -127,8 +118,8 @@ def net_benefit(label, score, thresholds) -> np.ndarray:
     True positives less false positives, a share of all images; a false one weighs the odds of the
     threshold. 0 is acting on nobody.
     """
-    label, score = validate_scores(label, score)
-    said = predict_positive(score, np.asarray(thresholds)[:, None])
+    label, score = intervals.validate_scores(label, score)
+    said = intervals.predict_positive(score, np.asarray(thresholds)[:, None])
     odds = np.asarray(thresholds) / (1 - np.asarray(thresholds))
     return (said & (label == 1)).mean(axis=1) - odds * (said & (label == 0)).mean(axis=1)
 
@@ -141,7 +132,7 @@ def calibration(label, score, bins: int = 10) -> tuple[pd.DataFrame, float]:
     """
     from sklearn.calibration import calibration_curve
 
-    label, score = validate_scores(label, score)
+    label, score = intervals.validate_scores(label, score)
     observed, predicted = calibration_curve(label, score, n_bins=bins)
     # scikit-learn's bins: a score on an edge belongs to the bin below it
     index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], score)
@@ -163,8 +154,8 @@ def recalibration(label, score, patient) -> dict[str, float]:
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
 
-    label, score = validate_scores(label, score)
-    row = ci_columns("brier", *patient_interval((score - label) ** 2, patient))
+    label, score = intervals.validate_scores(label, score)
+    row = ci_columns("brier", *intervals.patient_interval((score - label) ** 2, patient))
     x = logit(score.clip(1e-6, 1 - 1e-6))
     separated = score[label == 1].min() >= score[label == 0].max()
     groups = np.unique(patient, return_inverse=True)[1]

@@ -17,10 +17,6 @@ CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "t
 PAPER = {"ls": "", "marker": "D", "color": GREY, "ms": 4}  # how the paper's numbers are drawn
 
 
-def colour(model: str) -> str:
-    return COLOURS.get(model, "black")
-
-
 def counted(table: pd.DataFrame, label: int) -> str:
     """How many images of a class, and of how many patients."""
     own, name = table[table.label == label], list(CLASSES)[label]
@@ -39,8 +35,8 @@ def roc(test: Scores) -> Figure:
         fpr = np.union1d(np.linspace(0, 0.2, 201), np.linspace(0, 1, 201))
         mean, *band = intervals.roc_band(table.label, scores, table.patient, fpr)
         for axis in axes:
-            axis.plot(fpr, mean, color=colour(model))
-            axis.fill_between(fpr, *band, color=colour(model), alpha=0.15, lw=0)
+            axis.plot(fpr, mean, color=COLOURS[model])
+            axis.fill_between(fpr, *band, color=COLOURS[model], alpha=0.15, lw=0)
         axes[0].lines[-1].set_label(f"{NETWORKS.get(model, model)}, AUC {value:.4f}")
     axes[0].plot([0, 1], [0, 1], **REFERENCE)
     axes[0].set(ylabel=f"sensitivity\n({counted(table, 1)})", title="all")
@@ -66,7 +62,7 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame, control=()) ->
         grid[1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
     ):
         for model, shift in plots.side_by_side(models, 0.25):
-            own, style = table[table.model == model], {"color": colour(model)}
+            own, style = table[table.model == model], {"color": COLOURS[model]}
             found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")
             at = found.index.map(chosen.index).to_numpy() + shift
             plots.intervals(axis, found, "mean", "low", "high", at, label=NETWORKS[model], **style)
@@ -96,7 +92,7 @@ def aucs(axis, compared: pd.DataFrame, control) -> None:
     untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
     compared = compared.dropna(subset="ours")
     for model, shift in plots.side_by_side([*compared.model], 0.25):
-        ours, style = compared[compared.model == model], {"color": colour(model)}
+        ours, style = compared[compared.model == model], {"color": COLOURS[model]}
         axis.plot(ours.published, [shift], **PAPER)
         plots.intervals(axis, ours, "ours", "low", "high", [1 + shift], **style)
         own = untrained[untrained.index == model]
@@ -125,8 +121,8 @@ def calibration(test: Scores) -> Figure:
             if found[name.lower()] is not None
         ]
         legend = f"{NETWORKS.get(model, model)}: {', '.join(numbers)}"
-        left.plot(bins.score, bins.covid, "o-", ms=4, color=colour(model), label=legend)
-        right.plot(cuts, evaluation.net_benefit(label, score, cuts), color=colour(model))
+        left.plot(bins.score, bins.covid, "o-", ms=4, color=COLOURS[model], label=legend)
+        right.plot(cuts, evaluation.net_benefit(label, score, cuts), color=COLOURS[model])
     prevalence = label.mean()
     left.plot([0, 1], [0, 1], **REFERENCE)
     left.set(xlabel="mean score of the bin", ylabel="share that is COVID-19", title="calibration")
@@ -152,7 +148,7 @@ def subgroups(table: pd.DataFrame) -> Figure:
     figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
     for model, shift in plots.side_by_side(models, 0.22):
         own = table[table.model == model].reindex(rows)
-        style = {"color": colour(model), "ms": 4, "label": NETWORKS[model]}
+        style = {"color": COLOURS[model], "ms": 4, "label": NETWORKS[model]}
         y = np.arange(len(rows)) + shift
         plots.intervals(axis, own, "specificity", "low", "high", y, **style)
     n = table[~table.index.duplicated()]

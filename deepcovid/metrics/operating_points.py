@@ -4,31 +4,15 @@ A threshold that reaches 98% sensitivity on the test images was tuned on them. O
 other patients need not reach it: how near it comes depends on how many COVID-19 patients it saw.
 """
 
-import numpy as np
 import pandas as pd
 
+from deepcovid.metrics import intervals
 from deepcovid.metrics.evaluation import Scores, at_sensitivity
-from deepcovid.metrics.intervals import (
-    ci_columns,
-    patient_interval,
-    predict_positive,
-    sensitivity_lower_bound,
-    share_interval,
-)
 
 VALIDATION, CROSS_VALIDATED = "validation images", "cross-validated training images"
 TEST = "test images (in sample: tuned where it is judged)"
-SUBGROUPS = (
-    "model",
-    "chosen_on",
-    "by",
-    "group",
-    "images",
-    "patients",
-    "specificity",
-    "low",
-    "high",
-)
+SUBGROUPS = ["model", "chosen_on", "by", "group", "images", "patients",
+             "specificity", "low", "high"]  # fmt: skip
 
 
 def operating_points(
@@ -53,8 +37,8 @@ def operating_points(
         row["test_patients"] = test.patient.nunique()
         for label, quantity in ((1, "sensitivity"), (0, "specificity")):
             own = test[test.label == label]
-            right = predict_positive(own.score, threshold) == bool(label)
-            row |= ci_columns(quantity, *patient_interval(right, own.patient))
+            right = intervals.predict_positive(own.score, threshold) == bool(label)
+            row |= intervals.ci_columns(quantity, *intervals.patient_interval(right, own.patient))
         rows.append(row | {"interval": "bootstrap, patients"})
     return pd.DataFrame(rows)
 
@@ -62,12 +46,12 @@ def operating_points(
 def choice(table: pd.DataFrame, threshold: float) -> dict:
     """On how many a threshold was chosen, and what sensitivity it guarantees; see above."""
     positive = table[table.label == 1]
-    found = predict_positive(positive.score, threshold)
+    found = intervals.predict_positive(positive.score, threshold)
     whole = found.groupby(positive.patient).all()
     return {
         "n_positive": len(found), "n_patients": len(whole), "threshold": threshold,
-        "guaranteed_by_image": sensitivity_lower_bound(found.sum(), len(found)),
-        "guaranteed_by_patient": sensitivity_lower_bound(whole.sum(), len(whole)),
+        "guaranteed_by_image": intervals.sensitivity_lower_bound(found.sum(), len(found)),
+        "guaranteed_by_patient": intervals.sensitivity_lower_bound(whole.sum(), len(whole)),
     }  # fmt: skip
 
 
@@ -82,14 +66,12 @@ def subgroups(scores: Scores, about: pd.DataFrame, points: pd.DataFrame) -> pd.D
     for (model, chosen_on), part in points.groupby(["model", "chosen_on"], sort=False):
         tables = [scores[model, seed] for seed in part.seed]
         tables = [t[(t.split == "test") & (t.label == 0)].set_index("image") for t in tables]
-        right = [
-            ~predict_positive(table.score[tables[0].index], threshold)
-            for table, threshold in zip(tables, part.threshold, strict=True)
-        ]
-        long = tables[0].assign(right=np.mean(right, axis=0))[["right", "patient"]].join(about)
+        score = pd.concat([t.score[tables[0].index] for t in tables], axis=1).to_numpy()
+        right = ~intervals.predict_positive(score, part.threshold.to_numpy())
+        long = tables[0].assign(right=right.mean(axis=1))[["right", "patient"]].join(about)
         long = long.melt(["right", "patient"], var_name="by", value_name="group")
         long = long.assign(group=long.group.fillna("").str.split("; ")).explode("group")
         for (by, group), own in long[long.group != ""].groupby(["by", "group"]):
-            shares = share_interval(own.right, own.patient)
+            shares = intervals.share_interval(own.right, own.patient)
             rows.append((model, chosen_on, by, group, len(own), own.patient.nunique(), *shares))
-    return pd.DataFrame(rows, columns=list(SUBGROUPS))
+    return pd.DataFrame(rows, columns=SUBGROUPS)

@@ -6,16 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepcovid.metrics import intervals
 from deepcovid.metrics.evaluation import AT_98, Scores, of_models
-from deepcovid.metrics.intervals import (
-    TARGET,
-    auc,
-    delong_test,
-    format_ci,
-    mean_auc_interval,
-    share_interval,
-    with_ci,
-)
 from deepcovid.metrics.published import CLAIMS, FINAL, NETWORKS, published_values
 
 # the rows of `beside_paper`: columns of a `metrics.csv`, and decimals
@@ -41,9 +33,10 @@ def auc_differences(tables: Scores) -> pd.DataFrame:
     (first, by_model), rows = of_models(tables), {}
     for one, other in combinations(by_model, 2):
         scores = by_model[one], by_model[other]
-        single = np.subtract.outer(*([auc(first.label, each) for each in part] for part in scores))
+        aucs = ([intervals.auc(first.label, each) for each in part] for part in scores)
+        single = np.subtract.outer(*aucs)
         rows[f"{one} - {other}"] = {
-            **delong_test(first.label, *scores, first.patient),
+            **intervals.delong_test(first.label, *scores, first.patient),
             "seeds": f"{len(scores[0])} and {len(scores[1])}",
             "least": single.min(), "most": single.max(),
         }  # fmt: skip
@@ -59,7 +52,7 @@ def metrics_table(path: Path) -> pd.DataFrame:
     shown = table[["model", "seed", "weights"]].copy()
     shown["threshold"] = table.threshold.map("{:.3g}".format)
     for column in ("auc", "sensitivity", "specificity", AT_98):
-        shown[CLAIMS.get(column, column)] = with_ci(table, column, ".3f")
+        shown[CLAIMS.get(column, column)] = intervals.with_ci(table, column, ".3f")
     return shown
 
 
@@ -83,7 +76,7 @@ def mean_and_range(values, digits: int = 3) -> str:
     values = pd.Series(values, dtype=float).dropna()
     if len(values) < 2:
         return "-" if values.empty else f"{values.iloc[0]:.{digits}f}"
-    return format_ci(values.mean(), values.min(), values.max(), digits)
+    return intervals.format_ci(values.mean(), values.min(), values.max(), digits)
 
 
 def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
@@ -102,10 +95,8 @@ def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
     for (measure, (name, digits)), model in product(MEASURES.items(), NETWORKS):
         claim = claims.get((name, model)) if name in CLAIMS else None
         ours, untrained = (
-            mean_and_range(table[name][table.model == model], digits)
-            if len(table) and name in table
-            else "-"
-            for table in (metrics, control)
+            mean_and_range(table[name][table.model == model] if name in table else (), digits)
+            for table in (metrics, control if len(control) else metrics[:0])
         )
         if claim or {ours, untrained} != {"-"}:
             shown = f"{claim:.3f}" if claim else "-"
@@ -128,7 +119,7 @@ def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
 
-def intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
+def both_intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
     """95% intervals that count images beside those that count patients, a row per model and quantity.
 
     Means over seeds: the AUC's interval is DeLong's, or Obuchowski's by patients, with the seeds'
@@ -144,10 +135,9 @@ def intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
         for name, own in parts.items():
             row = cells[NETWORKS.get(model, model), name] = {}
             for unit, of in units.items():
-                value, low, high = (
-                    mean_auc_interval(label, scores, of) if name == "ROC AUC"
-                    else share_interval(right[own], of[own])
-                )  # fmt: skip
+                value, low, high = intervals.mean_auc_interval(label, scores, of)
+                if name != "ROC AUC":
+                    value, low, high = intervals.share_interval(right[own], of[own])
                 row |= {"value": f"{value:.4f}", unit: len(np.unique(of[own]))}
                 row[f"by {unit}"] = f"{low:.4f} to {high:.4f}"
     return pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
@@ -165,7 +155,7 @@ def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> p
             (model, "the paper", claims.get(("sensitivity", model)), claims.get((AT_98, model))),
             (model, "ours, validation images", mean.sensitivity, mean.specificity),
             (model, "ours, cross-validated training images", mean.get("cv_sensitivity"), mean.get("cv_specificity")),
-            (model, "ours, tuned on test images", TARGET, mean[AT_98]),
+            (model, "ours, tuned on test images", intervals.TARGET, mean[AT_98]),
         ]  # fmt: skip
     columns = ["network", "threshold", "sensitivity", "specificity"]
     found = pd.DataFrame(rows, columns=columns).dropna().replace({"network": NETWORKS})

@@ -29,9 +29,9 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
 
     Below, where an `external.csv` is given: hospitals that nobody trained on.
     """
-    rows = table[table.target == "COVID-19"]
+    rows = table[(table.target == "COVID-19") & table.kind.isin(KINDS)]
     rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
-    rows = rows.assign(kind=pd.Categorical(rows.kind, KINDS)).dropna(subset="kind")
+    rows = rows.assign(kind=pd.Categorical(rows.kind, KINDS))
     rows = rows.sort_values("kind", kind="stable", ignore_index=True)
     heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
     figure, axes = plots.new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,

@@ -21,7 +21,7 @@ def test_a_hand_worked_curve():
         (0.5, 1, 0.4),
         (1, 1, 0.1),
     ]
-    assert evaluation.confusion(label, score, 0.8) == {"tp": 2, "fn": 1, "fp": 1, "tn": 1}
+    assert intervals.confusion(label, score, 0.8) == {"tp": 2, "fn": 1, "fp": 1, "tn": 1}
     assert evaluation.at_sensitivity(label, score, 0.98) == (0.4, 0.5)
 
 
@@ -140,16 +140,16 @@ def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, 
 
 def test_a_score_on_the_threshold_is_called_covid_everywhere():
     score = np.array([0.49, 0.5, 0.51])
-    assert evaluation.predict_positive(score, 0.5).tolist() == [False, True, True]
-    assert evaluation.predict_positive(pd.Series(score), 0.5).tolist() == [False, True, True]
+    assert intervals.predict_positive(score, 0.5).tolist() == [False, True, True]
+    assert intervals.predict_positive(pd.Series(score), 0.5).tolist() == [False, True, True]
     dead = np.full(4, 0.5)  # a head that answers 0.5 to all
-    assert evaluation.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
+    assert intervals.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
 
 
 def test_confusion_is_scikit_learns(overlapping):
     label, score = overlapping(digits=1)
     tn, fp, fn, tp = confusion_matrix(label, score >= 0.5).ravel()
-    assert evaluation.confusion(label, score, 0.5) == {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
+    assert intervals.confusion(label, score, 0.5) == {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
 
 
 @pytest.mark.parametrize(("positives", "rank"), [(97, 96), (100, 98), (50, 49), (49, 49), (1, 1)])
@@ -157,7 +157,7 @@ def test_the_rank_that_98_percent_sensitivity_asks_for(positives, rank):
     label = np.r_[np.ones(positives, int), np.zeros(positives, int)]
     score = np.r_[np.arange(1, positives + 1), np.zeros(positives)] / (positives + 1)
     threshold, _ = evaluation.at_sensitivity(label, score)
-    assert evaluation.confusion(label, score, threshold)["tp"] == rank
+    assert intervals.confusion(label, score, threshold)["tp"] == rank
 
 
 def test_the_summary_counts_patients(overlapping):

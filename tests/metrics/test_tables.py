@@ -66,7 +66,7 @@ def test_models_are_compared_over_their_seeds_in_one_row_each(folder):
 
 def test_intervals_count_images_beside_patients_in_a_row_per_model(folder):
     scores = {k: t for k, t in evaluation.scores_of(folder).items() if k[0] == "resnet18"}
-    found = tables.intervals(scores, {("resnet18", 2): 0.5})
+    found = tables.both_intervals(scores, {("resnet18", 2): 0.5})
     assert [*found.index] == [("ResNet18", n) for n in ("ROC AUC", "sensitivity", "specificity")]
     table = scores["resnet18", 2]
     positive = table[table.label == 1]
