@@ -32,9 +32,8 @@ def read_scores(path: Path, also: str = "split") -> pd.DataFrame:
         "listed twice": table.image.duplicated(),
     }.items():
         if rows.any():
-            raise UserError(
-                f"{path}: {escape_control_chars(table.image[rows].iloc[0])} has or is {problem}."
-            )
+            image = escape_control_chars(table.image[rows].iloc[0])
+            raise UserError(f"{path}: {image} has or is {problem}.")
     return table
 
 

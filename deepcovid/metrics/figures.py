@@ -58,9 +58,8 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame, control=()) ->
     chosen = [c for c in CHOSEN if c in set(table.chosen_on)]
     models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
     figure, grid = plots.new(2, 2, size=(NARROW / 2, 2.0), sharey="row")
-    for axis, name, claim in zip(
-        grid[1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
-    ):
+    asked = {"sensitivity": "sensitivity", "specificity": AT_98}
+    for axis, (name, claim) in zip(grid[1], asked.items(), strict=True):
         for model, shift in plots.side_by_side(models, 0.25):
             own, style = table[table.model == model], {"color": COLOURS[model]}
             found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")

@@ -221,9 +221,7 @@ def share_interval(right, patient) -> list[float]:
     return patient_interval(right, patient)
 
 
-def draw_patients(
-    label, patient, resamples: int, seed: int
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def draw_patients(label, patient, resamples: int, seed: int) -> dict[int, tuple]:
     """Of each class (0, then 1): each image's patient, by number, and how often each is drawn.
 
     Each class is resampled by itself, as its number of patients was given: (resamples, patients).
@@ -259,9 +257,7 @@ def resample_auc(label, score, patient, resamples: int = 2000, seed: int = 0) ->
     return np.einsum("rn,rn->r", draws_1 @ above, draws_0) / pairs
 
 
-def roc_band(
-    label, scores, patient, fpr=(0, 0.05, 0.1, 1), resamples: int = 500, seed: int = 0
-) -> np.ndarray:
+def roc_band(label, scores, patient, fpr, resamples: int = 500, seed: int = 0) -> np.ndarray:
     """Sensitivity at false positive rates `fpr`, mean over trainings, with its 95% band: (3, len(fpr)).
 
     `scores` (n,) or (k, n) of the same images. At each rate the lowest threshold that keeps to it.

@@ -15,12 +15,10 @@ SUBGROUPS = ["model", "chosen_on", "by", "group", "images", "patients",
              "specificity", "low", "high"]  # fmt: skip
 
 
-def operating_points(
-    scores: pd.DataFrame, cross_validated: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def operating_points(scores: pd.DataFrame, cross_validated=None) -> pd.DataFrame:
     """A model's operating points on test, a row for each set of images that it was chosen on.
 
-    `scores` has all splits, `cross_validated` is a `cv_scores.csv`. `n_positive` COVID-19 images of
+    `scores` has all splits, `cross_validated` is a `cv_scores.csv` or None. `n_positive` COVID-19 images of
     `n_patients` patients chose the threshold. `guaranteed_*` is the one-sided 95% lower bound
     (Clopper-Pearson) of the sensitivity among others like them, by images and with each patient as
     one, who counts as found where all images are. The 95% intervals on test resample patients, and

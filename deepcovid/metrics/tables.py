@@ -56,9 +56,7 @@ def metrics_table(path: Path) -> pd.DataFrame:
     return shown
 
 
-def over_seeds(
-    table: pd.DataFrame, by, value: str, low: str = "", high: str = "", *first
-) -> pd.DataFrame:
+def over_seeds(table: pd.DataFrame, by, value: str, low="", high="", *first) -> pd.DataFrame:
     """Mean, lowest (`least`) and highest (`most`) value of each group of rows, in their order.
 
     With `low` and `high`: the lowest and the highest end of the groups' intervals, by these names.

@@ -31,16 +31,13 @@ def thresholds(*folders: Path) -> Played:
     """
     models = {}
     for folder in folders:
-        scores = scores_of(folder)
+        if not (path := folder / "metrics.csv").is_file():
+            continue
+        scores, frozen = scores_of(folder), read_table(path, index_col=["model", "seed"]).threshold
         several = len({seed for _, seed in scores}) > 1
-        frozen = (
-            read_table(folder / "metrics.csv", index_col=["model", "seed"]).threshold
-            if scores
-            else {}
-        )
-        for (name, seed), table in scores.items():
-            test = table[table.split == "test"]
-            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, frozen[name, seed]
+        for (name, seed), threshold in frozen.items():
+            test = scores[name, seed].query("split == 'test'")
+            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, threshold
     wide = {
         "layout": {"width": "40rem", "max_width": "100%"},
         "style": {"description_width": "6rem"},

@@ -16,12 +16,8 @@ SMALL = 9  # points: what is legible on a page
 # kinds of `shortcuts.csv`, in the order in which they are drawn
 KINDS = ("whole", "border", "centre", "lungs", "coarse", "grey levels", "metadata", "untrained")
 # shows no lung, or about a twentieth of them
-HIDDEN = (
-    "outer 12.5% of each side",
-    "outer 5% of each side",
-    "without wherever lungs may be",
-    "file properties",
-)
+HIDDEN = ("outer 12.5% of each side", "outer 5% of each side", "without wherever lungs may be",
+          "file properties")  # fmt: skip
 
 
 def how_little(table: pd.DataFrame, external=()) -> Figure:
