@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepcovid.metrics import evaluation
+from deepcovid.metrics import intervals
 from deepcovid.report import play
 
 SCORES = pd.DataFrame({
@@ -44,7 +44,7 @@ def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
     assert threshold.value == 0.35 and told(played) == (1, 1)
     threshold.value = 0.2
     assert told(played) == (2, 1) and picture.value != before
-    counts = evaluation.confusion(SCORES.label[:5], SCORES.score[:5], 0.2)
+    counts = intervals.confusion(SCORES.label[:5], SCORES.score[:5], 0.2)
     assert told(played) == (counts["tp"], counts["fp"])
     threshold.value = 1.0
     assert told(played) == (0, 0)
