@@ -76,13 +76,14 @@ def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
 
 
 def choose_threshold(scores: pd.DataFrame, rule: float | str) -> float:
-    """`rule` itself, a number, or by `sensitivity_98` what reaches that on the validation images."""
+    """`rule` itself, a number, or by `sensitivity_98` what reaches that, in percent, on validation images."""
     if not isinstance(rule, str):
         return float(rule)
     validation = scores[scores.split == "validation"]
     if validation.empty:
         raise UserError(f"threshold {rule} is chosen on validation images, and there are none.")
-    return at_sensitivity(validation.label, validation.score)[0]
+    target = int(rule.removeprefix("sensitivity_")) / 100
+    return at_sensitivity(validation.label, validation.score, target)[0]
 
 
 def summary(scores: pd.DataFrame, rule: float | str) -> dict:
