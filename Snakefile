@@ -113,7 +113,7 @@ rule evaluation:
     message: "AUC, sensitivity, specificity"
     input: code("metrics.csv", "data.audit"), SCORES, "audit.json"
     params: settings("threshold", "models", "seeds")
-    output: "metrics.csv", "operating_points.csv", "subgroups.csv", expand("{place}/metrics.json", place=PLACES)
+    output: "metrics.csv", "operating_points.csv", "subgroups.csv"
     log: "logs/evaluation.txt"
     benchmark: "benchmarks/evaluation.tsv"
     shell: STEP + LOG

@@ -115,7 +115,7 @@ def side_by_side(items, width: float):
     """Each item and how far its points stand above or below their row, at most `width`."""
     items = list(items)
     return zip(
-        items, np.linspace(-width, width, len(items)) if len(items) > 1 else [0], strict=True
+        items, np.linspace(-width, width, len(items)) if len(items) != 1 else [0], strict=True
     )
 
 

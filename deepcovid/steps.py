@@ -20,7 +20,7 @@ MAKES = {
     "training.csv splits.csv leaks.csv": "data.augmentation:run models.preprocessing:run",
     "*/seed*/history.csv */seed*/scores.csv */seed*/cv_scores.csv":
         "models.training:run models.scoring:run models.cross_validation:run",
-    "*/seed*/metrics.json metrics.csv operating_points.csv subgroups.csv": "metrics.run:run",
+    "metrics.csv operating_points.csv subgroups.csv": "metrics.run:run",
     "heatmaps.json maps.csv claims.csv zones.csv curves.csv map_calibration.csv": "heatmaps.study:run",
     "radiographs.csv": "heatmaps.radiographs:run",
     "failure.csv": "failure.ablation:single_changes",

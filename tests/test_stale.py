@@ -180,7 +180,7 @@ def test_changed_settings_run_what_depends_on_them(project):
     ("name", "rule"),
     {
         f"{SEED}/checkpoint.pt": "training",
-        f"{SEED}/metrics.json": "evaluation",
+        "metrics.csv": "evaluation",
         "notebooks/06_failed_reproduction.ipynb": "notebook",
     }.items(),
 )

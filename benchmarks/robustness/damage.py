@@ -110,7 +110,7 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
 def scores(path: Path):
     """Read scores and say what they are worth, as notebook 04 does."""
     table = evaluation.read_scores(path)
-    return evaluation.details(table, 0.5)
+    return evaluation.summary(table, 0.5)
 
 
 def unpacked(path: Path, target: Path):

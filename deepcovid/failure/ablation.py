@@ -15,7 +15,7 @@ from deepcovid.failure import design, effects
 from deepcovid.failure.design import CELL, EPOCHS, recipe
 from deepcovid.failure.effects import MEASURES, verdict
 from deepcovid.failure.feature_cache import VIEWS, FeatureCache
-from deepcovid.metrics import evaluation
+from deepcovid.metrics import intervals
 from deepcovid.models import fitting
 from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
@@ -43,7 +43,7 @@ def outcomes(label, scores: np.ndarray) -> list[dict]:
     Best is the first epoch of highest accuracy at 0.5 on test, as the released script selects.
     """
     label = np.asarray(label)
-    accuracy = (evaluation.predict_positive(scores, 0.5) == label).mean(axis=1)
+    accuracy = (intervals.predict_positive(scores, 0.5) == label).mean(axis=1)
     rows = []
     for epochs in sorted({e for e in EPOCHS if e <= len(scores)} | {len(scores)}):
         chosen = {"last": epochs - 1, "test_accuracy": int(accuracy[:epochs].argmax())}

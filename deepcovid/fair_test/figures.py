@@ -13,9 +13,8 @@ from deepcovid.plots import COLOURS, COVID, GREY, NARROW, NON_COVID, REFERENCE
 
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
 COLOUR = {RELEASE: NON_COVID, SAME: PINK}
-WEIGHTS = {"pretrained": NON_COVID, "profile": COVID, "untrained": GREY, "none": "black"}
-LABELS = {"pretrained": "pretrained networks", "profile": "this run's recipe",
-          "untrained": "untrained networks", "none": "no network"}  # fmt: skip
+WEIGHTS = {"pretrained": (NON_COVID, "pretrained networks"), "profile": (COVID, "this run's recipe"),
+           "untrained": (GREY, "untrained networks"), "none": ("black", "no network")}  # fmt: skip
 DIAGNOSES = {"other findings": "other diagnoses", "No Finding": "no finding"}
 WIDTH = 7.2  # inches: what a page shows in full
 
@@ -27,9 +26,7 @@ def legible(figure: Figure, least: float = 9.5) -> Figure:
     return figure
 
 
-def dodged(
-    axis, part: pd.DataFrame, ends: tuple, place: float, room: float, text="{:.3f}", **style
-):
+def dodged(axis, part: pd.DataFrame, ends: tuple, place: float, room: float, **style) -> None:
     """The rows of `part` beside each other in a band of height `room` at `place`, and their mean.
 
     `ends` names the columns of value, low and high end.
@@ -38,7 +35,7 @@ def dodged(
     y = place + np.linspace(-room / 2, room / 2, len(part)) if len(part) > 1 else [place]
     plots.intervals(axis, part, value, low, high, y=y, ms=3.5, lw=1, **style)
     at = part[high].max()
-    axis.annotate(text.format(part[value].mean()), (at, place), (6, 0), textcoords="offset points",
+    axis.annotate(f"{part[value].mean():.3f}", (at, place), (6, 0), textcoords="offset points",
                   va="center", color=style["color"])  # fmt: skip
 
 
@@ -60,9 +57,8 @@ def swapped(table: pd.DataFrame) -> Figure:
     for kind, colour in COLOUR.items():
         label = f"{KINDS[kind]} ({counts.negatives[kind]:,})"
         axes[0].plot([], [], "o-", color=colour, label=label)
-    figure.legend(
-        loc="outside upper left", title=f"{counts.positives.iloc[0]:,} COVID-19 images and"
-    )
+    title = f"{counts.positives.iloc[0]:,} COVID-19 images and"
+    figure.legend(loc="outside upper left", title=title)
     return legible(figure)
 
 
@@ -72,16 +68,13 @@ def by_finding(table: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(table.model))
     figure, axis = plots.new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
     for model, shift in plots.side_by_side(models, 0.25):
-        mean = over_seeds(
-            table[table.model == model], "finding", "called", "called_low", "called_high"
-        )
+        own = table[table.model == model]
+        mean = over_seeds(own, "finding", "called", "called_low", "called_high")
         plots.intervals(axis, mean.loc[rows.finding], "mean", "low", "high", y=rows.index + shift, ms=4.5, lw=1,
                color=COLOURS.get(model, GREY), label=readable(model))  # fmt: skip
     axis.axhspan(-0.5, (rows.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
-    names = [
-        f"{DIAGNOSES.get(r.finding, r.finding)} ({r.images}; {r.cases})" for r in rows.itertuples()
-    ]
-    plots.rows_at(axis, names)
+    names = rows.finding.replace(DIAGNOSES)
+    plots.rows_at(axis, names + [f" ({r.images}; {r.cases})" for r in rows.itertuples()])
     axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
     figure.legend(loc="outside upper right", ncols=3)
     return legible(figure)
@@ -98,10 +91,10 @@ def within(table: pd.DataFrame) -> Figure:
               if len(part := whole[(whole.input == name) & (kind == one)])]  # fmt: skip
     figure, axis = plots.new(size=(WIDTH, 1.4 + 0.31 * len(groups)))
     for place, (_, one, part) in enumerate(groups):
-        dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one])
-    for one in dict.fromkeys(WEIGHTS):
+        dodged(axis, part, ("auc", "case_low", "case_high"), place, 0.4, color=WEIGHTS[one][0])
+    for one, (colour, label) in WEIGHTS.items():
         if one in set(kind):
-            axis.plot([], [], "o-", color=WEIGHTS[one], label=LABELS[one])
+            axis.plot([], [], "o-", color=colour, label=label)
     blind = [place for place, (name, *_) in enumerate(groups) if name in BLIND]
     if blind:
         axis.axhspan(blind[0] - 0.5, blind[-1] + 0.5, color=LIGHT, zorder=0)
@@ -109,10 +102,8 @@ def within(table: pd.DataFrame) -> Figure:
     shown = [name for name, *_ in groups]
     plots.rows_at(axis, [readable(name) * (name not in shown[:i]) for i, name in enumerate(shown)])
     first = whole.iloc[0]
-    axis.set(
-        xlim=(0.35, 1),
-        xlabel=f"ROC AUC ({first.positives:,} + {first.negatives:,} images of {first.groups:,} cases)",
-    )
+    images = f"{first.positives:,} + {first.negatives:,} images of {first.groups:,} cases"
+    axis.set(xlim=(0.35, 1), xlabel=f"ROC AUC ({images})")
     figure.legend(loc="outside upper right", ncols=2)
     return legible(figure)
 
@@ -162,6 +153,6 @@ def training_data(table: pd.DataFrame) -> Figure:
         axis.set(xlim=(0.4, 1), ylim=(0.4, 1), aspect="equal", title=title,
                  xlabel="ROC AUC, border or framing alone")  # fmt: skip
     axes[0].set_ylabel("ROC AUC, whole picture")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
-                  title="trained on")  # fmt: skip
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, title="trained on")
     return legible(figure)

@@ -1,9 +1,10 @@
 """Tables of notebook 08. Several networks or seeds are their mean and range, never their best."""
 
+import numpy as np
 import pandas as pd
 
 from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics.intervals import format_ci, format_ci_from_row
+from deepcovid.metrics.intervals import format_ci, format_ci_from_row, with_ci
 from deepcovid.metrics.published import NETWORKS
 from deepcovid.metrics.tables import mean_and_range
 from deepcovid.shortcuts.ablations import WORDS
@@ -30,11 +31,6 @@ def known(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.3f}"
 
 
-def images_of(row) -> str:
-    """`100 + 3,000`: images with COVID-19 and without."""
-    return f"{row.positives:,} + {row.negatives:,}"
-
-
 def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """Probes of `within.csv` by `question`, or of `sites.csv` by `site`, a row each.
 
@@ -47,7 +43,7 @@ def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
     rows = {}
     for name, part in table.groupby(by, sort=False):
         first = part.iloc[0]
-        row = {"COVID-19 + other images": images_of(first)}
+        row = {"COVID-19 + other images": f"{first.positives:,} + {first.negatives:,}"}
         if "groups" in part:
             row["cases"] = first.groups
         for (words, kind), of in part.groupby(["input", "weights_kind"], sort=False):
@@ -57,38 +53,30 @@ def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename_axis(by)
 
 
-def chosen_by_kind(table: pd.DataFrame) -> pd.DataFrame:
+def training_data(table: pd.DataFrame) -> pd.DataFrame:
     """The candidate of each kind of training data and classifier with the highest criterion.
 
     The release has none, as the sites of its images are not known: there the AUC on held-out cases.
+    An external AUC is shown only beside that of border and framing there.
     """
     several = table.model.str.contains("+", regex=False)
     ranked = table.sort_values(["criterion", "within"], na_position="first", kind="stable")
-    return ranked.groupby(["trained_on", "classifier", several], sort=False).tail(1).sort_index()
-
-
-def training_data(table: pd.DataFrame) -> pd.DataFrame:
-    """`chosen_by_kind` for a reader: by what it was chosen, and how it does on external images.
-
-    An external AUC is shown only beside that of border and framing there.
-    """
-    rows = []
-    for row in chosen_by_kind(table).to_dict("records"):
-        rows.append({
-            "trained on": row["trained_on"] + ", chosen" * bool(row["chosen"]),
-            "images": f"{row['images']:,}",
-            "network": readable(row["model"]),
-            "classifier": row["classifier"],
-            "preprocessing": preprocessing_words(row["preprocessing"]),
-            "criterion": known(row["criterion"]),
-            "AUC, held-out cases": format_ci_from_row(row, "within"),
-            "border; framing": f"{known(row['border'])}; {known(row['frame'])}",
-            "AUC, sites left out": known(row["site"]),
-            "AUC, external": format_ci_from_row(row, "external"),
-            "border; framing, external":
-                f"{known(row['external_border'])}; {known(row['external_frame'])}",
-        })  # fmt: skip
-    return pd.DataFrame(rows).set_index("trained on").T
+    best = ranked.groupby(["trained_on", "classifier", several], sort=False).tail(1).sort_index()
+    names = ["criterion", "border", "frame", "site", "external_border", "external_frame"]
+    number = best[names].map(known)
+    return pd.DataFrame({
+        "trained on": best.trained_on + np.where(best.chosen, ", chosen", ""),
+        "images": best.images.map("{:,}".format),
+        "network": best.model.map(readable),
+        "classifier": best.classifier,
+        "preprocessing": best.preprocessing.map(preprocessing_words),
+        "criterion": number.criterion,
+        "AUC, held-out cases": with_ci(best, "within", ".3f"),
+        "border; framing": number.border + "; " + number.frame,
+        "AUC, sites left out": number.site,
+        "AUC, external": with_ci(best, "external", ".3f"),
+        "border; framing, external": number.external_border + "; " + number.external_frame,
+    }).set_index("trained on").T  # fmt: skip
 
 
 def aim(candidates: pd.DataFrame, metrics: pd.DataFrame, external: pd.DataFrame) -> pd.DataFrame:
@@ -113,9 +101,8 @@ def aim(candidates: pd.DataFrame, metrics: pd.DataFrame, external: pd.DataFrame)
             text = known(chosen[column]) if low else format_ci_from_row(chosen, column)
             row["chosen candidate (95% interval)"] = judged(text, chosen[column], target, low)
         if len(own):
-            row["recipe fair (range of seeds)"] = judged(
-                mean_and_range(own), own.mean(), target, low
-            )
+            text = judged(mean_and_range(own), own.mean(), target, low)
+            row["recipe fair (range of seeds)"] = text
         rows[name] = row
     return pd.DataFrame(rows).T.rename_axis("aim")
 

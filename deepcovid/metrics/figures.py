@@ -6,14 +6,10 @@ from matplotlib.figure import Figure
 
 from deepcovid import plots
 from deepcovid.metrics import evaluation, intervals
-from deepcovid.metrics.evaluation import Scores, of_models
+from deepcovid.metrics.evaluation import AT_98, Scores, of_models
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
-from deepcovid.metrics.published import published_values
-from deepcovid.metrics.tables import (
-    AT_98,
-    NETWORKS,
-    over_seeds,
-)
+from deepcovid.metrics.published import NETWORKS, published_values
+from deepcovid.metrics.tables import over_seeds
 from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
@@ -21,15 +17,10 @@ CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "t
 PAPER = {"ls": "", "marker": "D", "color": GREY, "ms": 4}  # how the paper's numbers are drawn
 
 
-def colour(model: str) -> str:
-    return COLOURS.get(model, "black")
-
-
 def counted(table: pd.DataFrame, label: int) -> str:
-    """How many images of a class, and of how many patients where these are known."""
+    """How many images of a class, and of how many patients."""
     own, name = table[table.label == label], list(CLASSES)[label]
-    patients = f" of {own.patient.nunique():,} patients" if "patient" in own else ""
-    return f"{len(own):,} {name} images{patients}"
+    return f"{len(own):,} {name} images of {own.patient.nunique():,} patients"
 
 
 def roc(test: Scores) -> Figure:
@@ -41,22 +32,21 @@ def roc(test: Scores) -> Figure:
     table, by_model = of_models(test)
     for model, scores in by_model.items():
         value = np.mean([intervals.auc(table.label, score) for score in scores])
-        label = f"{NETWORKS.get(model, model)}, AUC {value:.4f}"
         fpr = np.union1d(np.linspace(0, 0.2, 201), np.linspace(0, 1, 201))
-        mean, *band = intervals.roc_band(table.label, scores, table.get("patient"), fpr)
+        mean, *band = intervals.roc_band(table.label, scores, table.patient, fpr)
         for axis in axes:
-            axis.plot(fpr, mean, color=colour(model), label=label)
-            axis.fill_between(fpr, *band, color=colour(model), alpha=0.15, lw=0)
+            axis.plot(fpr, mean, color=COLOURS[model])
+            axis.fill_between(fpr, *band, color=COLOURS[model], alpha=0.15, lw=0)
+        axes[0].lines[-1].set_label(f"{NETWORKS.get(model, model)}, AUC {value:.4f}")
     axes[0].plot([0, 1], [0, 1], **REFERENCE)
     axes[0].set(ylabel=f"sensitivity\n({counted(table, 1)})", title="all")
     axes[1].set(xlim=(0, 0.2), ylim=(0.5, 1.01), title="upper left corner, enlarged")
     figure.supxlabel(f"1 - specificity ({counted(table, 0)})", fontsize=9)
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=3, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
     return figure
 
 
-def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control=()) -> Figure:
+def operating_points(table: pd.DataFrame, compared: pd.DataFrame, control=()) -> Figure:
     """Sensitivity and specificity on test by the images that the threshold was chosen on.
 
     `table` is an `operating_points.csv`. Mean over seeds, with the least and the greatest end of
@@ -64,65 +54,48 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame = None, control
     counted; diamonds: the paper's numbers, whose threshold was chosen on the test images. Above
     stand the AUCs, with `compared` of `published.compare` and `control` of untrained networks.
     """
-    table = table[(table.rule == "sensitivity_98") & table.chosen_on.isin(CHOSEN)]
-    by_patient = table.interval == "bootstrap, patients"
-    table = table[by_patient] if by_patient.any() else table
-    bound = "guaranteed_by_patient" if by_patient.any() else "guaranteed_by_image"
+    table = table[table.chosen_on.isin(CHOSEN)]
     chosen = [c for c in CHOSEN if c in set(table.chosen_on)]
     models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
-    ours = compared[compared.claim == "auc"].dropna(subset="ours") if compared is not None else ()
-    rows = 2 if len(ours) else 1
-    figure, grid = plots.new(
-        2, rows, size=(NARROW / 2, 2.0 if len(ours) else 2.8), squeeze=False, sharey="row"
-    )
-    for axis, name, claim in zip(
-        grid[-1], ("sensitivity", "specificity"), ("sensitivity", AT_98), strict=True
-    ):
+    figure, grid = plots.new(2, 2, size=(NARROW / 2, 2.0), sharey="row")
+    asked = {"sensitivity": "sensitivity", "specificity": AT_98}
+    for axis, (name, claim) in zip(grid[1], asked.items(), strict=True):
         for model, shift in plots.side_by_side(models, 0.25):
-            own = table[table.model == model]
+            own, style = table[table.model == model], {"color": COLOURS[model]}
             found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")
             at = found.index.map(chosen.index).to_numpy() + shift
-            plots.intervals(
-                axis, found, "mean", "low", "high", y=at, color=colour(model), label=NETWORKS[model]
-            )
+            plots.intervals(axis, found, "mean", "low", "high", at, label=NETWORKS[model], **style)
             if name == "sensitivity":
-                bounds = own.groupby("chosen_on")[bound].mean()[found.index]
-                axis.plot(bounds, at, ">", color=colour(model), mfc="none", ms=5)
+                bounds = own.groupby("chosen_on").guaranteed_by_patient.mean()[found.index]
+                axis.plot(bounds, at, ">", mfc="none", ms=5, **style)
             if TEST in chosen and (claim, model) in claims:
                 axis.plot(claims[claim, model], chosen.index(TEST) + shift, **PAPER)
         axis.set_xlabel(f"{name} on test")
         axis.grid(False, axis="y")
-    axis = grid[-1, 0]
+    axis = grid[1, 0]
     axis.axvline(intervals.TARGET, **REFERENCE)
     axis.plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
     axis.plot([], [], label="the paper", **PAPER)
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
-    patients = first.n_patients.map(",\n{:.0f} patients".format, na_action="ignore").fillna("")
-    plots.rows_at(
-        axis, [f"{CHOSEN[c]}\n{first.n_positive[c]:.0f} COVID-19{patients[c]}" for c in chosen]
-    )
+    words = "{0}\n{1.n_positive:.0f} COVID-19,\n{1.n_patients:.0f} patients"
+    plots.rows_at(axis, [words.format(CHOSEN[c], first.loc[c]) for c in chosen])
     axis.set_ylabel("threshold chosen on")
-    legend = axis.get_legend_handles_labels()
-    if len(ours):
-        aucs(grid[0, 0], ours, control)
-        grid[0, 1].axis("off")
-        grid[0, 1].legend(*legend, loc="center left")
-    else:
-        figure.legend(*legend, loc="outside upper center", ncols=3)
+    aucs(grid[0, 0], compared[compared.claim == "auc"], control)
+    grid[0, 1].axis("off")
+    grid[0, 1].legend(*axis.get_legend_handles_labels(), loc="center left")
     return figure
 
 
 def aucs(axis, compared: pd.DataFrame, control) -> None:
     """The paper's AUC, ours with its 90% interval, and untrained networks' with the range of seeds."""
     untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
+    compared = compared.dropna(subset="ours")
     for model, shift in plots.side_by_side([*compared.model], 0.25):
-        ours, style = compared[compared.model == model], {"color": colour(model)}
+        ours, style = compared[compared.model == model], {"color": COLOURS[model]}
         axis.plot(ours.published, [shift], **PAPER)
-        plots.intervals(axis, ours, "ours", "low", "high", y=[1 + shift], **style)
-        if model in untrained.index:
-            plots.intervals(
-                axis, untrained.loc[[model]], "mean", "least", "most", y=[2 + shift], **style
-            )
+        plots.intervals(axis, ours, "ours", "low", "high", [1 + shift], **style)
+        own = untrained[untrained.index == model]
+        plots.intervals(axis, own, "mean", "least", "most", [2 + shift] * len(own), **style)
     plots.rows_at(axis, ["the paper", "ours", *["untrained"] * (len(untrained) > 0)])
     axis.set_xlabel("ROC AUC on test")
 
@@ -140,15 +113,15 @@ def calibration(test: Scores) -> Figure:
     for model, scores in by_model.items():
         score = scores.mean(axis=0)
         bins, _ = evaluation.calibration(label, score)
-        found = evaluation.recalibration(label, score, table.get("patient"))
+        found = evaluation.recalibration(label, score, table.patient)
         numbers = [
             f"{name} {intervals.format_ci_from_row(found, name.lower(), digits)}"
             for name, digits in (("slope", 2), ("intercept", 2), ("Brier", 4))
             if found[name.lower()] is not None
         ]
         legend = f"{NETWORKS.get(model, model)}: {', '.join(numbers)}"
-        left.plot(bins.score, bins.covid, "o-", ms=4, color=colour(model), label=legend)
-        right.plot(cuts, evaluation.net_benefit(label, score, cuts), color=colour(model))
+        left.plot(bins.score, bins.covid, "o-", ms=4, color=COLOURS[model], label=legend)
+        right.plot(cuts, evaluation.net_benefit(label, score, cuts), color=COLOURS[model])
     prevalence = label.mean()
     left.plot([0, 1], [0, 1], **REFERENCE)
     left.set(xlabel="mean score of the bin", ylabel="share that is COVID-19", title="calibration")
@@ -156,7 +129,7 @@ def calibration(test: Scores) -> Figure:
     right.annotate("treat all", (0.03, 0.005), fontsize=9, color=GREY)
     right.set(xlabel="threshold probability", ylabel="net benefit", ylim=(-0.004, 1.1 * prevalence),
               title=f"decision curve, prevalence {prevalence:.1%}")  # fmt: skip
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", fontsize=9)
+    figure.legend(loc="outside lower center", fontsize=9)
     return figure
 
 
@@ -164,12 +137,9 @@ def subgroups(table: pd.DataFrame) -> Figure:
     """Specificity by view and by finding, a row each; mean over seeds, 95% intervals by patients.
 
     `table` is a `subgroups.csv`; of the thresholds the one from cross-validation is shown, or, where
-    a model has none, the one that was tuned on the test images.
+    there is none, the one that was tuned on the test images.
     """
-    models = table.groupby("chosen_on").model.nunique()
-    chosen_on = next(
-        c for c in (CROSS_VALIDATED, TEST, VALIDATION) if models.get(c) == table.model.nunique()
-    )
+    chosen_on = next(c for c in (CROSS_VALIDATED, TEST) if c in set(table.chosen_on))
     table = table[table.chosen_on == chosen_on].set_index(["by", "group"])
     models = [model for model in NETWORKS if model in set(table.model)]
     mean = table.groupby(level=[0, 1]).specificity.mean().sort_values()
@@ -177,10 +147,9 @@ def subgroups(table: pd.DataFrame) -> Figure:
     figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
     for model, shift in plots.side_by_side(models, 0.22):
         own = table[table.model == model].reindex(rows)
-        style = {"color": colour(model), "ms": 4, "label": NETWORKS[model]}
-        plots.intervals(
-            axis, own, "specificity", "low", "high", y=np.arange(len(rows)) + shift, **style
-        )
+        style = {"color": COLOURS[model], "ms": 4, "label": NETWORKS[model]}
+        y = np.arange(len(rows)) + shift
+        plots.intervals(axis, own, "specificity", "low", "high", y, **style)
     n = table[~table.index.duplicated()]
     names = [f"{'view ' if by == 'view' else ''}{group} ({n.images[by, group]:,}, {n.patients[by, group]:,})"
              for by, group in rows]  # fmt: skip
@@ -189,7 +158,7 @@ def subgroups(table: pd.DataFrame) -> Figure:
     chosen = chosen_on.partition(" (")[0]
     axis.set_title(f"threshold chosen on {chosen}; brackets: images, patients", fontsize=9)
     axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 

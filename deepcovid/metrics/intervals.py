@@ -55,18 +55,19 @@ def format_ci_from_row(row, name: str, digits: int = 3) -> str:
     return format_ci(row[name], row[f"{name}_low"], row[f"{name}_high"], digits)
 
 
-def placements(label, score) -> tuple[np.ndarray, np.ndarray]:
+def placements(label, scores) -> tuple[np.ndarray, np.ndarray]:
     """For each positive the share of negatives below it (ties half), and the reverse.
 
-    The means of both are the AUC; their variances make DeLong's (DeLong et al. 1988, by the
-    midranks of Sun and Xu 2014).
+    Of scores (n,), or (k, n) of several trainings, whose mean it is. The means of both are the AUC;
+    their variances make DeLong's (DeLong et al. 1988, by the midranks of Sun and Xu 2014).
     """
-    label, score = validate_scores(label, score)
-    positive, negative = score[label == 1], score[label == 0]
-    ranks = rankdata(np.concatenate([positive, negative]))
-    above = (ranks[: len(positive)] - rankdata(positive)) / len(negative)
-    below = 1 - (ranks[len(positive) :] - rankdata(negative)) / len(positive)
-    return above, below
+    label, scores = validate_scores(label, np.atleast_2d(scores))
+    positive, negative = scores[:, label == 1], scores[:, label == 0]
+    n = positive.shape[1]
+    ranks = rankdata(np.hstack([positive, negative]), axis=1)
+    above = (ranks[:, :n] - rankdata(positive, axis=1)) / negative.shape[1]
+    below = 1 - (ranks[:, n:] - rankdata(negative, axis=1)) / n
+    return above.mean(axis=0), below.mean(axis=0)
 
 
 def auc(label, score) -> float:
@@ -87,8 +88,6 @@ def auc_interval(label, score, level: float = 0.95) -> tuple[float, float]:
 
 def proportion_interval(successes: int, n: int, method: str = "wilson") -> tuple[float, float]:
     """95% interval of a share; `method` as statsmodels has it: `wilson`, `beta` (Clopper-Pearson)."""
-    if n < 1:
-        raise UserError("An interval of a share needs at least one image.")
     return tuple(map(float, proportion_confint(successes, n, method=method)))
 
 
@@ -99,12 +98,6 @@ def sensitivity_lower_bound(found: int, n: int, level: float = 0.95) -> float:
     the same source, whatever the scores' distribution. 8 of 8 guarantee 0.05 ** (1 / 8) = 69%.
     """
     return float(proportion_confint(found, n, alpha=2 * (1 - level), method="beta")[0])
-
-
-def mean_placements(label, scores) -> tuple[np.ndarray, np.ndarray]:
-    """`placements`, their mean over trainings: scores (n,) of one, or (k, n) of several."""
-    found = [placements(label, one) for one in np.atleast_2d(scores)]
-    return tuple(np.mean(part, axis=0) for part in zip(*found, strict=True))
 
 
 def clustered_error(label, above, below, patient=None) -> float:
@@ -136,7 +129,7 @@ def seed_variance(label, scores) -> float:
 
 def mean_auc_interval(label, scores, patient=None, level: float = 0.95) -> tuple[float, ...]:
     """Mean AUC of trainings (k, n), and its interval by patient and over seeds, on the logit scale."""
-    above, below = mean_placements(label, scores)
+    above, below = placements(label, scores)
     error = clustered_error(label, above, below, patient)
     return logit_interval(above.mean(), np.hypot(error, seed_variance(label, scores) ** 0.5), level)
 
@@ -157,7 +150,7 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     `difference` is the AUC of `score` less that of `other`, with its 95% interval; `p` two-sided.
     Where the two rank alike, the difference is 0 and p is 1.
     """
-    first, second = mean_placements(label, score), mean_placements(label, other)
+    first, second = placements(label, score), placements(label, other)
     above, below = (a - b for a, b in zip(first, second, strict=True))
     seeds = seed_variance(label, score) + seed_variance(label, other)
     difference = float(above.mean())
@@ -227,16 +220,13 @@ def share_interval(right, patient) -> list[float]:
     return patient_interval(right, patient)
 
 
-def draw_patients(
-    label, patient, resamples: int, seed: int
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def draw_patients(label, patient, resamples: int, seed: int) -> dict[int, tuple]:
     """Of each class (0, then 1): each image's patient, by number, and how often each is drawn.
 
     Each class is resampled by itself, as its number of patients was given: (resamples, patients).
-    Without `patient` each image counts as one.
     """
-    label, random, found = np.asarray(label), np.random.default_rng(seed), {}
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    label, patient, random = np.asarray(label), np.asarray(patient), np.random.default_rng(seed)
+    found = {}
     for value in (0, 1):
         names, group = np.unique(patient[label == value], return_inverse=True)
         share = np.full(len(names), 1 / len(names))
@@ -244,49 +234,33 @@ def draw_patients(
     return found
 
 
-def resample(
-    label, score, patient=None, threshold: float = 0.5, resamples: int = 2000, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """The auc, and sensitivity and specificity at `threshold`, of resamples by patient: (resamples,).
+def resample_auc(label, score, patient, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """The AUC of resamples by patient: (resamples,).
 
     All images of a patient stay together: they resemble each other, so intervals that resample
-    images are too narrow. Scores (repeats, n) give the mean over the repeats of each quantity. Equal
-    labels, patients and seeds give the same resamples, so that two models' draws are paired. All are
-    computed at once, from the pairs of patients of which one scores higher: scipy.stats.bootstrap
-    knows neither clusters nor weights.
+    images are too narrow. Scores (repeats, n) give the mean over the repeats. Equal labels, patients
+    and seeds give the same resamples, so that two models' draws are paired. All are computed at once,
+    from the pairs of patients of which one scores higher: scipy.stats.bootstrap knows neither
+    clusters nor weights.
     """
     label, score = validate_scores(label, score)
-    score = np.atleast_2d(score)
-    groups, drawn, size, hit = [], [], [], []  # of the negatives, then of the positives
-    for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
-        groups.append(group)
-        drawn.append(draws.astype(float))
-        size.append(drawn[-1] @ np.bincount(group))
-        hits = predict_positive(score[:, label == value], threshold).mean(0)
-        hit.append(drawn[-1] @ np.bincount(group, hits) / size[-1])
+    score, drawn = np.atleast_2d(score), draw_patients(label, patient, resamples, seed)
+    (group_0, draws_0), (group_1, draws_1) = drawn[0], drawn[1]
     # each pair of images counts 1 where the positive is above, and half where they are beside
-    above = np.zeros((drawn[1].shape[1], drawn[0].shape[1]))
+    above = np.zeros((draws_1.shape[1], draws_0.shape[1]))
     negative = score[:, label == 0]
-    for i, one in zip(groups[1], score[:, label == 1].T, strict=True):
+    for i, one in zip(group_1, score[:, label == 1].T, strict=True):
         won = (one[:, None] > negative) + 0.5 * (one[:, None] == negative)
-        above[i] += np.bincount(groups[0], won.mean(0), above.shape[1])
-    auc = np.einsum("rn,rn->r", drawn[1] @ above, drawn[0]) / (size[0] * size[1])
-    return {"auc": auc, "sensitivity": hit[1], "specificity": 1 - hit[0]}
+        above[i] += np.bincount(group_0, won.mean(0), above.shape[1])
+    pairs = (draws_0 @ np.bincount(group_0)) * (draws_1 @ np.bincount(group_1))
+    return np.einsum("rn,rn->r", draws_1 @ above, draws_0) / pairs
 
 
-def bootstrap(label, score, patient=None, threshold: float = 0.5, **draws) -> dict[str, tuple]:
-    """95% percentile intervals of what `resample` gives, by name: (low, high)."""
-    found = resample(label, score, patient, threshold, **draws)
-    return {name: tuple(map(float, np.quantile(v, (0.025, 0.975)))) for name, v in found.items()}
-
-
-def roc_band(
-    label, scores, patient=None, fpr=(0, 0.05, 0.1, 1), resamples: int = 500, seed: int = 0
-) -> np.ndarray:
+def roc_band(label, scores, patient, fpr, resamples: int = 500, seed: int = 0) -> np.ndarray:
     """Sensitivity at false positive rates `fpr`, mean over trainings, with its 95% band: (3, len(fpr)).
 
     `scores` (n,) or (k, n) of the same images. At each rate the lowest threshold that keeps to it.
-    Pointwise percentiles of resampled patients, each class by itself; without `patient`, of images.
+    Pointwise percentiles of resampled patients, each class by itself.
     """
     label, scores = validate_scores(label, np.atleast_2d(scores))
     weights = np.ones((resamples + 1, len(label)), int)  # first: as they are
@@ -307,15 +281,12 @@ def roc_band(
     return np.vstack([mean[0], np.quantile(mean[1:], (0.025, 0.975), axis=0)])
 
 
-def at_sensitivity_interval(
-    label, score, patient=None, target: float = TARGET
-) -> tuple[float, float]:
+def at_sensitivity_interval(label, score, patient, target: float = TARGET) -> tuple[float, float]:
     """95% interval of the specificity at a sensitivity, whatever the scores' distributions.
 
     The threshold is the score below which a share 1 - `target` of all positives lies, and gets the
     interval of an order statistic: of n positives Binomial(n, 1 - target) lie below it. Its ends'
-    specificities get Wilson's. Images of a patient count as one in n; without `patient` each image
-    is one. Where target**n > 2.5%, at 98% with fewer than 183 patients, it may well be that no
+    specificities get Wilson's. Images of a patient count as one in n. Where target**n > 2.5%, at 98% with fewer than 183 patients, it may well be that no
     positive lies below the threshold, nothing says how far it is, and the lower end is 0.
 
     In simulations (six shapes of positives' scores, also of patients with several like images) it
@@ -323,7 +294,7 @@ def at_sensitivity_interval(
     88% at 97 and 88 to 93% at 400, BCa 75 to 82% at 97; neither reaches below the lowest score.
     """
     label, score = validate_scores(label, score)
-    patient = np.arange(len(label)) if patient is None else np.asarray(patient)
+    patient = np.asarray(patient)
     positive, negative = np.sort(score[label == 1]), score[label == 0]
     n, others = (len(np.unique(patient[label == value])) for value in (1, 0))
     below = binom.ppf((0.025, 0.975), n, 1 - target)

@@ -1,12 +1,13 @@
 """The paper's claims, and when a number of ours agrees with one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 from scipy.special import logit
 from scipy.stats import norm
 
-from deepcovid.metrics.evaluation import of_models, scores_of, summaries
+from deepcovid.metrics.evaluation import AT_98, of_models, scores_of
 from deepcovid.metrics.intervals import logit_interval, mean_auc_interval
 
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
@@ -15,16 +16,12 @@ PUBLISHED = Path(__file__).with_name("published.csv")
 FINAL = "100 COVID-19 and 3000 Non-COVID"  # the final version of the dataset
 MARGIN = 0.005  # of an AUC; docs/method.md argues it
 LEVEL = 0.90  # of the interval that two one-sided tests at 5% ask for
-CLAIMS = ("auc", "specificity_at_98_sensitivity")  # 98% sensitivity is where the threshold was put
-GROUPS = {
-    "paper": "the paper's recipe",
-    "control": "control: untrained network",
-    "released": "control: released recipe",
-    "released_squeezenet": "control: released recipe",
-}  # folders in results/
+CLAIMS = {"auc": "ROC AUC", AT_98: "specificity at 98% sensitivity"}
+CONTROLS = {"control": "control: untrained network", "released": "control: released recipe",
+            "released_squeezenet": "control: released recipe"}  # folders in results/  # fmt: skip
 REDUCED = ("outer 12.5% of each side", "outer 5% of each side", "8 x 8 pixels")  # of the picture
-COLUMNS = ("claim", "model", "verdict", "published", "ours", "low", "high", "interval",
-           "smallest_margin", "seeds")  # fmt: skip
+COLUMNS = ["claim", "what", "model", "verdict", "published", "ours", "low", "high",
+           "smallest_margin"]  # fmt: skip
 
 
 def published() -> pd.DataFrame:
@@ -64,80 +61,67 @@ def specificity_verdict(claim: dict, value: float, low: float, high: float) -> s
     return "reproduced" if agree else f"not reproduced: ours is {direction}"
 
 
-def judge_auc(model: str, seeds: int, value: float, low: float, high: float) -> dict:
-    """A model's mean AUC over seeds, with its 90% interval, beside the published one."""
-    claimed = published_values()["auc", model]
+def judge_auc(what: str, model: str, ours: tuple) -> dict:
+    """An AUC and its 90% interval beside a model's published one, as a row of a table."""
+    claimed, (value, low, high) = published_values()["auc", model], ours
     return {
-        "model": model, "seeds": seeds, "published": claimed, "ours": value, "low": low, "high": high,
+        "claim": "auc", "what": what, "model": model, "published": claimed, "ours": value, "low": low, "high": high,
         "smallest_margin": smallest_margin(low, high, claimed), "verdict": equivalence(low, high, claimed),
     }  # fmt: skip
 
 
-def judge_models(folder: Path) -> dict[str, dict]:
-    """`judge_auc` of each model in a folder, whose interval is by patients and over seeds."""
+def judge_models(folder: Path, what: str) -> Iterator[dict]:
+    """`judge_auc` of each model in a folder: means over seeds, intervals by patients and over seeds."""
     test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
     images, by_model = of_models(test)
-    rows = {}
     for model, scores in by_model.items():
-        ours = mean_auc_interval(images.label, scores, images.get("patient"), LEVEL)
-        rows[model] = judge_auc(model, len(scores), *ours) | {"interval": "90%, patients and seeds"}
-    return rows
-
-
-def judge_reduced(row: dict) -> dict:
-    """`judge_auc` of a row of `shortcuts.csv` as SqueezeNet; its 90% interval follows from the 95%."""
-    width = logit(row["patient_high"]) - logit(row["patient_low"])
-    error = width / (2 * norm.ppf(0.975)) * (row["auc"] * (1 - row["auc"]))
-    ours = logit_interval(row["auc"], error, LEVEL)
-    return judge_auc("squeezenet", 1, *ours) | {"interval": "90%, patients"}
+        ours = mean_auc_interval(images.label, scores, images.patient, LEVEL)
+        yield judge_auc(what, model, ours)
 
 
 def compare(folder: Path) -> pd.DataFrame:
     """Numbers of the models in a folder beside the published ones, claim by claim, with verdicts.
 
     By the rules of docs/method.md. AUCs are means over the seeds; of the specificities that of the
-    lowest seed. `not testable here`: the model was not run, or not with ImageNet weights.
+    lowest seed, with its 95% interval, an order statistic of patients. `not testable here`: the model
+    was not run, or not with ImageNet weights.
     """
-    found, rows, first = judge_models(folder), [], {}
-    for row in summaries(folder):
-        if row["weights"] != "random":
-            first.setdefault(row["model"], row)
+    aucs, rows, first = {row["model"]: row for row in judge_models(folder, "ours")}, [], {}
+    if aucs:
+        metrics = pd.read_csv(folder / "metrics.csv").sort_values("seed")
+        metrics = metrics[metrics.weights != "random"].drop_duplicates("model")
+        first = metrics.set_index("model").to_dict("index")
     claims = published()
     for claim in claims[(claims.images == FINAL) & claims.metric.isin(CLAIMS)].to_dict("records"):
         model, metric = claim["model"], claim["metric"]
-        row = {"model": model, "published": claim["value"], "verdict": "not testable here"}
+        row = {"claim": metric, "what": "ours", "model": model, "published": claim["value"],
+               "verdict": "not testable here"}  # fmt: skip
         if model in first and metric == "auc":
-            row |= found[model]
+            row = aucs[model]
         elif model in first:
             ours = [first[model][f"{metric}{end}"] for end in ("", "_low", "_high")]
-            row |= dict(zip(("ours", "low", "high"), ours, strict=True)) | {
-                "seeds": 1, "interval": "95%, order statistic of patients",
-                "verdict": specificity_verdict(claim, *ours),
-            }  # fmt: skip
-        rows.append({"claim": metric} | row)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            row |= dict(zip(("ours", "low", "high"), ours, strict=True))
+            row["verdict"] = specificity_verdict(claim, *ours)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def auc_controls(results: Path) -> pd.DataFrame:
-    """What the AUC rule says of our models and, in the same table, of what must not reproduce a claim.
+    """What the AUC rule says of what must not reproduce a claim, as rows of `compare`.
 
-    Negative controls: untrained networks (`control`), the released recipe, which finds few COVID-19
-    images, and, beside SqueezeNet's claim, what its features tell from the picture's border and from
-    8 x 8 pixels (`paper/shortcuts.csv`). A rule that calls controls equivalent cannot tell a
-    reproduction from them.
+    Untrained networks (`control`), the released recipe, which finds few COVID-19 images, and, beside
+    SqueezeNet's claim, what its features tell from the picture's border and from 8 x 8 pixels
+    (`paper/shortcuts.csv`). A rule that calls controls equivalent cannot tell a reproduction from them.
     """
-    rows = [
-        {"what": what} | row
-        for folder, what in GROUPS.items()
-        for row in judge_models(results / folder).values()
-    ]
+    rows = [row for name, what in CONTROLS.items() for row in judge_models(results / name, what)]
     path = results / "paper" / "shortcuts.csv"
-    if path.is_file():
-        reduced = pd.read_csv(path).query(
-            "input in @REDUCED and kind != 'untrained' and target == 'COVID-19'"
-        )
-        rows += [
-            {"what": f"control: {row['input']}"} | judge_reduced(row)
-            for row in reduced.to_dict("records")
-        ]
-    return pd.DataFrame(rows)
+    reduced = pd.read_csv(path) if path.is_file() else pd.DataFrame({"input": []})
+    for row in reduced[reduced.input.isin(REDUCED)].to_dict("records"):
+        if row["kind"] == "untrained" or row["target"] != "COVID-19":
+            continue
+        # the 90% interval follows from the 95%
+        width = logit(row["patient_high"]) - logit(row["patient_low"])
+        error = width / (2 * norm.ppf(0.975)) * (row["auc"] * (1 - row["auc"]))
+        ours = logit_interval(row["auc"], error, LEVEL)
+        rows.append(judge_auc(f"control: {row['input']}", "squeezenet", ours))
+    return pd.DataFrame(rows, columns=COLUMNS)

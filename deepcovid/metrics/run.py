@@ -1,74 +1,49 @@
-"""What a run's models are worth: `metrics.json` of each and `metrics.csv` of all, from scores."""
+"""What a run's models are worth: `metrics.csv` and `operating_points.csv`, from their scores."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from deepcovid.io import read_json, write_csv, write_json
-from deepcovid.metrics import evaluation, subgroups
+from deepcovid.io import read_json, write_csv
+from deepcovid.metrics.evaluation import read_scores, scores_of, summary
 from deepcovid.metrics.intervals import auc
-from deepcovid.metrics.operating_points import CROSS_VALIDATED, VALIDATION, operating_points
+from deepcovid.metrics.operating_points import CROSS_VALIDATED, operating_points, subgroups
 
 
 def run(run) -> None:
     """Evaluate an opened run: its models, then groups of images."""
-    profile = run.profile
-    evaluate(run.folder, profile.models, profile.seeds, profile.threshold)
+    profile, folder = run.profile, run.folder
+    points = evaluate(folder, profile.models, profile.seeds, profile.threshold)
     about = run.manifest[["image", "finding"]].assign(view=run.views(run.manifest))
-    subgroups.write(run.folder, about)
+    found = subgroups(scores_of(folder), about, points)
+    write_csv(folder / "subgroups.csv", found, float_format="%.6g")
 
 
-def evaluate(folder: Path, models, seeds, threshold: float | str) -> None:
-    """Evaluate the `scores.csv` of models and seeds in a run's folder.
+def evaluate(folder: Path, models, seeds, threshold: float | str) -> pd.DataFrame:
+    """Evaluate the `scores.csv` of models and seeds in a run's folder; their operating points.
 
-    `threshold` is a number or a rule, see `evaluation.choose_threshold`. Scores without the column
-    `patient` are evaluated by image. Where a model has a `cv_scores.csv`, the rule is followed there
-    as well; all operating points are in `operating_points.csv`.
+    `threshold` is a number or a rule, see `evaluation.choose_threshold`. Where a model has a
+    `cv_scores.csv`, a threshold is chosen there as well.
     """
     rows, points = [], []
     doubles = train_test_doubles(folder)
-    for model in models:
-        for seed in seeds:
-            place = folder / model / f"seed{seed}"
-            table = evaluation.read_scores(place / "scores.csv")
-            weights = read_json(place / "training.json")["weights"]
-            row = {"model": model, "seed": seed, "weights": weights["file"] or weights["kind"]}
-            row |= evaluation.details(table, threshold)
-            found = operating_points(table, read_cv_scores(place))
-            row |= chosen(found, threshold) | without_doubles(table, doubles)
-            write_json(place / "metrics.json", row)
-            found.insert(0, "model", model)
-            found.insert(1, "seed", seed)
-            points.append(found)
-            rows.append(row)
-    metrics = pd.DataFrame(rows).reindex(columns=list(evaluation.COLUMNS))
+    for model, seed in product(models, seeds):
+        place = folder / model / f"seed{seed}"
+        table, cv = read_scores(place / "scores.csv"), place / "cv_scores.csv"
+        found = operating_points(table, read_scores(cv, "fold") if cv.is_file() else None)
+        weights = read_json(place / "training.json")["weights"]
+        row = {"model": model, "seed": seed, "weights": weights["file"] or weights["kind"]}
+        row |= summary(table, threshold)
+        for name in ("threshold", "sensitivity", "specificity"):  # one number, or none: NaN
+            row[f"cv_{name}"] = found[name][found.chosen_on == CROSS_VALIDATED].mean()
+        kept = table[(table.split == "test") & ~table.image.isin(doubles)]
+        row["doubles"] = row["tp"] + row["fn"] + row["fp"] + row["tn"] - len(kept)
+        rows.append(row | {"auc_without_doubles": auc(kept.label, kept.score)})
+        points.append(pd.DataFrame({"model": model, "seed": seed}, found.index).join(found))
     write_csv(folder / "operating_points.csv", pd.concat(points))
-    write_csv(folder / "metrics.csv", metrics)
-
-
-def read_cv_scores(place: Path) -> pd.DataFrame | None:
-    """A model's cross-validated scores of the training patients; None where there are none."""
-    path = place / "cv_scores.csv"
-    return evaluation.read_scores(path, also=("patient", "fold")) if path.is_file() else None
-
-
-def chosen(points: pd.DataFrame, rule: float | str) -> dict:
-    """How many COVID-19 images chose the run's threshold, and the rule's cross-validated point."""
-    found = points[points.rule == rule].drop_duplicates("chosen_on")  # first Wilson's intervals
-    found = found.rename(columns={"n_positive": "positive", "n_patients": "patients"})
-    found = found.set_index("chosen_on").to_dict("index")
-    counts = ("positive", "patients")
-    shares = [
-        f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")
-    ]
-    return {
-        f"{part}_{name}": found.get(chosen_on, {}).get(name)
-        for part, chosen_on, names in (
-            ("validation", VALIDATION, counts),
-            ("cv", CROSS_VALIDATED, ("threshold", *counts, *shares)),
-        )
-        for name in names
-    }
+    write_csv(folder / "metrics.csv", pd.DataFrame(rows))
+    return pd.concat(points)
 
 
 def train_test_doubles(folder: Path) -> set[str]:
@@ -80,12 +55,3 @@ def train_test_doubles(folder: Path) -> set[str]:
         pair[side] for pair in pairs for side in "ab"
         if pair["where"] == "test and train" and pair[side].startswith("test/")
     }  # fmt: skip
-
-
-def without_doubles(scores: pd.DataFrame, doubles: set[str]) -> dict:
-    """The AUC on test without the images that are doubles of training images, and their number."""
-    test = scores[scores.split == "test"]
-    kept = test[~test.image.isin(doubles)]
-    if len(kept) == len(test):
-        return {"doubles": 0}
-    return {"doubles": len(test) - len(kept), "auc_without_doubles": auc(kept.label, kept.score)}

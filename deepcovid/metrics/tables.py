@@ -1,24 +1,15 @@
 """The tables of notebooks 00 and 04, from `metrics.csv` and scores."""
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from deepcovid.metrics.evaluation import Scores, n_hits_for_sensitivity, of_models
-from deepcovid.metrics.intervals import (
-    TARGET,
-    auc,
-    delong_test,
-    format_ci,
-    mean_auc_interval,
-    share_interval,
-    with_ci,
-)
+from deepcovid.metrics import intervals
+from deepcovid.metrics.evaluation import AT_98, Scores, of_models
 from deepcovid.metrics.published import CLAIMS, FINAL, NETWORKS, published_values
 
-AT_98 = "specificity_at_98_sensitivity"
 # the rows of `beside_paper`: columns of a `metrics.csv`, and decimals
 MEASURES = {
     "ROC AUC": ("auc", 4),
@@ -33,18 +24,19 @@ MEASURES = {
 def auc_differences(tables: Scores) -> pd.DataFrame:
     """Differences of the models' mean AUCs over seeds, a row per pair of models, with their tests.
 
-    Intervals and `p` (DeLong's test) count images of a patient together where patients are known, and
-    the seeds' variance; `p_holm` is corrected for the number of pairs. `least` and `most` are over all
-    pairs of single seeds.
+    Intervals and `p` (DeLong's test) count images of a patient together, and the seeds' variance;
+    `p_holm` is corrected for the number of pairs. `least` and `most` are over all pairs of single
+    seeds.
     """
     from statsmodels.stats.multitest import multipletests
 
     (first, by_model), rows = of_models(tables), {}
     for one, other in combinations(by_model, 2):
         scores = by_model[one], by_model[other]
-        single = np.subtract.outer(*([auc(first.label, each) for each in part] for part in scores))
+        aucs = ([intervals.auc(first.label, each) for each in part] for part in scores)
+        single = np.subtract.outer(*aucs)
         rows[f"{one} - {other}"] = {
-            **delong_test(first.label, *scores, first.get("patient")),
+            **intervals.delong_test(first.label, *scores, first.patient),
             "seeds": f"{len(scores[0])} and {len(scores[1])}",
             "least": single.min(), "most": single.max(),
         }  # fmt: skip
@@ -56,22 +48,15 @@ def auc_differences(tables: Scores) -> pd.DataFrame:
 
 def metrics_table(path: Path) -> pd.DataFrame:
     """`metrics.csv` for a reader: one column a quantity, with its interval."""
-    table = pd.read_csv(path, dtype={"seed": "Int64"})
-    known = table.dropna(subset="auc")
-    n = (known.tp + known.fn).astype(int)
-    found = n.map(n_hits_for_sensitivity).astype(str) + " of " + n.astype(str) + " found"
-    shown = table[["model", "seed", "weights"]].astype(object).assign(**{
-        "ROC AUC": with_ci(known, "auc", ".3f"), "threshold": known.threshold.map("{:.3g}".format),
-        "sensitivity": with_ci(known, "sensitivity", ".3f"),
-        "specificity": with_ci(known, "specificity", ".3f"),
-        "specificity at 98% sensitivity": known[AT_98].map("{:.3f}".format) + " (" + found + ")",
-    })  # fmt: skip
-    return shown.where(shown.notna(), "")
+    table = pd.read_csv(path)
+    shown = table[["model", "seed", "weights"]].copy()
+    shown["threshold"] = table.threshold.map("{:.3g}".format)
+    for column in ("auc", "sensitivity", "specificity", AT_98):
+        shown[CLAIMS.get(column, column)] = intervals.with_ci(table, column, ".3f")
+    return shown
 
 
-def over_seeds(
-    table: pd.DataFrame, by, value: str, low: str = "", high: str = "", *first
-) -> pd.DataFrame:
+def over_seeds(table: pd.DataFrame, by, value: str, low="", high="", *first) -> pd.DataFrame:
     """Mean, lowest (`least`) and highest (`most`) value of each group of rows, in their order.
 
     With `low` and `high`: the lowest and the highest end of the groups' intervals, by these names.
@@ -89,83 +74,70 @@ def mean_and_range(values, digits: int = 3) -> str:
     values = pd.Series(values, dtype=float).dropna()
     if len(values) < 2:
         return "-" if values.empty else f"{values.iloc[0]:.{digits}f}"
-    return format_ci(values.mean(), values.min(), values.max(), digits)
+    return intervals.format_ci(values.mean(), values.min(), values.max(), digits)
 
 
-def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
+def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
     """The paper, ours and untrained networks, a row per measure and network: mean and range of seeds.
 
-    `metrics` and `control` are files `metrics.csv`, `rows` the contents of the first one's
-    `metrics.json`. The first row has the test images and their patients.
+    `metrics` and `control` are files `metrics.csv`. The first row has the test images and their
+    patients.
     """
-    claims = published_values()
-    positives, negatives = rows[0]["tp"] + rows[0]["fn"], rows[0]["fp"] + rows[0]["tn"]
-    images = f"{positives:,} COVID-19 and {negatives:,} Non-COVID"
-    patients = ""
-    if "positive_patients" in rows[0]:
-        ill = rows[0]["positive_patients"]
-        patients = f" of {ill:,} and {rows[0]['patients'] - ill:,} patients"
+    claims, n = published_values(), metrics.iloc[0]
+    images = f"{n.tp + n.fn:,} COVID-19 and {n.fp + n.tn:,} Non-COVID"
+    patients = f" of {n.positive_patients:,} and {n.patients - n.positive_patients:,} patients"
     cells = {("test images", "all"): {
         "paper": FINAL, "ours": images + patients,
         "untrained control": images if len(control) else "-",
     }}  # fmt: skip
-    for measure, (name, digits) in MEASURES.items():
-        for model, network in NETWORKS.items():
-            claim = claims.get((name, model)) if name in CLAIMS else None
-            ours, untrained = (
-                mean_and_range(table.reindex(columns=[name])[name][table.model == model], digits)
-                if len(table) else "-" for table in (metrics, control)
-            )  # fmt: skip
-            if claim or {ours, untrained} != {"-"}:
-                shown = f"{claim:.3f}" if claim else "-"
-                cells[measure, network] = {"paper": shown, "ours": ours, "untrained control": untrained}  # fmt: skip
+    for (measure, (name, digits)), model in product(MEASURES.items(), NETWORKS):
+        claim = claims.get((name, model)) if name in CLAIMS else None
+        ours, untrained = (
+            mean_and_range(table[name][table.model == model] if name in table else (), digits)
+            for table in (metrics, control if len(control) else metrics[:0])
+        )
+        if claim or {ours, untrained} != {"-"}:
+            shown = f"{claim:.3f}" if claim else "-"
+            row = {"paper": shown, "ours": ours, "untrained control": untrained}
+            cells[measure, NETWORKS[model]] = row
     return pd.DataFrame(cells).T.rename_axis(["measure", "network"])
 
 
 def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     """`published.compare` and the negative controls of `published.auc_controls` in one table."""
-    claims = {"auc": "ROC AUC", AT_98: "specificity at 98% sensitivity"}
-    ours = comparison.assign(judged="ours", claim=comparison.claim.map(claims))
-    other = controls[controls.what.str.startswith("control")] if len(controls) else controls
-    found = pd.concat([ours, other.assign(judged=other.get("what"), claim=claims["auc"])])
+    found = pd.concat([table for table in (comparison, controls) if len(table)])
     between = [
         "not run" if pd.isna(row.ours) else f"{row.ours:.4f} ({f'{row.low:.4f}' if row.low else 'no lower end'} to "
         f"{row.high:.4f})" for row in found.itertuples()
     ]  # fmt: skip
     return pd.DataFrame({
-        "claim": found.claim, "judged": found.judged, "network": found.model.map(NETWORKS),
+        "claim": found.claim.map(CLAIMS), "judged": found.what, "network": found.model.map(NETWORKS),
         "published": found.published, "measured (interval)": between, "verdict": found.verdict,
         "smallest margin": found.smallest_margin.map("{:.4f}".format, na_action="ignore").fillna("-"),
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
 
-def intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
+def both_intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
     """95% intervals that count images beside those that count patients, a row per model and quantity.
 
     Means over seeds: the AUC's interval is DeLong's, or Obuchowski's by patients, with the seeds'
     variance; the shares' resample. `thresholds` are the frozen ones by (model, seed).
     """
     (table, by_model), cells = of_models(test), {}
-    label, units = table.label.to_numpy(), {"images": np.arange(len(table))}
-    units |= {"patients": table.patient.to_numpy()} if "patient" in table else {}
+    label = table.label.to_numpy()
+    units = {"images": np.arange(len(table)), "patients": table.patient.to_numpy()}
     for model, scores in by_model.items():
         cut = np.array([[t] for key, t in thresholds.items() if key[0] == model])
         right = ((scores >= cut) == (label == 1)).mean(axis=0)
-        for name, own in {
-            "ROC AUC": label >= 0,
-            "sensitivity": label == 1,
-            "specificity": label == 0,
-        }.items():
-            found = {
-                unit: mean_auc_interval(label, scores, of) if name == "ROC AUC" else share_interval(right[own], of[own])
-                for unit, of in units.items()
-            }  # fmt: skip
-            row = {"value": f"{found['images'][0]:.4f}"}
-            row |= {
-                f"by {unit}": f"{low:.4f} to {high:.4f}" for unit, (_, low, high) in found.items()
-            }
-            row |= {unit: len(np.unique(of[own])) for unit, of in units.items()}
-            cells[NETWORKS.get(model, model), name] = row
+        parts = {"ROC AUC": label >= 0, "sensitivity": label == 1, "specificity": label == 0}
+        for name, own in parts.items():
+            row = cells[NETWORKS.get(model, model), name] = {}
+            for unit, of in units.items():
+                value, low, high = intervals.mean_auc_interval(label, scores, of)
+                if name != "ROC AUC":
+                    value, low, high = intervals.share_interval(right[own], of[own])
+                row |= {"value": f"{value:.4f}", unit: len(np.unique(of[own]))}
+                row[f"by {unit}"] = f"{low:.4f} to {high:.4f}"
     return pd.DataFrame(cells).T.rename_axis(["network", "quantity"])
 
 
@@ -175,13 +147,13 @@ def predictive_values(metrics: pd.DataFrame, prevalences=(0.01, 0.05, 0.2)) -> p
     Of means over seeds of sensitivity and specificity in a `metrics.csv`, beside the paper's.
     """
     claims, rows = published_values(), []
-    means = metrics.dropna(subset="auc").groupby("model", sort=False).mean(numeric_only=True)
+    means = metrics.groupby("model", sort=False).mean(numeric_only=True)
     for model, mean in means.iterrows():
         rows += [
             (model, "the paper", claims.get(("sensitivity", model)), claims.get((AT_98, model))),
             (model, "ours, validation images", mean.sensitivity, mean.specificity),
             (model, "ours, cross-validated training images", mean.get("cv_sensitivity"), mean.get("cv_specificity")),
-            (model, "ours, tuned on test images", TARGET, mean[AT_98]),
+            (model, "ours, tuned on test images", intervals.TARGET, mean[AT_98]),
         ]  # fmt: skip
     columns = ["network", "threshold", "sensitivity", "specificity"]
     found = pd.DataFrame(rows, columns=columns).dropna().replace({"network": NETWORKS})

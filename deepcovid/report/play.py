@@ -5,8 +5,9 @@ from pathlib import Path
 
 import ipywidgets
 
+from deepcovid.io import read_table
 from deepcovid.metrics import figures
-from deepcovid.metrics.evaluation import scores_of, summaries
+from deepcovid.metrics.evaluation import scores_of
 from deepcovid.plots import png
 
 
@@ -30,13 +31,13 @@ def thresholds(*folders: Path) -> Played:
     """
     models = {}
     for folder in folders:
-        scores = scores_of(folder)
+        if not (path := folder / "metrics.csv").is_file():
+            continue
+        scores, frozen = scores_of(folder), read_table(path, index_col=["model", "seed"]).threshold
         several = len({seed for _, seed in scores}) > 1
-        for ((name, seed), table), row in zip(
-            scores.items(), summaries(folder, scores), strict=True
-        ):
-            test = table[table.split == "test"]
-            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, row["threshold"]
+        for (name, seed), threshold in frozen.items():
+            test = scores[name, seed].query("split == 'test'")
+            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, threshold
     wide = {
         "layout": {"width": "40rem", "max_width": "100%"},
         "style": {"description_width": "6rem"},

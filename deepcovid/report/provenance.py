@@ -7,7 +7,7 @@ import jinja2
 import pandas as pd
 
 from deepcovid.data import manifest
-from deepcovid.metrics.evaluation import summaries
+from deepcovid.io import read_table
 from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile
@@ -47,16 +47,17 @@ def record(profile: Profile) -> None:
     """Write a run's `run.json` and, for each of its models, `card.md`."""
     run = Run(profile)
     write_json(run.folder / "run.json", provenance(run))
-    made, rows, external = read_json(run.folder / "run.json"), summaries(run.folder), []
+    made, external = read_json(run.folder / "run.json"), []
+    metrics = read_table(run.folder / "metrics.csv")
     if profile.external and (run.folder / "external.json").is_file():
         external = read_json(run.folder / "external.json")["models"]
     mixed = sources_are_mixed(run.originals())
     for model in profile.models:
-        write_text(run.folder / model / "card.md", card(model, made, rows, external, mixed))
+        write_text(run.folder / model / "card.md", card(model, made, metrics, external, mixed))
 
 
-def card(model: str, made: dict, rows: list[dict], external: list[dict], mixed: bool) -> str:
-    """A model's card, from its run's `run.json`, and rows of metrics on test and external images.
+def card(model: str, made: dict, metrics: pd.DataFrame, external: list[dict], mixed: bool) -> str:
+    """A model's card, from its run's `run.json`, `metrics.csv`, and rows of `external.json`.
 
     `mixed`: has each source images of both classes?
     """
@@ -66,7 +67,7 @@ def card(model: str, made: dict, rows: list[dict], external: list[dict], mixed: 
         prepared="whole image" if steps == "none" else f"prepared ({steps})",
         training=next(t for t in made["trainings"] if t["model"] == model),
         fingerprint=made["data"]["fingerprint"],
-        rows=[row for row in rows if row["model"] == model],
+        rows=metrics[metrics.model == model].to_dict("records"),
         judged=[row for row in external if row["model"] == model],
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from deepcovid.runs import RESULTS, UserError
 
 # what is published, if it is there: of a run that went as far as its scores, of each of its models
 SCORED = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv", "radiographs.csv")
-MODEL = ("card.md", "seed{seed}/metrics.json", "seed{seed}/training.json", "seed{seed}/history.csv",
+MODEL = ("card.md", "seed{seed}/training.json", "seed{seed}/history.csv",
          "seed{seed}/cv_scores.csv")  # fmt: skip
 EXTERNAL = ("external.json", "external.csv", "mitigation.csv")
 FAIR_TEST = ("fair_test/*.csv", "fair_test/*/seed{seed}/collection.csv")  # of the first seed

@@ -54,7 +54,7 @@ def write_scores(
 
 def threshold(run: Run, name: str, seed: int) -> float:
     """The threshold of a trained model, frozen on validation images."""
-    return evaluation.summary(run.scores(name, seed), run.profile.threshold)["threshold"]
+    return evaluation.choose_threshold(run.scores(name, seed), run.profile.threshold)
 
 
 def histograms(inside: pd.DataFrame, outside: pd.DataFrame) -> dict:

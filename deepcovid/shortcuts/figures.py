@@ -16,12 +16,8 @@ SMALL = 9  # points: what is legible on a page
 # kinds of `shortcuts.csv`, in the order in which they are drawn
 KINDS = ("whole", "border", "centre", "lungs", "coarse", "grey levels", "metadata", "untrained")
 # shows no lung, or about a twentieth of them
-HIDDEN = (
-    "outer 12.5% of each side",
-    "outer 5% of each side",
-    "without wherever lungs may be",
-    "file properties",
-)
+HIDDEN = ("outer 12.5% of each side", "outer 5% of each side", "without wherever lungs may be",
+          "file properties")  # fmt: skip
 
 
 def how_little(table: pd.DataFrame, external=()) -> Figure:
@@ -31,34 +27,28 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     """
     rows = table[(table.target == "COVID-19") & table.kind.isin(KINDS)]
     rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
-    rows = rows.sort_values(
-        "kind", key=lambda kind: kind.map(KINDS.index), kind="stable", ignore_index=True
-    )
+    rows = rows.assign(kind=pd.Categorical(rows.kind, KINDS))
+    rows = rows.sort_values("kind", kind="stable", ignore_index=True)
     heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
     figure, axes = plots.new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
                        height_ratios=heights)  # fmt: skip
     axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
     for part, paint, label in ((rows[~hidden], NON_COVID, "lungs visible, at least in part"),
                                (rows[hidden], COVID, "lungs not visible, or hardly")):  # fmt: skip
-        plots.intervals(
-            axis, part, "auc", "patient_low", "patient_high", y=part.index, color=paint, label=label
-        )
+        ends = "auc", "patient_low", "patient_high"
+        plots.intervals(axis, part, *ends, y=part.index, color=paint, label=label)
     for place, auc in rows.auc.items():
         axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center",
                   fontsize=SMALL)  # fmt: skip
-    share = rows.input_share.map(", {:.0%} of area".format).where(
-        rows.kind.isin(["border", "centre"]), ""
-    )
-    plots.rows_at(
-        axis,
-        rows.input.replace(WORDS) + share + np.where(rows.kind == "untrained", ", untrained", ""),
-    )
+    of_area, untrained = rows.kind.isin(["border", "centre"]), rows.kind == "untrained"
+    more = np.where(untrained, ", untrained", "")
+    more = more + rows.input_share.map(", {:.0%} of area".format).where(of_area, "")
+    plots.rows_at(axis, rows.input.replace(WORDS) + more)
     least, first = rows.patient_low.min(), rows.iloc[0]
     axis.axvline(first.auc, color=GREY, lw=1)
     axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001))
-    axis.set_xlabel(
-        f"ROC AUC ({first.positives:,} COVID-19, {first.negatives:,} Non-COVID images)", loc="right"
-    )
+    images = f"{first.positives:,} COVID-19, {first.negatives:,} Non-COVID images"
+    axis.set_xlabel(f"ROC AUC ({images})", loc="right")
     if least <= 0.9:
         axis.axvline(0.5, **REFERENCE)
     axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
@@ -91,11 +81,8 @@ def collections(found: dict) -> Figure:
     for axis, (where, title) in zip(axes, about.items(), strict=True):
         for name, colour in CLASSES.items():
             counts = np.array(found["histograms"][f"{name}, {where}"])
-            axis.stairs(
-                100 * counts / max(counts.sum(), 1), edges, fill=True, alpha=0.2, color=colour
-            )
-            axis.stairs(100 * counts / max(counts.sum(), 1), edges, color=colour, lw=1.5,
-                        label=f"{name} ({counts.sum():,})")  # fmt: skip
+            axis.stairs(100 * counts / max(counts.sum(), 1), edges, fill=True, fc=(colour, 0.2),
+                        ec=colour, lw=1.5, label=f"{name} ({counts.sum():,})")  # fmt: skip
         axis.axvline(found["threshold"], color=GREY, ls="--", lw=1, label="frozen threshold")
         axis.set(title=title, xlabel="score: P(COVID-19)", xlim=(0, 1), ylim=(0, 100))
         axis.legend(loc="upper center")
@@ -114,19 +101,16 @@ def mitigation(table: pd.DataFrame) -> Figure:
     for row, y in zip(table.itertuples(), place, strict=True):
         left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
     left.set_xlim(right=table.gap_high.max() + 0.09)
-    right.plot(
-        table.test, place, "o", color=NON_COVID, mfc="white", label="test images of this dataset"
-    )
-    right.plot(table.external_frame, place, "^", color=COVID, label="external, framing alone")
-    right.plot(
-        table.external_border, place, "s", color=COVID, mfc="none", label="external, border alone"
-    )
+    for column, marker, colour, face, label in (
+        ("test", "o", NON_COVID, "white", "test images of this dataset"),
+        ("external_frame", "^", COVID, COVID, "external, framing alone"),
+        ("external_border", "s", COVID, "none", "external, border alone"),
+    ):
+        right.plot(table[column], place, marker, color=colour, mfc=face, label=label)
     plots.intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
               label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
-    left.set(
-        title="decides: training images",
-        xlabel="gap: AUC of the picture less that\nof border or framing",
-    )
+    words = "gap: AUC of the picture less that\nof border or framing"
+    left.set(title="decides: training images", xlabel=words)
     right.set(title="does not decide", xlabel="ROC AUC", xlim=(0, 1.02))
     left.axvline(0, **REFERENCE)
     right.axvline(0.5, **REFERENCE)

@@ -126,7 +126,7 @@ def with_resamples(table: pd.DataFrame, label, patient) -> pd.DataFrame:
 
     def draws(column: str) -> np.ndarray:
         scores = (np.asarray(of, dtype=float) for of in table[f"{column}_scores"])
-        return np.array([intervals.resample(label, one, patient)["auc"] for one in scores])
+        return np.array([intervals.resample_auc(label, one, patient) for one in scores])
 
     gaps = draws("cv") - np.maximum(draws("cv_border"), draws("cv_frame"))
     low, high = np.quantile(gaps, (0.025, 0.975), axis=1)

@@ -3,11 +3,7 @@ import pandas as pd
 import pytest
 from conftest import user_error
 from scipy.special import expit
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    confusion_matrix,
-)
+from sklearn.metrics import brier_score_loss, confusion_matrix
 
 from deepcovid.metrics import evaluation, intervals
 
@@ -25,7 +21,7 @@ def test_a_hand_worked_curve():
         (0.5, 1, 0.4),
         (1, 1, 0.1),
     ]
-    assert evaluation.confusion(label, score, 0.8) == {"tp": 2, "fn": 1, "fp": 1, "tn": 1}
+    assert intervals.confusion(label, score, 0.8) == {"tp": 2, "fn": 1, "fp": 1, "tn": 1}
     assert evaluation.at_sensitivity(label, score, 0.98) == (0.4, 0.5)
 
 
@@ -35,6 +31,7 @@ def test_calling_all_non_covid_is_right_96_77_percent_of_the_time():
             "split": "test",
             "label": [1] * 100 + [0] * 3000,
             "score": np.r_[np.full(100, 0.3), np.linspace(0, 0.4, 3000)],
+            "patient": np.arange(3100),
         }
     )
     row = evaluation.summary(table, 0.5)
@@ -50,13 +47,14 @@ def test_one_changed_score_changes_the_summary(overlapping):
             "split": ["test"] * 100 + ["validation"] * 50,
             "label": RNG.permutation(label),
             "score": RNG.permutation(score),
+            "patient": np.arange(150),
         }
     )
-    before = evaluation.summary(table, "youden")
+    before = evaluation.summary(table, "sensitivity_98")
     table.loc[table.index[table.split == "test"][0], "score"] = 0.99
-    assert evaluation.summary(table, "youden") != before
+    assert evaluation.summary(table, "sensitivity_98") != before
     with user_error("chosen on validation"):
-        evaluation.summary(table[table.split == "test"], "youden")
+        evaluation.summary(table[table.split == "test"], "sensitivity_98")
 
 
 def test_the_threshold_comes_from_validation_not_from_test():
@@ -67,18 +65,18 @@ def test_the_threshold_comes_from_validation_not_from_test():
             "score": [0.1, 0.2, 0.6, 0.7, 0.5, 0.65, 0.8, 0.9],
         }
     )
-    assert evaluation.summary(table, "sensitivity_98")["threshold"] == 0.6
+    assert evaluation.choose_threshold(table, "sensitivity_98") == 0.6
+    assert evaluation.choose_threshold(table, 0.3) == 0.3
 
 
 def test_calibration(overlapping):
     label, score = overlapping()
-    table, found = evaluation.calibration(label, score)
-    assert found["brier"] == pytest.approx(brier_score_loss(label, score))
+    table, _ = evaluation.calibration(label, score)
     assert table.images.sum() == len(label)
     _, perfect = evaluation.calibration([0, 0, 0, 1], [0.25] * 4)
-    assert perfect["calibration_error"] == pytest.approx(0)
+    assert perfect == pytest.approx(0)
     _, wrong = evaluation.calibration([0, 1, 0, 1], [0.95, 0.05, 0.95, 0.05])
-    assert wrong["calibration_error"] == pytest.approx(0.95)
+    assert wrong == pytest.approx(0.95)
 
 
 def test_recalibration_finds_the_slope_and_intercept_that_scores_were_moved_by():
@@ -92,7 +90,7 @@ def test_recalibration_finds_the_slope_and_intercept_that_scores_were_moved_by()
     moved = evaluation.recalibration(label, expit(2 * x), patient)
     assert moved["slope"] == pytest.approx(calibrated["slope"] / 2, abs=1e-3)
     assert moved["slope_low"] < 0.5 < moved["slope_high"]
-    assert evaluation.recalibration(label, expit(x + 1))["intercept"] == pytest.approx(
+    assert evaluation.recalibration(label, expit(x + 1), patient)["intercept"] == pytest.approx(
         calibrated["intercept"] - 1, abs=1e-6
     )
     assert calibrated["brier"] == pytest.approx(brier_score_loss(label, expit(x)))
@@ -101,7 +99,7 @@ def test_recalibration_finds_the_slope_and_intercept_that_scores_were_moved_by()
 def test_repeated_images_of_a_patient_widen_the_intervals_of_calibration(overlapping):
     label, score = overlapping(30, 60)
     four = np.repeat(label, 4), np.repeat(score, 4)
-    by_image = evaluation.recalibration(*four)
+    by_image = evaluation.recalibration(*four, np.arange(360))
     by_patient = evaluation.recalibration(*four, np.repeat(np.arange(90), 4))
     for name in ("brier", "slope", "intercept"):
         assert by_patient[name] == pytest.approx(by_image[name])
@@ -110,7 +108,7 @@ def test_repeated_images_of_a_patient_widen_the_intervals_of_calibration(overlap
 
 
 def test_scores_that_separate_the_classes_have_no_slope():
-    found = evaluation.recalibration([0, 0, 1, 1], [0.1, 0.2, 0.8, 1.0])
+    found = evaluation.recalibration([0, 0, 1, 1], [0.1, 0.2, 0.8, 1.0], range(4))
     assert found["slope"] is None and found["intercept_low"] is None and found["brier"] < 0.03
 
 
@@ -126,7 +124,7 @@ def test_scores_that_separate_the_classes_have_no_slope():
 def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, message):
     table = pd.DataFrame(
         {"image": ["a.png", "b.png"], "split": "test", "label": [0, 1], "score": [0.1, 0.2]}
-    )
+    ).assign(patient="p")
     path = tmp_path / "scores.csv"
     table.to_csv(path, index=False)
     assert evaluation.read_scores(path).equals(table)
@@ -142,43 +140,32 @@ def test_scores_that_are_no_scores_are_refused_by_name(tmp_path, column, value, 
 
 def test_a_score_on_the_threshold_is_called_covid_everywhere():
     score = np.array([0.49, 0.5, 0.51])
-    assert evaluation.predict_positive(score, 0.5).tolist() == [False, True, True]
-    assert evaluation.predict_positive(pd.Series(score), 0.5).tolist() == [False, True, True]
+    assert intervals.predict_positive(score, 0.5).tolist() == [False, True, True]
+    assert intervals.predict_positive(pd.Series(score), 0.5).tolist() == [False, True, True]
     dead = np.full(4, 0.5)  # a head that answers 0.5 to all
-    assert evaluation.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
+    assert intervals.confusion([0, 0, 1, 1], dead, 0.5) == {"tp": 2, "fn": 0, "fp": 2, "tn": 0}
 
 
-def test_confusion_and_average_precision_are_scikit_learns(overlapping):
+def test_confusion_is_scikit_learns(overlapping):
     label, score = overlapping(digits=1)
     tn, fp, fn, tp = confusion_matrix(label, score >= 0.5).ravel()
-    assert evaluation.confusion(label, score, 0.5) == {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
-    table = pd.DataFrame({"split": "test", "label": label, "score": score})
-    row = evaluation.summary(table, 0.5)
-    assert row["average_precision"] == average_precision_score(label, score)
+    assert intervals.confusion(label, score, 0.5) == {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
 
 
 @pytest.mark.parametrize(("positives", "rank"), [(97, 96), (100, 98), (50, 49), (49, 49), (1, 1)])
 def test_the_rank_that_98_percent_sensitivity_asks_for(positives, rank):
-    assert evaluation.n_hits_for_sensitivity(positives) == rank
     label = np.r_[np.ones(positives, int), np.zeros(positives, int)]
     score = np.r_[np.arange(1, positives + 1), np.zeros(positives)] / (positives + 1)
     threshold, _ = evaluation.at_sensitivity(label, score)
-    assert evaluation.confusion(label, score, threshold)["tp"] == rank
+    assert intervals.confusion(label, score, threshold)["tp"] == rank
 
 
-def test_details_know_patients_only_where_scores_do(overlapping):
+def test_the_summary_counts_patients(overlapping):
     label, score = overlapping()
     table = pd.DataFrame({"image": range(150), "split": "test", "label": label, "score": score})
-    by_image = evaluation.details(table, 0.5)
-    assert "by_patient" not in by_image and "positive_patients" not in by_image
-    table["patient"] = [f"p{i // 2}" for i in range(150)]
-    row = evaluation.details(table, 0.5)
+    row = evaluation.summary(table.assign(patient=table.image // 2), 0.5)
     assert (row["positive_patients"], row["patients"]) == (15, 75)
-    assert "by_image" not in row
-    assert row["by_patient"]["auc"] != by_image["by_image"]["auc"]
-    assert row["found_at_98_sensitivity"] == 30
     assert row["specificity_at_98_sensitivity_low"] == 0
-    assert row["calibration"]["brier"] == pytest.approx(brier_score_loss(label, score))
 
 
 def test_patients_in_scores_are_read_as_they_are_written(tmp_path):
@@ -194,17 +181,6 @@ def test_patients_in_scores_are_read_as_they_are_written(tmp_path):
     path.write_text(head + "1.png,test,1,high,7\n")
     with user_error("1.png has or is no score"):
         evaluation.read_scores(path)
-
-
-def test_each_rule_of_a_threshold_is_its_own():
-    label, score = [1, 0, 0, 0, 0, 1, 1, 1, 1], [0.15, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9]
-    assert evaluation.choose_threshold(label, score, "sensitivity_98") == 0.15
-    assert evaluation.choose_threshold(label, score, "youden") == 0.6
-    whole = evaluation.choose_threshold(label, score, "sensitivity_98")
-    assert evaluation.choose_threshold(label, score, "sensitivity_50") > whole
-    with pytest.raises(ValueError, match="yuden"):
-        evaluation.choose_threshold(label, score, "yuden")
-    assert evaluation.choose_threshold(label, score, 0.3) == 0.3
 
 
 def test_net_benefit_is_the_share_found_less_false_alarms_at_the_odds():

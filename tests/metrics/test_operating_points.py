@@ -24,13 +24,11 @@ def scores():
 def test_each_threshold_comes_from_the_images_it_is_said_to_come_from(scores):
     cross_validated = table("train", [0, 1, 1, 1], [0.1, 0.55, 0.9, 0.9], list("xyyz"))
     found = points.operating_points(scores, cross_validated)
-    found = found[found.interval == "Wilson, images"].set_index(["rule", "chosen_on"])
-    at = found.loc["sensitivity_98"]
+    at = found.set_index("chosen_on")
     assert list(at.threshold) == [0.6, 0.55, 0.8]
     assert list(at.specificity) == [0.5, 0.5, 1] and list(at.sensitivity) == [1, 1, 1]
     assert list(at.n_positive) == [2, 3, 2] and list(at.n_patients) == [2, 2, 1]
     assert at.index[2].startswith("test images (in sample")
-    assert found.loc["youden"].guaranteed_by_image.isna().all()
     alone = points.operating_points(scores)
     assert points.CROSS_VALIDATED not in set(alone.chosen_on)
 
@@ -43,20 +41,12 @@ def test_test_scores_move_only_the_point_that_was_tuned_on_them(scores):
     assert set(before.chosen_on[~same]) == {points.TEST}
 
 
-def test_intervals_on_test_count_images_and_patients(scores):
+def test_intervals_on_test_count_patients(scores):
     found = points.operating_points(scores)
-    one = found[(found.rule == "sensitivity_98") & (found.chosen_on == points.VALIDATION)]
-    one = one.set_index("interval")
-    low, high = intervals.proportion_interval(1, 2)
-    row = one.loc["Wilson, images"]
-    assert (row.specificity_low, row.specificity_high) == (low, high)
+    row = found.set_index("chosen_on").loc[points.VALIDATION]
     # both COVID-19 images are of one patient: no resample differs
-    row = one.loc["bootstrap, patients"]
     assert (row.sensitivity_low, row.sensitivity_high) == (1, 1)
     assert (row.specificity_low, row.specificity_high) == (0, 1)
-    assert set(points.operating_points(scores.drop(columns="patient")).interval) == {
-        "Wilson, images"
-    }
 
 
 def test_what_so_many_of_so_many_guarantee():

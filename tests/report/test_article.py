@@ -171,9 +171,7 @@ def test_the_words_fit_the_numbers(judged):
     for row in found["claims"]:
         assert row["ours"] is None or row["ours"] > row["published"], "also above the paper's"
     assert all(row["verdict"] != "equivalent" for row in found["controls"]), "calls none equivalent"
-    points = pd.read_csv(ROOT / "results/paper/operating_points.csv").query(
-        "rule == 'sensitivity_98' and interval == 'bootstrap, patients'"
-    )
+    points = pd.read_csv(ROOT / "results/paper/operating_points.csv")
     of_paper = published.published().query("images == @published.FINAL").set_index("metric")
     specific = of_paper.loc["specificity_at_98_sensitivity"].set_index("model").value
     points["reached"] = (points.sensitivity >= 0.98) & (
@@ -186,7 +184,7 @@ def test_the_words_fit_the_numbers(judged):
     assert (others.specificity > others.model.map(specific)).all(), "more than the published"
     assert (others.sensitivity < 0.98).all(), "less than 98% sensitivity with each seed"
     assert not points.reached[points.chosen_on == "validation images"].any(), "none reaches it"
-    metrics = pd.read_csv(ROOT / "results/paper/metrics.csv").dropna(subset="auc")
+    metrics = pd.read_csv(ROOT / "results/paper/metrics.csv")
     drawn = pd.read_csv(ROOT / "results/sampled/metrics.csv").groupby("model")
     for column, little in {"auc": 0.001, "cv_sensitivity": 0.03, "sensitivity": 0.03}.items():
         change = (drawn[column].mean() - metrics.groupby("model")[column].mean()).dropna()

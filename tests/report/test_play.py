@@ -8,25 +8,26 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepcovid import runs
-from deepcovid.metrics import evaluation
+from deepcovid.metrics import intervals
 from deepcovid.report import play
 
 SCORES = pd.DataFrame({
     "image": list("abcdef"), "split": ["test"] * 5 + ["validation"], "label": [1, 1, 0, 0, 0, 1],
-    "score": [0.9, 0.3, 0.4, 0.1, 0.05, 0.7],
+    "score": [0.9, 0.3, 0.4, 0.1, 0.05, 0.7], "patient": list("abcdef"),
 })  # fmt: skip
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Two models' scores as a run has them; the second is turned round."""
+    frozen = []
     for name, threshold in (("resnet18", 0.35), ("squeezenet", 0.6)):
         table = SCORES.assign(score=1 - SCORES.score) if name == "squeezenet" else SCORES
         place = tmp_path / "mine" / name / "seed0"
         place.mkdir(parents=True)
         table.to_csv(place / "scores.csv", index=False)
-        runs.write_json(place / "metrics.json", {"threshold": threshold})
+        frozen.append({"model": name, "seed": 0, "threshold": threshold})
+    pd.DataFrame(frozen).to_csv(tmp_path / "mine" / "metrics.csv", index=False)
     return tmp_path / "mine"
 
 
@@ -43,7 +44,7 @@ def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
     assert threshold.value == 0.35 and told(played) == (1, 1)
     threshold.value = 0.2
     assert told(played) == (2, 1) and picture.value != before
-    counts = evaluation.confusion(SCORES.label[:5], SCORES.score[:5], 0.2)
+    counts = intervals.confusion(SCORES.label[:5], SCORES.score[:5], 0.2)
     assert told(played) == (counts["tp"], counts["fp"])
     threshold.value = 1.0
     assert told(played) == (0, 0)
