@@ -68,7 +68,7 @@ def test_a_runs_own_failure_from_images_to_table(run, monkeypatch):
     }
     monkeypatch.setattr(design, "demo_cells", lambda *_: two)
     quick = changed(run, learning_rate=1e-3)
-    steps.failure(quick)
+    steps.make("failure.csv", quick)
     found = pd.read_csv(quick.folder / "failure.csv", index_col="change")
     assert list(found.index) == list(two)
     assert (found[["tp", "fn", "fp", "tn"]].sum(axis=1) == 20).all()
@@ -91,9 +91,9 @@ def test_jobs_train_each_planned_cell_once_and_make_one_table(run, monkeypatch):
         ablation, "train_cell", lambda cache, cell: trained.append(cell) or train(cache, cell)
     )
     for seed in (1, 0, 1):
-        steps.cells(changed(run, models=("resnet18",), seeds=(seed,)))
+        steps.make("resnet18/seed0/cells.done", changed(run, models=("resnet18",), seeds=(seed,)))
     assert trained == [small[1], small[0]]
-    steps.ablation(changed(run, seeds=(0, 1)))
+    steps.make("ablation.csv", changed(run, seeds=(0, 1)))
     assert trained[2:] == small[2:]
     table = pd.read_csv(run.folder / "ablation.csv")
     assert table.digest.nunique() == 3 and table.seed.is_monotonic_increasing

@@ -1,3 +1,5 @@
+"""Where the lungs are, and pictures that are cut to them."""
+
 import shutil
 import subprocess
 import sys
@@ -9,12 +11,18 @@ from conftest import user_error
 from PIL import Image
 
 from deepcovid import runs
-from deepcovid.data import manifest
-from deepcovid.models import features, lungs
+from deepcovid.data import manifest, phantom
+from deepcovid.models import features, lungs, preprocessing
 from deepcovid.models.networks import state_digest
 from imageaudit import images
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
+
+
+@pytest.fixture(scope="module")
+def segmenter(drawn):
+    table = manifest.make(drawn, 0.0)
+    return lungs.fit(*lungs.pairs(table[table.split == "train"], drawn), epochs=25)
 
 
 def test_lungs_are_found_on_pictures_never_fitted(segmenter, drawn):
@@ -27,6 +35,21 @@ def test_lungs_are_found_on_pictures_never_fitted(segmenter, drawn):
             return torch.ones_like(x)
 
     assert lungs.dice(Everywhere(), pictures, masks).mean() < 0.7  # so that 0.8 says something
+
+
+def test_the_frame_around_the_lungs_no_longer_matters(segmenter):
+    """The same chest, tightly and loosely framed, gives nearly the same prepared picture."""
+    grey = Image.fromarray(phantom.radiograph("No Finding", 3, 192).image)
+    loose = Image.new("L", (256, 256), 20)
+    loose.paste(grey, (32, 32))
+    apart = {}
+    for steps in (("downsample",), ("crop_lungs", "downsample")):
+        prepare = preprocessing.Preprocessing(steps, segmenter)
+        one, other = (
+            np.asarray(prepare(p.convert("RGB"), n), float) for n, p in enumerate((grey, loose))
+        )
+        apart[steps] = np.abs(one - other).mean()
+    assert apart["crop_lungs", "downsample"] < 0.5 * apart["downsample",]
 
 
 def test_fit_depends_on_the_seed_only_and_leaves_torch_alone(drawn):
