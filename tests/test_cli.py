@@ -67,7 +67,7 @@ def command(finished, data, monkeypatch):
 @pytest.fixture
 def opened(command, data) -> Run:
     """The finished run."""
-    return Run.open("small", {"data": data.name})
+    return Run.open("small", {"data": str(data)})
 
 
 @pytest.mark.slow
@@ -87,9 +87,9 @@ def test_a_run_ends_in_metrics_and_provenance(finished, opened):
 
 @pytest.mark.slow
 def test_notebooks_make_what_a_run_lacks_and_show_a_run_without_other_collections(
-    finished, opened, monkeypatch
+    opened, data, monkeypatch
 ):
-    """As in JupyterLab, but in this process; how the networks for maps are taught is tested there."""
+    """As in JupyterLab, but in this process. What maps are worth is tested with heatmaps."""
     monkeypatch.setattr(calibration, "PATIENTS", 4)
     monkeypatch.setitem(design.FAILED, "epochs", 2)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -98,7 +98,7 @@ def test_notebooks_make_what_a_run_lacks_and_show_a_run_without_other_collection
         for cell in cells:
             exec(cell.source, names)
             if "parameters" in cell.metadata.get("tags", ()):
-                names |= {"study": str(opened.folder), "overrides": {"data": opened.profile.data}}
+                names |= {"study": str(opened.folder), "overrides": {"data": str(data)}}
     for name in ("audit.json", "heatmaps.json", "failure.csv", "shortcuts.csv", "figures/roc.svg"):
         assert (opened.folder / name).is_file(), name
     assert not (opened.folder / "external.json").exists()
@@ -170,7 +170,7 @@ def test_publishing_copies_numbers_and_no_radiograph(
     hidden = made.rename(tmp_path / "run.json")
     run = Run.open("small", {"data": str(data)})
     publish.publish(run, tmp_path / "models", whole=False)
-    with user_error("epochs was 4, now 9"):
+    with user_error("other recipe"):
         publish.publish(changed(run, epochs=9), tmp_path / "other", whole=False)
     hidden.rename(made)
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4

@@ -209,9 +209,8 @@ def test_steps_make_what_rules_ask_of_them(project):
     given = [json.loads(words[words.index("-y") + 1]) for words in shell]
     assert len(given) == len(NOTEBOOKS)
     assert all(one["overrides"]["data"] == str(project.room / "data") for one in given)
-    assert {words[4] for words in shell} == {
-        str(project.root / "notebooks" / name) for name in NOTEBOOKS
-    }
+    shown = {words[words.index("deepcovid.papermill") + 1] for words in shell}
+    assert shown == {str(project.root / "notebooks" / name) for name in NOTEBOOKS}
 
 
 def test_the_ablation_is_spread_over_jobs(project):
