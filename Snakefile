@@ -152,7 +152,7 @@ rule shortcuts:
     message: "what classifies without the disease"
     input: code("shortcuts.csv"), "manifest.csv"
     params:
-        settings("models", "seeds", "weights", "image_size"),
+        settings("models", "seeds", "weights", "image_size", "ablation_negatives"),
         masks=beside("lung masks", "lung-masks"), weights=first_weights(),
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=120

@@ -89,6 +89,7 @@ class Profile:
     class_weights: Literal["none", "balanced", "sampled", "sources", "views"]
     selection: Literal["last", "test_accuracy"]
     threshold: number(float, 0, 1) | Literal["youden", "sensitivity_98"]
+    ablation_negatives: number(int, 100, 100_000) | Literal["all"]
 
     @property
     def folder(self) -> Path:

@@ -172,12 +172,14 @@ def test_publishing_copies_numbers_and_no_radiograph(
     made = runs / "small" / "run.json"
     hidden = made.rename(tmp_path / "run.json")
     run = Run.open("small", {"data": str(data)})
+    (run.folder / "radiographs.csv").touch()  # as the study makes of some of its runs
     publish.publish(run, tmp_path / "models", whole=False)
     with user_error("other recipe"):
         publish.publish(changed(run, epochs=9), tmp_path / "other", whole=False)
     hidden.rename(made)
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
     assert (tmp_path / "models" / "squeezenet" / "card.md").is_file()
+    assert (tmp_path / "models" / "radiographs.csv").is_file()
     assert not (tmp_path / "models" / "shortcuts.csv").exists()
 
 

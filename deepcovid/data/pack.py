@@ -1,5 +1,4 @@
-"""From originals to the files that the study used, byte for byte, and which files of a copy are the
-same."""
+"""From originals to the files that the study used, byte for byte; and a copy compared with these."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

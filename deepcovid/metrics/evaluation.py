@@ -114,11 +114,11 @@ def at_sensitivity(label, score, target: float = TARGET) -> tuple[float, float]:
 
 
 def choose_threshold(label, score, rule: float | str) -> float:
-    """A threshold by rule: a number, `youden` (sensitivity + specificity), `sensitivity_98`."""
+    """A threshold by rule: a number, `youden` (sensitivity + specificity), `sensitivity_98` (percent)."""
     if not isinstance(rule, str):
         return float(rule)
-    if rule == "sensitivity_98":
-        return at_sensitivity(label, score)[0]
+    if rule != "youden":
+        return at_sensitivity(label, score, int(rule.removeprefix("sensitivity_")) / 100)[0]
     fpr, tpr, thresholds = roc(label, score)
     return float(thresholds[1:][np.argmax((tpr - fpr)[1:])])
 

@@ -51,7 +51,7 @@ def operating_points(
                 "threshold": threshold,
                 **choice(part, threshold),
             }
-            if rule != "sensitivity_98":
+            if rule == "youden":
                 row |= dict.fromkeys(("guaranteed_by_image", "guaranteed_by_patient"))
             rows += [row | one for one in judge(test, threshold)]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -12,14 +12,13 @@ from deepcovid.report import provenance
 from deepcovid.runs import RESULTS, UserError
 
 # what is published, if it is there: of a run that went as far as its scores, of each of its models
-SCORED = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv")
+SCORED = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv", "radiographs.csv")
 MODEL = ("card.md", "seed{seed}/metrics.json", "seed{seed}/training.json", "seed{seed}/history.csv",
          "seed{seed}/cv_scores.csv")  # fmt: skip
 EXTERNAL = ("external.json", "external.csv", "mitigation.csv")
 FAIR_TEST = ("fair_test/*.csv", "fair_test/*/seed{seed}/collection.csv")  # of the first seed
 TABLES = ("*.csv", "*.json")  # of a whole run, but for these
 PRIVATE = ("manifest.csv", "training.csv", "lungs.csv")
-STUDY = ("*.csv", "radiographs/*.csv")  # what compares runs
 
 
 def publish(
@@ -88,7 +87,7 @@ def publish_study(study: str, overrides: dict, target: Path | None = None, repla
             run = Run.open(f"{study}/{part}", overrides)
             publish(run, target and target / part, replace, "results" in made)
     folder = profiles.RUNS / study
-    copy((path for pattern in STUDY for path in folder.glob(pattern)), folder, target or RESULTS)
+    copy(folder.glob("*.csv"), folder, target or RESULTS)  # what compares runs
     return target or RESULTS
 
 

@@ -74,7 +74,11 @@ def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
     """
     inside, fresh = run.scores(name, seed), fresh_of(outside)
     if fresh.label.nunique() < 2:
-        raise UserError("All images of one class of the external folder are in the data as well.")
+        reasons = ", ".join(sorted({*outside.duplicate} - {""}))
+        raise UserError(
+            f"All images of one class of the external folder are in the data as well, by {reasons}: "
+            "`duplicate` and `twin` in the model's external.csv say which."
+        )
     found = evaluation.summary(fresh.assign(split="test"), threshold(run, name, seed))
     return {
         "model": name, "seed": seed, "threshold": found["threshold"],

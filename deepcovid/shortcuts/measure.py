@@ -5,13 +5,15 @@ images, and is judged on the test images. Where the lungs cannot be seen, what r
 0.5 is a shortcut.
 
 All originals of the `train` folder are trained on, each class with the same weight: nothing here is
-chosen on validation images, so none are set aside, and augmented copies are not used.
+chosen on validation images, so none are set aside, and augmented copies are not used. The COVID-19
+images decide how wide an interval is, so a sample of the others tells as much: see `sampled`.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from deepcovid import io
 from deepcovid.data import audit, manifest
@@ -38,7 +40,28 @@ def collection(table: pd.DataFrame, data: Path) -> pd.DataFrame:
     """The originals of a manifest with all that is known of them, a row each (`audit.facts`)."""
     part = manifest.originals(table)
     of = audit.facts(table, data)
-    return of.assign(sha1=part.sha1.to_numpy(), path=[data / image for image in part.image])
+    return of.assign(
+        sha1=part.sha1.to_numpy(), finding=part.finding.to_numpy(),
+        path=[data / image for image in part.image],
+    )  # fmt: skip
+
+
+def sampled(of: pd.DataFrame, negatives: int | str) -> pd.DataFrame:
+    """The COVID-19 images of a `collection`, and of the Non-COVID images of each folder about so many.
+
+    A part of them, a half or a third, is drawn: whole patients, findings as frequent as before. `all`
+    keeps all.
+    """
+    parts = [of[of.label == 1]]
+    for _, part in of[of.label == 0].groupby("folder"):
+        share = len(part) // negatives if negatives != "all" else 1
+        if share > 1:
+            folds = StratifiedGroupKFold(share, shuffle=True, random_state=0)
+            first = part.finding.str.split("; ").str[0]  # an image may show several
+            _, drawn = next(folds.split(part, first, part.patient))
+            part = part.iloc[drawn]
+        parts.append(part)
+    return pd.concat(parts).sort_index()
 
 
 def auc_on_test(of: pd.DataFrame, values, kind: str) -> dict:
@@ -97,7 +120,7 @@ def run(run: Run) -> pd.DataFrame:
     """
 
     def table() -> pd.DataFrame:
-        of = collection(run.manifest, run.data)
+        of = sampled(collection(run.manifest, run.data), run.profile.ablation_negatives)
         rows = [*of_metadata(of), *of_pictures(run, of, all_ablations(lung_masks(run.data)))]
         return pd.DataFrame(rows).assign(target="COVID-19")[list(COLUMNS)]
 

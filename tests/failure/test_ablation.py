@@ -91,7 +91,8 @@ def test_jobs_train_each_planned_cell_once_and_make_one_table(run, monkeypatch):
         ablation, "train_cell", lambda cache, cell: trained.append(cell) or train(cache, cell)
     )
     for seed in (1, 0, 1):
-        steps.make("resnet18/seed0/cells.done", changed(run, models=("resnet18",), seeds=(seed,)))
+        one = changed(run, models=("resnet18",), seeds=(seed,))
+        steps.make(f"resnet18/seed{seed}/cells.done", one)
     assert trained == [small[1], small[0]]
     steps.make("ablation.csv", changed(run, seeds=(0, 1)))
     assert trained[2:] == small[2:]

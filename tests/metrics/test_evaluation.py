@@ -200,6 +200,10 @@ def test_each_rule_of_a_threshold_is_its_own():
     label, score = [1, 0, 0, 0, 0, 1, 1, 1, 1], [0.15, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9]
     assert evaluation.choose_threshold(label, score, "sensitivity_98") == 0.15
     assert evaluation.choose_threshold(label, score, "youden") == 0.6
+    whole = evaluation.choose_threshold(label, score, "sensitivity_98")
+    assert evaluation.choose_threshold(label, score, "sensitivity_50") > whole
+    with pytest.raises(ValueError, match="yuden"):
+        evaluation.choose_threshold(label, score, "yuden")
     assert evaluation.choose_threshold(label, score, 0.3) == 0.3
 
 

@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -8,6 +9,10 @@ from PIL import Image
 
 from deepcovid import profiles
 from deepcovid.models import features, preprocessing, scoring, training
+
+
+def test_each_step_that_a_profile_may_name_is_one_that_is_done():
+    assert get_args(profiles.Step) == ("none", *preprocessing.ORDER)
 
 
 def test_steps_do_what_they_say():

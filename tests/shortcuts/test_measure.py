@@ -71,3 +71,17 @@ def test_the_auc_is_that_of_the_test_images(run):
 def test_without_a_manifest_the_user_is_told(run):
     with user_error("run notebook 01"):
         measure.run(changed(run, name="elsewhere"))
+
+
+def test_a_sample_of_negatives_keeps_patients_whole_and_findings_as_frequent():
+    rows = [(folder, 0, f"{folder} {k // 3}", ("Edema; Effusion", "No Finding")[k // 3 % 4 > 0])
+            for folder in ("train", "test") for k in range(360)]  # fmt: skip
+    rows += [("test", 1, f"ill {k}", "COVID-19") for k in range(30)]
+    of = pd.DataFrame(rows, columns=["folder", "label", "patient", "finding"])
+    drawn = measure.sampled(of, 120)
+    assert drawn.label.sum() == 30 and drawn.index.is_monotonic_increasing
+    assert drawn[drawn.label == 0].folder.value_counts().to_dict() == {"train": 120, "test": 120}
+    assert not set(drawn.patient) & set(of.drop(drawn.index).patient)
+    share = (drawn.finding == "Edema; Effusion").sum() / 240
+    assert share == pytest.approx(0.25, abs=0.03)
+    assert measure.sampled(of, "all").equals(of) and measure.sampled(of, 200).equals(of)
