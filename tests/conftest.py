@@ -16,7 +16,8 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # begun first: a file goes to one process as a whole, and a long one that comes last is waited for alone
-LONG = ("test_slurm.py", ".ipynb", "test_cli.py", "test_lab.py", "test_interruption.py")
+LONG = ("test_slurm.py", ".ipynb", "test_cli.py", "test_stale.py", "test_site.py", "test_lungs.py",
+        "test_interruption.py", "test_mitigation.py", "test_lab.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):

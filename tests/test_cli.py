@@ -1,4 +1,7 @@
-"""`run_all.sh` as a user meets it: one run through all notebooks, and users' mistakes."""
+"""`run_all.sh` as a user meets it: a run of images of one's own, and users' mistakes.
+
+A whole run, notebooks and pages with it, is the demo, which `run_tests.sh` makes first.
+"""
 
 import json
 import os
@@ -8,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from conftest import changed, draw, user_error
@@ -15,9 +19,11 @@ from conftest import changed, draw, user_error
 from deepcovid import __main__ as cli
 from deepcovid import profiles, workflow
 from deepcovid.__main__ import main
+from deepcovid.failure import design
+from deepcovid.heatmaps import calibration
 from deepcovid.models.run import Run
-from deepcovid.report import publish
-from deepcovid.runs import ROOT
+from deepcovid.report import provenance, publish
+from deepcovid.runs import ROOT, write_text
 
 
 def run_all(*arguments, runs: Path, cwd: Path = ROOT, **environment):
@@ -32,9 +38,13 @@ def run_all(*arguments, runs: Path, cwd: Path = ROOT, **environment):
     )
 
 
+UNTIL = ("--snakemake", "--until evaluation")
+JOB = r"Job \d+: .+"  # what Snakemake says as it begins one
+
+
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
-    """A finished run of a profile of the user's own, without copies and other collections, started
+    """A trained run of a profile of the user's own, without copies and other collections, started
     from another folder with relative paths: the folder of runs, the words, and what was said."""
     runs = tmp_path_factory.mktemp("runs of a user's")  # a name that shells stumble over
     (data.parent / "small.yaml").write_text(
@@ -42,7 +52,8 @@ def finished(data, tmp_path_factory):
         "external:\ncollection:\nseverity:\n"
     )
     words = ("small.yaml", "-p", "data", data.name)
-    done = run_all(*words, runs=os.path.relpath(runs, data.parent), cwd=data.parent)
+    place = os.path.relpath(runs, data.parent)
+    done = run_all(*words, *UNTIL, runs=place, cwd=data.parent)
     assert done.returncode == 0, done.stderr
     return runs, words, done
 
@@ -55,23 +66,44 @@ def command(finished, data, monkeypatch):
     return lambda *words: main(list(map(str, words)))
 
 
+@pytest.fixture
+def opened(command, data) -> Run:
+    """The finished run."""
+    return Run.open("small", {"data": str(data)})
+
+
 @pytest.mark.slow
-def test_a_run_ends_in_metrics_pages_and_provenance(finished):
+def test_a_run_ends_in_metrics_and_provenance(finished, opened):
     runs, _, done = finished
     folder = runs / "small"
-    assert "squeezenet, seed 0: trained and scored" in done.stderr and "index.html" in done.stdout
+    assert "squeezenet, seed 0: trained and scored" in done.stderr
     table = pd.read_csv(folder / "metrics.csv")
     assert table.model.tolist() == ["squeezenet"]
     assert table[["tp", "fn", "fp", "tn"]].sum(axis=1).tolist() == [20]
-    page = (folder / "index.html").read_text()
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        notebook = (folder / re.search(f'href="([^"]*{path.stem}.html)', page)[1]).read_text()
-        assert 'src="http' not in notebook and 'href="http' not in notebook.split("<body")[0]
-    provenance = json.loads((folder / "run.json").read_text())
-    assert provenance["profile"]["epochs"] == 4 and provenance["profile"]["name"] == "small"
-    assert provenance["data"]["images"] == 56
-    assert str(runs) not in json.dumps(provenance)
+    made = provenance.provenance(opened)
+    assert made["profile"]["epochs"] == 4 and made["profile"]["name"] == "small"
+    assert made["data"]["images"] == 56
+    assert str(runs) not in json.dumps(made)
     assert not [path for path in folder.glob("*s/*.txt") if path.stat().st_size]
+
+
+@pytest.mark.slow
+def test_notebooks_make_what_a_run_lacks_and_show_a_run_without_other_collections(
+    opened, data, monkeypatch
+):
+    """As in JupyterLab, but in this process. What maps are worth is tested with heatmaps."""
+    monkeypatch.setattr(calibration, "PATIENTS", 4)
+    monkeypatch.setitem(design.FAILED, "epochs", 2)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        names = {"__name__": "__main__"}
+        for cell in cells:
+            exec(cell.source, names)
+            if "parameters" in cell.metadata.get("tags", ()):
+                names |= {"study": str(opened.folder), "overrides": {"data": str(data)}}
+    for name in ("audit.json", "heatmaps.json", "failure.csv", "shortcuts.csv", "figures/roc.svg"):
+        assert (opened.folder / name).is_file(), name
+    assert not (opened.folder / "external.json").exists()
 
 
 @pytest.mark.slow
@@ -80,13 +112,14 @@ def test_lost_scores_are_scored_again_then_nothing_is_done(finished, data):
     model = runs / "small" / "squeezenet" / "seed0"
     before, trained = (model / "scores.csv").read_text(), (model / "checkpoint.pt").stat().st_mtime
     (model / "scores.csv").unlink()
-    again = run_all(*words, "--snakemake", "--until evaluation", runs=runs, cwd=data.parent)
+    again = run_all(*words, *UNTIL, runs=runs, cwd=data.parent)
     assert again.returncode == 0 and "Done" not in again.stdout
-    assert "trained and scored" in again.stderr and "splits, manifest" not in again.stderr
+    assert re.findall(JOB, again.stderr)[0].endswith("trained and scored")
+    assert "splits, manifest" not in again.stderr
     assert (model / "scores.csv").read_text() == before
     assert (model / "checkpoint.pt").stat().st_mtime == trained
-    again = run_all(*words, "--snakemake", "--until evaluation", runs=runs, cwd=data.parent)
-    assert again.returncode == 0 and "Nothing to be done" in again.stderr
+    again = run_all(*words, *UNTIL, runs=runs, cwd=data.parent)
+    assert again.returncode == 0 and not re.search(JOB, again.stderr)
 
 
 @pytest.mark.slow
@@ -98,8 +131,7 @@ def test_a_failing_step_is_told_last_with_its_reason(finished, data, tmp_path):
     table = pd.read_csv(scores)
     table.loc[3, "score"] = 7
     table.to_csv(scores, index=False)
-    until = ("--snakemake", "--until evaluation")
-    done = run_all(*words, *until, runs=tmp_path / "runs", cwd=data.parent)
+    done = run_all(*words, *UNTIL, runs=tmp_path / "runs", cwd=data.parent)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     reason, where = done.stderr.strip().splitlines()[-2:]
     assert reason.startswith("evaluation stopped: ") and "scores.csv" in reason
@@ -118,13 +150,18 @@ def test_a_finished_run_is_evaluated_on_external_images(finished, command, tmp_p
 
 
 @pytest.mark.slow
-def test_publishing_copies_numbers_and_no_radiograph(finished, command, data, tmp_path, capsys):
+def test_publishing_copies_numbers_and_no_radiograph(
+    finished, opened, command, data, tmp_path, capsys
+):
     runs, (_, *settings), _ = finished
     target = tmp_path / "published"
+    write_text(opened.folder / "shortcuts.csv", "input,auc\n")  # of a step that comes later
+    provenance.record(opened.profile)
     words = ["publish", "small", *settings, "--to", target]  # the run is known by its name now
     assert command(*words) == 0
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    assert {"metrics.csv", "run.json", "squeezenet/card.md", "squeezenet/seed0/scores.csv"} <= found
+    assert {"metrics.csv", "run.json", "shortcuts.csv", "squeezenet/card.md"} <= found
+    assert "squeezenet/seed0/scores.csv" in found
     assert {Path(name).suffix for name in found} <= {".csv", ".json", ".md"}
     published = pd.read_csv(target / "squeezenet" / "seed0" / "scores.csv")
     assert set(published.split) == {"validation", "test"}

@@ -6,6 +6,7 @@ Snakemake plans on a copy of the project whose outputs are marked as made: nothi
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 SEED = "squeezenet/seed0"
 # what a run makes beside the outputs of its rules
 BESIDE = [f"{SEED}/{n}" for n in ("checkpoint.pt", "training.json", "history.csv", "seen.csv")]
-BESIDE += [f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
+NOTEBOOKS = [path.name for path in (ROOT / "notebooks").glob("*.ipynb")]
+BESIDE += [f"notebooks/{name}" for name in NOTEBOOKS]
 SHOWN = {"notebook", "pages", "record"}
 TRAINED = SHOWN | {"training", "evaluation", "heatmaps", "external", "fair_test"}
 ALL = TRAINED | {"dataset", "audit", "augmentation", "failure", "shortcuts"}
@@ -114,7 +116,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    made = Project(tmp_path_factory.mktemp("project"))
+    made = Project(tmp_path_factory.mktemp("a user's project"))
     made.make()
     found, said = made.planned()
     assert found == {}, said
@@ -197,6 +199,18 @@ def test_steps_make_what_rules_ask_of_them(project):
     )
     made = re.findall(r"-m deepcovid\.steps demo (\S+)", said)
     assert len(made) == len(ALL - SHOWN | {"mitigation"}) and all(map(steps.maker, made)), made
+    # a shell hands on what was given, whatever quotes and spaces are in it
+    shell = [shlex.split(line) for line in said.splitlines() if "--overrides" in line]
+    given = [json.loads(words[words.index("--overrides") + 1]) for words in shell]
+    assert len(given) == len(made) and {one["data"] for one in given} == {
+        str(project.room / "data")
+    }
+    shell = [shlex.split(line) for line in said.splitlines() if "-m deepcovid.papermill" in line]
+    given = [json.loads(words[words.index("-y") + 1]) for words in shell]
+    assert len(given) == len(NOTEBOOKS)
+    assert all(one["overrides"]["data"] == str(project.room / "data") for one in given)
+    shown = {words[words.index("deepcovid.papermill") + 1] for words in shell}
+    assert shown == {str(project.root / "notebooks" / name) for name in NOTEBOOKS}
 
 
 def test_the_ablation_is_spread_over_jobs(project):

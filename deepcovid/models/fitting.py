@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from deepcovid import io
-from deepcovid.metrics.intervals import predict_positive
+from deepcovid.metrics.intervals import auc, predict_positive
 from deepcovid.models.features import ImageSet
 from deepcovid.models.networks import Classifier, fuse_batch_norm, has_batch_norm, trained_part
 from deepcovid.profiles import Profile
@@ -69,10 +68,11 @@ def set_mode(profile: Profile, model: Classifier) -> None:
 def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dict[str, float]:
     """Mean loss, accuracy at 0.5 and ROC AUC of scores P(COVID-19)."""
     label, score = label.cpu().numpy(), score.cpu().numpy()
+    defined = np.isfinite(score).all() and 0 < label.mean() < 1
     return {
         "loss": float(loss.mean()),
         "accuracy": float((predict_positive(score, 0.5) == label).mean()),
-        "auc": float(roc_auc_score(label, score)) if np.isfinite(score).all() else float("nan"),
+        "auc": auc(label, score) if defined else float("nan"),
     }
 
 

@@ -52,9 +52,3 @@ def phantoms(profile, drawn, trained, tmp_path):
     scoring.run(run, "squeezenet", 0)
     shutil.copytree(run.folder / "squeezenet", trained)
     return run
-
-
-@pytest.fixture(scope="session")
-def calibrated():
-    """What maps show of networks of which it is known what they look at; half a minute."""
-    return calibration.calibrate()

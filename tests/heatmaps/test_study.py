@@ -1,4 +1,5 @@
-"""A run's files: its numbers beside itself, kept until what they are made from changes."""
+"""A run's files: its numbers beside itself, kept until what they are made from changes; and models
+of which is known what they look at: the maps find it, and not what it is not."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,45 @@ import pytest
 from PIL import Image
 
 from deepcovid import imports, runs
-from deepcovid.heatmaps import agreement, claim, maps, masks, radiographs, study, tables
+from deepcovid.heatmaps import (
+    agreement,
+    calibration,
+    claim,
+    maps,
+    masks,
+    radiographs,
+    study,
+    tables,
+)
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    """What maps show of networks of which it is known what they look at; half a minute."""
+    return calibration.calibrate()
+
+
+@pytest.fixture
+def peaks(calibrated):
+    return calibrated.set_index(["taught", "mask", "method"])
+
+
+@pytest.mark.slow
+def test_a_model_taught_lesions_points_at_lesions(peaks):
+    ours = peaks.loc["lesion", "lesion"]
+    assert (ours.auc > 0.9).all() and (ours["mean"] > ours.random_high).all()
+
+
+@pytest.mark.slow
+def test_a_model_taught_a_marker_points_at_it_and_not_at_lesions(peaks):
+    ours = peaks.loc["marker"].xs("occlusion", level="method")
+    assert (ours.auc > 0.95).all()
+    assert ours["mean"]["marker"] > 0.9 and ours["mean"]["lesion"] < 0.1
+
+
+@pytest.mark.slow
+def test_each_mask_and_method_has_a_row_with_its_interval(calibrated):
+    assert len(calibrated) == 6 and (calibrated.low <= calibrated["mean"]).all()
 
 
 @pytest.mark.slow

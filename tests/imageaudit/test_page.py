@@ -61,8 +61,10 @@ def test_the_page_fits_the_screen_and_every_picture_is_told(done, width):
     assert seen[0] <= 0 and seen[1] and not wrong
 
 
-def test_exit_statuses(folder, tmp_path, capsys):
-    out = tmp_path / "out"
+def test_exit_statuses(dataset, tmp_path, capsys):
+    folder, out = dataset(splits=("train", "test"), count=4), tmp_path / "out"
+    double = next((folder / "train" / "left").iterdir())
+    (folder / "test" / "left" / "double.png").write_bytes(double.read_bytes())
     assert main(["audit", str(folder), "--out", str(out), "--fail-on", "leak"]) == 3
     assert "index.html" in capsys.readouterr().out and (out / "audit.json").is_file()
     assert main(["audit", str(folder), "--out", str(out), "--fail-on", "names,unread"]) == 0

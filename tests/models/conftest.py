@@ -1,24 +1,17 @@
-"""Phantoms with lung masks, and a segmenter fitted on them."""
+"""Phantoms with lung masks, and code that looks changed."""
 
 from pathlib import Path
 
 import pytest
 
 from deepcovid import imports
-from deepcovid.data import manifest, phantom
-from deepcovid.models import lungs
+from deepcovid.data import phantom
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     counts = dict(zip(phantom.GROUPS, (12, 12, 8, 8), strict=True))
     return phantom.write(tmp_path_factory.mktemp("drawn") / "phantom", 0, counts, 96)
-
-
-@pytest.fixture(scope="session")
-def segmenter(drawn):
-    table = manifest.make(drawn, 0.0)
-    return lungs.fit(*lungs.pairs(table[table.split == "train"], drawn), epochs=25)
 
 
 @pytest.fixture

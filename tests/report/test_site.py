@@ -6,8 +6,9 @@ import browser
 import nbformat
 import pytest
 from browser import needs_chromium
-from conftest import changed, user_error
+from conftest import changed, prepared, user_error
 
+from deepcovid import profiles
 from deepcovid.metrics import run as metrics
 from deepcovid.models import scoring, training
 from deepcovid.models.run import Run
@@ -111,9 +112,23 @@ def test_a_site_replaces_only_a_site(study, tmp_path):
     assert (tmp_path / "thesis.tex").exists()
 
 
-@pytest.fixture
-def finished(run):
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
     """A small run with scores and executed notebooks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "RUNS", tmp_path_factory.mktemp("runs"))
+        given = {"data": str(data), "models": "squeezenet", "image_size": 64, "epochs": 1}
+        run = Run(prepared(profiles.load("demo", given | {"augment_positives": 1})))
+        yield made(run)
+
+
+@pytest.fixture(scope="module")
+def first(finished):
+    """The first page of the run's site."""
+    return site.pages(finished.profile)
+
+
+def made(run):
     training.run(run, "squeezenet", 0)
     scoring.run(run, "squeezenet", 0)
     metrics.evaluate(run.folder, run.profile.models, run.profile.seeds, run.profile.threshold)
@@ -131,8 +146,7 @@ def finished(run):
     return run
 
 
-def test_a_runs_first_page_tells_of_the_run_and_leads_to_its_notebooks(finished):
-    first = site.pages(finished.profile)
+def test_a_runs_first_page_tells_of_the_run_and_leads_to_its_notebooks(finished, first):
     assert first == finished.folder / "index.html"
     text = first.read_text()
     assert NOTICE in text and "squeezenet" in text and "file:" not in text
@@ -143,8 +157,7 @@ def test_a_runs_first_page_tells_of_the_run_and_leads_to_its_notebooks(finished)
 
 
 @needs_chromium
-def test_a_runs_pages_open_without_an_error(finished):
-    first = site.pages(finished.profile)
+def test_a_runs_pages_open_without_an_error(finished, first):
     seen, wrong = browser.read(first, viewport={"width": 390, "height": 844})
     assert not wrong and browser.broken(seen) == []
     assert set(seen) == {first, *pages(finished.folder / "pages")}
