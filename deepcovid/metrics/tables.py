@@ -113,7 +113,7 @@ def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "claim": found.claim.map(CLAIMS), "judged": found.what, "network": found.model.map(NETWORKS),
         "published": found.published, "measured (interval)": between, "verdict": found.verdict,
-        "smallest margin": found.smallest_margin.map("{:.4f}".format, na_action="ignore").fillna("-"),
+        "smallest margin": ["-" if pd.isna(m) else f"{m:.4f}" for m in found.smallest_margin],
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 
 
