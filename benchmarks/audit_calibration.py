@@ -7,8 +7,8 @@ DATASETS of each kind (20). Written to results/audit/calibration.csv after each;
 made again. docs/audit.md shows it.
 """
 
+import argparse
 import io
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -134,4 +134,6 @@ def main(datasets: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("datasets", nargs="?", type=int, default=20, help="of each kind (20)")
+    main(**vars(parser.parse_args()))

@@ -9,10 +9,10 @@ results/matching.csv and results/darkcovidnet_twins.csv; rows of another `rule` 
 The threshold SAME was chosen on 80 radiographs of another seed and on the CheXpert pairs.
 """
 
+import argparse
 import hashlib
 import io
 import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -218,11 +218,15 @@ def write(rows: list[dict], rule: str = RULE) -> None:
     table[COLUMNS + rest].to_csv(file, index=False)
 
 
-def main(data: str, *parts: str) -> None:
+def main() -> None:
     steps = {"doctored": doctored, "false": false_pairs, "twins": twins}
-    for part in parts or steps:
-        write(steps[part](Path(data)))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="the folder with all datasets")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(steps)} (all)")
+    args = parser.parse_args()
+    for part in args.parts or steps:
+        write(steps[part](args.data))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

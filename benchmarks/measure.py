@@ -62,7 +62,7 @@ def ratio(above: list[float], below: list[float]) -> dict[str, float]:
 
 
 def machine() -> dict:
-    """What a time hangs on: processor, its vectors, cores, threads, versions, how memory is given."""
+    """What a time depends on: processor, its vectors, cores, threads, versions, how memory is given."""
     cpu = platform.processor()
     for line in lines_of("/proc/cpuinfo"):
         if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""Do the tests see? Single changes of the code that numbers hang on, and which of them a test notices.
+"""Do the tests see? Single changes of the code that numbers depend on, and which of them a test notices.
 
     python -m benchmarks.robustness.mutations [--count 150] [--seed 0] [--module NAME]
 
@@ -33,7 +33,7 @@ from deepcovid.runs import ROOT, RUNS
 
 HERE = Path(__file__).resolve().parent
 KEPT, LIMIT = RUNS / "mutations.jsonl", 900  # seconds; a change may make a loop endless
-# by what the numbers hang on: the modules, their tests, and how many of 150 changes are theirs
+# by what the numbers depend on: the modules, their tests, and how many of 150 changes are theirs
 SUBJECTS = {
     "metrics": (("metrics.evaluation", "metrics.intervals", "metrics.run", "metrics.published"),
                 ("metrics/test_intervals.py", "metrics/test_evaluation.py", "metrics/test_published.py",

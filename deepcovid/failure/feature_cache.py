@@ -1,8 +1,8 @@
 """A run's images as a frozen backbone sees them, computed once for all trainings of the ablation.
 
-What a frozen backbone says does not hang on the head that is trained on it, so heads share it. With
+What a frozen backbone says does not depend on the head that is trained on it, so heads share it. With
 batch norm in evaluation mode it says the same of a picture for ever. In train mode it normalises
-each picture with its batch, and its running statistics drift: what it says then hangs on the order
+each picture with its batch, and its running statistics drift: what it says then depends on the order
 of the batches, which is the seed's. So one goes through the first epochs of a training as the
 training would, batch by batch, and keeps what was seen: a training of so many epochs is exact, a
 longer one goes through the kept epochs again.
