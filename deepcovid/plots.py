@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -24,6 +23,7 @@ COLOURS = {
     "densenet121": "#CC79A7",
 }
 NARROW = 5.0  # inches: text stays legible on a phone; the plots of the front page
+ALONE = {None: (COVID, None)}  # a colour, and no label, for points of one kind
 # a line to compare with: guessing, a published value
 REFERENCE = {"color": GREY, "ls": ":", "lw": 1}
 STYLE = {
@@ -32,6 +32,10 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": "medium",
+    "figure.labelsize": "medium",
+    "xtick.labelsize": 9.5,  # points: what is legible on a page
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
     "grid.color": "#E5E5E5",
     "lines.linewidth": 1.4,
     "legend.frameon": False,
@@ -81,48 +85,37 @@ def new(columns: int = 1, rows: int = 1, size=(4.2, 3.4), **options):
     return figure, axes
 
 
-def panels(n: int, columns: int = 2, **options):
-    """A figure of `n` panels, at most `columns` beside each other, and the list of their axes."""
-    columns = min(n, columns)
-    figure, axes = new(columns, -(-n // columns), squeeze=False, **options)
-    for spare in axes.flat[n:]:
-        spare.remove()
-    return figure, list(axes.flat[:n])
+def forest(axis, table, ends=("mean", "low", "high"), rows=None, hue=None, hues=None, *,
+           dodge=True, number: str = "", of: str | None = None, **style) -> None:  # fmt: skip
+    """Named rows from above down, and in each the points of `table` with their intervals.
 
-
-def intervals(axis, table, x: str, low: str, high: str, y=None, names=None, values=None, **style):
-    """Points with their intervals, a row of `table` each, from above down.
-
-    `x`, `low` and `high` name columns; `y` holds the rows' places (default 0, 1, ...), `names` what
-    is written at them, `values` the format of a number that is written beside each point ("{:.3f}").
-    `style` is errorbar's.
+    `table` is indexed by its rows; `rows` has them in order, with their names for a reader if it is
+    a dict (default: as they are). `ends` are columns: value, low and high end, or the value alone;
+    without a value there is no point. `hues` has a colour and a label for the legend by what is in
+    the column `hue`. In a row each hue has a band of its own (unless `dodge` is false), in which
+    several points, as of seeds, stand one below the other; beside it `number` formats the mean of
+    their values, or of a column `of`. `style` is errorbar's.
     """
-    y = np.arange(len(table)) if y is None else np.asarray(y)
-    error = [table[x] - table[low], table[high] - table[x]]
-    style = {"fmt": "o", "color": COVID, "capsize": 2, "ms": 5} | style
-    drawn = axis.errorbar(table[x], y, xerr=np.maximum(error, 0), **style)
-    if values:
-        for row, place in zip(table.to_dict("records"), y, strict=True):
-            axis.annotate(values.format(row[x]), (row[high], place), (5, 0),
-                          textcoords="offset points", va="center", fontsize=8)  # fmt: skip
-    if names is not None:
-        axis.set_yticks(y, names)
-        axis.set_ylim(max(y) + 0.5, min(y) - 0.5)
-    return drawn
-
-
-def side_by_side(items, width: float):
-    """Each item and how far its points stand above or below their row, at most `width`."""
-    items = list(items)
-    return zip(
-        items, np.linspace(-width, width, len(items)) if len(items) != 1 else [0], strict=True
-    )
-
-
-def rows_at(axis, names) -> None:
-    """Names of the rows of a plot, from above down; their points stand at 0, 1, ..."""
-    axis.set_yticks(range(len(names)), names)
-    axis.set_ylim(len(names) - 0.5, -0.5)
+    value, *interval = ends
+    rows = rows or {name: name for name in table.index}
+    hues = {key: hues[key] for key in hues if key in set(table[hue])} if hue else ALONE
+    style = {"fmt": "o", "capsize": 2, "ms": 4, "lw": 1.2} | style
+    height = 0.75 / max(1, dodge * len(hues))
+    for n, (key, (colour, label)) in enumerate(hues.items()):
+        own = (table[table[hue] == key] if hue else table).dropna(subset=value)
+        middle = own.index.map([*rows].index).to_numpy(float)
+        middle += dodge * height * (n - (len(hues) - 1) / 2)
+        bands = own.groupby(middle)
+        others = bands[value].transform("size") - 1
+        y = middle + 0.6 * height * (bands.cumcount() - others / 2) / others.clip(lower=1)
+        error = abs(own[interval].sub(own[value], axis=0)).T.to_numpy() if interval else None
+        how = {"color": colour, "label": label} | style
+        axis.errorbar(own[value], y, xerr=error, **how)
+        for place, band in bands if number else ():
+            text, end = number.format(band[of or value].mean()), band[ends[-1]].max()
+            axis.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", color=how["color"])  # fmt: skip
+    axis.set_yticks(range(len(rows)), rows.values())
+    axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(False, axis="y")
 
 

@@ -3,6 +3,7 @@ from base64 import b64decode
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from nbclient import NotebookClient
@@ -15,33 +16,55 @@ from deepcovid.profiles import MODELS
 
 def test_figures_are_held_by_nobody_but_who_asked_for_them():
     plots.new(2)
-    plots.panels(3)
     assert plt.get_fignums() == []
 
 
-def test_panels_have_no_empty_frames():
-    figure, axes = plots.panels(5, columns=3)
-    assert len(axes) == len(figure.axes) == 5
-
-
 def test_the_same_plot_is_the_same_file(tmp_path):
-    table = pd.DataFrame({"x": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.8, 0.9]})
+    table = pd.DataFrame({"mean": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.8, 0.9]})
     for name in ("a.svg", "b.svg"):
         figure, axis = plots.new()
-        plots.intervals(axis, table, "x", "low", "high", names=["one", "two"], values="{:.2f}")
+        plots.forest(axis, table, rows={0: "one", 1: "two"}, number="{:.2f}")
         plots.save(figure, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert ">0.70</text>" in (tmp_path / "a.svg").read_text()
 
 
-def test_intervals_run_from_low_to_high_from_above_down():
-    table = pd.DataFrame({"x": [0.5, 0.7], "low": [0.4, 0.6], "high": [0.8, 0.9]})
+@pytest.fixture
+def seeds():
+    """Two rows; of `b` two seeds by one model, and none by the other."""
+    rows = [("a", "x", 0.5), ("a", "y", 0.6), ("b", "x", 0.7), ("b", "x", 0.9), ("b", "y", None)]
+    table = pd.DataFrame(rows, columns=["row", "model", "mean"]).set_index("row")
+    return table.assign(low=table["mean"] - 0.1, high=table["mean"] + 0.3)
+
+
+def test_intervals_run_from_low_to_high_in_rows_from_above_down(seeds):
     _, axis = plots.new()
-    drawn = plots.intervals(axis, table, "x", "low", "high", names=["one", "two"])
+    plots.forest(axis, seeds[seeds.model == "x"], rows={"b": "second", "a": "first"})
+    (drawn,) = axis.containers
     segments = drawn.lines[2][0].get_segments()
-    assert [s[:, 0].round(9).tolist() for s in segments] == [[0.4, 0.8], [0.6, 0.9]]
+    assert np.allclose([s[:, 0] for s in segments], [[0.4, 0.8], [0.6, 1.0], [0.8, 1.2]])
     assert axis.get_ylim() == (1.5, -0.5)
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["second", "first"]
+    assert drawn.lines[0].get_ydata().round() == pytest.approx([1, 0, 0])
+
+
+def test_models_have_bands_in_a_row_and_seeds_their_places_in_a_band(seeds):
+    _, axis = plots.new()
+    hues = {"y": ("red", "Y"), "x": ("blue", "X"), "z": ("black", "in no row")}
+    plots.forest(axis, seeds, hue="model", hues=hues, number="{:.1f}")
+    y, x = (bars.lines[0] for bars in axis.containers)
+    assert (y.get_color(), *y.get_ydata()) == ("red", -0.1875)
+    assert x.get_ydata()[0] == 0.1875 and x.get_ydata()[1] < 1.1875 < x.get_ydata()[2]
+    told = {text.get_text(): text.xy for text in axis.texts}
+    assert told == {
+        "0.6": (pytest.approx(0.9), -0.1875),
+        "0.5": (0.8, 0.1875),
+        "0.8": (1.2, 1.1875),
+    }
+    _, axis = plots.new()
+    plots.forest(axis, seeds, ["mean"], hue="model", hues=hues, dodge=False)
+    assert set(axis.containers[1].lines[0].get_ydata()[:1]) == {0}
+    assert not axis.containers[1].has_xerr
 
 
 @pytest.mark.slow

@@ -4,22 +4,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepcovid import plots
 from deepcovid.data.tables import OF_RECORD
-from deepcovid.plots import COVID, GREY, NON_COVID, PALETTE, REFERENCE, new, panels
-
-SMALL = 9  # points: what is legible on a page
+from deepcovid.plots import COVID, GREY, NON_COVID, PALETTE, REFERENCE, forest, new
 
 
 def radiographs(pictures, titles, columns: int = 4, masks=None, outline: str = COVID) -> Figure:
     """Radiographs in a grid under their titles; a mask, where given, is outlined."""
-    figure, axes = panels(len(pictures), columns, size=(7.2 / columns, 7.6 / columns), dpi=90)
-    for i, (axis, picture, title) in enumerate(zip(axes, pictures, titles, strict=True)):
+    shape, columns = -(-len(pictures) // columns), min(len(pictures), columns)
+    figure, axes = new(columns, shape, size=(7.2 / columns, 7.6 / columns), squeeze=False, dpi=90)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, (axis, picture, title) in enumerate(zip(axes.flat, pictures, titles, strict=False)):
         pixels = np.asarray(picture)
         axis.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, vmin=0, vmax=255)
-        axis.set_axis_off()
         axis.set_anchor("N")
-        axis.set_title(title, fontsize=SMALL)
+        axis.set_title(title)
         if masks is not None and np.asarray(masks[i]).any():
             axis.contour(np.asarray(masks[i]), levels=[0.5], colors=outline, linewidths=0.8)
     return figure
@@ -32,19 +31,16 @@ def acquisition(table: pd.DataFrame) -> Figure:
     """
     known = table.dropna(subset="auc")
     figure, axis = new(size=(7.2, 1.0 + 0.42 * len(known)))
-    place, record = np.arange(len(known)), known.index.isin(OF_RECORD)
-    names = [f"{row.Index} ({row.covid:,.0f} + {row.non_covid:,.0f})" for row in known.itertuples()]
-    for chosen, colour, label in (
-        (~record, COVID, "of the image file"),
-        (record, GREY, "of the patient or the exposure"),
-    ):
-        plots.intervals(axis, known[chosen], "auc", "low", "high", y=place[chosen],
-                        values="{:.3f}", color=colour, label=label)  # fmt: skip
+    known = known.assign(record=known.index.isin(OF_RECORD))
+    rows = {
+        row.Index: f"{row.Index} ({row.covid:,.0f} + {row.non_covid:,.0f})"
+        for row in known.itertuples()
+    }
+    hues = {False: (COVID, "of the image file"), True: (GREY, "of the patient or the exposure")}
+    forest(axis, known, ("auc", "low", "high"), rows, "record", hues, dodge=False, number="{:.3f}")
     axis.axvline(0.5, **REFERENCE)
-    axis.set_yticks(place, names, fontsize=SMALL)
-    axis.set(xlim=(0.3, 1.1), ylim=(len(known) - 0.5, -0.5), xlabel="ROC AUC on the test images")
-    axis.set_xticks(np.arange(0.3, 1.01, 0.1))
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=SMALL)
+    axis.set(xlim=(0.3, 1.1), xticks=np.arange(0.3, 1.01, 0.1), xlabel="ROC AUC on the test images")
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -60,12 +56,11 @@ def shares(rows: list[dict]) -> Figure:
     colours = dict(zip(table, PALETTE, strict=False)) | {"not stated": "#BBBBBB"}
     table.div(number, axis=0).plot.barh(stacked=True, width=0.75, color=colours, ax=axis)
     for y, n in enumerate(number):
-        axis.text(1.01, y, f"{n:,.0f} images", va="center", fontsize=SMALL, color=GREY)
-    axis.tick_params("y", labelsize=SMALL)
+        axis.text(1.01, y, f"{n:,.0f} images", va="center", color=GREY)
     axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), ylabel="", xlabel="share of the images")
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.grid(axis="y", visible=False)
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=table.shape[1], fontsize=SMALL)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=table.shape[1])
     return figure
 
 
@@ -88,7 +83,7 @@ def near_duplicates(found: dict) -> Figure:
     axis.set_yscale("symlog", linthresh=1)
     axis.set(xlim=(0, 1), xlabel="agreement, laid over each other", ylabel="pairs")
     axis.set_ylim(bottom=0)
-    axis.legend(fontsize=SMALL, loc="lower left", bbox_to_anchor=(-0.05, 1.0), ncols=2)
+    axis.legend(loc="lower left", bbox_to_anchor=(-0.05, 1.0), ncols=2)
     return figure
 
 
@@ -101,7 +96,7 @@ def released_copies(found: dict) -> Figure:
     stated = found["stated_images_per_original"] - 1
     figure, axis = new(size=(6.4, 3.0))
     bars = axis.bar(number.index, number, color=np.where(number.index == stated, COVID, NON_COVID))
-    axis.bar_label(bars, fontsize=SMALL)
+    axis.bar_label(bars)
     axis.set(xticks=range(number.index.max() + 1), ylabel=f"originals, of {found['originals']}",
              xlabel="augmented copies of an original in the release")  # fmt: skip
     axis.grid(axis="x", visible=False)

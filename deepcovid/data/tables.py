@@ -13,8 +13,7 @@ OF_RECORD = ("view", "age", "sex")  # properties of patient and exposure; the ot
 
 def frame(rows: list[dict], *index: str) -> pd.DataFrame:
     """A list of an audit as a table, indexed by some of its columns."""
-    table = pd.DataFrame(rows)
-    return table.set_index(list(index)) if index else table
+    return pd.DataFrame(rows).set_index(list(index))
 
 
 def of_classes(rows: list[dict], names: dict[str, str]) -> pd.DataFrame:
@@ -25,12 +24,12 @@ def of_classes(rows: list[dict], names: dict[str, str]) -> pd.DataFrame:
 def counts(audit: dict) -> pd.DataFrame:
     """Images of each split and class, without and with augmented copies, beside the paper's where
     images of the release are among them."""
-    paper = {"paper_originals": "in the paper", "paper_images": "in the paper, with copies"}
-    names = {"originals": "images", "images": "with augmented copies"}
-    order = (
-        ["originals", "paper_originals", "images", "paper_images"] if audit["of_release"] else names
+    names = {"originals": "images", "paper_originals": "in the paper", "images": "with augmented copies",
+             "paper_images": "in the paper, with copies"}  # fmt: skip
+    stated = audit["of_release"]
+    return of_classes(
+        audit["counts"], {k: v for k, v in names.items() if stated or "paper" not in k}
     )
-    return of_classes(audit["counts"], {name: (names | paper)[name] for name in order})
 
 
 def patients(audit: dict) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from textwrap import fill
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -43,13 +42,13 @@ def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
         curves.plot(*roc(table.label, table.score)[:2], color=colour, label=label)
     curves.plot([0, 1], [0, 1], **REFERENCE)
     curves.set(xlabel="1 - specificity", ylabel="sensitivity", title="our ROC curves")
-    curves.legend(fontsize=9, loc="lower right", handlelength=1, frameon=True, edgecolor="none")
+    curves.legend(loc="lower right", handlelength=1, frameon=True, edgecolor="none")
     histogram(scores, first)
     scores.axvline(0.5, color="black", lw=1, ls="--")
-    scores.text(0.52, 0.9, "called COVID-19\nfrom here on", va="top", fontsize=9,
+    scores.text(0.52, 0.9, "called COVID-19\nfrom here on", va="top",
                 transform=scores.get_xaxis_transform())  # fmt: skip
     scores.set_title(f"our scores: {name}")
-    scores.legend(fontsize=9, loc="center right", handlelength=0.7, handletextpad=0.4)
+    scores.legend(loc="center right", handlelength=0.7, handletextpad=0.4)
     return figure
 
 
@@ -83,8 +82,9 @@ def factorial(table: pd.DataFrame) -> Figure:
         column = grid.columns.get_loc(level_names(recipe, across))
         corner = column + 0.03, row + 0.04
         axis.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, lw=2, ls=line, ec=COVID))
-    figure.suptitle(f"{NETWORKS[table.backbone.iloc[0]]}: {len(table)} trainings, {grid.size} recipes",
-                    fontsize=11)  # fmt: skip
+    figure.suptitle(
+        f"{NETWORKS[table.backbone.iloc[0]]}: {len(table)} trainings, {grid.size} recipes"
+    )
     return figure
 
 
@@ -118,11 +118,11 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
     failed = select(table, **{k: v for k, v in FAILED.items() if k != "epochs"}, selection="last")
     figure, axis = plots.new(size=(WIDTH, 3.4))
     axis.axhspan(target - window, target + window, color=COVID, alpha=0.2)
-    axis.text(30, target - 0.003, f"reported: {target}", va="center", fontsize=9)
+    axis.text(30, target - 0.003, f"reported: {target}", va="center")
     for n, (seed, part) in enumerate(select(failed, epochs=150).groupby("seed")):
         axis.plot(part.after, part.auc, "o-", ms=4, color=PALETTE[n], label=f"seed {seed}")
         axis.annotate(f"{part.auc.iloc[-1]:.3f}", (part.after.iloc[-1], part.auc.iloc[-1]), (6, 0),
-                      textcoords="offset points", va="center", fontsize=9)  # fmt: skip
+                      textcoords="offset points", va="center")  # fmt: skip
     first = select(failed, epochs=EARLY, after=1)
     axis.plot(0.8 * np.ones(len(first)), first.auc, "D", ms=5, color="black", mfc="none",
               label=f"first epoch, {len(first)} seeds")  # fmt: skip
@@ -131,39 +131,31 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
     axis.set_xticks(ticks := sorted({1, *failed.after}), [str(t) for t in ticks])
     axis.set_xlim(0.7, 220)
     axis.minorticks_off()
-    axis.legend(fontsize=9, loc="lower right", ncols=2)
+    axis.legend(loc="lower right", ncols=2)
     return figure
 
 
-def lines(
-    table: pd.DataFrame,
-    x: str,
-    hue: str,
-    measures: dict[str, str],
-    xlabel: str,
-    ylabel: str = "",
-    **how,
-) -> Figure:
+def lines(table, x: str, hue: str, measures: dict, xlabel: str, ylabel="", **how) -> Figure:
     """Lines over a logarithmic `x`, a colour for each `hue`, a panel for each of `measures`.
 
     These are columns, with their names for a reader; `how` are seaborn's `units` or `style`.
     """
-    long = table.replace({factor: names for factor, names in NAMES.items() if factor in table})
-    long = long.rename(columns=measures).melt(
-        [x, hue, *how.values()], list(measures.values()), "measure"
-    )
-    with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn lays it out first
-        grid = sns.relplot(long, x=x, y="value", hue=hue, col="measure", kind="line", marker="o",
-                           palette=PALETTE[: long[hue].nunique()], errorbar=None, height=3.4,
-                           aspect=WIDTH / 6.8, estimator=None if "units" in how else "mean",
-                           facet_kws={"sharey": bool(ylabel)}, **how)  # fmt: skip
-    grid.set(xscale="symlog", xlim=(0, None), xlabel=xlabel, ylabel=ylabel).set_titles("{col_name}")
-    for axis in grid.axes.flat:
+    table = table.replace({factor: NAMES[factor] for factor in NAMES if factor in table})
+    how |= {
+        "palette": PALETTE[: table[hue].nunique()],
+        "estimator": None if "units" in how else "mean",
+    }
+    size = WIDTH / 2, 3.6
+    figure, axes = plots.new(len(measures), size=size, squeeze=False, sharey=bool(ylabel))
+    for axis, (measure, title) in zip(axes.flat, measures.items(), strict=True):
+        sns.lineplot(table, x=x, y=measure, hue=hue, marker="o", errorbar=None, ax=axis, **how)
+        axis.set(xscale="symlog", xlim=(0, None), xlabel=xlabel, ylabel="", title=title)
         axis.xaxis.set_major_formatter("{x:.0f}")
-    grid.figure.set_layout_engine("constrained")
-    sns.move_legend(grid, "outside upper center", ncols=3, title=None)
-    plt.close(grid.figure)
-    return grid.figure
+        axis.get_legend().remove()
+    axes[0, 0].set_ylabel(ylabel)
+    handles = axis.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3)
+    return figure
 
 
 def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figure:
@@ -171,14 +163,15 @@ def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figu
     figure, axis = plots.new(size=(WIDTH, 1.0 + 0.25 * len(table)))
     axis.axvspan(target - window, target + window, color=COVID, alpha=0.2)
     all_non = (table.sensitivity == 0) & (table.specificity == 1)
-    for rows, face, label in (
+    rows = {name: name for name in table.index}
+    kinds = (
         (all_non, NON_COVID, "all called Non-COVID"),
         (~all_non, "white", "some called COVID-19"),
-    ):
+    )
+    for own, face, label in kinds:
         style = {"color": NON_COVID, "mfc": face, "capsize": 0, "label": label}
-        plots.intervals(axis, table[rows], "auc", "low", "high", y=np.flatnonzero(rows), **style)
-    plots.rows_at(axis, table.index)
+        plots.forest(axis, table[own], ("auc", "low", "high"), rows, **style)
     axis.axvline(0.5, **REFERENCE)
     axis.set_xlabel(f"ROC AUC; the band is the reported {target} ± {window}")
-    figure.legend(loc="outside upper center", ncols=2, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2)
     return figure

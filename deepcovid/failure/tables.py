@@ -14,12 +14,8 @@ RELEASE = {
     "training, originals": (2000, 84),
     "training, augmented": (2000, 420),
 }
-REPORTED = {  # of the earlier attempt, by its author
-    "name": "the earlier attempt",
-    "accuracy": 0.9677,
-    "auc": 0.715,
-    "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0},
-}
+REPORTED = {"name": "the earlier attempt", "accuracy": 0.9677, "auc": 0.715,
+            "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0}}  # by its author  # fmt: skip
 
 
 def null_accuracies(counts: dict[str, tuple[int, int]] = RELEASE) -> pd.DataFrame:
@@ -83,20 +79,15 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
     failed = select(table, **FAILED | {"epochs": 150}, selection="last")
     first, last = (select(failed, after=epoch).auc for epoch in (1, 150))
     early = select(table, **FAILED | {"epochs": EARLY}, after=1, selection="last").auc
-    given = {
-        "the first epoch was kept": (early, last),
-        "the last of 150 was measured": (last, first),
-    }
-    rows = {
-        name: {
-            "trainings": len(each), "AUC, mean": each.mean(), "lowest": each.min(),
-            "highest": each.max(), f"at least {target}": int((each >= target).sum()),
-            f"within {window}": int(((each - target).abs() <= window).sum()),
-            "the other epoch's: mean": other.mean(), "of trainings": len(other),
-        }
-        for name, (each, other) in given.items() if len(each) and len(other)
-    }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explanation")
+    each, other = [early, last], [last, first]
+    found = pd.DataFrame({
+        "trainings": map(len, each), "AUC, mean": [auc.mean() for auc in each],
+        "lowest": [auc.min() for auc in each], "highest": [auc.max() for auc in each],
+        f"at least {target}": [(auc >= target).sum() for auc in each],
+        f"within {window}": [((auc - target).abs() <= window).sum() for auc in each],
+        "the other epoch's: mean": [auc.mean() for auc in other], "of trainings": map(len, other),
+    }, ["the first epoch was kept", "the last of 150 was measured"])  # fmt: skip
+    return found[(found.trainings > 0) & (found["of trainings"] > 0)].rename_axis("explanation")
 
 
 def selected(metrics: dict, histories: dict) -> pd.DataFrame:
@@ -106,18 +97,14 @@ def selected(metrics: dict, histories: dict) -> pd.DataFrame:
     (model, seed). The first of the most accurate epochs is selected, as the script does.
     """
     rows = {}
-    for name, table in metrics.items():
-        for row in (
-            table.dropna(subset="seed").astype({"seed": int}).to_dict("records")
-            if len(table)
-            else ()
-        ):
-            key = row["model"], row["seed"]
-            test = histories[name][key].query("phase == 'test'").set_index("epoch")
-            rows[name, *key] = {
+    for run, table in metrics.items():
+        for row in table.dropna(subset="seed").to_dict("records") if len(table) else ():
+            key = row["model"], int(row["seed"])
+            test = histories[run][key].query("phase == 'test'").set_index("epoch")
+            rows[run, *key] = {
                 "epochs": len(test), "selected epoch": test.accuracy.idxmax(),
-                "COVID-19 found": "{tp:.0f} of {0:.0f}".format(row["tp"] + row["fn"], **row),
-                "false alarms": "{fp:.0f} of {0:.0f}".format(row["fp"] + row["tn"], **row),
+                "COVID-19 found": f"{row['tp']:.0f} of {row['tp'] + row['fn']:.0f}",
+                "false alarms": f"{row['fp']:.0f} of {row['fp'] + row['tn']:.0f}",
                 "ROC AUC (95% interval)": format_ci_from_row(row, "auc"),
             }  # fmt: skip
     found = pd.DataFrame.from_dict(rows, orient="index")
@@ -154,12 +141,10 @@ def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -
     kept = kept[kept.tp + kept.fn == images]
     new = pd.concat(histories, names=["backbone", "seed"]).query("phase == 'test'")
     both = new.merge(kept, on=["backbone", "seed", "epoch"], suffixes=("", "_kept"))
-    seeds = both.merge(both, on=["backbone", "epoch"], suffixes=("", "_other")).query(
-        "seed < seed_other"
-    )
-    found = pd.DataFrame({
-        "kept against new crops": (both.auc_kept - both.auc).abs().groupby(both.backbone).mean(),
-        "seed against seed": (seeds.auc - seeds.auc_other).abs().groupby(seeds.backbone).mean(),
-        "epochs": both.groupby("backbone").epoch.nunique(), "seeds": both.groupby("backbone").seed.nunique(),
-    })  # fmt: skip
+    seeds = both.merge(both, on=["backbone", "epoch"], suffixes=("", "_other"))
+    seeds = seeds[seeds.seed < seeds.seed_other]
+    found = both.groupby("backbone").agg(epochs=("epoch", "nunique"), seeds=("seed", "nunique"))
+    for place, name, pairs, other in ((0, "kept against new crops", both, "auc_kept"),
+                                      (1, "seed against seed", seeds, "auc_other")):  # fmt: skip
+        found.insert(place, name, (pairs[other] - pairs.auc).abs().groupby(pairs.backbone).mean())
     return pd.concat({run: found})

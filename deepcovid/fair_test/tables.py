@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from deepcovid.fair_test.names import RELEASE, SAME
-from deepcovid.metrics.intervals import format_ci, format_ci_from_row, with_ci
+from deepcovid.metrics.intervals import format_ci_from_row, with_ci
 from deepcovid.metrics.published import NETWORKS
-from deepcovid.metrics.tables import mean_and_range
+from deepcovid.metrics.tables import mean_and_range, over_seeds
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
@@ -40,17 +40,16 @@ def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
     if "recipe" in table:
         table = table[table.recipe == "regression"]
     table = table[table.input.isin(["whole picture", "outer 5% of each side", "view, age, sex"])]
-    rows = {}
-    for name, part in table.groupby(by, sort=False):
-        first = part.iloc[0]
-        row = {"COVID-19 + other images": f"{first.positives:,} + {first.negatives:,}"}
-        if "groups" in part:
-            row["cases"] = first.groups
-        for (words, kind), of in part.groupby(["input", "weights_kind"], sort=False):
-            kind = "" if kind == "none" else f", {kind}"
-            row[words + kind] = format_ci(of.auc.mean(), of.case_low.min(), of.case_high.max())
-        rows[name] = row
-    return pd.DataFrame(rows).T.rename_axis(by)
+    first = table.drop_duplicates(by).set_index(by)
+    counts = first.positives.map("{:,}".format) + " + " + first.negatives.map("{:,}".format)
+    shown = {"COVID-19 + other images": counts}
+    if "groups" in first:
+        shown["cases"] = first.groups
+    kind = (", " + table.weights_kind).replace(", none", "")
+    for words in (table.input + kind).unique():
+        aucs = over_seeds(table[table.input + kind == words], by, "auc", "case_low", "case_high")
+        shown[words] = with_ci(aucs, form=".3f")
+    return pd.DataFrame(shown, index=first.index)
 
 
 def training_data(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,14 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from scipy.ndimage import zoom
 
 from deepcovid.heatmaps import claim
 from deepcovid.metrics.published import NETWORKS
-from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, intervals, new
+from deepcovid.plots import COLOURS, COVID, GREY, NON_COVID, REFERENCE, forest, new
 
-DPI = 95  # of figures: a committed notebook stays under 1 MB
 SCORES = {"pointing": "peak\nin the mask", "mass": "share of the map\nin the mask",
           "iou": "IoU\nat the mask's area", "average_precision": "average\nprecision"}  # fmt: skip
 
@@ -24,7 +22,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
     """
     n, height = len(titles), len(pictures[0])
     side = min(2.9, 6.6 / n)
-    figure, axes = new(n, len(maps) + 1, size=(side, side), squeeze=False, dpi=DPI)
+    figure, axes = new(n, len(maps) + 1, size=(side, side), squeeze=False, dpi=95)
     figure.set_layout_engine("compressed")
     for row, (method, of) in zip(axes, {"image": None, **maps}.items(), strict=True):
         top = None if of is None else max(float(np.max(of)), 1e-12)
@@ -33,7 +31,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
             if of is None:
-                axis.set_title(titles[i], fontsize=9)
+                axis.set_title(titles[i])
             else:
                 heat = np.maximum(of[i], 0).astype(float)
                 heat = zoom(heat, height / len(heat), order=1, mode="nearest", grid_mode=True)
@@ -41,12 +39,11 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
                 shown = axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
             if masks is not None and np.asarray(masks[i]).any():
                 axis.contour(np.asarray(masks[i]), levels=[0.5], colors="#56B4E9", linewidths=0.9)
-        row[0].set_ylabel(method, fontsize=9)
+        row[0].set_ylabel(method)
         if of is not None:
             scale = ScalarMappable(shown.norm, "inferno")
             bar = figure.colorbar(scale, ax=list(row), fraction=0.015, pad=0.01)
-            bar.set_label("drop of P" if method.startswith("occlusion") else "no unit", fontsize=9)
-            bar.ax.tick_params(labelsize=9)
+            bar.set_label("drop of P" if method.startswith("occlusion") else "no unit")
     return figure
 
 
@@ -58,15 +55,14 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
     kinds = list(numbers["mask"].unique())
     names = [m for m in numbers.method.unique() if m != claim.RANDOM]
     size = (1.85, 0.9 + 0.3 * len(names))
-    figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True, dpi=DPI)
+    figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True)
     for (kind, score), axis in zip(((k, s) for k in kinds for s in SCORES), axes.flat, strict=True):
         part = numbers[(numbers["mask"] == kind) & (numbers.measure == score)].set_index("method")
         chance = part.loc[claim.RANDOM]
         axis.axvspan(chance.low, chance.high, color=GREY, alpha=0.25, lw=0)
         axis.axvline(chance["mean"], color=GREY, lw=1)
-        intervals(axis, part.loc[names], "mean", "low", "high", names=names)
-        axis.set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
-        axis.set_xlabel(SCORES[score], fontsize=9)
+        forest(axis, part.loc[names])
+        axis.set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1), xlabel=SCORES[score])
     for kind, row in zip(kinds, axes, strict=True):
         row[0].set_title(f"mask: {kind}", loc="left")
     return figure
@@ -74,7 +70,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
 
 def perturbation(curves: pd.DataFrame) -> Figure:
     """Deletion and insertion curves, mean over images; `curves` is `curves.csv`."""
-    figure, axes = new(2, size=(3.7, 3.2), sharey=True, dpi=DPI)
+    figure, axes = new(2, size=(3.7, 3.2), sharey=True)
     for axis, kind, end in zip(axes, ("deletion", "insertion"), ("covered", "shown"), strict=True):
         each = curves[curves.curve == kind].groupby("method", sort=False)
         for (method, part), colour in zip(each, (COVID, NON_COVID, GREY), strict=True):
@@ -82,7 +78,7 @@ def perturbation(curves: pd.DataFrame) -> Figure:
             axis.plot(100 * part.share, part.value, style, color=colour,
                       label=f"{method} (area {part.value.mean():.2f})")  # fmt: skip
         axis.set(title=kind, xlabel=f"% of pixels {end}", ylim=(0, 1))
-        axis.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     axes[0].set_ylabel(f"mean P(COVID-19) of {part.images.iloc[0]:.0f} images")
     return figure
 
@@ -95,42 +91,36 @@ def contained(gains: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     the verdict on the paper's claim is. A method that failed its calibration is grey. `gains` are rows of
     `claims.csv`, of the test images, `curves` is `curves.csv`.
     """
-    size = (3.7, 1.7 + 0.36 * len(gains))
-    figure, (left, right) = new(2, size=size, dpi=DPI)
-    failed = gains.method[gains.verdict == claim.FAILED]
-    each = curves[curves.curve == "contained"].groupby(
+    figure, (left, right) = new(2, size=(3.7, 1.7 + 0.36 * len(gains)))
+    failed = set(gains.method[gains.verdict == claim.FAILED])
+    colours = COLOURS | {claim.LUNGS: "black", claim.FAILED: "#BBBBBB"}
+    for (model, method), of in curves[curves.curve == "contained"].groupby(
         ["model", "method"], sort=False, dropna=False
-    )
-    for (model, method), of in each:
-        fails, share = method in set(failed), 100 * of.share
-        colour = "black" if method == claim.LUNGS else "#BBBBBB" if fails else COLOURS[model]
-        left.plot(share, of.value, color=colour, lw=1 if fails else 1.6, zorder=1 if fails else 2)
-    left.axline((0, 0), (100, 1), **REFERENCE)
+    ):
+        lungs, fails = method == claim.LUNGS, method in failed
+        colour = colours[method if lungs else claim.FAILED if fails else model]
+        left.plot(100 * of.share, of.value, color=colour, lw=1 if fails else 1.6, zorder=2 - fails,
+                  label="the lung field as a map" if lungs else None)  # fmt: skip
+    left.axline((0, 0), (100, 1), label="chance", **REFERENCE)
     left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image highlighted",
              ylabel="share of the marks contained", title="over all cuts")  # fmt: skip
-    for y, row in enumerate(gains.itertuples()):
-        colour = "#BBBBBB" if row.verdict == claim.FAILED else COLOURS[row.model]
-        intervals(right, gains.iloc[[y]], "captured", "captured_low", "captured_high", y=[y],
-                  color=colour, zorder=3)  # fmt: skip
-    names = [f"{NETWORKS[row.model]}\n{row.method}" for row in gains.itertuples()]
-    right.set_yticks(range(len(gains)), names)
-    right.set_ylim(len(gains) - 0.5, -0.5)
-    lines = [Line2D([], [], color="black", lw=1.6), Line2D([], [], **REFERENCE)]
-    labels = ["the lung field as a map", "chance"]
-    for column, marker, colour, name in (
+    hue = gains.model.mask(gains.verdict == claim.FAILED, claim.FAILED)
+    names = {place: f"{NETWORKS[row.model]}\n{row.method}" for place, row in gains.iterrows()}
+    hues = {key: (colour, None) for key, colour in colours.items()}
+    hues[claim.FAILED] = "#BBBBBB", f"{', '.join(sorted(failed))}: failed its calibration"
+    of = gains.assign(hue=hue)
+    ends = "captured", "captured_low", "captured_high"
+    forest(right, of, ends, names, "hue", hues, dodge=False)
+    for column, marker, colour, label in (
         ("lungs", "s", "black", "as much of the lung field"),
         ("other", "D", GREY, "as much of another patient's map"),
     ):
-        lines += right.plot(
-            gains[column], range(len(gains)), marker, color=colour, mfc="none", ms=6
+        forest(
+            right, gains, [column], names, fmt=marker, color=colour, mfc="none", ms=6, label=label
         )
-        labels.append(name)
     right.axvline(0.5, **REFERENCE)
     right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean over all cuts")
-    if len(failed):
-        lines.append(Line2D([], [], color="#BBBBBB", marker="o"))
-        labels.append(f"{', '.join(sorted(set(failed)))}: failed its calibration")
-    figure.legend(lines, labels, loc="outside lower center", ncols=2, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -140,29 +130,21 @@ def followed(numbers: pd.DataFrame) -> Figure:
     `numbers` are rows of `zones.csv`, of one group. A panel for what grades the zones;
     grey: others that grade them, and as diamonds another patient's maps.
     """
-    of_others = numbers.method.str.endswith(claim.OTHER)
+    others = numbers.method.str.endswith(claim.OTHER)
     names = numbers.method.str.removesuffix(claim.OTHER)
-    numbers = numbers.assign(name=[f"{NETWORKS[m]}, {n}" if m in NETWORKS else n
-                                   for m, n in zip(numbers.model, names, strict=True)])  # fmt: skip
-    kinds = list(numbers.severity.unique())
-    order = list(
-        dict.fromkeys(
-            numbers[~of_others].sort_values("model", kind="stable", na_position="first").name
-        )
-    )
-    figure, axes = new(len(kinds), size=(7.4 / max(2, len(kinds)), 1.1 + 0.27 * len(order)),
-                       squeeze=False, sharey=True, dpi=DPI)  # fmt: skip
+    names = (numbers.model.map(NETWORKS) + ", " + names).fillna(names)
+    numbers = numbers.assign(rival=others, observer=numbers.model.isna()).set_index(names)
+    order = numbers[~numbers.rival].sort_values("model", kind="stable", na_position="first")
+    rows, kinds = {name: name for name in order.index}, list(numbers.severity.unique())
+    hues = {False: (COVID, None), True: ("black", None)}
+    size = (7.4 / max(2, len(kinds)), 1.1 + 0.27 * len(rows))
+    figure, axes = new(len(kinds), size=size, squeeze=False, sharey=True)
     for axis, kind in zip(axes[0], kinds, strict=True):
-        part = numbers[(numbers.severity == kind) & ~of_others]
-        y = part.name.map(order.index)
-        for some, colour in ((part.model.notna(), COVID), (part.model.isna(), "black")):
-            intervals(axis, part[some], "mean", "low", "high", y=y[some], color=colour)
-        rival = numbers[(numbers.severity == kind) & of_others]
-        axis.plot(rival["mean"], rival.name.map(order.index), "D", color=GREY, mfc="none", ms=6)
+        own = numbers[numbers.severity == kind]
+        forest(axis, own[~own.rival], rows=rows, hue="observer", hues=hues, dodge=False)
+        forest(axis, own[own.rival], ["mean"], rows, fmt="D", color=GREY, mfc="none", ms=6)
         axis.axvline(0, **REFERENCE)
         axis.set(xlim=(-1, 1), title=f"by {kind}", xlabel="rank correlation in an image")
-    axes[0][0].set_yticks(range(len(order)), order)
-    axes[0][0].set_ylim(len(order) - 0.5, -0.5)
     return figure
 
 
@@ -171,19 +153,14 @@ def calibration(table: pd.DataFrame) -> Figure:
 
     A dot: share of phantoms, with 95% interval. Grey bar: what random maps give.
     """
-    figure, axis = new(size=(7, 1 + 0.36 * len(table)), dpi=DPI)
-    names = [
-        f"taught the {row.taught}: {row.method} peaks in the {row.mask}"
-        for row in table.itertuples()
-    ]
-    y = np.arange(len(table))
-    axis.barh(y, table.random_high - table.random_low, 0.7, table.random_low, color="#DDDDDD",
-              label="95% of random maps")  # fmt: skip
-    for goal, colour in ((True, COVID), (False, GREY)):
-        some = (table.taught == table["mask"]) == goal
-        label = "what the network was taught" if goal else "what it does not need"
-        intervals(axis, table[some], "mean", "low", "high", y=y[some], color=colour, label=label)
-    axis.set_yticks(y, names)
-    axis.set(ylim=(len(table) - 0.5, -0.5), xlim=(-0.03, 1.03), xlabel="share of phantoms")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    figure, axis = new(size=(7, 1 + 0.36 * len(table)))
+    rows = {row.Index: f"taught the {row.taught}: {row.method} peaks in the {row.mask}"
+            for row in table.itertuples()}  # fmt: skip
+    hues = {True: (COVID, "what the network was taught"), False: (GREY, "what it does not need")}
+    axis.barh(range(len(table)), table.random_high - table.random_low, 0.7, table.random_low,
+              color="#DDDDDD", label="95% of random maps")  # fmt: skip
+    goal = table.assign(goal=table.taught == table["mask"])
+    forest(axis, goal, rows=rows, hue="goal", hues=hues, dodge=False)
+    axis.set(xlim=(-0.03, 1.03), xlabel="share of phantoms")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure

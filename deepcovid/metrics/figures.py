@@ -14,7 +14,9 @@ from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
 
-PAPER = {"ls": "", "marker": "D", "color": GREY, "ms": 4}  # how the paper's numbers are drawn
+MODELS = {model: (COLOURS[model], name) for model, name in NETWORKS.items()}  # hues of a plot
+PAPER = {"fmt": "D", "color": GREY, "ms": 4, "label": None}  # how the paper's numbers are drawn
+GUARANTEED = {"fmt": ">", "mfc": "none", "ms": 5, "label": None}
 
 
 def counted(table: pd.DataFrame, label: int) -> str:
@@ -37,12 +39,12 @@ def roc(test: Scores) -> Figure:
         for axis in axes:
             axis.plot(fpr, mean, color=COLOURS[model])
             axis.fill_between(fpr, *band, color=COLOURS[model], alpha=0.15, lw=0)
-        axes[0].lines[-1].set_label(f"{NETWORKS.get(model, model)}, AUC {value:.4f}")
+        axes[0].lines[-1].set_label(f"{NETWORKS[model]}, AUC {value:.4f}")
     axes[0].plot([0, 1], [0, 1], **REFERENCE)
     axes[0].set(ylabel=f"sensitivity\n({counted(table, 1)})", title="all")
     axes[1].set(xlim=(0, 0.2), ylim=(0.5, 1.01), title="upper left corner, enlarged")
-    figure.supxlabel(f"1 - specificity ({counted(table, 0)})", fontsize=9)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
+    figure.supxlabel(f"1 - specificity ({counted(table, 0)})")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -54,31 +56,26 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame, control=()) ->
     counted; diamonds: the paper's numbers, whose threshold was chosen on the test images. Above
     stand the AUCs, with `compared` of `published.compare` and `control` of untrained networks.
     """
-    table = table[table.chosen_on.isin(CHOSEN)]
-    chosen = [c for c in CHOSEN if c in set(table.chosen_on)]
-    models, claims = [m for m in NETWORKS if m in set(table.model)], published_values()
-    figure, grid = plots.new(2, 2, size=(NARROW / 2, 2.0), sharey="row")
-    asked = {"sensitivity": "sensitivity", "specificity": AT_98}
-    for axis, (name, claim) in zip(grid[1], asked.items(), strict=True):
-        for model, shift in plots.side_by_side(models, 0.25):
-            own, style = table[table.model == model], {"color": COLOURS[model]}
-            found = over_seeds(own, "chosen_on", name, f"{name}_low", f"{name}_high")
-            at = found.index.map(chosen.index).to_numpy() + shift
-            plots.intervals(axis, found, "mean", "low", "high", at, label=NETWORKS[model], **style)
-            if name == "sensitivity":
-                bounds = own.groupby("chosen_on").guaranteed_by_patient.mean()[found.index]
-                axis.plot(bounds, at, ">", mfc="none", ms=5, **style)
-            if TEST in chosen and (claim, model) in claims:
-                axis.plot(claims[claim, model], chosen.index(TEST) + shift, **PAPER)
-        axis.set_xlabel(f"{name} on test")
-        axis.grid(False, axis="y")
-    axis = grid[1, 0]
-    axis.axvline(intervals.TARGET, **REFERENCE)
-    axis.plot([], [], ">", color=GREY, mfc="none", ms=5, label="guaranteed")
-    axis.plot([], [], label="the paper", **PAPER)
     first = table.drop_duplicates("chosen_on").set_index("chosen_on")
     words = "{0}\n{1.n_positive:.0f} COVID-19,\n{1.n_patients:.0f} patients"
-    plots.rows_at(axis, [words.format(CHOSEN[c], first.loc[c]) for c in chosen])
+    rows = {c: words.format(CHOSEN[c], first.loc[c]) for c in CHOSEN if c in first.index}
+    claims, keys = pd.Series(published_values()), ["chosen_on", "model"]
+    figure, grid = plots.new(2, 2, size=(NARROW / 2, 2.15), sharey="row")
+    asked = {"sensitivity": "sensitivity", "specificity": AT_98}
+    for axis, (name, claim) in zip(grid[1], asked.items(), strict=True):
+        found = over_seeds(table, keys, name, f"{name}_low", f"{name}_high").loc[[*rows]]
+        found["guaranteed"] = table.groupby(keys).guaranteed_by_patient.mean()
+        found = found.reset_index("model")
+        found["paper"] = found.model.map(claims[claim]).where(found.index == TEST)
+        plots.forest(axis, found, ["paper"], rows, "model", MODELS, **PAPER)
+        plots.forest(axis, found, rows=rows, hue="model", hues=MODELS)
+        if name == "sensitivity":
+            plots.forest(axis, found, ["guaranteed"], rows, "model", MODELS, **GUARANTEED)
+        axis.set_xlabel(f"{name} on test")
+    axis = grid[1, 0]
+    axis.axvline(intervals.TARGET, **REFERENCE)
+    axis.errorbar([], [], **GUARANTEED | {"color": GREY, "label": "guaranteed"})
+    axis.errorbar([], [], **PAPER | {"label": "the paper"})
     axis.set_ylabel("threshold chosen on")
     aucs(grid[0, 0], compared[compared.claim == "auc"], control)
     grid[0, 1].axis("off")
@@ -88,15 +85,15 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame, control=()) ->
 
 def aucs(axis, compared: pd.DataFrame, control) -> None:
     """The paper's AUC, ours with its 90% interval, and untrained networks' with the range of seeds."""
-    untrained = over_seeds(control, "model", "auc") if len(control) else compared[:0]
-    compared = compared.dropna(subset="ours")
-    for model, shift in plots.side_by_side([*compared.model], 0.25):
-        ours, style = compared[compared.model == model], {"color": COLOURS[model]}
-        axis.plot(ours.published, [shift], **PAPER)
-        plots.intervals(axis, ours, "ours", "low", "high", [1 + shift], **style)
-        own = untrained[untrained.index == model]
-        plots.intervals(axis, own, "mean", "least", "most", [2 + shift] * len(own), **style)
-    plots.rows_at(axis, ["the paper", "ours", *["untrained"] * (len(untrained) > 0)])
+    ours = compared.dropna(subset="ours").set_index("model").assign(mean=lambda of: of.ours)
+    parts = {"the paper": ours.assign(mean=ours.published), "ours": ours}
+    if len(control):
+        untrained = over_seeds(control, "model", "auc", "auc", "auc")
+        parts["untrained"] = untrained[untrained.index.isin(ours.index)]
+    found = pd.concat(parts, names=["whose"]).reset_index("model")
+    how = {"rows": {name: name for name in parts}, "hue": "model", "hues": MODELS}
+    plots.forest(axis, found.drop("the paper", errors="ignore"), **how)
+    plots.forest(axis, found[found.index == "the paper"], ["mean"], **how, **PAPER)
     axis.set_xlabel("ROC AUC on test")
 
 
@@ -119,17 +116,17 @@ def calibration(test: Scores) -> Figure:
             for name, digits in (("slope", 2), ("intercept", 2), ("Brier", 4))
             if found[name.lower()] is not None
         ]
-        legend = f"{NETWORKS.get(model, model)}: {', '.join(numbers)}"
+        legend = f"{NETWORKS[model]}: {', '.join(numbers)}"
         left.plot(bins.score, bins.covid, "o-", ms=4, color=COLOURS[model], label=legend)
         right.plot(cuts, evaluation.net_benefit(label, score, cuts), color=COLOURS[model])
     prevalence = label.mean()
     left.plot([0, 1], [0, 1], **REFERENCE)
     left.set(xlabel="mean score of the bin", ylabel="share that is COVID-19", title="calibration")
     right.plot(cuts, prevalence - cuts / (1 - cuts) * (1 - prevalence), color=GREY, ls="--")
-    right.annotate("treat all", (0.03, 0.005), fontsize=9, color=GREY)
+    right.annotate("treat all", (0.03, 0.005), color=GREY)
     right.set(xlabel="threshold probability", ylabel="net benefit", ylim=(-0.004, 1.1 * prevalence),
               title=f"decision curve, prevalence {prevalence:.1%}")  # fmt: skip
-    figure.legend(loc="outside lower center", fontsize=9)
+    figure.legend(loc="outside lower center")
     return figure
 
 
@@ -141,23 +138,19 @@ def subgroups(table: pd.DataFrame) -> Figure:
     """
     chosen_on = next(c for c in (CROSS_VALIDATED, TEST) if c in set(table.chosen_on))
     table = table[table.chosen_on == chosen_on].set_index(["by", "group"])
-    models = [model for model in NETWORKS if model in set(table.model)]
-    mean = table.groupby(level=[0, 1]).specificity.mean().sort_values()
-    rows = [key for by in ("view", "finding") for key in mean.index if key[0] == by]
+    mean = table.groupby(level=[0, 1]).agg(
+        {"specificity": "mean", "images": "first", "patients": "first"}
+    )
+    mean = mean.sort_values(["by", "specificity"], ascending=[False, True])  # views first
+    rows = {row.Index: f"{'view ' * (row.Index[0] == 'view')}{row.Index[1]} ({row.images:,}, {row.patients:,})"
+            for row in mean.itertuples()}  # fmt: skip
     figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
-    for model, shift in plots.side_by_side(models, 0.22):
-        own = table[table.model == model].reindex(rows)
-        style = {"color": COLOURS[model], "ms": 4, "label": NETWORKS[model]}
-        y = np.arange(len(rows)) + shift
-        plots.intervals(axis, own, "specificity", "low", "high", y, **style)
-    n = table[~table.index.duplicated()]
-    names = [f"{'view ' if by == 'view' else ''}{group} ({n.images[by, group]:,}, {n.patients[by, group]:,})"
-             for by, group in rows]  # fmt: skip
-    plots.rows_at(axis, names)
-    axis.set_xlabel("specificity")
+    plots.forest(axis, table, ("specificity", "low", "high"), rows, "model", MODELS)
     chosen = chosen_on.partition(" (")[0]
-    axis.set_title(f"threshold chosen on {chosen}; brackets: images, patients", fontsize=9)
-    axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
+    axis.set(
+        xlabel="specificity", title=f"threshold chosen on {chosen}; brackets: images, patients"
+    )
+    axis.axhline(mean.index.get_level_values("by").to_list().count("view") - 0.5, **REFERENCE)
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
@@ -181,7 +174,7 @@ def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str
     histogram(spread, table)
     spread.axvline(threshold, color="black", lw=1.4)
     spread.axvline(frozen, color="black", lw=1, ls=":")
-    spread.legend(loc="upper center", fontsize=9)
+    spread.legend(loc="upper center")
     curve.plot(*evaluation.roc(table.label, table.score)[:2], color=GREY)
     curve.plot([0, 1], [0, 1], **REFERENCE)
     for at, face in ((frozen, "none"), (threshold, "black")):

@@ -35,5 +35,5 @@ def learning_curves(histories: dict[tuple[str, int], pd.DataFrame]) -> Figure:
         row[2].axhline(0.5, color=GREY, ls=":", lw=1)
     for axis, title in zip(axes[0], MEASURES.values(), strict=True):
         axis.set_title(title)
-    axes[0, 0].legend(title=None, fontsize=9)
+    axes[0, 0].legend(title=None)
     return figure

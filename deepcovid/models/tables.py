@@ -13,15 +13,19 @@ def ends_by_model(histories: Histories) -> pd.DataFrame:
         history.groupby("phase").tail(1).assign(model=model, seed=seed)
         for (model, seed), history in histories.items()
     ])  # fmt: skip
-    by_model = last.groupby("model", sort=False)
-    found = {"seeds": by_model.seed.nunique(), "epochs": by_model.epoch.max()}
-    for phase, measure, name in (
-        ("train", "loss", "training loss"), ("train", "accuracy", "training accuracy"),
-        ("validation", "loss", "validation loss"), ("validation", "accuracy", "validation accuracy"),
-        ("validation", "auc", "validation AUC"),
-    ):  # fmt: skip
+    found = last.groupby("model", sort=False).agg(
+        seeds=("seed", "nunique"), epochs=("epoch", "max")
+    )
+    for name in (
+        "training loss",
+        "training accuracy",
+        "validation loss",
+        "validation accuracy",
+        "validation AUC",
+    ):
+        phase, measure = name.lower().replace("training", "train").split()
         found[name] = last[last.phase == phase].groupby("model")[measure].agg(mean_and_range)
-    return pd.DataFrame(found).loc[list(by_model.groups)].rename(NETWORKS).rename_axis("network")
+    return found.rename(NETWORKS).rename_axis("network")
 
 
 def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:

@@ -12,12 +12,12 @@ from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, REFERENCE
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
-SMALL = 9  # points: what is legible on a page
 # kinds of `shortcuts.csv`, in the order in which they are drawn
 KINDS = ("whole", "border", "centre", "lungs", "coarse", "grey levels", "metadata", "untrained")
 # shows no lung, or about a twentieth of them
 HIDDEN = ("outer 12.5% of each side", "outer 5% of each side", "without wherever lungs may be",
           "file properties")  # fmt: skip
+SHARES = {"sensitivity": COVID, "specificity": NON_COVID}
 
 
 def how_little(table: pd.DataFrame, external=()) -> Figure:
@@ -27,24 +27,22 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     """
     rows = table[(table.target == "COVID-19") & table.kind.isin(KINDS)]
     rows = rows[(rows.kind != "metadata") | (rows.input == "file properties")]
-    rows = rows.assign(kind=pd.Categorical(rows.kind, KINDS))
-    rows = rows.sort_values("kind", kind="stable", ignore_index=True)
-    heights = [0.9 + 0.165 * len(rows), 1.7][: 1 + (len(external) > 0)]
-    figure, axes = plots.new(rows=len(heights), size=(NARROW, sum(heights) / len(heights)), squeeze=False,
-                       height_ratios=heights)  # fmt: skip
-    axis, hidden = axes[0, 0], rows.input.isin(HIDDEN)
-    for part, paint, label in ((rows[~hidden], NON_COVID, "lungs visible, at least in part"),
-                               (rows[hidden], COVID, "lungs not visible, or hardly")):  # fmt: skip
-        ends = "auc", "patient_low", "patient_high"
-        plots.intervals(axis, part, *ends, y=part.index, color=paint, label=label)
-    for place, auc in rows.auc.items():
-        axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center",
-                  fontsize=SMALL)  # fmt: skip
+    order = pd.Index(KINDS).get_indexer
+    rows = rows.sort_values("kind", key=order, kind="stable", ignore_index=True)
+    heights = [0.9 + 0.18 * len(rows), 1.7][: 1 + (len(external) > 0)]
+    size = NARROW, sum(heights) / len(heights)
+    figure, axes = plots.new(1, len(heights), size, squeeze=False, height_ratios=heights)
+    axis, first, least = axes[0, 0], rows.iloc[0], rows.patient_low.min()
     of_area, untrained = rows.kind.isin(["border", "centre"]), rows.kind == "untrained"
-    more = np.where(untrained, ", untrained", "")
-    more = more + rows.input_share.map(", {:.0%} of area".format).where(of_area, "")
-    plots.rows_at(axis, rows.input.replace(WORDS) + more)
-    least, first = rows.patient_low.min(), rows.iloc[0]
+    names = rows.input.replace(WORDS) + np.where(untrained, ", untrained", "")
+    names += rows.input_share.map(", {:.0%} of area".format).where(of_area, "")
+    rows = rows.assign(hidden=rows.input.isin(HIDDEN))
+    hues = {False: (NON_COVID, "lungs visible, at least in part"),
+            True: (COVID, "lungs not visible, or hardly")}  # fmt: skip
+    ends = "auc", "patient_low", "patient_high"
+    plots.forest(axis, rows, ends, dict(names), "hidden", hues, dodge=False)
+    for place, auc in rows.auc.items():
+        axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center")
     axis.axvline(first.auc, color=GREY, lw=1)
     axis.set(xlim=(0.9 if least > 0.9 else min(0.45, least - 0.02), 1.001))
     images = f"{first.positives:,} COVID-19, {first.negatives:,} Non-COVID images"
@@ -59,16 +57,14 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
 
 def hospitals(axis, external: pd.DataFrame) -> None:
     """Sensitivity and specificity of each network in each external source, drawn on an axis."""
-    shares = external[external.quantity.isin(["sensitivity", "specificity"])]
-    groups, models = shares.groupby(["quantity", "set"], sort=False), [*dict.fromkeys(shares.model)]
-    for ((quantity, source), part), shift in plots.side_by_side(groups, 0.15):
-        found = over_seeds(part, "model", "value", "low", "high", "images", "patients")
-        label = (f"{quantity}, {source.partition(', ')[2] or source} "
-                 f"({found.images.iloc[0]} images, {found.patients.iloc[0]} patients)")  # fmt: skip
-        colour = COVID if quantity == "sensitivity" else NON_COVID
-        plots.intervals(axis, found, "mean", "low", "high", y=found.index.map(models.index) + shift, color=colour,
-                  label=label)  # fmt: skip
-    plots.rows_at(axis, [NETWORKS.get(model, model) for model in models])
+    shares, keys = external[external.quantity.isin(SHARES)], ["quantity", "set"]
+    found = over_seeds(shares, ["model", *keys], "value", "low", "high", "images", "patients")
+    found = found.reset_index(keys)
+    found["label"] = [f"{row.quantity}, {row.set.partition(', ')[2] or row.set} ({row.images} images, "
+                      f"{row.patients} patients)" for row in found.itertuples()]  # fmt: skip
+    hues = {row.label: (SHARES[row.quantity], row.label) for row in found.itertuples()}
+    rows = {model: NETWORKS.get(model, model) for model in found.index}
+    plots.forest(axis, found, rows=rows, hue="label", hues=hues)
     axis.set(xlabel="share of images, frozen threshold", xlim=(-0.02, 1.02))
     axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
 
@@ -95,26 +91,25 @@ def mitigation(table: pd.DataFrame) -> Figure:
 
     Of the gap its 95% interval, and how often each step has the widest.
     """
-    place, first = np.arange(len(table)), table.iloc[0]
+    first = table.iloc[0]
+    names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
+    rows = {place: textwrap.fill(name, 34) for place, name in names.items()}
     figure, (left, right) = plots.new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
-    plots.intervals(left, table, "gap", "gap_low", "gap_high", color=NON_COVID)
-    for row, y in zip(table.itertuples(), place, strict=True):
-        left.text(row.gap_high + 0.01, y, f"{row.wins:.0%}", va="center", fontsize=SMALL)
+    plots.forest(left, table, ("gap", "gap_low", "gap_high"), rows, number="{:.0%}", of="wins",
+                 color=NON_COVID)  # fmt: skip
     left.set_xlim(right=table.gap_high.max() + 0.09)
-    for column, marker, colour, face, label in (
-        ("test", "o", NON_COVID, "white", "test images of this dataset"),
-        ("external_frame", "^", COVID, COVID, "external, framing alone"),
-        ("external_border", "s", COVID, "none", "external, border alone"),
-    ):
-        right.plot(table[column], place, marker, color=colour, mfc=face, label=label)
-    plots.intervals(right, table, "external", "external_low", "external_high", color=NON_COVID,
-              label=f"external ({first.positives} + {first.negatives} images)")  # fmt: skip
+    for ends, marker, colour, face, label in (
+        (["test"], "o", NON_COVID, "white", "test images of this dataset"),
+        (["external_frame"], "^", COVID, COVID, "external, framing alone"),
+        (["external_border"], "s", COVID, "none", "external, border alone"),
+        (["external", "external_low", "external_high"], "o", NON_COVID, NON_COVID,
+         f"external ({first.positives} + {first.negatives} images)"),
+    ):  # fmt: skip
+        plots.forest(right, table, ends, rows, fmt=marker, color=colour, mfc=face, label=label)
     words = "gap: AUC of the picture less that\nof border or framing"
     left.set(title="decides: training images", xlabel=words)
     right.set(title="does not decide", xlabel="ROC AUC", xlim=(0, 1.02))
     left.axvline(0, **REFERENCE)
     right.axvline(0.5, **REFERENCE)
-    names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
-    plots.rows_at(left, [textwrap.fill(name, 34) for name in names])
     figure.legend(loc="outside lower right", ncols=2)
     return figure
