@@ -16,12 +16,8 @@ from deepcovid.io import atomic_write
 COVID, NON_COVID, GREY = "#D55E00", "#0072B2", "#666666"
 PALETTE = (NON_COVID, COVID, "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 CLASSES = {"Non-COVID": NON_COVID, "COVID-19": COVID}
-COLOURS = {
-    "resnet18": "#E69F00",
-    "resnet50": "#009E73",
-    "squeezenet": "#0072B2",
-    "densenet121": "#CC79A7",
-}
+COLOURS = {"resnet18": "#E69F00", "resnet50": "#009E73", "squeezenet": "#0072B2",
+           "densenet121": "#CC79A7"}  # fmt: skip
 NARROW = 5.0  # inches: text stays legible on a phone; the plots of the front page
 ALONE = {None: (COVID, None)}  # a colour, and no label, for points of one kind
 # a line to compare with: guessing, a published value

@@ -10,8 +10,8 @@ from deepcovid.plots import COVID, GREY, NON_COVID, PALETTE, REFERENCE, forest, 
 
 def radiographs(pictures, titles, columns: int = 4, masks=None, outline: str = COVID) -> Figure:
     """Radiographs in a grid under their titles; a mask, where given, is outlined."""
-    shape, columns = -(-len(pictures) // columns), min(len(pictures), columns)
-    figure, axes = new(columns, shape, size=(7.2 / columns, 7.6 / columns), squeeze=False, dpi=90)
+    rows, columns = -(-len(pictures) // columns), min(len(pictures), columns)
+    figure, axes = new(columns, rows, size=(7.2 / columns, 7.6 / columns), squeeze=False, dpi=90)
     for axis in axes.flat:
         axis.set_axis_off()
     for i, (axis, picture, title) in enumerate(zip(axes.flat, pictures, titles, strict=False)):
@@ -29,13 +29,10 @@ def acquisition(table: pd.DataFrame) -> Figure:
 
     `table` is of `tables.acquisition`; properties that are not known are left out.
     """
-    known = table.dropna(subset="auc")
+    known = table.assign(record=table.index.isin(OF_RECORD)).dropna(subset="auc")
     figure, axis = new(size=(7.2, 1.0 + 0.42 * len(known)))
-    known = known.assign(record=known.index.isin(OF_RECORD))
-    rows = {
-        row.Index: f"{row.Index} ({row.covid:,.0f} + {row.non_covid:,.0f})"
-        for row in known.itertuples()
-    }
+    rows = {row.Index: f"{row.Index} ({row.covid:,.0f} + {row.non_covid:,.0f})"
+            for row in known.itertuples()}  # fmt: skip
     hues = {False: (COVID, "of the image file"), True: (GREY, "of the patient or the exposure")}
     forest(axis, known, ("auc", "low", "high"), rows, "record", hues, dodge=False, number="{:.3f}")
     axis.axvline(0.5, **REFERENCE)

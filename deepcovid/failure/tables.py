@@ -9,11 +9,8 @@ from deepcovid.metrics.intervals import format_ci_from_row, with_ci
 from deepcovid.metrics.tables import NETWORKS
 
 # the release, and what of it the earlier attempt had: images by split, then class
-RELEASE = {
-    "test": (3000, 100),
-    "training, originals": (2000, 84),
-    "training, augmented": (2000, 420),
-}
+RELEASE = {"test": (3000, 100), "training, originals": (2000, 84),
+           "training, augmented": (2000, 420)}  # fmt: skip
 REPORTED = {"name": "the earlier attempt", "accuracy": 0.9677, "auc": 0.715,
             "counts": {"tn": 3000, "fp": 0, "fn": 100, "tp": 0}}  # by its author  # fmt: skip
 
@@ -53,10 +50,8 @@ def effects_table(effects: pd.DataFrame, outcome: str = "sensitivity", **fixed) 
     table = select(effects, outcome=outcome, **fixed)
     scale, form = (100, "+.1f") if outcome == "sensitivity" else (1, "+.3f")
     ends = (scale * table[["effect", "least", "most"]]).set_axis(["mean", "low", "high"], axis=1)
-    levels = [
-        [NAMES[term][level] for level in change.split(" -> ")]
-        for term, change in zip(table.term, table.change, strict=True)
-    ]
+    changes = zip(table.term, table.change.str.split(" -> "), strict=True)
+    levels = [[NAMES[term][level] for level in change] for term, change in changes]
     named, unit = ("sensitivity", ", points") if outcome == "sensitivity" else ("AUC", "")
     return pd.DataFrame({
         "setting": table.term.map(FACTOR), "from": [a for a, _ in levels], "to": [b for _, b in levels],
@@ -143,8 +138,10 @@ def kept_crops(ablation: pd.DataFrame, run: str, histories: dict, images: int) -
     both = new.merge(kept, on=["backbone", "seed", "epoch"], suffixes=("", "_kept"))
     seeds = both.merge(both, on=["backbone", "epoch"], suffixes=("", "_other"))
     seeds = seeds[seeds.seed < seeds.seed_other]
-    found = both.groupby("backbone").agg(epochs=("epoch", "nunique"), seeds=("seed", "nunique"))
-    for place, name, pairs, other in ((0, "kept against new crops", both, "auc_kept"),
-                                      (1, "seed against seed", seeds, "auc_other")):  # fmt: skip
-        found.insert(place, name, (pairs[other] - pairs.auc).abs().groupby(pairs.backbone).mean())
+    by_model = both.groupby("backbone")
+    found = pd.DataFrame({
+        "kept against new crops": (both.auc_kept - both.auc).abs().groupby(both.backbone).mean(),
+        "seed against seed": (seeds.auc - seeds.auc_other).abs().groupby(seeds.backbone).mean(),
+        "epochs": by_model.epoch.nunique(), "seeds": by_model.seed.nunique(),
+    })  # fmt: skip
     return pd.concat({run: found})

@@ -23,10 +23,8 @@ WIDTH = 7.2  # inches: what a page shows in full
 def swapped(table: pd.DataFrame) -> Figure:
     """AUC and specificity of the same models against two kinds of Non-COVID images, of `swap.csv`."""
     rows = {model: readable(model) for model in table.model}
-    counts, table = (
-        table.drop_duplicates("non_covid").set_index("non_covid"),
-        table.set_index("model"),
-    )
+    counts = table.drop_duplicates("non_covid").set_index("non_covid")
+    table = table.set_index("model")
     hues = {kind: (colour, f"{KINDS[kind]} ({counts.negatives[kind]:,})")
             for kind, colour in ((RELEASE, NON_COVID), (SAME, PINK))}  # fmt: skip
     figure, axes = plots.new(2, size=(NARROW / 2, 1.5 + 0.6 * len(rows)), sharey=True)
@@ -36,9 +34,8 @@ def swapped(table: pd.DataFrame) -> Figure:
         plots.forest(axis, table, ends, rows, "non_covid", hues, number="{:.3f}")
         axis.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], xlabel=title)
     axes[0].axvline(0.5, **REFERENCE)
-    handles = axes[0].get_legend_handles_labels()
     title = f"{counts.positives.iloc[0]:,} COVID-19 images and"
-    figure.legend(*handles, loc="outside upper left", title=title)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", title=title)
     return figure
 
 

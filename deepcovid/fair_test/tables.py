@@ -16,6 +16,10 @@ KINDS = {
 }
 # the aim: a model's AUCs, and what border and framing alone may reach where it is external
 AT_LEAST, BLIND_BELOW = 0.80, 0.65
+AIMS = (("AUC within the collection, held-out cases", "within", AT_LEAST),
+        ("AUC, external", "external", AT_LEAST),
+        ("AUC of border alone, external", "external_border", BLIND_BELOW),
+        ("AUC of framing alone, external", "external_frame", BLIND_BELOW))  # fmt: skip
 
 
 def readable(text: str) -> str:
@@ -24,11 +28,6 @@ def readable(text: str) -> str:
     for code, name in NETWORKS.items():
         text = text.replace(code, name)
     return text.replace("+", " + ")
-
-
-def known(value: float) -> str:
-    """A number with three decimals; a dash where it is not known."""
-    return "-" if pd.isna(value) else f"{value:.3f}"
 
 
 def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -62,7 +61,7 @@ def training_data(table: pd.DataFrame) -> pd.DataFrame:
     ranked = table.sort_values(["criterion", "within"], na_position="first", kind="stable")
     best = ranked.groupby(["trained_on", "classifier", several], sort=False).tail(1).sort_index()
     names = ["criterion", "border", "frame", "site", "external_border", "external_frame"]
-    number = best[names].map(known)
+    number = best[names].map(lambda value: mean_and_range([value]))
     return pd.DataFrame({
         "trained on": best.trained_on + np.where(best.chosen, ", chosen", ""),
         "images": best.images.map("{:,}".format),
@@ -84,25 +83,22 @@ def aim(candidates: pd.DataFrame, metrics: pd.DataFrame, external: pd.DataFrame)
     Of the candidate, of `training_data.csv`, the AUC and its 95% interval; of the recipe's
     `metrics.csv` and `external.csv` the mean over seeds and their range.
     """
-    chosen = candidates[candidates.chosen].iloc[0].to_dict() if len(candidates) else {}
-    aucs = external[external.quantity == "auc"] if len(external) else pd.DataFrame()
+    chosen = candidates[candidates.chosen].iloc[0] if len(candidates) else {}
+    own = {"within": metrics.auc} if len(metrics) else {}
+    if len(external):
+        aucs = external[external.quantity == "auc"]
+        own |= {"external": aucs.value[aucs.seed.notna()], "external_border": aucs.value[aucs.model == "border alone"],
+                "external_frame": aucs.value[aucs.model == "framing alone"]}  # fmt: skip
     rows = {}
-    for name, column, target, own in (
-        ("AUC within the collection, held-out cases", "within", AT_LEAST, metrics.auc if len(metrics) else ()),
-        ("AUC, external", "external", AT_LEAST, aucs.value[aucs.seed.notna()] if len(aucs) else ()),
-        *((f"AUC of {words}, external", f"external_{key}", BLIND_BELOW,
-           aucs.value[aucs.model == words] if len(aucs) else ())
-          for words, key in (("border alone", "border"), ("framing alone", "frame"))),
-    ):  # fmt: skip
-        own, low = pd.Series(own, dtype=float).dropna(), target == BLIND_BELOW
-        row = {"target": f"{'below' if low else 'at least'} {target:.2f}"}
+    for name, column, target in AIMS:
+        below = target == BLIND_BELOW
+        row = rows[name] = {"target": f"{'below' if below else 'at least'} {target:.2f}"}
         if column in chosen:
-            text = known(chosen[column]) if low else format_ci_from_row(chosen, column)
-            row["chosen candidate (95% interval)"] = judged(text, chosen[column], target, low)
-        if len(own):
-            text = judged(mean_and_range(own), own.mean(), target, low)
-            row["recipe fair (range of seeds)"] = text
-        rows[name] = row
+            text = mean_and_range([chosen[column]]) if below else format_ci_from_row(chosen, column)
+            row["chosen candidate (95% interval)"] = judged(text, chosen[column], target, below)
+        if column in own:
+            text, mean = mean_and_range(own[column]), own[column].mean()
+            row["recipe fair (range of seeds)"] = judged(text, mean, target, below)
     return pd.DataFrame(rows).T.rename_axis("aim")
 
 

@@ -1,5 +1,7 @@
 """The plots of notebooks 05 and 05b: maps over their images, what they contain, curves. No torch."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
@@ -56,7 +58,7 @@ def map_scores(numbers: pd.DataFrame) -> Figure:
     names = [m for m in numbers.method.unique() if m != claim.RANDOM]
     size = (1.85, 0.9 + 0.3 * len(names))
     figure, axes = new(len(SCORES), len(kinds), size=size, squeeze=False, sharey=True)
-    for (kind, score), axis in zip(((k, s) for k in kinds for s in SCORES), axes.flat, strict=True):
+    for (kind, score), axis in zip(product(kinds, SCORES), axes.flat, strict=True):
         part = numbers[(numbers["mask"] == kind) & (numbers.measure == score)].set_index("method")
         chance = part.loc[claim.RANDOM]
         axis.axvspan(chance.low, chance.high, color=GREY, alpha=0.25, lw=0)
@@ -93,31 +95,26 @@ def contained(gains: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = new(2, size=(3.7, 1.7 + 0.36 * len(gains)))
     failed = set(gains.method[gains.verdict == claim.FAILED])
-    colours = COLOURS | {claim.LUNGS: "black", claim.FAILED: "#BBBBBB"}
-    for (model, method), of in curves[curves.curve == "contained"].groupby(
-        ["model", "method"], sort=False, dropna=False
-    ):
-        lungs, fails = method == claim.LUNGS, method in failed
-        colour = colours[method if lungs else claim.FAILED if fails else model]
-        left.plot(100 * of.share, of.value, color=colour, lw=1 if fails else 1.6, zorder=2 - fails,
-                  label="the lung field as a map" if lungs else None)  # fmt: skip
+    hues = {model: (colour, None) for model, colour in COLOURS.items()}
+    hues[claim.FAILED] = "#BBBBBB", f"{', '.join(sorted(failed))}: failed its calibration"
+    hues[claim.LUNGS] = "black", "the lung field as a map"
+    shares = curves[curves.curve == "contained"]
+    for (model, method), of in shares.groupby(["model", "method"], sort=False, dropna=False):
+        fails = method in failed
+        colour, label = hues[claim.FAILED if fails else method if method in hues else model]
+        style = {"lw": 1, "zorder": 1} if fails else {"lw": 1.6, "label": label}
+        left.plot(100 * of.share, of.value, color=colour, **style)
     left.axline((0, 0), (100, 1), label="chance", **REFERENCE)
     left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image highlighted",
              ylabel="share of the marks contained", title="over all cuts")  # fmt: skip
-    hue = gains.model.mask(gains.verdict == claim.FAILED, claim.FAILED)
-    names = {place: f"{NETWORKS[row.model]}\n{row.method}" for place, row in gains.iterrows()}
-    hues = {key: (colour, None) for key, colour in colours.items()}
-    hues[claim.FAILED] = "#BBBBBB", f"{', '.join(sorted(failed))}: failed its calibration"
-    of = gains.assign(hue=hue)
+    gains = gains.assign(hue=gains.model.mask(gains.verdict == claim.FAILED, claim.FAILED))
+    names = {row.Index: f"{NETWORKS[row.model]}\n{row.method}" for row in gains.itertuples()}
     ends = "captured", "captured_low", "captured_high"
-    forest(right, of, ends, names, "hue", hues, dodge=False)
-    for column, marker, colour, label in (
-        ("lungs", "s", "black", "as much of the lung field"),
-        ("other", "D", GREY, "as much of another patient's map"),
-    ):
-        forest(
-            right, gains, [column], names, fmt=marker, color=colour, mfc="none", ms=6, label=label
-        )
+    forest(right, gains, ends, names, "hue", hues, dodge=False)
+    for column, marker, colour, whose in (("lungs", "s", "black", "the lung field"),
+                                          ("other", "D", GREY, "another patient's map")):  # fmt: skip
+        style = {"fmt": marker, "color": colour, "mfc": "none", "ms": 6}
+        forest(right, gains, [column], names, label=f"as much of {whose}", **style)
     right.axvline(0.5, **REFERENCE)
     right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean over all cuts")
     figure.legend(loc="outside lower center", ncols=2)

@@ -13,7 +13,6 @@ from deepcovid.metrics.tables import over_seeds
 from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
-
 MODELS = {model: (COLOURS[model], name) for model, name in NETWORKS.items()}  # hues of a plot
 PAPER = {"fmt": "D", "color": GREY, "ms": 4, "label": None}  # how the paper's numbers are drawn
 GUARANTEED = {"fmt": ">", "mfc": "none", "ms": 5, "label": None}
@@ -138,19 +137,16 @@ def subgroups(table: pd.DataFrame) -> Figure:
     """
     chosen_on = next(c for c in (CROSS_VALIDATED, TEST) if c in set(table.chosen_on))
     table = table[table.chosen_on == chosen_on].set_index(["by", "group"])
-    mean = table.groupby(level=[0, 1]).agg(
-        {"specificity": "mean", "images": "first", "patients": "first"}
-    )
-    mean = mean.sort_values(["by", "specificity"], ascending=[False, True])  # views first
+    first = table[~table.index.duplicated()]
+    first = first.assign(mean=table.specificity.groupby(level=[0, 1]).mean())
+    first = first.sort_values(["by", "mean"], ascending=[False, True])  # views above
     rows = {row.Index: f"{'view ' * (row.Index[0] == 'view')}{row.Index[1]} ({row.images:,}, {row.patients:,})"
-            for row in mean.itertuples()}  # fmt: skip
+            for row in first.itertuples()}  # fmt: skip
     figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
     plots.forest(axis, table, ("specificity", "low", "high"), rows, "model", MODELS)
-    chosen = chosen_on.partition(" (")[0]
-    axis.set(
-        xlabel="specificity", title=f"threshold chosen on {chosen}; brackets: images, patients"
-    )
-    axis.axhline(mean.index.get_level_values("by").to_list().count("view") - 0.5, **REFERENCE)
+    title = f"threshold chosen on {chosen_on.partition(' (')[0]}; brackets: images, patients"
+    axis.set(xlabel="specificity", title=title)
+    axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 

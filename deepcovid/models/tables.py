@@ -13,17 +13,11 @@ def ends_by_model(histories: Histories) -> pd.DataFrame:
         history.groupby("phase").tail(1).assign(model=model, seed=seed)
         for (model, seed), history in histories.items()
     ])  # fmt: skip
-    found = last.groupby("model", sort=False).agg(
-        seeds=("seed", "nunique"), epochs=("epoch", "max")
-    )
-    for name in (
-        "training loss",
-        "training accuracy",
-        "validation loss",
-        "validation accuracy",
-        "validation AUC",
-    ):
-        phase, measure = name.lower().replace("training", "train").split()
+    by_model = last.groupby("model", sort=False)
+    found = by_model.agg(seeds=("seed", "nunique"), epochs=("epoch", "max"))
+    for phase, measure in (("train", "loss"), ("train", "accuracy"), ("validation", "loss"),
+                           ("validation", "accuracy"), ("validation", "auc")):  # fmt: skip
+        name = f"{phase} {measure}".replace("train ", "training ").replace("auc", "AUC")
         found[name] = last[last.phase == phase].groupby("model")[measure].agg(mean_and_range)
     return found.rename(NETWORKS).rename_axis("network")
 
@@ -34,12 +28,9 @@ def recipe(notes: dict[tuple[str, int], dict]) -> pd.DataFrame:
     words = recipes.map(lambda value: ", ".join(value) if isinstance(value, list) else f"{value}")
     rows = {name.replace("_", " "): ", ".join(words[name].unique()) for name in words}
     for (model, _), note in notes.items():
-        weights = note["weights"]
-        rows[f"first weights of {NETWORKS.get(model, model)}"] = (
-            weights.get("file") or weights["kind"]
-        )
+        weights = note["weights"].get("file") or note["weights"]["kind"]
+        rows[f"first weights of {NETWORKS[model]}"] = weights
     images = pd.DataFrame([note["images"] for note in notes.values()])
     for phase in images:
-        found = sorted({f"{number:,}" for number in images[phase]})
-        rows[f"{phase} images"] = ", ".join(found)
+        rows[f"{phase} images"] = ", ".join(sorted({f"{number:,}" for number in images[phase]}))
     return pd.Series(rows).rename_axis("setting").to_frame("value")

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from deepcovid.metrics.intervals import format_ci, proportion_interval
+from deepcovid.metrics.intervals import format_ci, proportion_interval, with_ci
 from deepcovid.metrics.tables import NETWORKS, over_seeds
 
 INPUTS = {
@@ -39,10 +39,10 @@ def controls(shortcuts: pd.DataFrame) -> pd.DataFrame:
     """Of a `shortcuts.csv`: regressions on what is known without a picture, then pictures that are
     alike in one property; each AUC with its interval by patients."""
     rows = pd.concat(shortcuts[shortcuts.kind == kind] for kind in ("metadata", "like with like"))
-    aucs = rows[["auc", "patient_low", "patient_high"]].itertuples(index=False)
+    aucs = rows[["auc", "patient_low", "patient_high"]].set_axis(["auc", "low", "high"], axis=1)
     return pd.DataFrame({
         "input": rows.input.replace(INPUTS, regex=True),
-        "ROC AUC (95% interval)": [format_ci(*one, digits=4) for one in aucs],
+        "ROC AUC (95% interval)": with_ci(aucs, "auc", ".4f"),
         "n COVID-19": rows.positives, "n Non-COVID": rows.negatives,
     }).set_index("input")  # fmt: skip
 
