@@ -82,34 +82,35 @@ def new(columns: int = 1, rows: int = 1, size=(4.2, 3.4), **options):
 
 
 def forest(axis, table, ends=("mean", "low", "high"), rows=None, hue=None, hues=None, *,
-           dodge=True, number: str = "", of: str | None = None, **style) -> None:  # fmt: skip
+           number: str = "", of: str | None = None, **style) -> None:  # fmt: skip
     """Named rows from above down, and in each the points of `table` with their intervals.
 
-    `table` is indexed by its rows; `rows` has them in order, with their names for a reader if it is
-    a dict (default: as they are). `ends` are columns: value, low and high end, or the value alone;
-    without a value there is no point. `hues` has a colour and a label for the legend by what is in
-    the column `hue`. In a row each hue has a band of its own (unless `dodge` is false), in which
-    several points, as of seeds, stand one below the other; beside it `number` formats the mean of
-    their values, or of a column `of`. `style` is errorbar's.
+    `table` is indexed by its rows; `rows` has them in order, with their names for a reader (default:
+    as they are). `ends` are columns: value, low and high end, or the value alone; without a value
+    there is no point. `hues` has a colour and a label for the legend by what is in the column `hue`.
+    Where a row has several hues, each has a band of its own. Several points of one hue, as of seeds,
+    stand one below the other; beside them `number` formats the mean of their values, or of a column
+    `of`. `style` is errorbar's.
     """
     value, *interval = ends
     rows = rows or {name: name for name in table.index}
     hues = {key: hues[key] for key in hues if key in set(table[hue])} if hue else ALONE
     style = {"fmt": "o", "capsize": 2, "ms": 4, "lw": 1.2} | style
-    height = 0.75 / max(1, dodge * len(hues))
+    bands = len(hues) if hue and table[hue].groupby(table.index).nunique().max() > 1 else 1
     for n, (key, (colour, label)) in enumerate(hues.items()):
         own = (table[table[hue] == key] if hue else table).dropna(subset=value)
         middle = own.index.map([*rows].index).to_numpy(float)
-        middle += dodge * height * (n - (len(hues) - 1) / 2)
-        bands = own.groupby(middle)
-        others = bands[value].transform("size") - 1
-        y = middle + 0.6 * height * (bands.cumcount() - others / 2) / others.clip(lower=1)
+        middle += 0.75 / bands * (min(n, bands - 1) - (bands - 1) / 2)
+        points = own.groupby(middle)
+        others = points[value].transform("size") - 1
+        y = middle + 0.45 / bands * (points.cumcount() - others / 2) / others.clip(lower=1)
         error = abs(own[interval].sub(own[value], axis=0)).T.to_numpy() if interval else None
         how = {"color": colour, "label": label} | style
         axis.errorbar(own[value], y, xerr=error, **how)
-        for place, band in bands if number else ():
+        for place, band in points if number else ():
             text, end = number.format(band[of or value].mean()), band[ends[-1]].max()
-            axis.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", color=how["color"])  # fmt: skip
+            axis.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center",
+                          color=how["color"])  # fmt: skip
     axis.set_yticks(range(len(rows)), rows.values())
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(False, axis="y")

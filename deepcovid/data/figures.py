@@ -18,7 +18,7 @@ def radiographs(pictures, titles, columns: int = 4, masks=None, outline: str = C
         pixels = np.asarray(picture)
         axis.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, vmin=0, vmax=255)
         axis.set_anchor("N")
-        axis.set_title(title)
+        axis.set_title(title, fontsize=9)
         if masks is not None and np.asarray(masks[i]).any():
             axis.contour(np.asarray(masks[i]), levels=[0.5], colors=outline, linewidths=0.8)
     return figure
@@ -34,7 +34,7 @@ def acquisition(table: pd.DataFrame) -> Figure:
     rows = {row.Index: f"{row.Index} ({row.covid:,.0f} + {row.non_covid:,.0f})"
             for row in known.itertuples()}  # fmt: skip
     hues = {False: (COVID, "of the image file"), True: (GREY, "of the patient or the exposure")}
-    forest(axis, known, ("auc", "low", "high"), rows, "record", hues, dodge=False, number="{:.3f}")
+    forest(axis, known, ("auc", "low", "high"), rows, "record", hues, number="{:.3f}")
     axis.axvline(0.5, **REFERENCE)
     axis.set(xlim=(0.3, 1.1), xticks=np.arange(0.3, 1.01, 0.1), xlabel="ROC AUC on the test images")
     figure.legend(loc="outside upper center", ncols=2)

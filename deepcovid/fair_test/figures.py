@@ -64,7 +64,7 @@ def within(table: pd.DataFrame) -> Figure:
     rows = dict(zip(keys, inputs.map(readable).mask(inputs.duplicated(), ""), strict=True))
     figure, axis = plots.new(size=(WIDTH, 1.4 + 0.31 * len(rows)))
     ends = "auc", "case_low", "case_high"
-    plots.forest(axis, groups, ends, rows, "kind", WEIGHTS, dodge=False, number="{:.3f}")
+    plots.forest(axis, groups, ends, rows, "kind", WEIGHTS, number="{:.3f}")
     visible = (~inputs.isin(BLIND)).sum()
     axis.axhspan(visible - 0.5, len(rows) - 0.5, color=LIGHT, zorder=0)
     axis.axvline(0.5, **REFERENCE)
@@ -83,7 +83,7 @@ def severity(table: pd.DataFrame) -> Figure:
     figure, axes = plots.new(2, size=(WIDTH / 2, 1.2 + 0.42 * len(rows)), sharey=True)
     asked = ("rho", "low", "high"), ("gain", "gain_low", "gain_high")
     for axis, ends in zip(axes, asked, strict=True):
-        plots.forest(axis, table, ends, rows, "trained", hues, dodge=False, number="{:.3f}")
+        plots.forest(axis, table, ends, rows, "trained", hues, number="{:.3f}")
         axis.axvline(0, **REFERENCE)
         axis.set_xticks([-0.5, 0, 0.5, 1])
     words = f"Spearman's correlation\n({first.images:,} images of {first.groups:,} cases)"

@@ -33,7 +33,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
             if of is None:
-                axis.set_title(titles[i])
+                axis.set_title(titles[i], fontsize=9)
             else:
                 heat = np.maximum(of[i], 0).astype(float)
                 heat = zoom(heat, height / len(heat), order=1, mode="nearest", grid_mode=True)
@@ -41,7 +41,7 @@ def overlays(pictures, maps: dict[str, np.ndarray], titles, masks=None) -> Figur
                 shown = axis.imshow(heat, cmap="inferno", vmin=0, vmax=top, alpha=strength)
             if masks is not None and np.asarray(masks[i]).any():
                 axis.contour(np.asarray(masks[i]), levels=[0.5], colors="#56B4E9", linewidths=0.9)
-        row[0].set_ylabel(method)
+        row[0].set_ylabel(method, fontsize=9)
         if of is not None:
             scale = ScalarMappable(shown.norm, "inferno")
             bar = figure.colorbar(scale, ax=list(row), fraction=0.015, pad=0.01)
@@ -108,13 +108,13 @@ def contained(gains: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     left.set(xlim=(0, 100), ylim=(0, 1), xlabel="% of the image highlighted",
              ylabel="share of the marks contained", title="over all cuts")  # fmt: skip
     gains = gains.assign(hue=gains.model.mask(gains.verdict == claim.FAILED, claim.FAILED))
-    names = {row.Index: f"{NETWORKS[row.model]}\n{row.method}" for row in gains.itertuples()}
+    gains = gains.set_index(gains.model.map(NETWORKS) + "\n" + gains.method)
     ends = "captured", "captured_low", "captured_high"
-    forest(right, gains, ends, names, "hue", hues, dodge=False)
+    forest(right, gains, ends, hue="hue", hues=hues)
     for column, marker, colour, whose in (("lungs", "s", "black", "the lung field"),
                                           ("other", "D", GREY, "another patient's map")):  # fmt: skip
         style = {"fmt": marker, "color": colour, "mfc": "none", "ms": 6}
-        forest(right, gains, [column], names, label=f"as much of {whose}", **style)
+        forest(right, gains, [column], label=f"as much of {whose}", **style)
     right.axvline(0.5, **REFERENCE)
     right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean over all cuts")
     figure.legend(loc="outside lower center", ncols=2)
@@ -138,7 +138,7 @@ def followed(numbers: pd.DataFrame) -> Figure:
     figure, axes = new(len(kinds), size=size, squeeze=False, sharey=True)
     for axis, kind in zip(axes[0], kinds, strict=True):
         own = numbers[numbers.severity == kind]
-        forest(axis, own[~own.rival], rows=rows, hue="observer", hues=hues, dodge=False)
+        forest(axis, own[~own.rival], rows=rows, hue="observer", hues=hues)
         forest(axis, own[own.rival], ["mean"], rows, fmt="D", color=GREY, mfc="none", ms=6)
         axis.axvline(0, **REFERENCE)
         axis.set(xlim=(-1, 1), title=f"by {kind}", xlabel="rank correlation in an image")
@@ -151,13 +151,12 @@ def calibration(table: pd.DataFrame) -> Figure:
     A dot: share of phantoms, with 95% interval. Grey bar: what random maps give.
     """
     figure, axis = new(size=(7, 1 + 0.36 * len(table)))
-    rows = {row.Index: f"taught the {row.taught}: {row.method} peaks in the {row.mask}"
-            for row in table.itertuples()}  # fmt: skip
+    what = table.taught + ": " + table.method + " peaks in the " + table["mask"]
+    table = table.assign(goal=table.taught == table["mask"]).set_index("taught the " + what)
     hues = {True: (COVID, "what the network was taught"), False: (GREY, "what it does not need")}
     axis.barh(range(len(table)), table.random_high - table.random_low, 0.7, table.random_low,
               color="#DDDDDD", label="95% of random maps")  # fmt: skip
-    goal = table.assign(goal=table.taught == table["mask"])
-    forest(axis, goal, rows=rows, hue="goal", hues=hues, dodge=False)
+    forest(axis, table, hue="goal", hues=hues)
     axis.set(xlim=(-0.03, 1.03), xlabel="share of phantoms")
     figure.legend(loc="outside lower center", ncols=3)
     return figure

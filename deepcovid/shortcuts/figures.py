@@ -40,7 +40,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     hues = {False: (NON_COVID, "lungs visible, at least in part"),
             True: (COVID, "lungs not visible, or hardly")}  # fmt: skip
     ends = "auc", "patient_low", "patient_high"
-    plots.forest(axis, rows, ends, dict(names), "hidden", hues, dodge=False)
+    plots.forest(axis, rows, ends, dict(names), "hidden", hues)
     for place, auc in rows.auc.items():
         axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center")
     axis.axvline(first.auc, color=GREY, lw=1)
