@@ -8,7 +8,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from deepcovid import plots
 from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPER
 from deepcovid.failure.effects import select
 from deepcovid.failure.tables import REPORTED
@@ -16,7 +15,7 @@ from deepcovid.metrics.evaluation import roc
 from deepcovid.metrics.figures import histogram
 from deepcovid.metrics.intervals import auc, confusion
 from deepcovid.metrics.tables import NETWORKS
-from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, PALETTE, REFERENCE
+from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, PALETTE, REFERENCE, forest, new
 
 WIDTH = 7.4  # inches
 
@@ -33,7 +32,7 @@ def matrix(axis, counts: dict[str, int], title: str) -> None:
 def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
     """Confusion matrices at 0.5, above: the reported one and ours; below, ROC curves of all `tables`,
     labels and scores by name, and the scores of the first."""
-    figure, ((left, right), (curves, scores)) = plots.new(2, 2, size=(WIDTH / 2, 2.7))
+    figure, ((left, right), (curves, scores)) = new(2, 2, size=(WIDTH / 2, 2.7))
     name, first = next(iter(tables.items()))
     matrix(left, REPORTED["counts"], REPORTED["name"])
     matrix(right, confusion(first.label, first.score, 0.5), f"ours: {name}")
@@ -52,11 +51,6 @@ def attempts(tables: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def level_names(levels, factors) -> str:
-    """A recipe's levels of some factors for a reader."""
-    return ", ".join(NAMES[factor][levels[factor]] for factor in factors)
-
-
 def factorial(table: pd.DataFrame) -> Figure:
     """The sensitivity of each recipe of one network's factorial, a mean over its seeds.
 
@@ -65,10 +59,11 @@ def factorial(table: pd.DataFrame) -> Figure:
     by = [factor for factor in FACTORS if table[factor].nunique() > 1]
     down, across = by[: max(len(by) - 2, 1)], by[max(len(by) - 2, 1) :]
     table = table.sort_values(by, key=lambda levels: levels.map(list(LEVELS[levels.name]).index))
-    rows, columns = (table.apply(level_names, axis=1, factors=names) for names in (down, across))
+    names = table[by].apply(lambda levels: levels.map(NAMES[levels.name]))
+    rows, columns = (names[part].agg(", ".join, axis=1) for part in (down, across))
     grid = table.sensitivity.groupby([rows, columns]).mean().unstack()
     grid = grid.loc[rows.unique(), columns.unique()]
-    figure, axis = plots.new(size=(WIDTH, 1.6 + 0.31 * len(grid)))
+    figure, axis = new(size=(WIDTH, 1.6 + 0.31 * len(grid)))
     images, seeds = int((table.tp + table.fn).iloc[0]), table.seed.nunique()
     bar = {"shrink": 0.8, "pad": 0.02,
            "label": f"of {images} COVID-19 images found, %\n(mean of {seeds} seeds)"}  # fmt: skip
@@ -78,9 +73,8 @@ def factorial(table: pd.DataFrame) -> Figure:
     axis.tick_params(length=0)
     axis.set(xlabel="", ylabel="")
     for recipe, line in ((FAILED, "-"), (FAILED | PAPER, "--")):
-        row = grid.index.get_loc(level_names(recipe, down))
-        column = grid.columns.get_loc(level_names(recipe, across))
-        corner = column + 0.03, row + 0.04
+        one = select(table, **{factor: recipe[factor] for factor in by}).index[0]
+        corner = grid.columns.get_loc(columns[one]) + 0.03, grid.index.get_loc(rows[one]) + 0.04
         axis.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, lw=2, ls=line, ec=COVID))
     figure.suptitle(
         f"{NETWORKS[table.backbone.iloc[0]]}: {len(table)} trainings, {grid.size} recipes"
@@ -93,7 +87,7 @@ def single_changes(table: pd.DataFrame) -> Figure:
 
     `table` is of `effects.single_changes`, whose seeds' range is drawn too, or `failure.csv`.
     """
-    figure, axis = plots.new(size=(NARROW, 0.9 + 0.28 * len(table)))
+    figure, axis = new(size=(NARROW, 0.9 + 0.28 * len(table)))
     found = 100 * table.sensitivity
     least, most = (100 * table.get(name, table.sensitivity) for name in ("least", "most"))
     axis.barh(table.index, found, xerr=[found - least, most - found], height=0.6, alpha=0.75, capsize=2,
@@ -116,7 +110,7 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
     `table` is of the ablation, one network. The band is the reported AUC, `target`.
     """
     failed = select(table, **{k: v for k, v in FAILED.items() if k != "epochs"}, selection="last")
-    figure, axis = plots.new(size=(WIDTH, 3.4))
+    figure, axis = new(size=(WIDTH, 3.4))
     axis.axhspan(target - window, target + window, color=COVID, alpha=0.2)
     axis.text(30, target - 0.003, f"reported: {target}", va="center")
     for n, (seed, part) in enumerate(select(failed, epochs=150).groupby("seed")):
@@ -146,7 +140,7 @@ def lines(table, x: str, hue: str, measures: dict, xlabel: str, ylabel="", **how
         "estimator": None if "units" in how else "mean",
     }
     size = WIDTH / 2, 3.6
-    figure, axes = plots.new(len(measures), size=size, squeeze=False, sharey=bool(ylabel))
+    figure, axes = new(len(measures), size=size, squeeze=False, sharey=bool(ylabel))
     for axis, (measure, title) in zip(axes.flat, measures.items(), strict=True):
         sns.lineplot(table, x=x, y=measure, hue=hue, marker="o", errorbar=None, ax=axis, **how)
         axis.set(xscale="symlog", xlim=(0, None), xlabel=xlabel, ylabel="", title=title)
@@ -160,7 +154,7 @@ def lines(table, x: str, hue: str, measures: dict, xlabel: str, ylabel="", **how
 
 def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figure:
     """ROC AUC under each candidate cause; filled where the answers stay all Non-COVID."""
-    figure, axis = plots.new(size=(WIDTH, 1.0 + 0.25 * len(table)))
+    figure, axis = new(size=(WIDTH, 1.0 + 0.25 * len(table)))
     axis.axvspan(target - window, target + window, color=COVID, alpha=0.2)
     all_non = (table.sensitivity == 0) & (table.specificity == 1)
     rows = {name: name for name in table.index}
@@ -170,7 +164,7 @@ def auc_search(table: pd.DataFrame, target: float, window: float = 0.02) -> Figu
     )
     for own, face, label in kinds:
         style = {"color": NON_COVID, "mfc": face, "capsize": 0, "label": label}
-        plots.forest(axis, table[own], ("auc", "low", "high"), rows, **style)
+        forest(axis, table[own], ("auc", "low", "high"), rows, **style)
     axis.axvline(0.5, **REFERENCE)
     axis.set_xlabel(f"ROC AUC; the band is the reported {target} ± {window}")
     figure.legend(loc="outside upper center", ncols=2)

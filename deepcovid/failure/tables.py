@@ -69,8 +69,6 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
     reach the `target` or lie within `window` of it. `other`: the mean AUC that the other epoch has
     in the same trainings. It would tell the two apart, since the AUC rises in between.
     """
-    if not len(table):
-        return pd.DataFrame()
     failed = select(table, **FAILED | {"epochs": 150}, selection="last")
     first, last = (select(failed, after=epoch).auc for epoch in (1, 150))
     early = select(table, **FAILED | {"epochs": EARLY}, after=1, selection="last").auc

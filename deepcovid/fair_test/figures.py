@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepcovid import plots
 from deepcovid.fair_test.names import BLIND, EVERYTHING, RELEASE, SAME
 from deepcovid.fair_test.tables import KINDS, readable
 from deepcovid.metrics.figures import MODELS
 from deepcovid.metrics.tables import over_seeds
-from deepcovid.plots import COVID, GREY, NARROW, NON_COVID, REFERENCE
+from deepcovid.plots import COVID, GREY, NARROW, NON_COVID, REFERENCE, forest, new
 
 PINK, GREEN, LIGHT = "#CC79A7", "#009E73", "#F2F2F2"
 WEIGHTS = {"pretrained": (NON_COVID, "pretrained networks"), "profile": (COVID, "this run's recipe"),
@@ -27,11 +26,11 @@ def swapped(table: pd.DataFrame) -> Figure:
     table = table.set_index("model")
     hues = {kind: (colour, f"{KINDS[kind]} ({counts.negatives[kind]:,})")
             for kind, colour in ((RELEASE, NON_COVID), (SAME, PINK))}  # fmt: skip
-    figure, axes = plots.new(2, size=(NARROW / 2, 1.5 + 0.6 * len(rows)), sharey=True)
+    figure, axes = new(2, size=(NARROW / 2, 1.5 + 0.6 * len(rows)), sharey=True)
     asked = {"ROC AUC": ("auc", "case_low", "case_high"),
              "specificity,\nthreshold frozen": ("specificity", "specificity_low", "specificity_high")}  # fmt: skip
     for axis, (title, ends) in zip(axes, asked.items(), strict=True):
-        plots.forest(axis, table, ends, rows, "non_covid", hues, number="{:.3f}")
+        forest(axis, table, ends, rows, "non_covid", hues, number="{:.3f}")
         axis.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], xlabel=title)
     axes[0].axvline(0.5, **REFERENCE)
     title = f"{counts.positives.iloc[0]:,} COVID-19 images and"
@@ -45,8 +44,8 @@ def by_finding(table: pd.DataFrame) -> Figure:
     rows = {row.finding: f"{DIAGNOSES.get(row.finding, row.finding)} ({row.images}; {row.cases})"
             for row in first.itertuples()}  # fmt: skip
     mean = over_seeds(table, ["finding", "model"], "called", "called_low", "called_high")
-    figure, axis = plots.new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
-    plots.forest(axis, mean.reset_index("model"), rows=rows, hue="model", hues=MODELS)
+    figure, axis = new(size=(WIDTH, 1.2 + 0.42 * len(rows)))
+    forest(axis, mean.reset_index("model"), rows=rows, hue="model", hues=MODELS)
     axis.axhspan(-0.5, (first.label == 1).sum() - 0.5, color=LIGHT, zorder=0)
     axis.set(xlim=(-0.02, 1.02), xlabel="share of the images that is called COVID-19")
     figure.legend(loc="outside upper right", ncols=3)
@@ -62,9 +61,9 @@ def within(table: pd.DataFrame) -> Figure:
     keys = [key for key in product(names, WEIGHTS) if key in groups.index]
     inputs = pd.Series([name for name, _ in keys])
     rows = dict(zip(keys, inputs.map(readable).mask(inputs.duplicated(), ""), strict=True))
-    figure, axis = plots.new(size=(WIDTH, 1.4 + 0.31 * len(rows)))
+    figure, axis = new(size=(WIDTH, 1.4 + 0.31 * len(rows)))
     ends = "auc", "case_low", "case_high"
-    plots.forest(axis, groups, ends, rows, "kind", WEIGHTS, number="{:.3f}")
+    forest(axis, groups, ends, rows, "kind", WEIGHTS, number="{:.3f}")
     visible = (~inputs.isin(BLIND)).sum()
     axis.axhspan(visible - 0.5, len(rows) - 0.5, color=LIGHT, zorder=0)
     axis.axvline(0.5, **REFERENCE)
@@ -80,10 +79,10 @@ def severity(table: pd.DataFrame) -> Figure:
     rows, first = {rater: readable(rater) for rater in table.rater}, table.iloc[0]
     table = table.assign(trained=table.seed.notna()).set_index("rater")
     hues = {True: (COVID, None), False: (GREY, None)}
-    figure, axes = plots.new(2, size=(WIDTH / 2, 1.2 + 0.42 * len(rows)), sharey=True)
+    figure, axes = new(2, size=(WIDTH / 2, 1.2 + 0.42 * len(rows)), sharey=True)
     asked = ("rho", "low", "high"), ("gain", "gain_low", "gain_high")
     for axis, ends in zip(axes, asked, strict=True):
-        plots.forest(axis, table, ends, rows, "trained", hues, number="{:.3f}")
+        forest(axis, table, ends, rows, "trained", hues, number="{:.3f}")
         axis.axvline(0, **REFERENCE)
         axis.set_xticks([-0.5, 0, 0.5, 1])
     words = f"Spearman's correlation\n({first.images:,} images of {first.groups:,} cases)"
@@ -99,7 +98,7 @@ def training_data(table: pd.DataFrame) -> Figure:
     """
     asked = {"held-out cases of the collection": ("within", "border", "frame"),
              "external images": ("external", "external_border", "external_frame")}  # fmt: skip
-    figure, axes = plots.new(2, size=(WIDTH / 2, 4.4), sharex=True, sharey=True)
+    figure, axes = new(2, size=(WIDTH / 2, 4.4), sharex=True, sharey=True)
     colours = {"release": NON_COVID, "collection": PINK, "both": GREEN}
     several = table.model.str.contains("+", regex=False)
     kinds = table.trained_on + np.where(several, ", networks together", "")

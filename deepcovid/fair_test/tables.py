@@ -10,10 +10,8 @@ from deepcovid.metrics.tables import mean_and_range, over_seeds
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
-KINDS = {
-    RELEASE: "the release's Non-COVID images",
-    SAME: "Non-COVID images of the same collection",
-}
+KINDS = {RELEASE: "the release's Non-COVID images",
+         SAME: "Non-COVID images of the same collection"}  # fmt: skip
 # the aim: a model's AUCs, and what border and framing alone may reach where it is external
 AT_LEAST, BLIND_BELOW = 0.80, 0.65
 AIMS = (("AUC within the collection, held-out cases", "within", AT_LEAST),
@@ -44,10 +42,9 @@ def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
     shown = {"COVID-19 + other images": counts}
     if "groups" in first:
         shown["cases"] = first.groups
-    kind = (", " + table.weights_kind).replace(", none", "")
-    for words in (table.input + kind).unique():
-        aucs = over_seeds(table[table.input + kind == words], by, "auc", "case_low", "case_high")
-        shown[words] = with_ci(aucs, form=".3f")
+    name = table.input + (", " + table.weights_kind).replace(", none", "")
+    for words, part in table.groupby(name, sort=False):
+        shown[words] = with_ci(over_seeds(part, by, "auc", "case_low", "case_high"), form=".3f")
     return pd.DataFrame(shown, index=first.index)
 
 
@@ -60,8 +57,7 @@ def training_data(table: pd.DataFrame) -> pd.DataFrame:
     several = table.model.str.contains("+", regex=False)
     ranked = table.sort_values(["criterion", "within"], na_position="first", kind="stable")
     best = ranked.groupby(["trained_on", "classifier", several], sort=False).tail(1).sort_index()
-    names = ["criterion", "border", "frame", "site", "external_border", "external_frame"]
-    number = best[names].map(lambda value: mean_and_range([value]))
+    number = best.select_dtypes("number").map(lambda value: mean_and_range([value]))
     return pd.DataFrame({
         "trained on": best.trained_on + np.where(best.chosen, ", chosen", ""),
         "images": best.images.map("{:,}".format),
@@ -96,7 +92,7 @@ def aim(candidates: pd.DataFrame, metrics: pd.DataFrame, external: pd.DataFrame)
         if column in chosen:
             text = mean_and_range([chosen[column]]) if below else format_ci_from_row(chosen, column)
             row["chosen candidate (95% interval)"] = judged(text, chosen[column], target, below)
-        if column in own:
+        if len(own.get(column, ())):
             text, mean = mean_and_range(own[column]), own[column].mean()
             row["recipe fair (range of seeds)"] = judged(text, mean, target, below)
     return pd.DataFrame(rows).T.rename_axis("aim")

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepcovid import plots
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.metrics.evaluation import AT_98, Scores, of_models
 from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.published import NETWORKS, published_values
 from deepcovid.metrics.tables import over_seeds
-from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE
+from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE, forest, new
 
 CHOSEN = {VALIDATION: "validation", CROSS_VALIDATED: "cross-validated", TEST: "test, in sample"}
 MODELS = {model: (COLOURS[model], name) for model, name in NETWORKS.items()}  # hues of a plot
@@ -29,7 +28,7 @@ def roc(test: Scores) -> Figure:
 
     `test` has the test images alone.
     """
-    figure, axes = plots.new(2, size=(3.5, 3.3))
+    figure, axes = new(2, size=(3.5, 3.3))
     table, by_model = of_models(test)
     for model, scores in by_model.items():
         value = np.mean([intervals.auc(table.label, score) for score in scores])
@@ -59,17 +58,17 @@ def operating_points(table: pd.DataFrame, compared: pd.DataFrame, control=()) ->
     words = "{0}\n{1.n_positive:.0f} COVID-19,\n{1.n_patients:.0f} patients"
     rows = {c: words.format(CHOSEN[c], first.loc[c]) for c in CHOSEN if c in first.index}
     claims, keys = pd.Series(published_values()), ["chosen_on", "model"]
-    figure, grid = plots.new(2, 2, size=(NARROW / 2, 2.15), sharey="row")
+    figure, grid = new(2, 2, size=(NARROW / 2, 2.15), sharey="row")
     asked = {"sensitivity": "sensitivity", "specificity": AT_98}
     for axis, (name, claim) in zip(grid[1], asked.items(), strict=True):
         found = over_seeds(table, keys, name, f"{name}_low", f"{name}_high").loc[[*rows]]
         found["guaranteed"] = table.groupby(keys).guaranteed_by_patient.mean()
         found = found.reset_index("model")
         found["paper"] = found.model.map(claims[claim]).where(found.index == TEST)
-        plots.forest(axis, found, ["paper"], rows, "model", MODELS, **PAPER)
-        plots.forest(axis, found, rows=rows, hue="model", hues=MODELS)
+        forest(axis, found, ["paper"], rows, "model", MODELS, **PAPER)
+        forest(axis, found, rows=rows, hue="model", hues=MODELS)
         if name == "sensitivity":
-            plots.forest(axis, found, ["guaranteed"], rows, "model", MODELS, **GUARANTEED)
+            forest(axis, found, ["guaranteed"], rows, "model", MODELS, **GUARANTEED)
         axis.set_xlabel(f"{name} on test")
     axis = grid[1, 0]
     axis.axvline(intervals.TARGET, **REFERENCE)
@@ -91,8 +90,8 @@ def aucs(axis, compared: pd.DataFrame, control) -> None:
         parts["untrained"] = untrained[untrained.index.isin(ours.index)]
     found = pd.concat(parts, names=["whose"]).reset_index("model")
     how = {"rows": {name: name for name in parts}, "hue": "model", "hues": MODELS}
-    plots.forest(axis, found.drop("the paper", errors="ignore"), **how)
-    plots.forest(axis, found[found.index == "the paper"], ["mean"], **how, **PAPER)
+    forest(axis, found.drop("the paper", errors="ignore"), **how)
+    forest(axis, found[found.index == "the paper"], ["mean"], **how, **PAPER)
     axis.set_xlabel("ROC AUC on test")
 
 
@@ -102,7 +101,7 @@ def calibration(test: Scores) -> Figure:
     Scores are means over seeds; the legend has slope, intercept and Brier score with 95% intervals
     by patients. The right panel is the net benefit at the test images' prevalence.
     """
-    figure, (left, right) = plots.new(2, size=(3.6, 3.1))
+    figure, (left, right) = new(2, size=(3.6, 3.1))
     cuts = np.linspace(0.005, 0.5, 100)
     table, by_model = of_models(test)
     label = table.label
@@ -142,8 +141,8 @@ def subgroups(table: pd.DataFrame) -> Figure:
     first = first.sort_values(["by", "mean"], ascending=[False, True])  # views above
     rows = {row.Index: f"{'view ' * (row.Index[0] == 'view')}{row.Index[1]} ({row.images:,}, {row.patients:,})"
             for row in first.itertuples()}  # fmt: skip
-    figure, axis = plots.new(size=(7.2, 0.32 * len(rows) + 1.2))
-    plots.forest(axis, table, ("specificity", "low", "high"), rows, "model", MODELS)
+    figure, axis = new(size=(7.2, 0.32 * len(rows) + 1.2))
+    forest(axis, table, ("specificity", "low", "high"), rows, "model", MODELS)
     title = f"threshold chosen on {chosen_on.partition(' (')[0]}; brackets: images, patients"
     axis.set(xlabel="specificity", title=title)
     axis.axhline(sum(by == "view" for by, _ in rows) - 0.5, **REFERENCE)
@@ -166,7 +165,7 @@ def at_threshold(table: pd.DataFrame, threshold: float, frozen: float, name: str
     """What one threshold makes of scores: where it cuts, and its place on the ROC curve.
 
     The title has the confusion matrix. Dotted, and a ring on the curve: the `frozen` one."""
-    figure, (spread, curve) = plots.new(2, size=(3.6, 2.7), width_ratios=(1.2, 1))
+    figure, (spread, curve) = new(2, size=(3.6, 2.7), width_ratios=(1.2, 1))
     histogram(spread, table)
     spread.axvline(threshold, color="black", lw=1.4)
     spread.axvline(frozen, color="black", lw=1, ls=":")

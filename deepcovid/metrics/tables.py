@@ -106,13 +106,12 @@ def beside_paper(metrics: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
 def verdicts(comparison: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     """`published.compare` and the negative controls of `published.auc_controls` in one table."""
     found = pd.concat([table for table in (comparison, controls) if len(table)])
-    between = [
-        "not run" if pd.isna(row.ours) else f"{row.ours:.4f} ({f'{row.low:.4f}' if row.low else 'no lower end'} to "
-        f"{row.high:.4f})" for row in found.itertuples()
-    ]  # fmt: skip
+    ours, low, high = (found[end].map("{:.4f}".format) for end in ("ours", "low", "high"))
+    between = ours + " (" + low.mask(found.low == 0, "no lower end") + " to " + high + ")"
     return pd.DataFrame({
         "claim": found.claim.map(CLAIMS), "judged": found.what, "network": found.model.map(NETWORKS),
-        "published": found.published, "measured (interval)": between, "verdict": found.verdict,
+        "published": found.published,
+        "measured (interval)": between.where(found.ours.notna(), "not run"), "verdict": found.verdict,
         "smallest margin": ["-" if pd.isna(m) else f"{m:.4f}" for m in found.smallest_margin],
     }).set_index(["claim", "judged", "network"])  # fmt: skip
 

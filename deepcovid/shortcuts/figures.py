@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepcovid import plots
 from deepcovid.metrics.tables import NETWORKS, over_seeds
-from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, REFERENCE
+from deepcovid.plots import CLASSES, COVID, GREY, NARROW, NON_COVID, REFERENCE, forest, new
 from deepcovid.shortcuts.ablations import WORDS
 from deepcovid.shortcuts.tables import preprocessing_words
 
@@ -31,7 +30,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     rows = rows.sort_values("kind", key=order, kind="stable", ignore_index=True)
     heights = [0.9 + 0.18 * len(rows), 1.7][: 1 + (len(external) > 0)]
     size = NARROW, sum(heights) / len(heights)
-    figure, axes = plots.new(1, len(heights), size, squeeze=False, height_ratios=heights)
+    figure, axes = new(1, len(heights), size, squeeze=False, height_ratios=heights)
     axis, first, least = axes[0, 0], rows.iloc[0], rows.patient_low.min()
     of_area, untrained = rows.kind.isin(["border", "centre"]), rows.kind == "untrained"
     names = rows.input.replace(WORDS) + np.where(untrained, ", untrained", "")
@@ -40,7 +39,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     hues = {False: (NON_COVID, "lungs visible, at least in part"),
             True: (COVID, "lungs not visible, or hardly")}  # fmt: skip
     ends = "auc", "patient_low", "patient_high"
-    plots.forest(axis, rows, ends, dict(names), "hidden", hues)
+    forest(axis, rows, ends, dict(names), "hidden", hues)
     for place, auc in rows.auc.items():
         axis.text(1.02, place, f"{auc:.4f}", transform=axis.get_yaxis_transform(), va="center")
     axis.axvline(first.auc, color=GREY, lw=1)
@@ -64,14 +63,14 @@ def hospitals(axis, external: pd.DataFrame) -> None:
                       f"{row.patients} patients)" for row in found.itertuples()]  # fmt: skip
     hues = {row.label: (SHARES[row.quantity], row.label) for row in found.itertuples()}
     rows = {model: NETWORKS.get(model, model) for model in found.index}
-    plots.forest(axis, found, rows=rows, hue="label", hues=hues)
+    forest(axis, found, rows=rows, hue="label", hues=hues)
     axis.set(xlabel="share of images, frozen threshold", xlim=(-0.02, 1.02))
     axis.legend(loc="lower right", bbox_to_anchor=(1.1, 1))
 
 
 def collections(found: dict) -> Figure:
     """How one model's scores are spread in each collection, from `external.json`."""
-    figure, axes = plots.new(2, size=(3.6, 3.3), sharey=True)
+    figure, axes = new(2, size=(3.6, 3.3), sharey=True)
     edges = np.linspace(0, 1, len(next(iter(found["histograms"].values()))) + 1)
     about = {"test": "test images of this dataset", "external": "external images"}
     for axis, (where, title) in zip(axes, about.items(), strict=True):
@@ -94,8 +93,8 @@ def mitigation(table: pd.DataFrame) -> Figure:
     first = table.iloc[0]
     names = table.step.map(preprocessing_words) + np.where(table.chosen, " (kept)", "")
     rows = {place: textwrap.fill(name, 34) for place, name in names.items()}
-    figure, (left, right) = plots.new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
-    plots.forest(left, table, ("gap", "gap_low", "gap_high"), rows, number="{:.0%}", of="wins",
+    figure, (left, right) = new(2, size=(3.6, 1.3 + 0.43 * len(table)), sharey=True)
+    forest(left, table, ("gap", "gap_low", "gap_high"), rows, number="{:.0%}", of="wins",
                  color=NON_COVID)  # fmt: skip
     left.set_xlim(right=table.gap_high.max() + 0.09)
     for ends, marker, colour, face, label in (
@@ -105,7 +104,7 @@ def mitigation(table: pd.DataFrame) -> Figure:
         (["external", "external_low", "external_high"], "o", NON_COVID, NON_COVID,
          f"external ({first.positives} + {first.negatives} images)"),
     ):  # fmt: skip
-        plots.forest(right, table, ends, rows, fmt=marker, color=colour, mfc=face, label=label)
+        forest(right, table, ends, rows, fmt=marker, color=colour, mfc=face, label=label)
     words = "gap: AUC of the picture less that\nof border or framing"
     left.set(title="decides: training images", xlabel=words)
     right.set(title="does not decide", xlabel="ROC AUC", xlim=(0, 1.02))
