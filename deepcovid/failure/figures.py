@@ -70,7 +70,7 @@ def factorial(table: pd.DataFrame) -> Figure:
     sns.heatmap(100 * grid, vmin=0, vmax=100, annot=True, fmt=".0f", annot_kws={"size": 10},
                 cmap="Blues", cbar_kws=bar, xticklabels=[fill(name, 10) for name in grid], ax=axis)  # fmt: skip
     axis.xaxis.tick_top()
-    axis.tick_params(length=0)
+    axis.tick_params(length=0, labelsize=9)
     axis.set(xlabel="", ylabel="")
     for recipe, line in ((FAILED, "-"), (FAILED | PAPER, "--")):
         one = select(table, **{factor: recipe[factor] for factor in by}).index[0]
