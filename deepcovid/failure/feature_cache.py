@@ -8,6 +8,7 @@ training would, batch by batch, and keeps what was seen: a training of so many e
 longer one goes through the kept epochs again.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,14 +35,14 @@ class CachedInputs(fitting.Inputs):
     """
 
     rows: torch.Tensor | None = None
-    views: list[torch.Tensor] = field(default_factory=list)
+    views: list[Callable] = field(default_factory=list)  # each gives the features of rows
     leader: "CachedInputs | None" = None
     epoch: int = 0
 
     def batches(self, groups, epoch=0):
         self.epoch = self.leader.epoch if self.leader else epoch
         view, device = self.views[self.epoch % len(self.views)], self.label.device
-        return (view[self.rows[group]].to(device) for group in groups)
+        return (view(self.rows[group]).to(device) for group in groups)
 
 
 class FeatureCache:
@@ -104,12 +105,16 @@ class FeatureCache:
         table, rows = self.train[chosen], np.flatnonzero(chosen)
         if self.drifts(cell):
             epochs = self.epochs(cell, table)
-            train, test = ([epoch[phase] for epoch in epochs] for phase in ("train", "test"))
+            train, test = (
+                [epoch[phase].__getitem__ for epoch in epochs] for phase in ("train", "test")
+            )
             rows = np.arange(len(table))
         else:
-            random = cell["crop"] == "random"
-            train = [self.crops(i) for i in range(self.n_views(cell))] if random else [self.whole]
-            test = [self.tested]
+            test = [self.tested.__getitem__]
+            if cell["crop"] == "random":
+                train = [self.crops(i) for i in range(self.n_views(cell))]
+            else:
+                train = [self.whole.__getitem__]
         pool = CachedInputs(self.labels(table), train[0], rows=torch.from_numpy(rows), views=train)
         rows = torch.arange(len(self.test))
         tested = CachedInputs(self.labels(self.test), test[0], rows=rows, views=test, leader=pool)
@@ -149,8 +154,9 @@ class FeatureCache:
         features.check_unchanged(paths, table.sha1)
         return features.ImageSet(paths, self.run.profile.image_size, crop, seed)
 
-    def crops(self, view: int) -> torch.Tensor:
-        """Features of a random crop of each training image; other ones for each view."""
+    def crops(self, view: int) -> Callable:
+        """Features of a random crop of each training image, read from a file by rows; other crops
+        for each view."""
         path = self.path("crops", view).with_suffix(".npy")
         with lock(path):
             if not path.exists():
@@ -159,20 +165,16 @@ class FeatureCache:
                     networks.fuse_batch_norm(self.backbone),
                 )
                 groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
-                seen = self.forward(backbone, files.batches(groups, self.device, view))
-                with io.atomic_write(path) as partial, partial.open("wb") as file:
-                    np.save(file, seen.numpy())
-        return torch.from_numpy(np.load(path, mmap_mode="c"))
+                batches = self.forward(backbone, files.batches(groups, self.device, view))
+                write_batches(path, batches, len(files))
+        # mapped anew for each batch, so that no more than a batch of it is in memory
+        return lambda rows: torch.from_numpy(np.load(path, mmap_mode="r")[rows.numpy()])
 
     @torch.inference_mode()
-    def forward(self, backbone, stream) -> torch.Tensor:
+    def forward(self, backbone, stream) -> Iterator[torch.Tensor]:
         """Features of batches of images, float32, on the CPU."""
-        return torch.cat(
-            [
-                networks.forward_backbone(backbone, batch, self.half).float().cpu()
-                for batch in stream
-            ]
-        )
+        for batch in stream:
+            yield networks.forward_backbone(backbone, batch, self.half).float().cpu()
 
     def epochs(self, cell: dict, table: pd.DataFrame) -> list[dict]:
         """What a backbone with batch norm in train mode sees, in the first epochs of a training.
@@ -198,12 +200,27 @@ class FeatureCache:
         backbone = self.fresh()[0]
         backbone.load_state_dict(before, strict=False)
         backbone.train()
-        seen = self.forward(backbone, files.batches(groups, self.device, epoch))
+        seen = torch.cat([*self.forward(backbone, files.batches(groups, self.device, epoch))])
         return {
             "train": seen[torch.cat(groups).argsort()].clone(),
             "test": self.extract(self.test, backbone, keep=None, label=f"epoch {epoch + 1}"),
             "statistics": {name: value.cpu() for name, value in backbone.named_buffers()},
         }
+
+
+def write_batches(path: Path, batches: Iterator[torch.Tensor], n: int) -> None:
+    """Write batches of `n` features in all as one array, `.npy`, holding one of them in memory."""
+    with io.atomic_write(path) as partial, partial.open("wb") as file:
+        for i, batch in enumerate(batches):
+            values = np.ascontiguousarray(batch.numpy())
+            if i == 0:
+                about = {
+                    "descr": values.dtype.str,
+                    "fortran_order": False,
+                    "shape": (n, *values.shape[1:]),
+                }
+                np.lib.format.write_array_header_1_0(file, about)
+            values.tofile(file)
 
 
 def lock(path: Path) -> FileLock:
