@@ -123,7 +123,7 @@ rule heatmaps:
     message: "heatmaps beside lesions and lungs"
     input: code("heatmaps.json"), SCORES
     params:
-        settings("models", "seeds", "weights", "image_size", "preprocessing", "severity"),
+        settings("models", "seeds", "weights", "image_size", "preprocessing", "severity", "map_images"),
         masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"),
         # a table of severities is also looked for beside and above the images
         severity=at("severities", profile.severity or "", *(folder / "brixia.csv" for folder in

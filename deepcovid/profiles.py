@@ -90,6 +90,7 @@ class Profile:
     selection: Literal["last", "test_accuracy"]
     threshold: number(float, 0, 1) | Literal["sensitivity_98"]
     ablation_negatives: number(int, 100, 100_000) | Literal["all"]
+    map_images: number(int, 1, 100_000) | Literal["all"]
 
     @property
     def folder(self) -> Path:

@@ -61,7 +61,16 @@ def with_mask(run: Run, test: bool, kinds=MASKS) -> pd.DataFrame:
 
 
 def chosen(run: Run) -> pd.DataFrame:
-    """The COVID-19 test images that have a mask; all, where none has one."""
-    table = with_mask(run, test=True)
+    """The COVID-19 test images that have a mask; all, where none has one.
+
+    Of more than the run's `map_images` all with lesions, and of the others those that the hashes of
+    their files put first, which is as good as chance.
+    """
+    table, most = with_mask(run, test=True), run.profile.map_images
     every = run.originals("test")
-    return table if len(table) else every[every.label == 1].reset_index(drop=True)
+    table = table if len(table) else every[every.label == 1].reset_index(drop=True)
+    if most != "all" and len(table) > most:
+        lesions = table.image.isin(with_mask(run, True, ("lesion",)).image)
+        first = table.assign(other=~lesions).sort_values(["other", "sha1"])
+        table = table.loc[sorted(first.index[: max(most, lesions.sum())])]
+    return table.reset_index(drop=True)

@@ -32,6 +32,18 @@ def test_images_with_a_mask_are_chosen_and_all_where_none_has_one(phantoms):
     assert masks.read_all(phantoms, "lung", every.image) == {}
 
 
+def test_of_many_images_all_with_lesions_are_chosen_and_some_others(phantoms):
+    """Whatever the order in which the manifest lists them."""
+    every = masks.chosen(phantoms)
+    for image in every.image[2:]:
+        masks.path_of(phantoms, "lesion", image).unlink()
+    some = masks.chosen(changed(phantoms, map_images=4))
+    assert {*every.image[:2]} < {*some.image} and list(some.image) == sorted(some.image)
+    others = every[2:].sort_values("sha1").image[:2]
+    assert {*some.image} == {*every.image[:2], *others}
+    assert len(masks.chosen(changed(phantoms, map_images="all"))) == len(every)
+
+
 def test_a_mask_is_resized_as_its_image_is(phantoms):
     image = masks.chosen(phantoms).image[0]
     whole = np.array(Image.open(masks.path_of(phantoms, "lung", image)))
