@@ -20,7 +20,6 @@ from PIL import Image
 
 from deepcovid import runs
 from deepcovid.data import phantom
-from deepcovid.data.phantom_patient import FINDINGS
 from deepcovid.io import write_csv
 from imageaudit.examine import examine
 
@@ -46,8 +45,8 @@ def write(folder: Path, fault: str, share: float, images: int, seed: int) -> Pat
     in test as well, or in the other class.
     """
     rng = np.random.default_rng((seed, images))
-    others = [name for name in FINDINGS if name != "COVID-19"]
-    weights = [FINDINGS[name][1] for name in others]
+    others = [name for name in phantom.FINDINGS if name != "COVID-19"]
+    weights = [phantom.FINDINGS[name][1] for name in others]
     room = folder / "train" if fault in PLACES else folder
     for number in range(2 * images):
         ill, own = number % 2 == 1, int(rng.integers(2**32))

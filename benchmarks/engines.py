@@ -10,12 +10,13 @@ import io
 import os
 import time
 import warnings
+from pathlib import Path
 
 import torch
 
 from benchmarks.measure import RESULTS, Asked, Kept, ratio, spread
 from deepcovid import profiles
-from deepcovid.models import features, networks, weights
+from deepcovid.models import features, networks
 
 SIZE, BATCH, ROUNDS = 224, 8, 5
 
@@ -66,7 +67,7 @@ def row(name: str, given: str, threads: int) -> dict:
             processor[engine].append(time.process_time() - before)
     others = [engine for engine in calls if engine != "torch, as here"]
     return {
-        "batch": BATCH, "rounds": ROUNDS, "weights": origin.label(),
+        "batch": BATCH, "rounds": ROUNDS, "weights": origin["file"] or origin["kind"],
         "images_per_second": {e: spread([BATCH / s for s in v]) for e, v in wall.items()},
         "images_per_processor_second": {e: spread([BATCH / s for s in v]) for e, v in processor.items()},
         "times_faster": {e: ratio(wall["torch, as here"], wall[e]) for e in others},
@@ -84,7 +85,7 @@ def main() -> None:
     kept = Kept(Asked(RESULTS, given, profiles.MODELS, 0, ROUNDS, folder=RESULTS), "onnx")
     for threads in (1, 2):
         for name in profiles.MODELS:
-            of = given if weights.at_hand(given, name) else "random"
+            of = given if any(Path(given).glob(f"{networks.TORCHVISION[name]}*.pth")) else "random"
             kept.add(f"{name}, {threads} threads", lambda n=name, o=of, t=threads: row(n, o, t))
 
 

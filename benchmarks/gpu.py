@@ -30,7 +30,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.measure import RESULTS, Asked, Kept
 from deepcovid import profiles, runs
-from deepcovid.models import features, networks, weights
+from deepcovid.models import features, networks
 from deepcovid.runs import ROOT, UserError
 
 PLACE = runs.RUNS / "gpu"
@@ -138,7 +138,8 @@ class Job:
     def weights(self, model: str) -> str:
         """The folder of weights that travelled, where it has the model's; else random ones."""
         folder = self.place / "weights"
-        return str(folder) if folder.is_dir() and weights.at_hand(str(folder), model) else "random"
+        there = any(folder.glob(f"{networks.TORCHVISION[model]}*.pth"))
+        return str(folder) if there else "random"
 
     def folder(self, recipe: str, model: str) -> Path:
         return self.place / "runs" / recipe / model / "seed0"

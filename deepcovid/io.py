@@ -106,3 +106,14 @@ def is_fresh(path: Path, made_from: str) -> bool:
 
 def write_stamp(path: Path, made_from: str) -> None:
     write_text(path.with_name(path.name + ".made-from"), made_from)
+
+
+def cached_table(path: Path, made_from: str, make, **how):
+    """A table that is there and fresh, or else made by `make()`, and written, `how` as `write_csv`."""
+    if not is_fresh(path, made_from):
+        path.with_name(path.name + ".made-from").unlink(
+            missing_ok=True
+        )  # no half-written pair counts
+        write_csv(path, make(), **how)
+        write_stamp(path, made_from)
+    return read_table(path)

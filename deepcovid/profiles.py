@@ -7,6 +7,7 @@ import dataclasses
 import os
 import re
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -111,6 +112,11 @@ class Profile:
     def drawn(self) -> bool:
         """Are the images phantoms that the run draws?"""
         return self.data in PHANTOMS
+
+    @property
+    def trainings(self) -> list[tuple[str, int]]:
+        """Each model and seed."""
+        return list(product(self.models, self.seeds))
 
     def model_folder(self, model: str, seed: int) -> Path:
         return self.folder / model / f"seed{seed}"

@@ -9,7 +9,6 @@ import json
 import sys
 from fnmatch import fnmatch
 from importlib import import_module
-from itertools import product
 
 # Files of a run, and the functions that make them, called in turn. A function takes the opened `run`
 # or its `profile`; one that takes a `seed` too is called for each model and seed.
@@ -17,9 +16,9 @@ MAKES = {
     "manifest.csv": "data.manifest:run",
     "audit.json": "data.audit:run",
     # pictures are prepared once, before trainings share them
-    "training.csv splits.csv leaks.csv": "data.augmentation:run models.preprocessing:run",
+    "training.csv splits.csv leaks.csv": "data.augmentation:run models.preprocessing:of",
     "*/seed*/history.csv */seed*/scores.csv */seed*/cv_scores.csv":
-        "models.training:run models.scoring:run models.cross_validation:run",
+        "models.training:run models.scoring:run models.scoring:cross_validate",
     "metrics.csv operating_points.csv subgroups.csv": "metrics.run:run",
     "heatmaps.json maps.csv claims.csv zones.csv curves.csv map_calibration.csv": "heatmaps.study:run",
     "radiographs.csv": "heatmaps.radiographs:run",
@@ -54,7 +53,7 @@ def make(file: str, run) -> None:
         module, _, name = place.partition(":")
         function = getattr(import_module(f"deepcovid.{module}"), name)
         takes = inspect.signature(function).parameters
-        trained = product(run.profile.models, run.profile.seeds) if "seed" in takes else [()]
+        trained = run.profile.trainings if "seed" in takes else [()]
         for each in trained:
             function(run.profile if "profile" in takes else run, *each)
 

@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torchvision.transforms import v2
 
-from deepcovid.data import augmentation, external
+from deepcovid.data import augmentation, manifest
+from deepcovid.data.duplicates import unseen
 from deepcovid.failure.ablation import followed, write
 from deepcovid.failure.design import FAILED, recipe
 from deepcovid.failure.effects import verdict
@@ -22,7 +23,6 @@ from deepcovid.failure.feature_cache import FeatureCache
 from deepcovid.metrics import intervals
 from deepcovid.models import features, fitting, networks
 from deepcovid.models.run import Run
-from deepcovid.models.seen import unseen
 from deepcovid.runs import RESULTS
 
 # how test images might have been read otherwise than training images: RGB pixels 0 to 1 to input
@@ -136,8 +136,8 @@ def readings(cache: FeatureCache, heads: dict, subset: pd.DataFrame) -> list[dic
 
 
 def strangers(run: Run) -> pd.DataFrame:
-    """The images of the external folder that are not in the run's data; see `data.external.table`."""
-    found = unseen(external.table(Path(run.profile.external)), run.everything(), run.signatures)
+    """The images of the external folder that are not in the run's data; see `data.manifest.external`."""
+    found = unseen(manifest.external(Path(run.profile.external)), run.everything(), run.signatures)
     return found[found.reason == ""]
 
 

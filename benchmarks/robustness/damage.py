@@ -27,7 +27,7 @@ from deepcovid.data import manifest, originals, phantom, records
 from deepcovid.fair_test import collection
 from deepcovid.fair_test import severity as severities
 from deepcovid.metrics import evaluation
-from deepcovid.models import weights
+from deepcovid.models import networks
 from deepcovid.runs import UserError
 
 NASTY = [b"", b"\0", b"\xff\xfe", b"nan", b"-1", b"1e999", b"99999999999999999999", b"../../x", b"\r",
@@ -101,8 +101,8 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
         "profile.yaml": (yaml.safe_dump(settings).encode(), room / "own.yaml",
                          lambda path: profiles.load(str(path))),
         "note.json": (json.dumps({"made_from": {"a": [1, "x"]}}).encode(), room / "x.json", runs.read_json),
-        "state.pth": (state.getvalue(), room / "x.pth", weights.load_state),
-        "checkpoint.pt": (wrapped.getvalue(), room / "x.pt", weights.load_state),
+        "state.pth": (state.getvalue(), room / "x.pth", networks.load_state),
+        "checkpoint.pt": (wrapped.getvalue(), room / "x.pt", networks.load_state),
         "archive.zip": (packed.getvalue(), room / "x.zip", lambda path: unpacked(path, room / "new")),
     }  # fmt: skip
 

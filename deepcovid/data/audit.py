@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid import imports, io
-from deepcovid.data import external, manifest, originals, records
+from deepcovid.data import manifest, originals, records
 from deepcovid.data.duplicates import near_duplicates, released_augmentation
 from deepcovid.metrics import intervals
 from deepcovid.profiles import Profile
@@ -29,21 +29,18 @@ def facts(table: pd.DataFrame, data: Path) -> pd.DataFrame:
 
     Mode, format, width and height (pixels) are those of the release's original file where the
     image has its name, split and class there, else of the file itself; `folder` is `train` or
-    `test`, `name` the name in the metadata or of the file. Unknown is empty or NaN.
+    `test`; `described` are those in a table. Unknown is empty or NaN.
     """
     release, tables, rows = originals.known().to_dict("index"), records.metadata(data), []
     for row in manifest.originals(table).to_dict("records"):
         folder, kind = row["image"].lower().split("/")[:2]
-        names = records.name_variants(Path(row["image"]).name)
-        known = next(filter(None, (release.get(f"{folder}/{kind}/{name}") for name in names)), None)
-        about = tables.get(kind, pd.DataFrame())
-        listed = records.find_listed_name(row["image"], about.index)
-        said = about.loc[listed] if listed else {}
+        known = records.row_of(f"{folder}/{kind}/{Path(row['image']).name}", release)
+        said = records.row_of(row["image"], tables.get(kind, {}))
         original = known or {**row, "format": format_of(row)}
         rows.append({
             **{key: row[key] for key in ("image", "label", "split", "patient", "sha1")},
-            "folder": folder, "name": listed or names[0], "described": listed is not None,
-            "class": manifest.LABEL_NAMES[row["label"]], "of_release": known is not None,
+            "folder": folder, "described": bool(said), "of_release": bool(known),
+            "class": manifest.LABEL_NAMES[row["label"]],
             **{key: original[key] for key in ("mode", "format", "width", "height")},
             "view": said.get("view", said.get("AP/PA", "")),
             "sex": said.get("sex", said.get("Sex", ""))[:1].upper(),
@@ -64,14 +61,12 @@ def format_of(row: dict) -> str:
 def counts(table: pd.DataFrame) -> list[dict]:
     """Originals and all images per folder and class, beside the paper's table."""
     folder = records.folder_of(table.image)
-    rows = []
-    for (split, name), (paper, paper_images) in PAPER.items():
-        part = table[(folder == split) & (table.label.map(manifest.LABEL_NAMES) == name)]
-        rows.append({
-            "split": split, "class": name, "originals": len(manifest.originals(part)),
-            "paper_originals": paper, "images": len(part), "paper_images": paper_images,
-        })  # fmt: skip
-    return rows
+    number = table.groupby([folder, table.label.map(manifest.LABEL_NAMES)]).augmented_from
+    images, copies = number.size(), number.agg(lambda of: (of != "").sum())
+    return [{
+        "split": split, "class": name, "originals": images[split, name] - copies[split, name],
+        "paper_originals": paper, "images": images[split, name], "paper_images": paper_images,
+    } for (split, name), (paper, paper_images) in PAPER.items()]  # fmt: skip
 
 
 def findings(table: pd.DataFrame) -> dict:
@@ -98,8 +93,8 @@ def patients(of: pd.DataFrame, pairs: list[dict]) -> list[dict]:
         patients_by_picture=persons.nunique().to_numpy(),
         in_both_splits=persons.agg(lambda found: len(both & {*found})).to_numpy(),
     )
-    table = table.rename(columns={"worth images": "effective images"})
-    return table.rename(columns=lambda name: name.replace(" ", "_")).to_dict("records")
+    table.columns = table.columns.str.replace("worth", "effective").str.replace(" ", "_")
+    return table.to_dict("records")
 
 
 def views(of: pd.DataFrame) -> dict:
@@ -147,11 +142,10 @@ def run(profile: Profile) -> dict:
     and unreadable external images, all at once.
     """
     table = manifest.read(profile.folder / "manifest.csv")
-    tables = records.metadata(profile.data_folder)
-    outside = external.table(Path(profile.external)) if profile.external else None
+    outside = manifest.external(Path(profile.external)) if profile.external else None
     stamp = io.digest([
         imports.code("data.audit"), io.file_digest(originals.LIST), table.to_csv(),
-        {name: rows.to_csv() for name, rows in tables.items()},
+        records.metadata(profile.data_folder),
         outside.drop(columns="path").to_csv() if outside is not None else "",
     ])  # fmt: skip
     kept = profile.features / "audits" / f"{stamp}.json"  # for all runs with these images

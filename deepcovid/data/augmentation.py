@@ -9,6 +9,7 @@ from torchvision.transforms import v2
 from deepcovid.data import manifest
 from deepcovid.io import atomic_write, digest, write_csv
 from deepcovid.profiles import Profile
+from deepcovid.runs import UserError
 from imageaudit import images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision documents
@@ -34,24 +35,11 @@ def to_input(size: int, train_crop: str = "none") -> v2.Compose:
     (8% to 100% of the area, aspect ratio 3/4 to 4/3) as the released training script does. `affine`
     mirrors, turns, shifts, scales and exposes the whole image a little otherwise each time.
     """
-    same, drawn = steps(size, train_crop)
-    return v2.Compose([*same, *drawn, *floats().transforms])
-
-
-def steps(size: int, train_crop: str = "none") -> tuple[list, list]:
-    """`to_input` up to floats: what gives the same uint8 tensor in every epoch, and what is drawn."""
     resize = v2.Resize((size, size), antialias=True)
-    same, drawn = {
-        "none": ([resize], []),
-        "random": ([], [v2.RandomResizedCrop(size, antialias=True)]),
-        "affine": ([resize], [AFFINE]),
-    }[train_crop]
-    return [v2.ToImage(), *same], drawn
-
-
-def floats() -> v2.Compose:
-    """The rest of `to_input`: floats from 0 to 1, normalised as ImageNet's."""
-    return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
+    crop = v2.RandomResizedCrop(size, antialias=True)
+    shapes = {"none": [resize], "random": [crop], "affine": [resize, AFFINE]}[train_crop]
+    floats = v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)
+    return v2.Compose([v2.ToImage(), *shapes, *floats])
 
 
 def seeded(transform, seed: int, *key) -> object:
@@ -66,15 +54,13 @@ def seeded(transform, seed: int, *key) -> object:
     return apply
 
 
-def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed: int = 0):
+def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int) -> pd.DataFrame:
     """Write `per_original - 1` distorted copies of each training positive of `table`.
 
     Returns their manifest rows; `image` is relative to the parent of `out`, below which copies lie
-    as their originals lie below their class folder. The same seed gives the same pixels. Nothing
+    as their originals lie below their class folder. The same image gives the same pixels. Nothing
     is written for validation or test.
     """
-    if per_original == 1:
-        return table.iloc[:0].copy()
     source = manifest.originals(table)
     source = source[(source.split == "train") & (source.label == 1)]
     rows = []
@@ -83,7 +69,7 @@ def copies(table: pd.DataFrame, folder: Path, out: Path, per_original: int, seed
         for k in range(1, per_original):
             path = out / f"{row['image'].split('/', 2)[2]}-copy{k}.png"
             with atomic_write(path) as partial:
-                seeded(DISTORT, seed, row["sha1"], k)(picture).save(partial, compress_level=1)
+                seeded(DISTORT, 0, row["sha1"], k)(picture).save(partial, compress_level=1)
             made = {
                 "image": path.relative_to(out.parent).as_posix(),
                 "augmented_from": row["image"],
@@ -99,15 +85,17 @@ def run(profile: Profile) -> pd.DataFrame:
     original that the training set holds, the original itself among them.
     """
     table = manifest.read(profile.folder / "manifest.csv")
-    train = table[table.split == "train"]
-    if profile.augment_positives == "release":
-        manifest.refuse_without_copies(profile.data_folder)
-        made = train.iloc[:0]
-    else:
-        train = manifest.originals(train)
-        out = profile.folder / "augmented"
-        made = copies(table, profile.data_folder, out, profile.augment_positives)
-    training = pd.concat([train, made], ignore_index=True)
+    training, number = table[table.split == "train"], profile.augment_positives
+    if number != "release":
+        training = manifest.originals(training)
+        if number > 1:
+            made = copies(table, profile.data_folder, profile.folder / "augmented", number)
+            training = pd.concat([training, made], ignore_index=True)
+    elif (training.augmented_from == "").all():
+        raise UserError(
+            f"{profile.data_folder} holds none of the release's augmented copies, which "
+            "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
+        )
     write_csv(profile.folder / "training.csv", training)
     write_csv(profile.folder / "splits.csv", splits(table, training))
     write_csv(profile.folder / "leaks.csv", leaks(table, training))

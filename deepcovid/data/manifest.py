@@ -29,26 +29,26 @@ def named(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def class_folders(folder: Path) -> dict[tuple[str, str], list[Path]]:
-    """The image files of each split and class of a `train|test / covid|non` folder.
+def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
+    """The image files of each class, `covid` or `non`; of a `data` folder of `train/covid`, ...
 
     These folders may be written in any case. Raises UserError that names every missing or empty
     one.
     """
     if not folder.is_dir():
         raise UserError(
-            f"There is no data folder {folder}. Bring the images as docs/data.md says and name "
-            "their folder: -p data FOLDER. Without images there is ./run_all.sh demo."
+            f"There is no {what} folder {folder}. Bring the images as docs/data.md says and name "
+            f"their folder: -p {what} FOLDER. Without images there is ./run_all.sh demo."
         )
-    found = {}
-    for split, name in itertools.product(("train", "test"), CLASSES):
-        here = (inside := named(folder, split)) and named(inside, name)
-        found[split, name] = images.find(here) if here else []
-    empty = [f"{split}/{name}" for (split, name), paths in found.items() if not paths]
-    if empty:
+    splits, found = ("train", "test") if what == "data" else ("",), {}
+    for split, name in itertools.product(splits, CLASSES):
+        inside = named(folder, split) if split else folder
+        here = inside and named(inside, name)
+        found[f"{split}/{name}".strip("/")] = images.find(here) if here else []
+    if empty := [place for place, paths in found.items() if not paths]:
         raise UserError(
-            f"No images in {', '.join(empty)} of {folder}. A data folder holds train/covid, "
-            f"train/non, test/covid and test/non, each with images ({' '.join(images.SUFFIXES)})."
+            f"No images in {', '.join(empty)} of {folder}. Such a folder holds {', '.join(found)}, "
+            f"each with images ({' '.join(images.SUFFIXES)})."
         )
     return found
 
@@ -69,16 +69,6 @@ def below(folder: Path, paths: list[Path]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def refuse_without_copies(folder: Path) -> None:
-    """Raise UserError unless the release's own augmented copies are among the images."""
-    covid = class_folders(folder)["train", "covid"]
-    if not any(records.RELEASED_COPY.match(path.name) for path in covid):
-        raise UserError(
-            f"{folder} holds none of the release's augmented copies (covid_original_*), which "
-            "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
-        )
-
-
 def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFrame:
     """The manifest of a `train|test / covid|non` folder, a row per image, ordered by path.
 
@@ -89,11 +79,10 @@ def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFram
     classes = class_folders(folder)
     paths = [path for group in classes.values() for path in group]
     tables = records.metadata(folder, below(folder, paths))
-    tables = {kind: rows.to_dict("index") for kind, rows in tables.items()}
     facts = dict(zip(paths, readable_facts(paths, folder), strict=True))
     rows = []
-    for (split, name), paths in classes.items():
-        here = below(folder, paths)
+    for place, paths in classes.items():
+        (split, name), here = place.split("/"), below(folder, paths)
         originals = {p for p in here if not records.original_of(p, set())}
         for image, path in zip(here, paths, strict=True):
             origin = records.original_of(image, originals)
@@ -119,10 +108,8 @@ def carve_validation(table: pd.DataFrame, fraction: float, seed: int) -> pd.Data
         wanted = math.ceil(fraction * patients) - (patients - left)
         if left <= max(wanted, 0):
             raise UserError(
-                f"The {LABEL_NAMES[label]} training images are of "
-                f"{'one patient' if patients == 1 else f'{patients} patients'}, too few to set some "
-                "aside for validation: set validation_fraction to 0, or tell the patients apart in "
-                "patients.csv, as docs/data.md says."
+                f"The {LABEL_NAMES[label]} training images are of too few patients ({patients}) to set "
+                "some aside: set validation_fraction to 0, or name them in patients.csv (docs/data.md)."
             )
         if wanted > 0:
             splitter = GroupShuffleSplit(n_splits=1, test_size=wanted, random_state=seed)
@@ -136,7 +123,6 @@ def problems(table: pd.DataFrame) -> list[str]:
     """What is wrong with a manifest, a sentence each; empty when it is sound."""
     if missing := [column for column in COLUMNS if column not in table]:
         return [f"columns are missing: {', '.join(missing)}"]
-    sides = table[["width", "height"]].apply(pd.to_numeric, errors="coerce")
     origin = table.augmented_from.map(dict(zip(table.image, table.split, strict=True)))
     held_out = table.patient.isin(table.patient[table.split == "validation"])
     refused = {
@@ -144,7 +130,6 @@ def problems(table: pd.DataFrame) -> list[str]:
         f"split is none of {', '.join(SPLITS)}": ~table.split.isin(SPLITS),
         "image occurs twice": table.image.duplicated(),
         "sha1 is not 40 hex digits": ~table.sha1.astype(str).str.fullmatch(r"[0-9a-f]{40}"),
-        "width or height below 1": ~(sides >= 1).all(axis=1),
         "augmented copy in another split": origin.notna() & (origin != table.split),
         "augmented copy in test": (table.split == "test") & (table.augmented_from != ""),
         "patient also in validation": (table.split == "train") & held_out,
@@ -159,11 +144,16 @@ def problems(table: pd.DataFrame) -> list[str]:
 
 def read(path: Path) -> pd.DataFrame:
     """Read and check a run's `manifest.csv` or `training.csv`; UserError lists what is wrong with it."""
-    if not path.is_file():
-        notebook = "01_dataset" if path.name == "manifest.csv" else "02_augmentation"
-        raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
+    there(path, "01_dataset" if path.name == "manifest.csv" else "02_augmentation")
     text = dict.fromkeys({*COLUMNS} - {*NUMBERS}, str)
     return check(read_table(path, dtype=text, keep_default_na=False), path)
+
+
+def there(path: Path, notebook: str) -> Path:
+    """A path, if it is one; UserError that names the notebook which makes it otherwise."""
+    if not path.is_file():
+        raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
+    return path
 
 
 def check(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -184,6 +174,30 @@ def run(profile: Profile) -> pd.DataFrame:
     table = make(profile.data_folder, profile.validation_fraction)
     write(table, profile.folder / "manifest.csv")
     return table
+
+
+def external(folder: Path) -> pd.DataFrame:
+    """The images of a `covid|non` folder of another hospital: image (relative to it), label, path,
+    patient, view, source, sha1.
+
+    What `metadata.csv` there says of an image, found by its path or name; without it the view is
+    unknown, and patient and source only where ChestX-ray8's or CheXpert's names tell. Raises
+    UserError when a class is missing or empty, and one for all images that cannot be read.
+    """
+    classes = class_folders(folder, "external")
+    paths = [path for group in classes.values() for path in group]
+    facts, about = readable_facts(paths, folder), folder / "metadata.csv"
+    known, rows = records.read(about) if about.is_file() else {}, []
+    for path, image, fact in zip(paths, below(folder, paths), facts, strict=True):
+        said = records.row_of(image, known)
+        patient = records.external_patient(path, image, said.get("patient"))
+        numbered = next((name for name in records.NUMBERED if patient.startswith(f"{name} ")), "")
+        rows.append({
+            "label": CLASSES[image.partition("/")[0].lower()], "path": path, "image": image,
+            "sha1": fact["sha1"], "patient": patient, "view": said.get("view", ""),
+            "source": said.get("source") or numbered,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def originals(table: pd.DataFrame) -> pd.DataFrame:

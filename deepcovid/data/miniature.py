@@ -7,8 +7,8 @@ where an image comes from is not.
 """
 
 import itertools
+from collections import namedtuple
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,27 +26,17 @@ GRADES = (0.01, 0.25, 0.5)  # share of a zone that is lesion, from which it is g
 SLIP = 0.3  # how often the second rater grades a zone one higher or lower
 
 
-class Acquisition(NamedTuple):
-    """How a place takes and saves its images; pairs are ranges."""
-
-    cut: tuple[float, float]  # off each side, as a share of it
-    gamma: tuple[float, float]  # of the grey levels: above 1 is darker
-    greys: tuple[int, int]  # the darkest and the lightest
-    noise: float  # grey levels
-    aspect: tuple[float, float]  # width by height
-    planted: str | None  # a shortcut of `phantom.SHORTCUTS` that OFTEN is there
-    mode: str
-    quality: int  # of JPEG
-
-
 OFTEN = 0.8
+# How a place takes and saves its images; pairs are ranges. `cut` off each side, as a share of it;
+# `gamma` of the grey levels, above 1 is darker; `greys`, the darkest and the lightest; `noise` in grey
+# levels; `aspect`, width by height; `planted`, a shortcut of `phantom.SHORTCUTS` that OFTEN is there;
+# `quality` of JPEG.
+Acquisition = namedtuple("Acquisition", "cut gamma greys noise aspect planted mode quality")
 PLACES = {
-    "publications": Acquisition(
-        (0.04, 0.12), (0.6, 0.85), (25, 225), 1, (0.95, 1.25), "marker", "RGB", 80
-    ),
+    "publications": Acquisition((0.04, 0.12), (0.6, 0.85), (25, 225), 1, (0.95, 1.25), "marker", "RGB", 80),
     "archive": Acquisition((0, 0.02), (1.1, 1.5), (0, 255), 5, (0.82, 0.82), "border", "L", 92),
     "hospital": Acquisition((0.0, 0.06), (0.8, 1.1), (10, 240), 3, (1, 1), None, "L", 90),
-}
+}  # fmt: skip
 
 
 def draw(folder: Path, honest: bool = False, seed: int = 0, counts=COUNTS) -> Path:
@@ -82,22 +72,18 @@ def run(profile: Profile) -> None:
         draw(folder, PHANTOMS[profile.data])
 
 
-def _draw_one(
-    folder: Path, group: tuple[str, str], case: tuple, honest: bool, masked: bool
-) -> dict:
+def _draw_one(folder: Path, group: tuple, case: tuple, honest: bool, masked: bool) -> dict:
     """Draw and save one image, with masks if it is `masked`; all that the tables tell of it."""
     (name, finding, own, view), (part, label) = case, group
-    rng, place = np.random.default_rng((own, view)), part
-    taken = {"collection": "publications", "external": "hospital"}.get(part)
-    if taken is None:
-        place, part = "data", f"{part}/"
+    rng = np.random.default_rng((own, view))
+    if taken := {"collection": "publications", "external": "hospital"}.get(part):
+        place, image = part, f"{label}/{name}"
+    else:
+        place, image = "data", f"{part}/{label}/{name}"
         home = rng.random() < 0.5 if honest else label == "covid"
         taken = "publications" if home else "archive"
-    else:
-        part = ""
     drawn = phantom.radiograph(finding, own, SIZE, None, view)
     picture, lesion, lungs = acquired(drawn, taken, rng)
-    image = f"{part}{label}/{name}"
     phantom.save(picture, folder / place / f"{image}.jpg", quality=PLACES[taken].quality)
     if place == "data" and masked:
         for kind, mask in {"lesion-masks": lesion, "lung-masks": lungs}.items():
@@ -119,7 +105,7 @@ def acquired(drawn: phantom.Phantom, place: str, rng: np.random.Generator) -> tu
     picture, lesion, lungs = (
         Image.fromarray(pixels[top : size - bottom, left : size - right])
         .resize(shape, Image.Resampling.BILINEAR if pixels.dtype == np.uint8 else Image.Resampling.NEAREST)
-        for pixels in drawn[:3]
+        for pixels in drawn
     )  # fmt: skip
     low, high = how.greys
     grey = low + (high - low) * (np.asarray(picture) / 255) ** rng.uniform(*how.gamma)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import zipfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
@@ -82,7 +83,7 @@ def obtain(folder: Path, *names: str) -> str:
     """
     files, lines = packed(), []
     for origin in origins().loc[list(names) or slice(None)].itertuples():
-        wanted = [file for file in files.file[files.origin == origin.Index].unique() if file]
+        wanted = files.file[(files.origin == origin.Index) & (files.file != "")].unique()
         place = folder / origin.Index
         lost = missing(origin.url, wanted, place) if origin.url else []
         if origin.Index == "release" and not place.exists():
@@ -99,7 +100,7 @@ def obtain(folder: Path, *names: str) -> str:
     return "\n".join(lines)
 
 
-def missing(url: str, files: list[str], folder: Path) -> list[str]:
+def missing(url: str, files: Iterable[str], folder: Path) -> list[str]:
     """Download `files` of an address to `folder`; those that could not be had, with the reason."""
 
     def bring(file: str) -> str | None:
@@ -112,13 +113,13 @@ def missing(url: str, files: list[str], folder: Path) -> list[str]:
         return [reason for reason in pool.map(bring, files) if reason]
 
 
-def fetch(address: str, target: Path, tries: int = 3) -> Path:
-    """Bring a file to `target`, whole or not at all; one that is there is kept.
+def fetch(address: str, target: Path) -> Path:
+    """Bring a file to `target`, whole or not at all, in three tries; one that is there is kept.
 
     Raises ValueError and OSError.
     """
     fetcher = pooch.create(target.parent, base_url="", registry={target.name: None},
-                           urls={target.name: address}, retry_if_failed=tries - 1)  # fmt: skip
+                           urls={target.name: address}, retry_if_failed=2)  # fmt: skip
     return Path(fetcher.fetch(target.name, downloader=pooch.HTTPDownloader(timeout=60)))
 
 
@@ -128,18 +129,17 @@ def obtain_release(folder: Path, address: str | Path = ADDRESS) -> Path:
     A `FOLDER.zip` that is there is taken for it. Raises UserError where the archive cannot be had,
     where something is in `folder`, and like `unpack`.
     """
-    folder = Path(folder)
     refuse_existing(folder)
-    if "://" not in str(address):
-        return unpack(Path(address).expanduser(), folder)
-    archive = folder.absolute().with_name(folder.absolute().name + ".zip")
-    try:
-        fetch(str(address), archive)
-    except (ValueError, OSError) as error:  # OSError: what requests raises as well
-        raise UserError(
-            f"{address} gave no archive ({error}). The address may be dead: bring the archive by "
-            "another way and name its path instead, or pack the raw sources (docs/data.md)."
-        ) from error
+    archive = Path(address).expanduser()
+    if "://" in str(address):
+        archive = folder.absolute().with_name(f"{folder.absolute().name}.zip")
+        try:
+            fetch(str(address), archive)
+        except (ValueError, OSError) as error:  # OSError: what requests raises as well
+            raise UserError(
+                f"{address} gave no archive ({error}). The address may be dead: bring the archive by "
+                "another way and name its path instead, or pack the raw sources (docs/data.md)."
+            ) from error
     return unpack(archive, folder)
 
 
@@ -149,23 +149,22 @@ def unpack(archive: Path, folder: Path) -> Path:
     A folder around these is dropped. Raises UserError for an archive that is damaged, no zip, or
     huge, and for one that holds something else.
     """
-    with atomic_folder(Path(folder)) as partial:
+    with atomic_folder(folder) as partial:
         room = partial / ".unpacked"
         try:
             with zipfile.ZipFile(archive) as file:
-                size = sum(member.file_size for member in file.infolist())
-                if size > MAX_BYTES:
-                    raise UserError(f"{size:,} bytes in all are too many")
+                if sum(member.file_size for member in file.infolist()) > MAX_BYTES:
+                    raise UserError("it holds too many bytes")
                 file.extractall(room)  # drops drives, leading slashes and `..` itself
         except Exception as error:  # zipfile and the decompressors raise nearly anything
             raise UserError(
                 f"{escape_control_chars(archive)} cannot be unpacked: {escape_control_chars(error)}"
             ) from error
-        above = [path.parent for path in sorted(room.rglob("train"), key=lambda p: len(p.parts))]
-        release = next((p for p in above if all((p / f).is_dir() for f in FOLDERS)), None)
-        if release is None:
+        above = [path.parent for path in room.rglob("train")]
+        above = [path for path in above if all((path / name).is_dir() for name in FOLDERS)]
+        if not above:
             raise UserError(f"{archive} does not hold {', '.join(FOLDERS)}.")
-        for path in list(release.iterdir()):
+        for path in list(min(above, key=lambda path: len(path.parts)).iterdir()):
             path.rename(partial / path.name)
         shutil.rmtree(room)
     return folder

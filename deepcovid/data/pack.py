@@ -1,6 +1,5 @@
 """From originals to the files that the study used, byte for byte; and a copy compared with these."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,10 +47,9 @@ def pack_image(source: Path, target: Path) -> None:
     with Image.open(source) as picture:
         grey = picture.mode in ("1", "L", "LA", "I", "I;16", "F")
         picture = picture.convert("L" if grey else "RGB")
-    scale = SHORTER_SIDE / min(picture.size)
-    if scale < 1:
-        size = tuple(round(side * scale) for side in picture.size)
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    scale = min(1, SHORTER_SIDE / min(picture.size))
+    size = tuple(round(side * scale) for side in picture.size)
+    picture = picture.resize(size, Image.Resampling.LANCZOS)
     with atomic_write(target) as partial:
         picture.save(partial, "JPEG", quality=QUALITY, optimize=True)
 
@@ -91,10 +89,9 @@ def is_whole(found: pd.DataFrame) -> bool:
 def report(found: pd.DataFrame) -> str:
     """What `verify` found, in words: files by origin and state, and the first of those amiss."""
     table = pd.crosstab(found.origin, found.state).rename_axis(index=None, columns=None)
-    return str(table) + "".join(
-        listed(found.path[found.state == state].tolist(), state)
-        for state in ("missing", "different", "foreign")
-    )
+    states = ("missing", "different", "foreign")
+    amiss = (listed(found.path[found.state == state].tolist(), state) for state in states)
+    return str(table) + "".join(amiss)
 
 
 def release_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -132,12 +129,9 @@ def external(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
     label = images.str.partition("/")[0]
     about = read_table(source, ["image_id"], **TEXT).set_index("image_id")
     about = about.reindex(name.str[2]).set_index(images.index)
-    patient = {
-        "covid": "hannover-" + name.str[1],
-        "non": "nih-" + name.str[1].str.partition("_")[0],
-    }
+    hospital = label.map({"covid": "hannover-", "non": "nih-"})
     return pd.DataFrame({
-        "image": images, "label": label, "patient": patient["covid"].where(label == "covid", patient["non"]),
+        "image": images, "label": label, "patient": hospital + name.str[1].str.partition("_")[0],
         "view": name.str[3].str.upper(), "sex": about.sex.str.upper(), "age": about.age,
         "modality": about.modality, "offset": about.admission_offset,
         "source": label.map({"covid": "Hannover Medical School", "non": "ChestX-ray8"}),
@@ -168,7 +162,7 @@ def collection(source: Path, rows: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**made)[columns]
 
 
-TABLES: dict[str, Callable] = {
+TABLES = {
     "covid-xray-5k/covid-metadata.csv": covid,
     "covid-xray-5k/chexpert-metadata.csv": chexpert,
     "brixia.csv": severities,

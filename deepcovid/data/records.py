@@ -9,8 +9,9 @@ import pandas as pd
 from deepcovid.io import read_table
 from deepcovid.runs import UserError
 from imageaudit import images
-from imageaudit.patients import SERIES, pseudonym
+from imageaudit.patients import CHESTXRAY14, SERIES, pseudonym
 
+Rows = dict[str, dict[str, str]]  # of a table, by the name of an image
 # the tables that may lie beside the images, by the class that they are about, and their columns
 TABLES = {
     "covid": ("covid-metadata.csv", ("name", "patientid", "sex", "age", "view", "modality")),
@@ -20,21 +21,22 @@ TABLES = {
 FINDINGS = ("Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
             "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion",
             "Pleural Other", "Fracture", "Support Devices")  # of CheXpert  # fmt: skip
+PRESENT = ("1", "1.0", "true", "yes")  # what a table writes where a finding is there
 # how the release names its own augmented copies of an image: prefix, image, underscore, UUID
 RELEASED_COPY = re.compile(
     r"covid_original_(?P<original>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
+NUMBERED = ("ChestX-ray8", "CheXpert")  # number their patients in file names
 CHEXPERT = re.compile(r"(?:(?P<finding>.+)-)?(?P<patient>patient\d+)-study\d+-view\d+_frontal")
 PHANTOM = re.compile(r"(?P<finding>.+)-(?P<patient>phantom\d+)-")
 
 
-def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
-    """The tables beside the images, by the class that they are about; {} without any.
+def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, Rows]:
+    """The rows of the tables beside the images, by the class that they are about; {} without any.
 
-    All text, indexed by `name`: an image's path below `folder`, or its file name where no other
-    image has it. That column may be called `image`. Raises UserError for a table that cannot be read,
-    lacks columns, lists an image twice, or gives, of the images at `paths` (below `folder`), one name
-    to several.
+    All text, by `name`: an image's path below `folder`, or its file name where no other image has it.
+    That column may be called `image`. Raises UserError for a table that cannot be read, lacks columns,
+    lists an image twice, or gives, of the images at `paths` (below `folder`), one name to several.
     """
     tables = {}
     for kind, (file, needed) in TABLES.items():
@@ -45,8 +47,8 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, pd.DataFrame]
     return tables
 
 
-def read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    """A table, all text, indexed by its column `name`; UserError says what is wrong with it."""
+def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
+    """The rows of a table, all text, by its column `name`; UserError says what is wrong with it."""
     table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if "name" not in table:
         table = table.rename(columns={"image": "name"})
@@ -56,19 +58,18 @@ def read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     table["name"] = table.name.str.replace("\\", "/")
     if len(twice := table.name[table.name.duplicated()].unique()):
         raise UserError(f"{path} lists more than once: {', '.join(twice)}")
-    return table.set_index("name")
+    return table.set_index("name").to_dict("index")
 
 
-def refuse_ambiguous(file: Path, table: pd.DataFrame, paths: list[str]) -> None:
+def refuse_ambiguous(file: Path, rows: Rows, paths: list[str]) -> None:
     """Raise UserError unless each row of a table is about one of the images at `paths` at most."""
-    named = [(name, path) for path in paths if (name := find_listed_name(path, table.index))]
-    found = pd.DataFrame(named, columns=["name", "path"])
-    if len(several := found[found.name.duplicated(keep=False)]):
+    names = pd.Series([listed_name(path, rows) for path in paths], paths, object).dropna()
+    if len(several := names.index[names.duplicated(keep=False)]):
         raise UserError(
             f"{file} has one name for several images, so give their paths as names instead: "
-            + ", ".join(several.path.head())
+            + ", ".join(several[:5])
         )
-    if paths and "patient" in table and not named:
+    if paths and file.name == TABLES["patients"][0] and names.empty:
         raise UserError(f"{file} names no image that is here; they are called like {paths[0]}")
 
 
@@ -82,18 +83,17 @@ def class_of(image: str) -> str:
     return image.split("/")[1].lower()
 
 
-def name_variants(name: str) -> tuple[str, ...]:
-    """The names under which a table may know a file: its own, and without an added `.jpg`."""
-    return (name, name.removesuffix(".jpg"))
+def listed_name(image: str, rows: Rows) -> str | None:
+    """The name under which a table lists an image: its path, or its file name alone; both also
+    without an added `.jpg`."""
+    names = (image, image.rpartition("/")[2])
+    names = (variant for name in names for variant in (name, name.removesuffix(".jpg")))
+    return next((name for name in names if name in rows), None)
 
 
-def find_listed_name(image: str, table) -> str | None:
-    """The name under which a table lists an image: its path, or its file name alone.
-
-    `table` is anything that can be asked whether a name is in it.
-    """
-    names = (*name_variants(image), *name_variants(image.rpartition("/")[2]))
-    return next((name for name in names if name in table), None)
+def row_of(image: str, rows: Rows) -> dict[str, str]:
+    """What a table says of an image; nothing where it does not list it."""
+    return rows.get(listed_name(image, rows), {})
 
 
 def original_of(image: str, originals: set[str]) -> str:
@@ -110,61 +110,64 @@ def original_of(image: str, originals: set[str]) -> str:
 
 
 def dicom_patient(path: Path) -> str:
-    """A pseudonym of a DICOM file's PatientID; `` without one, and for other files."""
+    """`DICOM` and a pseudonym of a file's PatientID; `` without one, and for other files."""
     with path.open("rb") as file:
-        named = images.begins_like_dicom(file.read(132))
+        if not images.begins_like_dicom(file.read(132)):
+            return ""
         file.seek(0)
-        return pseudonym(images.dicom_header(file)) if named else ""
+        number = pseudonym(images.dicom_header(file))
+    return number and f"DICOM {number}"
 
 
-def describe(folder: Path, image: str, original: str, tables: dict[str, dict]) -> dict[str, str]:
+def external_patient(path: Path, image: str, listed: str | None) -> str:
+    """Of whom an external image is, in the words of a run's manifest, so that the two compare.
+
+    ChestX-ray8 and CheXpert number their patients in file names. Where nothing is known the image
+    counts as a patient of its own.
+    """
+    if number := CHESTXRAY14.search(path.name):
+        return f"ChestX-ray8 {number[1]}"
+    if chexpert := CHEXPERT.match(path.name):
+        return f"CheXpert {chexpert['patient']}"
+    return f"listed {listed}" if listed else dicom_patient(path) or f"by path {image}"
+
+
+def describe(folder: Path, image: str, original: str, tables: dict[str, Rows]) -> dict[str, str]:
     """Source, patient and finding of the image at `folder / image`, a path `split/class/...`.
 
-    `original` is the image that it is a copy of, if any; `tables` has the rows of `metadata` by
-    name. The patient is, in this order, whom `patients.csv` names, covid-chestxray's table, the
-    file name of CheXpert or the phantom, or the DICOM header. Else the image is a patient of its
-    own, but for a series in one folder whose names differ by `-day3` alone.
+    `original` is the image that it is a copy of, if any; `tables` is of `metadata`. The patient is,
+    in this order, whom `patients.csv` names, covid-chestxray's table, the file name of CheXpert or
+    the phantom, or the DICOM header. Else the image is a patient of its own, but for a series in one
+    folder whose names differ by `-day3` alone.
     """
     of, kind = original or image, class_of(image)
-    rows, listed = tables.get(kind, {}), tables.get("patients", {})
-    row = rows.get(find_listed_name(of, rows), {})
-    patient = listed.get(find_listed_name(of, listed), {}).get("patient")
+    row, listed = row_of(of, tables.get(kind, {})), row_of(of, tables.get("patients", {}))
     folders, name = of.split("/")[2:-1], of.rpartition("/")[2]
     chexpert, drawn = CHEXPERT.match(name), PHANTOM.match(name)
+    named = chexpert or drawn
 
     source = folders[0] if folders else kind
-    if kind == "covid" and (row or (rows and not chexpert and not drawn)):
+    if kind == "covid" and (row or (tables.get(kind) and not named)):
         source = "covid-chestxray"
-    elif chexpert or drawn:
+    elif named:
         source = "CheXpert" if chexpert else "phantom"
 
-    if patient:
-        patient = f"listed {patient}"
+    if listed.get("patient"):
+        patient = f"listed {listed['patient']}"
     elif kind == "covid" and row.get("patientid"):
         patient = f"covid-chestxray {row['patientid']}"
-    elif chexpert or drawn:
-        patient = f"CheXpert {chexpert['patient']}" if chexpert else drawn["patient"]
-    elif number := dicom_patient(folder / image):
-        patient = f"DICOM {number}"
+    elif named:
+        patient = "CheXpert " * bool(chexpert) + named["patient"]
     else:
-        patient = f"by path {SERIES.sub('', of)}"
-    return {
-        "source": source,
-        "patient": patient,
-        "finding": finding_of(kind, row, chexpert or drawn),
-    }
+        patient = dicom_patient(folder / image) or f"by path {SERIES.sub('', of)}"
+    finding = "COVID-19" if kind == "covid" else finding_of(row, named)
+    return {"source": source, "patient": patient, "finding": finding}
 
 
-def finding_of(kind: str, row: dict[str, str], named: re.Match | None) -> str:
-    """What an image shows: its class, its file name or its row says so; `not stated`, or unknown."""
-    if kind == "covid":
-        return "COVID-19"
+def finding_of(row: dict[str, str], named: re.Match | None) -> str:
+    """What a Non-COVID image shows, by its file name or its row; `not stated`, or unknown."""
     if named and named["finding"]:
         return named["finding"]
-    shown = [name for name in ("No Finding", *FINDINGS) if is_present(row.get(name, ""))]
+    # CheXpert writes 1.0; -1.0 is uncertain
+    shown = [name for name in ("No Finding", *FINDINGS) if row.get(name, "").lower() in PRESENT]
     return "; ".join(shown) or ("not stated" if row or named else "")
-
-
-def is_present(value: str) -> bool:
-    """Does a table's cell say that a finding is there? CheXpert writes 1.0; -1.0 is uncertain."""
-    return value.lower() in ("1", "1.0", "true", "yes")

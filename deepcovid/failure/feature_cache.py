@@ -57,7 +57,7 @@ class FeatureCache:
         self.half = run.profile.precision == "bfloat16"
         self.weights = run.profile.weights if weights == "pretrained" else "random"
         self.backbone, origin = self.fresh()
-        self.origin = origin.label()
+        self.origin = origin["file"] or origin["kind"]
         self.train, self.test = run.training, run.originals("test")
         self.images = io.digest([[list(t.sha1), list(t.label)] for t in (self.train, self.test)])
         self.identity = {
@@ -70,7 +70,7 @@ class FeatureCache:
             "precision": run.profile.precision,
         }
 
-    def fresh(self) -> tuple[torch.nn.Module, networks.Weights]:
+    def fresh(self) -> tuple[torch.nn.Module, networks.Origin]:
         """The backbone before it has seen an image."""
         model, origin = networks.build(self.name, self.weights, 0)
         return features.to_device(model.backbone, self.device), origin
@@ -132,27 +132,11 @@ class FeatureCache:
 
     def extract(self, table: pd.DataFrame, backbone, **options) -> torch.Tensor:
         """Features of whole images, float32 (len(table), ...), batch norm in evaluation mode."""
-        inventory, profile = self.run.inventory, self.run.profile
-        found = features.extract(
-            backbone,
-            self.run.paths(inventory.image),
-            list(inventory.sha1),
-            pd.Index(inventory.image).get_indexer(table.image),
-            profile.image_size,
-            self.device,
-            **{"keep": self.run.features, "half": self.half} | options,
-        )
-        return torch.from_numpy(found)
+        return features.of_table(self.run, backbone, table, half=self.half, **options)
 
     def path(self, *key) -> Path:
         """Where what is seen of the images is kept; several runs may share it."""
-        return self.run.features / "views" / io.digest([self.identity, *key])
-
-    def files(self, table: pd.DataFrame, crop: str, seed: int) -> features.ImageSet:
-        """The images of a table as they are in the manifest; UserError where they changed since."""
-        paths = self.run.paths(table.image)
-        features.check_unchanged(paths, table.sha1)
-        return features.ImageSet(paths, self.run.profile.image_size, crop, seed)
+        return self.run.profile.features / "views" / io.digest([self.identity, *key])
 
     def crops(self, view: int) -> Callable:
         """Features of a random crop of each training image, read from a file by rows; other crops
@@ -161,7 +145,7 @@ class FeatureCache:
         with lock(path):
             if not path.exists():
                 files, backbone = (
-                    self.files(self.train, "random", 0),
+                    features.files_of(self.run, self.train, "random", 0),
                     networks.fuse_batch_norm(self.backbone),
                 )
                 groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
@@ -190,7 +174,7 @@ class FeatureCache:
             with lock(path):
                 if not path.exists():
                     before = found[-1]["statistics"] if found else {}
-                    files = self.files(table, crop, seed)
+                    files = features.files_of(self.run, table, crop, seed)
                     fitting.save_tensors(path, self.epoch(files, groups, epoch, before))
             found.append(torch.load(path, weights_only=True))
         return found

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import manifest
+from deepcovid.data import duplicates, manifest
 from deepcovid.io import read_table
-from deepcovid.models import seen
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError, escape_control_chars
 from deepcovid.shortcuts import measure
@@ -81,15 +80,16 @@ def of(run: Run) -> pd.DataFrame:
     table = pd.concat([inner(run), outer(Path(folder))], ignore_index=True)
     table = table[~table.sha1.duplicated()].reset_index(drop=True)
     table["view"] = table["view"].str.replace(r"^AP\b.*", "AP", regex=True)  # supine ones as well
-    return table.assign(group=groups(table, seen.twins(table, run.signatures)))
+    return table.assign(group=groups(table, duplicates.twins(table, run.signatures)))
 
 
 def with_trained(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """With `trained`: is an image, or one of its group, known to a model of the run? See `unseen`."""
-    models = [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
-    known = pd.concat([run.seen(*model) for model in models]).drop_duplicates("image")
+    known = pd.concat([run.seen(*model) for model in run.profile.trainings]).drop_duplicates(
+        "image"
+    )
     same = table.sha1.isin(known.sha1)  # at these nobody needs to look
-    found = seen.unseen(table[~same], known, run.signatures)
+    found = duplicates.unseen(table[~same], known, run.signatures)
     trained = same | table.index.isin(found.index[found.reason != ""])
     return table.assign(trained=table.group.isin(table.group[trained]))
 

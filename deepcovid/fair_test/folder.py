@@ -11,10 +11,9 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from deepcovid import io
-from deepcovid.data import manifest
+from deepcovid.data import duplicates, manifest
 from deepcovid.fair_test import collection
 from deepcovid.heatmaps.masks import MASKS
-from deepcovid.models import seen
 from deepcovid.models.run import Run
 
 FOLDS = 4  # one of which is held out
@@ -49,7 +48,7 @@ def write(run: Run, target: Path, others: bool = True) -> Path:
     """
     table = collection.of(run)
     table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
-    table["recorded"] = seen.known_only(table.patient)
+    table["recorded"] = duplicates.known_only(table.patient)
     table["patient"] = "case " + table.group.astype(str)
     if others:
         own = run.originals("train")

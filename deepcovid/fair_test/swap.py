@@ -72,7 +72,7 @@ def scores(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]
     Written to `fair_test/MODEL/seedK/collection.csv`.
     """
     found = {}
-    for name, seed in external.models_of(run):
+    for name, seed in run.profile.trainings:
         target = run.folder / "fair_test" / name / f"seed{seed}" / "collection.csv"
         found[name, seed] = external.write_scores(run, name, seed, table, target, SCORES)
     return found

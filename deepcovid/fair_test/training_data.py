@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.data import external
+from deepcovid.data import duplicates, manifest
 from deepcovid.fair_test.within import left_out
 from deepcovid.metrics import intervals
-from deepcovid.models import seen
 from deepcovid.models.run import Run
 from deepcovid.shortcuts.encoders import FeatureBank
 from deepcovid.shortcuts.probing import Candidate, Images, auc_row, fit_score, mean_auc
@@ -51,9 +50,9 @@ def images_of(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     other = other[other.label == 0]
     other = other.assign(path=run.paths(other.image), group="other " + other.patient, part="train")
     collected = table.assign(name=[path.name for path in table.path], augmented_from="")
-    other = seen.unseen(other, collected, run.signatures)
+    other = duplicates.unseen(other, collected, run.signatures)
     known = pd.concat([collected, run.everything()]).drop_duplicates("sha1")
-    there = seen.unseen(external.table(Path(run.profile.external)), known, run.signatures)
+    there = duplicates.unseen(manifest.external(Path(run.profile.external)), known, run.signatures)
     there = there.assign(group="external " + there.patient, part="")
     here = table.assign(group="collection " + table.group.astype(str), reason="")
     parts = {"collection": here, "other": other.assign(site=""), "external": there.assign(site="")}

@@ -164,6 +164,7 @@ def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
     The `heatmaps.json`, and rows of `curves.csv`; the first method is the main one.
     """
     name, seed, size = run.profile.models[0], run.profile.seeds[0], run.profile.image_size
+    _, origin = networks.find_weights(run.profile.weights, name)
     inputs, sides = read(run, table), windows(size)
     made = cached_maps(run, name, model, table, sides)
     main, window = next(iter(made)), sides[0]
@@ -171,7 +172,7 @@ def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
     lungs = dict([*marked["lung"].items()][:SANITY])
     some, pair = [*lungs], {method: made[method] for method in (main, "Grad-CAM")}
     found = {
-        "model": name, "weights": networks.find_weights(run.profile.weights, name)[1].label(),
+        "model": name, "weights": origin["file"] or origin["kind"],
         "image_size": size, "windows": sides, "fill": maps.FILL,
         "random_maps": {kind: agreement.by_chance(*agreement.coarse([*of.values()], window))
                         for kind, of in marked.items() if of},

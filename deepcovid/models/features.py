@@ -12,14 +12,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from deepcovid.data.augmentation import floats, seeded, steps, to_input
+from deepcovid.data.augmentation import seeded, to_input
 from deepcovid.imports import code
 from deepcovid.io import atomic_write, digest
 from deepcovid.models import networks
@@ -31,7 +31,7 @@ CHUNK = 64  # images; also the batch size, so that a resumed run gives the same 
 ROOM = 2 * 2**30  # bytes of pictures that are kept in memory; those beyond are read again
 
 
-class ImageSet(Dataset):
+class ImageSet:
     """Images as model inputs. Indexed by (epoch, i): a random crop depends on both and the seed.
 
     `change(picture, path)` may give another picture in place of the one that was read. With a
@@ -44,10 +44,10 @@ class ImageSet(Dataset):
         change: Change | None = None, keep: torch.device | None = None,
     ):  # fmt: skip
         self.paths, self.seed, self.change, self.keep = paths, seed, change, keep
-        same, drawn = steps(size, train_crop)
-        self.same, self.drawn = v2.Compose(same), v2.Compose(drawn) if drawn else None
-        self.floats = floats()
-        self.kept, self.room = {}, ROOM
+        *shapes, dtype, normalise = to_input(size, train_crop).transforms
+        same = 1 if train_crop == "random" else 2
+        self.same, self.drawn = v2.Compose(shapes[:same]), shapes[same:]
+        self.floats, self.kept, self.room = v2.Compose([dtype, normalise]), {}, ROOM
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -56,7 +56,7 @@ class ImageSet(Dataset):
         epoch, i = key
         picture = self.picture(i)
         if self.drawn:
-            picture = seeded(self.drawn, self.seed, epoch, i)(picture)
+            picture = seeded(v2.Compose(self.drawn), self.seed, epoch, i)(picture)
         # channel by channel, pictures are normalised five times as fast
         return self.floats(picture.contiguous())
 
@@ -78,13 +78,9 @@ class ImageSet(Dataset):
 
     def batches(self, groups, device, epoch=0) -> Iterator[torch.Tensor]:
         """Inputs of each group of indices, on the device, channels last."""
-        keys = [[(epoch, int(i)) for i in group] for group in groups]
-        pin = device.type == "cuda" and self.keep is None
-        # a generator of its own, else it draws from the one that dropout draws from
-        for batch in DataLoader(
-            self, batch_sampler=keys, generator=torch.Generator(), pin_memory=pin
-        ):
-            yield batch.to(device, memory_format=torch.channels_last, non_blocking=True)
+        for group in groups:
+            batch = torch.stack([self[epoch, int(i)] for i in group])
+            yield batch.to(device, memory_format=torch.channels_last)
 
 
 def to_device(module: nn.Module, device: torch.device) -> nn.Module:
@@ -110,12 +106,8 @@ def check_unchanged(paths: Iterable[Path], sha1: Iterable[str]) -> None:
     The 5,520 images of COVID-Xray-5k take half a second, and a tenth when asked again.
     """
     for path, expected in zip(paths, sha1, strict=True):
-        try:
-            state = path.stat()
-            same = sha1_of(path, state.st_size, state.st_mtime_ns) == expected
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}") from None
-        if not same:
+        state = path.stat() if path.is_file() else None
+        if not state or sha1_of(path, state.st_size, state.st_mtime_ns) != expected:
             raise UserError(
                 f"{path} is no longer the image that the manifest lists: run notebook 01_dataset "
                 "again, then 02_augmentation."
@@ -142,13 +134,13 @@ def extract(
     for part in parts.values():
         check_unchanged(paths[part], sha1[part])
     backbone = to_device(backbone, device).eval()
-    files = dict.fromkeys(parts)
-    if keep is not None:
-        name = [networks.state_digest(backbone), reading(size), device.type]
-        name += ["folded"] * networks.has_batch_norm(backbone)
-        store = keep / digest(name + [variant] * bool(change) + ["bfloat16"] * half)
-        files = {c: store / f"{digest(sha1[part])}.npy" for c, part in parts.items()}
-    missing = [c for c, file in files.items() if not (file and file.exists())]
+    name = [networks.state_digest(backbone), reading(size), device.type]
+    name += ["folded"] * networks.has_batch_norm(backbone)
+    name += [variant] * bool(change) + ["bfloat16"] * half
+    files = {
+        c: Path(keep or "", digest(name), f"{digest(sha1[part])}.npy") for c, part in parts.items()
+    }
+    missing = [c for c, file in files.items() if not (keep and file.exists())]
     if missing:
         backbone = to_device(networks.fuse_batch_norm(backbone), device)
     groups = [range(len(paths))[parts[c]] for c in missing]
@@ -158,7 +150,7 @@ def extract(
         if c in missing:
             seen = networks.forward_backbone(backbone, next(stream), half)
             values = seen.float().cpu().contiguous().numpy()
-            if files[c]:
+            if keep:
                 with atomic_write(files[c]) as partial:
                     np.save(partial, values)
         else:
@@ -168,6 +160,22 @@ def extract(
         here = chunk_of == c
         result[here] = values[wanted[here] - c * CHUNK]
     return result
+
+
+def of_table(run, backbone: nn.Module, table: pd.DataFrame, **options) -> torch.Tensor:
+    """`extract` for images of an opened run's inventory, in its chunks: float32 (len(table), ...)."""
+    all_images = run.inventory
+    rows = pd.Index(all_images.image).get_indexer(table.image)
+    given = backbone, run.paths(all_images.image), list(all_images.sha1), rows
+    how = {"keep": run.profile.features} | options
+    return torch.from_numpy(extract(*given, run.profile.image_size, run.device, **how))
+
+
+def files_of(run, table: pd.DataFrame, crop: str, seed: int, **options) -> ImageSet:
+    """The files of an opened run's images; UserError where they changed since."""
+    paths = run.paths(table.image)
+    check_unchanged(paths, table.sha1)
+    return ImageSet(paths, run.profile.image_size, crop, seed, **options)
 
 
 def ahead(stream: Iterator) -> Iterator:

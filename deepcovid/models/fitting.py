@@ -57,12 +57,10 @@ class Inputs:
 def set_mode(profile: Profile, model: Classifier) -> None:
     """Training mode of what is trained; batch norm only where the recipe leaves it so."""
     model.train()
-    frozen = set(model.backbone.modules()) if profile.trainable == "head" else set()
+    model.backbone.train(profile.trainable == "all")  # else its own dropout is off
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.training = profile.batch_norm == "train"
-        elif module in frozen:  # a backbone's own dropout
-            module.training = False
+            module.train(profile.batch_norm == "train")
 
 
 def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dict[str, float]:
@@ -76,10 +74,8 @@ def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dic
     }
 
 
-@torch.no_grad()
 def evaluate(model: Classifier, inputs: Inputs, batch_size: int = 256) -> dict[str, float]:
     """Loss, accuracy and AUC of the model as it is."""
-    model.eval()
     logits = predict(model, inputs, batch_size)
     loss = F.cross_entropy(logits, inputs.label, reduction="none")
     return measure(loss, inputs.label, logits.softmax(1)[:, 1])
@@ -203,13 +199,11 @@ class Trainer:
 
         Raises UserError where a loss is no number any more.
         """
-        for phase, values in measured.items():
-            if not np.isfinite(values["loss"]):
-                raise UserError(
-                    f"The training diverged: in epoch {self.epoch + 1} the {phase} loss is "
-                    f"{values['loss']}. Take a lower learning rate: "
-                    f"-p learning_rate {self.profile.learning_rate / 10:g}."
-                )
+        if lost := [phase for phase in measured if not np.isfinite(measured[phase]["loss"])]:
+            raise UserError(
+                f"The training diverged: in epoch {self.epoch + 1} the {lost[0]} loss is no number. "
+                f"Take a lower learning rate: -p learning_rate {self.profile.learning_rate / 10:g}."
+            )
         rate = float(self.rates[self.epoch])
         self.history += [
             {"epoch": self.epoch + 1, "phase": phase, **values, "learning_rate": rate}

@@ -19,8 +19,7 @@ from tqdm.auto import tqdm
 
 from deepcovid import io
 from deepcovid.data import manifest
-from deepcovid.models.features import reading
-from deepcovid.models.weights import load_state
+from deepcovid.models import features, networks
 from deepcovid.runs import UserError
 from imageaudit import images
 
@@ -149,13 +148,6 @@ def box(lung: np.ndarray) -> tuple[float, float, float, float]:
     return tuple(float(v) for v in (*low.clip(0, 1), *high.clip(0, 1)))
 
 
-def made_from(table: pd.DataFrame, data: Path) -> str:
-    """Stands for the images and masks that a segmenter depends on, their split, and the code."""
-    masks = [io.file_digest(mask) for _, mask in masked(table, data)]
-    given = table[["image", "split", "sha1"]].to_numpy().tolist()
-    return io.digest([given, masks, reading(SIZE), io.code_digest(__file__)])
-
-
 def run(folder: Path, data: Path) -> Path:
     """Fit a segmenter for the manifest in `folder` unless that was done; its weights: `lungs.pt`.
 
@@ -163,7 +155,9 @@ def run(folder: Path, data: Path) -> Path:
     finds no lungs.
     """
     target, table = folder / "lungs.pt", manifest.read(folder / "manifest.csv")
-    stamp = made_from(table, data)
+    given = table[["image", "split", "sha1"]].to_numpy().tolist()
+    given += [io.file_digest(mask) for _, mask in masked(table, data)]
+    stamp = io.digest([given, features.reading(SIZE), io.code_digest(__file__)])
     if io.is_fresh(target, stamp):
         return target
     pictures, masks = pairs(table[table.split == "train"], data)
@@ -186,5 +180,5 @@ def run(folder: Path, data: Path) -> Path:
 def load(path: Path) -> nn.Module:
     """The segmenter that `run` kept."""
     network = segmenter()
-    network.load_state_dict(load_state(path))
+    network.load_state_dict(networks.load_state(path))
     return network.eval()

@@ -1,8 +1,14 @@
-"""The four networks of the paper, each as a `backbone` that sees and a `head` that decides."""
+"""The four networks of the paper, each as a `backbone` that sees and a `head` that decides.
+
+Their first weights are found, downloaded, and read without running the code in a file.
+"""
 
 import copy
 import hashlib
+import re
 from collections import OrderedDict
+from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 import torch
@@ -10,11 +16,19 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torchvision import models as torchvision_models
 
-from deepcovid.models.weights import TORCHVISION, Weights, find_weights, load_backbone
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, file_digest
 
 CLASSES = ("Non-COVID", "COVID-19")  # index 1 of the output is COVID-19
+TORCHVISION = {"resnet18": "resnet18", "resnet50": "resnet50", "squeezenet": "squeezenet1_1",
+               "densenet121": "densenet121"}  # fmt: skip
+# where weights come from: `kind` is `imagenet`, `random` or `file`; the `file`'s name and `sha256`
+Origin = dict[str, str]
+WRAPPED = ("state_dict", "model_state_dict", "model")  # what training scripts put a state dict in
+# of names: what wraps a network, and how torchvision's own DenseNet files call a dense layer's parts
+PREFIX = re.compile(r"^(module\.|backbone\.)+")
+DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.")
+HEAD = ("fc.", "classifier.", "head.")
 
 
 class Classifier(nn.Module):
@@ -91,12 +105,12 @@ class PointwiseConv(nn.Conv2d):
         return found.unflatten(2, x.shape[2:])
 
 
-def build(name: str, weights: str = "random", seed: int = 0) -> tuple[Classifier, Weights]:
-    """A model with the given backbone weights and a new two-class head drawn from `seed`.
+def build(name: str, weights: str = "random", seed: int = 0) -> tuple[Classifier, Origin]:
+    """A model with the given backbone weights and a new two-class head drawn from `seed`; and their
+    origin.
 
-    `weights` is `imagenet`, `random`, or a file or folder of state dicts; see `weights`.
-
-    With `random` weights the backbone is drawn from `seed` as well.
+    `weights` is `imagenet`, `random`, or a file or folder of state dicts. With `random`
+    weights the backbone is drawn from `seed` as well.
     Raises UserError when weights are missing or do not fit the model.
     """
     path, origin = find_weights(weights, name)
@@ -128,6 +142,74 @@ def split(name: str, network: nn.Module) -> Classifier:
     head = nn.Sequential(Dropout(), conv, relu, pool, nn.Flatten())
     backbone = nn.Sequential(OrderedDict(features=network.features))
     return Classifier(backbone, head, "features")
+
+
+def find_weights(weights: str, name: str) -> tuple[Path | None, Origin]:
+    """The file that `weights` (`imagenet`, `random`, a file or a folder) has for model `name`, if any.
+
+    A folder's file is the one that starts with torchvision's name of the model. Raises UserError
+    when there is none, or several.
+    """
+    if weights == "random":
+        return None, {"kind": "random", "file": "", "sha256": ""}
+    path, kind = (download(name), weights) if weights == "imagenet" else (Path(weights), "file")
+    wanted = f"{TORCHVISION[name]}*.pth"
+    found = [path] if path.is_file() else sorted(path.glob(wanted))
+    if len(found) != 1:
+        raise UserError(
+            f"{path} is no file of weights for {name}, nor a folder with one file {wanted}; there is "
+            f"{', '.join(p.name for p in found) or 'none'}: -p weights VALUE, or run the models whose "
+            "weights are there: -p models NAME."
+        )
+    return found[0], {"kind": kind, "file": found[0].name, "sha256": file_digest(found[0])}
+
+
+def download(name: str) -> Path:
+    """torchvision's ImageNet weights of a model, downloaded once into its cache and hash-checked."""
+    weights = torchvision_models.get_model_weights(TORCHVISION[name]).IMAGENET1K_V1
+    path = Path(torch.hub.get_dir(), "checkpoints", weights.url.rpartition("/")[2])
+    try:
+        weights.get_state_dict(check_hash=True)
+    except (RuntimeError, OSError) as error:
+        raise UserError(
+            f"The ImageNet weights of {name} could not be downloaded ({error}). Try again, or "
+            f"put {path.name} into a folder and name it: -p weights FOLDER."
+        ) from None
+    return path
+
+
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    """A file's state dict, read without running any code in it; UserError where it holds none."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = next((state[key] for key in WRAPPED if isinstance(state.get(key), dict)), state)
+        if all(isinstance(value, torch.Tensor) for value in state.values()):
+            return state
+    except Exception:  # torch raises many kinds for files that are no state dicts
+        pass
+    raise UserError(
+        f"{path} holds no state dict (names and tensors) that can be read without running code in it. "
+        "Download it again, or save it by torch.save(model.state_dict(), FILE)."
+    )
+
+
+def load_backbone(network: nn.Module, path: Path, name: str) -> None:
+    """Load a file's weights into a torchvision network, all but its last layer.
+
+    That one is replaced, so a file may have any number of classes, or none. Names are taken as
+    torchvision's files and networks have them, also behind `module.` or `backbone.`.
+    Raises UserError that says what is missing, foreign or of another shape.
+    """
+    given = {DENSE_LAYER.sub(r"\1\2.", PREFIX.sub("", k)): v for k, v in load_state(path).items()}
+    body = {key: value for key, value in given.items() if not key.startswith(HEAD)}
+    head = {key: value for key, value in network.state_dict().items() if key.startswith(HEAD)}
+    try:
+        network.load_state_dict(body | head)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} does not fit {name}, a state dict of torchvision's {TORCHVISION[name]} is wanted: "
+            + shorten(str(error), 300)
+        ) from None
 
 
 def state_digest(module: nn.Module) -> str:

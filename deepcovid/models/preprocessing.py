@@ -71,16 +71,12 @@ class Preprocessing:
         return self.crop_lungs(mask, path) if "crop_lungs" in self.steps else mask
 
 
-def run(profile: Profile) -> Path | None:
-    """Fit what a run's preprocessing needs, before several jobs ask for it; its weights, if any."""
-    if SEGMENTED & set(profile.preprocessing):
-        return lungs.run(profile.folder, profile.data_folder)
-    return None
-
-
 def of(profile: Profile) -> Preprocessing | None:
-    """A run's preprocessing; None where its profile says `none`."""
-    if profile.preprocessing == ("none",):
+    """A run's preprocessing; None where its profile says `none`. A segmenter that it needs is fitted
+    first, unless that was done."""
+    steps = profile.preprocessing
+    if steps == ("none",):
         return None
-    weights = run(profile)
-    return Preprocessing(profile.preprocessing, lungs.load(weights) if weights else None)
+    if SEGMENTED & set(steps):
+        return Preprocessing(steps, lungs.load(lungs.run(profile.folder, profile.data_folder)))
+    return Preprocessing(steps)

@@ -5,23 +5,15 @@ torch takes seconds to import: it is imported where networks are asked for.
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from deepcovid import io, profiles, runs
-from deepcovid.data import audit, manifest
+from deepcovid.data import audit, duplicates, manifest
 from deepcovid.imports import code
 from deepcovid.metrics import evaluation
-from deepcovid.models import seen
 from deepcovid.profiles import RECIPE, Profile
-from deepcovid.runs import ROOT, UserError
-
-if TYPE_CHECKING:
-    import torch
-
-    from deepcovid.models.networks import Classifier, Weights
-    from deepcovid.models.preprocessing import Preprocessing
+from deepcovid.runs import UserError
 
 
 class Run:
@@ -34,9 +26,9 @@ class Run:
         self.profile, self.folder, self.data = profile, profile.folder, profile.data_folder
 
     @classmethod
-    def open(cls, name: str, overrides: dict | None = None, base: Path = ROOT) -> "Run":
+    def open(cls, name: str, overrides: dict | None = None) -> "Run":
         """The run of a profile by its name; see `profiles.load`."""
-        return cls(profiles.load(name, overrides, base))
+        return cls(profiles.load(name, overrides))
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
@@ -65,9 +57,7 @@ class Run:
 
         With the `view` of each training image where the recipe weighs views.
         """
-        tables = {"train": self.training}
-        if self.profile.class_weights == "views":
-            tables["train"] = self.training.assign(view=self.views(self.training))
+        tables = {"train": self.with_view(self.training)}
         if self.profile.validation_fraction:
             tables["validation"] = self.originals("validation")
         if self.profile.selection == "test_accuracy":
@@ -83,50 +73,50 @@ class Run:
         known = audit.facts(self.manifest, self.data).set_index("image")["view"]
         return of.map(known).fillna("")
 
+    def with_view(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with the `view` of each image, where the recipe weighs views."""
+        weighed = self.profile.class_weights == "views"
+        return table.assign(view=self.views(table)) if weighed else table
+
     def paths(self, images) -> list[Path]:
         """The files of images that a manifest or training table names."""
         made = "augmented/"
         return [(self.folder if image.startswith(made) else self.data) / image for image in images]
 
     @cached_property
-    def device(self) -> "torch.device":
+    def device(self):
+        """The `torch.device` that the profile names."""
         from deepcovid.models import networks
 
         return networks.device_of(self.profile.device)
 
     @cached_property
-    def preprocessing(self) -> "Preprocessing | None":
-        """What is done to every picture before a model sees it; None where that is nothing."""
+    def preprocessing(self):
+        """The `Preprocessing` of every picture before a model sees it; None where that is nothing."""
         from deepcovid.models import preprocessing
 
         return preprocessing.of(self.profile)
 
-    @property
-    def features(self) -> Path:
-        """Where what backbones make of images is kept, for all runs."""
-        return self.profile.features
-
     def model_folder(self, name: str, seed: int) -> Path:
         return self.profile.model_folder(name, seed)
 
-    def build(self, name: str, seed: int) -> "tuple[Classifier, Weights]":
-        """A model before its training, and where its first weights come from."""
+    def build(self, name: str, seed: int) -> tuple:
+        """A model (`networks.Classifier`) before its training, and where its first weights come from."""
         from deepcovid.models import networks
 
         model, origin = networks.build(name, self.profile.weights, seed)
         model.half = self.profile.precision == "bfloat16"
         return model, origin
 
-    def made_from(self, model: "Classifier") -> dict:
+    def made_from(self, model) -> dict:
         """All but training's own code that `model`, as `build` gives it, depends on once trained."""
         from deepcovid.models import features, networks
 
         prepare, train = self.preprocessing, self.phases["train"]
         views = {"views": io.digest(list(train["view"]))} if "view" in train else {}
-        images = {p: io.digest([list(t.sha1), list(t.label)]) for p, t in self.phases.items()}
         return views | {
             "recipe": {key: getattr(self.profile, key) for key in RECIPE},
-            "images": images,
+            "images": {p: io.digest([list(t.sha1), list(t.label)]) for p, t in self.phases.items()},
             "reading": features.reading(self.profile.image_size),
             "weights": networks.state_digest(model),
             "preprocessing": prepare.variant if prepare else "",
@@ -137,14 +127,14 @@ class Run:
         path = self.model_folder(name, seed) / "training.json"
         return io.read_json(path) if path.is_file() else {}
 
-    def model(self, name: str, seed: int) -> "Classifier":
-        """A trained model in evaluation mode, on the run's device.
+    def model(self, name: str, seed: int):
+        """A trained model (`networks.Classifier`) in evaluation mode, on the run's device.
 
         Raises UserError where there is none, or one of another recipe, other images or weights.
         """
-        from deepcovid.models import features, networks, weights
+        from deepcovid.models import features, networks
 
-        path = there(self.model_folder(name, seed) / "checkpoint.pt", "03_training")
+        path = manifest.there(self.model_folder(name, seed) / "checkpoint.pt", "03_training")
         model, _ = self.build(name, seed)
         known = self.note(name, seed).get("made_from", {})
         other = [f"other {key}" for key, value in self.made_from(model).items()
@@ -156,16 +146,16 @@ class Run:
                 f"{path} does not belong to this run ({'; '.join(other)}): run notebook "
                 "03_training again."
             )
-        networks.trained_part(self.profile, model).load_state_dict(weights.load_state(path))
+        networks.trained_part(self.profile, model).load_state_dict(networks.load_state(path))
         return features.to_device(model, self.device).eval()
 
     def seen(self, name: str, seed: int) -> pd.DataFrame:
         """What a trained model was trained on, validated on or chosen by, as its training wrote it.
 
-        A row per image and phase, with `seen.COLUMNS` and `path`. Raises UserError where there is
+        A row per image and phase, with `duplicates.SEEN` and `path`. Raises UserError where there is
         no such record, or another one than `training.json` names.
         """
-        path = self.model_folder(name, seed) / seen.FILE
+        path = self.model_folder(name, seed) / "seen.csv"
         if not path.is_file() or self.note(name, seed).get("seen") != io.file_digest(path):
             raise UserError(f"{path} is not there, or not whole: run notebook 03_training again.")
         table = io.read_table(path, dtype=str, keep_default_na=False)
@@ -177,13 +167,13 @@ class Run:
         What is in none of them is external.
         """
         parts = {part: self.inventory[self.inventory.split == part] for part in manifest.SPLITS}
-        table = seen.of_phases(parts, self.data)
+        table = duplicates.of_phases(parts, self.data)
         return table.assign(path=self.paths(table.image))
 
     @property
     def signatures(self) -> Path:
         """Where it is kept by what radiographs are recognised, for all runs."""
-        return self.features / "signatures"
+        return self.profile.features / "signatures"
 
     def depends(self, module: str, trained: bool = False) -> str:
         """Stands for all that a step depends on whose code `module` holds, without reading an image.
@@ -197,19 +187,11 @@ class Run:
         tables = [self.folder / "manifest.csv", self.folder / "training.csv"]
         if trained:
             names = ("checkpoint.pt", "training.json", "seen.csv", "scores.csv")
-            tables += [self.model_folder(model, seed) / name for name in names
-                       for model in profile.models for seed in profile.seeds]  # fmt: skip
+            tables += [self.model_folder(*of) / name for name in names for of in profile.trainings]
         known = [io.file_digest(path) if path.is_file() else "" for path in tables]
         return io.digest([settings, known, runs.state(*places), code(module)])
 
     def scores(self, name: str, seed: int) -> pd.DataFrame:
         """P(COVID-19) of each original image, as `scores.csv` has it."""
         path = self.model_folder(name, seed) / "scores.csv"
-        return evaluation.read_scores(there(path, "03_training"))
-
-
-def there(path: Path, notebook: str) -> Path:
-    """A path, if it is one; UserError that names the notebook which makes it otherwise."""
-    if not path.is_file():
-        raise UserError(f"{path} is not there yet: run notebook {notebook} first.")
-    return path
+        return evaluation.read_scores(manifest.there(path, "03_training"))

@@ -7,9 +7,8 @@ import pandas as pd
 import torch
 
 from deepcovid import io
-from deepcovid.data import augmentation
-from deepcovid.models import features, fitting, networks, seen
-from deepcovid.models.features import ImageSet, extract, to_device
+from deepcovid.data import augmentation, duplicates
+from deepcovid.models import features, fitting, networks
 from deepcovid.models.fitting import Inputs, fit
 from deepcovid.models.networks import Classifier, backbone_is_fixed
 from deepcovid.models.run import Run
@@ -18,31 +17,22 @@ from deepcovid.models.run import Run
 def gather(run: Run, model: Classifier, tables: dict, seed: int) -> dict[str, Inputs]:
     """Inputs of each phase, cached wherever backbone and images are the same in every epoch.
 
-    `tables` has the images of each phase. Raises UserError where an image is no longer the one that the manifest lists.
+    `tables` has the images of each phase. Raises UserError where an image is no longer the one that
+    the manifest lists.
     """
-    profile, prepare = run.profile, run.preprocessing
-    paths, sha1 = run.paths(run.inventory.image), list(run.inventory.sha1)
-    position = pd.Index(run.inventory.image)
-    fixed = backbone_is_fixed(profile, model)
-    inputs = {}
+    profile, change = run.profile, run.preprocessing
+    variant, inputs = change.variant if change else "", {}
     for phase, table in tables.items():
         label = torch.tensor(table.label.to_numpy(), device=run.device)
-        rows = position.get_indexer(table.image)
-        if fixed and (phase != "train" or profile.train_crop == "none"):
-            found = extract(
-                model.backbone, paths, sha1, rows, profile.image_size, run.device,
-                label=f"{phase} features", change=prepare,
-                variant=prepare.variant if prepare else "", keep=run.features,
-                half=model.half,
-            )  # fmt: skip
-            inputs[phase] = Inputs(label, cached=torch.from_numpy(found))
+        crop = profile.train_crop if phase == "train" else "none"
+        if backbone_is_fixed(profile, model) and crop == "none":
+            how = {"label": f"{phase} features", "variant": variant, "half": model.half}
+            found = features.of_table(run, model.backbone, table, change=change, **how)
+            inputs[phase] = Inputs(label, cached=found)
         else:
-            crop = profile.train_crop if phase == "train" else "none"
-            shown = [paths[i] for i in rows]
-            features.check_unchanged(shown, list(table.sha1))
             # what epochs see again is kept
             keep = run.device if phase in run.phases else None
-            files = ImageSet(shown, profile.image_size, crop, seed, prepare, keep)
+            files = features.files_of(run, table, crop, seed, change=change, keep=keep)
             inputs[phase] = Inputs(label, files=files)
         inputs[phase].source = torch.tensor(pd.factorize(table.source)[0], device=run.device)
         if "view" in table:
@@ -69,7 +59,7 @@ def run(run: Run, name: str, seed: int) -> Path:
         (folder / "resume.pt").unlink(missing_ok=True)
         io.write_stamp(folder / "resume.pt", stamp)
     started = time.monotonic()
-    to_device(model, run.device)
+    features.to_device(model, run.device)
     inputs = gather(run, model, tables, seed)
     ready = time.monotonic()
     history, state = fit(run.profile, model, inputs, seed, folder)
@@ -77,10 +67,10 @@ def run(run: Run, name: str, seed: int) -> Path:
     (folder / "checkpoint.pt.made-from").unlink(missing_ok=True)
     io.write_csv(folder / "history.csv", history)
     fitting.save_tensors(folder / "checkpoint.pt", state)
-    record = io.write_csv(folder / seen.FILE, seen.of_phases(tables, run.data))
+    record = io.write_csv(folder / "seen.csv", duplicates.of_phases(tables, run.data))
     seconds = {"inputs": ready - started, "training": time.monotonic() - ready}
     io.write_json(folder / "training.json", {
-        "model": name, "seed": seed, "weights": vars(origin), "device": str(run.device),
+        "model": name, "seed": seed, "weights": origin, "device": str(run.device),
         "images": {phase: len(table) for phase, table in tables.items()},
         "cached": {phase: part.cached is not None for phase, part in inputs.items()},
         "seconds": {what: round(value, 1) for what, value in seconds.items()},

@@ -18,8 +18,7 @@ def provenance(run: Run) -> dict:
     """Settings, data, trainings, versions and times of a run. Folders are given by name, not place."""
     trainings = [
         read_json(run.model_folder(model, seed) / "training.json")
-        for model in run.profile.models
-        for seed in run.profile.seeds
+        for model, seed in run.profile.trainings
     ]
     timings = sorted((run.folder / "benchmarks").glob("*.tsv"))
     return {

@@ -34,9 +34,8 @@ def publish(
     """
     profile = run.profile
     if not whole:
-        for model in profile.models:
-            for seed in profile.seeds:
-                run.model(model, seed)  # raises UserError where it is of other settings
+        for training in profile.trainings:
+            run.model(*training)  # raises UserError where it is of other settings
         provenance.record(profile)
     refuse_unfinished(run)
     target = target or results_folder(run)
@@ -47,11 +46,10 @@ def publish(
         )
     with atomic_folder(target, replace) as made:
         copy(of_run(run, whole), run.folder, made)
-        for model in profile.models:
-            for seed in profile.seeds:
-                scores = run.scores(model, seed)
-                path = run.model_folder(model, seed).relative_to(run.folder) / "scores.csv"
-                write_csv(made / path, scores[scores.split != "train"])
+        for training in profile.trainings:
+            scores = run.scores(*training)
+            path = run.model_folder(*training).relative_to(run.folder) / "scores.csv"
+            write_csv(made / path, scores[scores.split != "train"])
     return target
 
 
@@ -59,10 +57,8 @@ def of_run(run: Run, whole: bool) -> set[Path]:
     """What the run itself made that may be published, and nothing that was in its folder before."""
     profile = run.profile
     patterns = [*(TABLES if whole else SCORED + EXTERNAL)]
-    for model in profile.models:
-        patterns += [
-            f"{model}/{name}".format(seed=seed) for seed in profile.seeds for name in MODEL
-        ]
+    for model, seed in profile.trainings:
+        patterns += [f"{model}/{name}".format(seed=seed) for name in MODEL]
     if whole and profile.collection:
         patterns += [name.format(seed=profile.seeds[0]) for name in FAIR_TEST]
     found = {path for pattern in patterns for path in run.folder.glob(pattern)}

@@ -97,7 +97,7 @@ class FeatureBank:
                 weights = "random" if kind == "untrained" else self.run.profile.weights
                 model, origin = networks.build(name, weights, self.run.profile.seeds[0])
                 network = model.backbone if kind == "maps" else Pooled(model.backbone)
-                found = networks.fuse_batch_norm(network), origin.label()
+                found = networks.fuse_batch_norm(network), origin["file"] or origin["kind"]
             self.networks[kind, name] = found
         return self.networks[kind, name]
 
@@ -119,7 +119,7 @@ class FeatureBank:
         if key not in self.features:
             self.features[key] = features.extract(
                 self.encoder(kind, name)[0], list(self.images.path), list(self.images.sha1), rows,
-                self.run.profile.image_size, self.run.device, self.run.features, ablation.input,
+                self.run.profile.image_size, self.run.device, self.run.profile.features, ablation.input,
                 ablation.change, f"{ablation.input} {ablation.variant} {io.code_digest(ablations)}",
             )  # fmt: skip
         return self.features[key]

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import io
-from deepcovid.data import external as data_external
 from deepcovid.data import manifest
+from deepcovid.data.duplicates import unseen
 from deepcovid.io import digest, read_json, write_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import lungs, scoring
 from deepcovid.models.run import Run
-from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
 from deepcovid.shortcuts.encoders import FeatureBank, first_model
 from deepcovid.shortcuts.probing import auc_row, fit_score
@@ -34,7 +33,7 @@ def with_duplicates(run: Run, found: pd.DataFrame) -> Iterator[tuple]:
     and `twin`; see `unseen`. Compared with all that the model saw, and with the run's other images.
     """
     everything = run.everything()
-    for name, seed in models_of(run):
+    for name, seed in run.profile.trainings:
         saw = pd.concat([run.seen(name, seed), everything]).drop_duplicates("image")
         compared = unseen(found, saw, run.signatures)
         yield name, seed, compared.rename(columns={"reason": "duplicate"})
@@ -152,7 +151,7 @@ def run(run: Run) -> dict:
         return {}
     target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
     if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
-        each(run, data_external.table(Path(run.profile.external)), run.folder)
+        each(run, manifest.external(Path(run.profile.external)), run.folder)
         io.write_stamp(target, stamp)
     return read_json(target)
 
@@ -175,10 +174,6 @@ def each(run: Run, found: pd.DataFrame, target: Path) -> None:
     write_json(target / "external.json", io.rounded(rows[0] | {"models": rows}))
 
 
-def models_of(run: Run) -> list[tuple[str, int]]:
-    return [(name, seed) for name in run.profile.models for seed in run.profile.seeds]
-
-
 def evaluate(run: Run, folder: Path) -> Path:
     """Evaluate the models of a finished run on any `covid|non` folder; where its results are written.
 
@@ -187,5 +182,5 @@ def evaluate(run: Run, folder: Path) -> Path:
     is not finished, a folder without images, and images that cannot be read.
     """
     target = run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
-    each(run, data_external.table(folder), target)
+    each(run, manifest.external(folder), target)
     return target

@@ -9,7 +9,7 @@ chosen on validation images, so none are set aside, and augmented copies are not
 images decide how wide an interval is, so a sample of the others tells as much: see `sampled`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -124,12 +124,4 @@ def run(run: Run) -> pd.DataFrame:
         rows = [*of_metadata(of), *of_pictures(run, of, all_ablations(lung_masks(run.data)))]
         return pd.DataFrame(rows).assign(target="COVID-19")[list(COLUMNS)]
 
-    return cached_table(run.folder / "shortcuts.csv", run.depends("shortcuts.measure"), table)
-
-
-def cached_table(path: Path, made_from: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """A table that is there and fresh, or else made by `make()`, and written."""
-    if not io.is_fresh(path, made_from):
-        io.write_csv(path, make())
-        io.write_stamp(path, made_from)
-    return io.read_table(path)
+    return io.cached_table(run.folder / "shortcuts.csv", run.depends("shortcuts.measure"), table)

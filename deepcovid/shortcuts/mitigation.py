@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepcovid.data import external
+from deepcovid.data import manifest
+from deepcovid.data.duplicates import unseen
+from deepcovid.io import cached_table
 from deepcovid.metrics import intervals
 from deepcovid.models import fitting, lungs
 from deepcovid.models.run import Run
-from deepcovid.models.seen import unseen
 from deepcovid.runs import UserError
 from deepcovid.shortcuts import ablations, measure
 from deepcovid.shortcuts.encoders import SIDE, FeatureBank, first_model
@@ -49,7 +50,7 @@ class Data(Images):
     def __init__(self, run: Run):
         here = measure.collection(run.manifest, run.data)
         folder = Path(run.profile.external)
-        there = unseen(external.table(folder), run.everything(), run.signatures)
+        there = unseen(manifest.external(folder), run.everything(), run.signatures)
         there = there[there.reason == ""].assign(folder="external")
         if there.label.nunique() < 2:
             raise UserError(f"No class of {folder} may be all duplicates of {run.profile.data}.")
@@ -170,4 +171,4 @@ def run(run: Run) -> pd.DataFrame:
     if not run.profile.external or run.profile.preprocessing == ("none",):
         return pd.DataFrame(columns=list(COLUMNS))
     stamp = run.depends("shortcuts.mitigation")
-    return measure.cached_table(run.folder / "mitigation.csv", stamp, lambda: measure_steps(run))
+    return cached_table(run.folder / "mitigation.csv", stamp, lambda: measure_steps(run))

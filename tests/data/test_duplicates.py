@@ -1,7 +1,7 @@
 from conftest import changed, draw, user_error
 from PIL import Image
 
-from deepcovid.data import external, figures, tables
+from deepcovid.data import figures, manifest, tables
 from imageaudit import images
 
 
@@ -54,6 +54,6 @@ def test_only_names_of_chestxray8_tell_an_external_patient(tmp_path):
         path = tmp_path / "NON" / name
         draw(path, 1)
     draw(tmp_path / "covid" / "a.png", 1)
-    table = external.table(tmp_path).set_index("image")
+    table = manifest.external(tmp_path).set_index("image")
     assert table.patient["NON/00001280_005.png"] == "ChestX-ray8 00001280"
     assert table.patient.nunique() == 6 and table.label.sum() == 1

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from deepcovid import profiles
-from deepcovid.data import external, manifest, miniature, phantom
+from deepcovid.data import manifest, miniature, phantom
 from deepcovid.fair_test import collection, severity
 from deepcovid.heatmaps import zones
 from deepcovid.models.run import Run
@@ -64,9 +64,9 @@ def test_tables_and_masks_are_what_the_study_reads(flawed):
     table = manifest.make(flawed / "data", 0)
     assert table.patient.str.startswith("phantom").all()
     assert set(table.finding[table.label == 1]) == {"COVID-19"} != set(table.finding)
-    assert external.table(flawed / "external").label.value_counts().tolist() == [8, 8]
+    assert manifest.external(flawed / "external").label.value_counts().tolist() == [8, 8]
     listed = pd.read_csv(flawed / "external" / "metadata.csv").set_index("image")
-    assert set(listed.index) == set(external.table(flawed / "external").image)
+    assert set(listed.index) == set(manifest.external(flawed / "external").image)
     beside = collection.outer(flawed / "collection")
     assert set(beside.site) == set(miniature.SITES) and "COVID-19" not in set(
         beside.finding[beside.label == 0]

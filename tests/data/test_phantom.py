@@ -65,7 +65,6 @@ def test_a_finding_changes_its_lesion_mask_and_nothing_else(finding):
         change = np.abs(with_it.image.astype(int) - without.image)
         assert not change[~with_it.lesion].any()
         assert np.array_equal(with_it.lungs, without.lungs)
-        assert with_it.finding == finding
         visible.append(change[with_it.lesion].mean() if with_it.lesion.any() else 0)
     assert np.mean(visible) == 0 if finding == "No Finding" else np.mean(visible) > 3
 
@@ -82,7 +81,7 @@ def test_lungs_are_dark_and_two_of_plausible_size(classes):
         labels, _ = ndimage.label(drawn.lungs)
         areas = np.sort(np.bincount(labels.ravel())[1:])[::-1] / SIZE**2
         assert 0.06 < areas[1] <= areas[0] < 0.25  # the two lungs, of the whole image
-    normal = [d for d in classes["non"] if d.finding == "No Finding"]
+    normal = [d for d in classes["non"] if not d.lesion.any()]
     for drawn in normal:
         ring = ndimage.binary_dilation(drawn.lungs, iterations=8) & ~drawn.lungs
         assert drawn.image[drawn.lungs].mean() < drawn.image[ring].mean() - 25
@@ -202,13 +201,12 @@ def test_every_finding_is_met_and_no_finding_most():
     assert sum(often for _, often in FINDINGS.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("where", ["covid", "non"])
-def test_a_shortcut_is_planted_in_one_class_only(written, tmp_path, where):
-    planted = write(tmp_path / "planted", 0, FEW, SIZE, "brightness", where)
+def test_a_shortcut_is_planted_in_one_class_only(written, tmp_path):
+    planted = write(tmp_path / "planted", 0, FEW, SIZE, "brightness")
     assert files(planted).keys() == files(written).keys()
     for name, path in files(planted).items():
         same = np.array_equal(pixels(path), pixels(files(written)[name]))
-        assert same == ("masks" in name or f"/{where}/" not in name)
+        assert same == ("masks" in name or "/covid/" not in name)
 
 
 def test_a_folder_with_something_in_it_is_refused_and_kept(tmp_path):

@@ -98,7 +98,7 @@ def test_a_patient_of_both_classes_stays_in_one_split(own):
         assert set(train.label) == set(held_out.label) == {0, 1}
         assert held_out.patient.nunique() == 2  # 30% of six, not of each class anew
     write(own, "patients.csv", "image,patient", *(f"{k},7" for k in number))
-    with user_error("one patient, too few .*patients.csv"):
+    with user_error(r"too few patients \(1\).*patients.csv"):
         manifest.make(own, 0.5)
 
 

@@ -35,13 +35,13 @@ def test_random_crops_are_views_that_epochs_go_through_in_turn(run):
     group = [torch.arange(4)]
     first, second, third = (next(originals.batches(group, epoch)) for epoch in range(3))
     assert torch.equal(first, third) and not torch.equal(first, second)
-    files = list((run.features / "views").glob("*.npy"))
+    files = list((run.profile.features / "views").glob("*.npy"))
     assert len(files) == 2
     again = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2).inputs(
         cell("resnet18", **crops)
     )
     assert torch.equal(next(again["train"].batches(group, 1)), second)
-    assert len(list((run.features / "views").glob("*.npy"))) == 2
+    assert len(list((run.profile.features / "views").glob("*.npy"))) == 2
 
 
 def test_batch_norm_in_train_mode_changes_training_and_test_inputs(run):
@@ -107,7 +107,7 @@ def test_epochs_of_a_drifting_backbone_go_on_where_they_were_stopped(run):
     one, two = (cell("resnet18", epochs=epochs) for epochs in (1, 2))
     made = feature_cache.FeatureCache(run, "resnet18", "pretrained")
     made.inputs(one)
-    folder = run.features / "views"
+    folder = run.profile.features / "views"
     first = {path: path.stat().st_mtime_ns for path in folder.glob("*.pt")}
     rows = torch.arange(5)
     second = made.inputs(two)["test"].views[1](rows)

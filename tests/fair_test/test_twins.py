@@ -8,10 +8,11 @@ from conftest import changed, prepared
 from planted import film, plant, stranger
 
 from deepcovid import profiles
+from deepcovid.data import manifest
+from deepcovid.data.duplicates import unseen
 from deepcovid.fair_test import collection, folder, severity, swap, training_data
 from deepcovid.models import training
 from deepcovid.models.run import Run
-from deepcovid.models.seen import unseen
 from deepcovid.shortcuts import external, mitigation
 
 
@@ -59,7 +60,7 @@ def test_external_images_are_compared_with_all_that_a_model_saw(laid, tmp_path):
     expected = plant(there / "non", laid.data / "train" / "covid" / "harbour-train-covid.png")
     expected |= dict.fromkeys(stranger(there / "covid", 2), "")
     training.run(laid, "squeezenet", 0)
-    table = external.data_external.table(there)
+    table = manifest.external(there)
     _, _, found = next(external.with_duplicates(laid, table))
     assert reasons(found, "duplicate") == expected
 
@@ -74,7 +75,7 @@ def test_a_fair_folder_remembers_names_and_patients(laid, tmp_path):
     pd.DataFrame({"image": ["non/another.png"], "patient": ["ours"]}).to_csv(
         there / "metadata.csv", index=False
     )
-    table = external.data_external.table(there)
+    table = manifest.external(there)
     table["patient"] = table.patient.replace("listed ours", "covid-chestxray ours")
     found = unseen(table, fair.everything(), fair.signatures)
     assert reasons(found, "reason") == expected | {"another.png": "patient"}

@@ -5,7 +5,7 @@ import pytest
 from conftest import changed
 
 from deepcovid.data import manifest
-from deepcovid.models import cross_validation, networks, training
+from deepcovid.models import networks, scoring, training
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def copied(table, image, patient, label=1, of=""):
 
 
 def test_no_patient_and_no_copy_of_one_is_trained_on_and_scored(quick):
-    table = cross_validation.pool(quick)
+    table = scoring.pool(quick)
     # two images of a patient, copies of one of them, one of which was given another patient
     images = [
         ("a.png", "p1", ""),
@@ -29,35 +29,35 @@ def test_no_patient_and_no_copy_of_one_is_trained_on_and_scored(quick):
     ]
     more = [copied(table, image, patient, of=of) for image, patient, of in images]
     table = pd.concat([table, pd.DataFrame(more)], ignore_index=True)
-    folds = cross_validation.assign_folds(manifest.originals(table))
+    folds = scoring.assign_folds(manifest.originals(table))
     scored = []
     for fold in sorted(set(folds)):
-        parts = cross_validation.split(table, folds, fold)
+        parts = scoring.split(table, folds, fold)
         train, held = parts["train"], parts["scored"]
         assert not set(train.patient) & set(held.patient)
         assert not set(train.augmented_from) & set(held.image)
         assert train.label.nunique() == 2 and (held.augmented_from == "").all()
         scored += list(held.image)
     assert sorted(scored) == sorted(manifest.originals(table).image)
-    assert len(set(folds)) == cross_validation.FOLDS
+    assert len(set(folds)) == scoring.FOLDS
 
 
 def test_every_original_of_training_and_validation_is_scored_once(quick):
-    path = cross_validation.run(quick, "squeezenet", 0)
+    path = scoring.cross_validate(quick, "squeezenet", 0)
     table = pd.read_csv(path)
-    assert list(table.columns) == cross_validation.COLUMNS
+    assert list(table.columns) == scoring.CV_COLUMNS
     wanted = quick.originals()[lambda t: t.split != "test"]
     assert list(table.image) == sorted(wanted.image) and (wanted.split == "validation").any()
     assert table.score.between(0, 1).all() and table.score.nunique() > 5
 
 
 def test_it_is_kept_until_what_it_was_made_from_changes(quick, edited, monkeypatch):
-    monkeypatch.setattr(cross_validation, "FOLDS", 2)
-    path = cross_validation.run(quick, "squeezenet", 0)
+    monkeypatch.setattr(scoring, "FOLDS", 2)
+    path = scoring.cross_validate(quick, "squeezenet", 0)
 
     def made_anew(opened, seed=0):
         before = path.stat().st_mtime_ns
-        cross_validation.run(opened, "squeezenet", seed)
+        scoring.cross_validate(opened, "squeezenet", seed)
         return path.stat().st_mtime_ns != before
 
     assert not made_anew(quick)
@@ -70,13 +70,13 @@ def test_it_is_kept_until_what_it_was_made_from_changes(quick, edited, monkeypat
 
 
 def test_a_recipe_that_trains_more_than_the_head_gets_none_and_says_why(quick, capsys):
-    path = cross_validation.run(quick, "squeezenet", 0)
+    path = scoring.cross_validate(quick, "squeezenet", 0)
     for setting, words in (
         ({"trainable": "all"}, "does not train the head alone"),
         ({"train_crop": "random"}, "does not train the head alone"),
         ({"selection": "test_accuracy"}, "selects an epoch by test_accuracy"),
     ):
-        assert cross_validation.run(changed(quick, **setting), "squeezenet", 0) is None
+        assert scoring.cross_validate(changed(quick, **setting), "squeezenet", 0) is None
         assert words in capsys.readouterr().out
         assert not path.exists()
 
@@ -89,13 +89,13 @@ def test_copies_of_validation_patients_that_the_release_has_are_trained_on(run):
     released = changed(run, augment_positives="release")
     released.manifest = run.manifest
     released.training = run.training
-    assert copy["image"] in set(cross_validation.pool(released).image)
-    assert copy["image"] not in set(cross_validation.pool(run).image)
+    assert copy["image"] in set(scoring.pool(released).image)
+    assert copy["image"] not in set(scoring.pool(run).image)
 
 
 def test_one_patient_of_a_class_is_too_few(quick):
-    table = cross_validation.pool(quick)
+    table = scoring.pool(quick)
     table.loc[table.label == 1, "patient"] = "one"
-    folds = cross_validation.assign_folds(table)
+    folds = scoring.assign_folds(table)
     model, _ = networks.build("squeezenet", "random", 0)
-    assert "one patient only" in cross_validation.why_not(quick, model, folds)
+    assert "one patient only" in scoring.why_not(quick, model, folds)

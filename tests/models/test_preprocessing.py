@@ -1,4 +1,3 @@
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -53,7 +52,8 @@ def test_a_run_sees_prepared_pictures_everywhere(run, monkeypatch):
 
     monkeypatch.setattr(preprocessing.Preprocessing, "__call__", black)
     # what is computed of black pictures must not be kept for real ones
-    monkeypatch.setattr(training, "extract", partial(features.extract, keep=None))
+    extract = features.extract
+    monkeypatch.setattr(features, "extract", lambda *a, **how: extract(*a, **how | {"keep": None}))
     run = changed(run, preprocessing=("grey",))
     training.run(run, "squeezenet", 0)
     scores = scoring.run(run, "squeezenet", 0)
@@ -85,4 +85,4 @@ def test_users_mistakes_are_named(run, tmp_path):
     settings = {"data": str(tmp_path / "data"), "models": "squeezenet"}
     own = prepared(profiles.load("demo", settings))
     with user_error("picture|image"):
-        preprocessing.run(changed(own, preprocessing=("crop_lungs",)))
+        preprocessing.of(changed(own, preprocessing=("crop_lungs",)))

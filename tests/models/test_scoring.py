@@ -38,7 +38,7 @@ def test_images_are_scored_in_parts_and_give_the_same(run, monkeypatch):
         return gather(opened, model, tables, seed)
 
     monkeypatch.setattr(scoring, "PART", 24)
-    monkeypatch.setattr(scoring, "gather", noted)
+    monkeypatch.setattr(training, "gather", noted)
     parts = pd.read_csv(scoring.run(run, "squeezenet", 0))
     assert sizes == [24, 24, 8] and list(parts.image) == list(whole.image)
     assert np.allclose(parts.score, whole.score, atol=1e-6)

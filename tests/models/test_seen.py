@@ -6,7 +6,7 @@ from conftest import changed, user_error
 from planted import film, plant, stranger
 
 from deepcovid.data import duplicates
-from deepcovid.models import seen, training
+from deepcovid.models import training
 from imageaudit import images
 
 
@@ -24,11 +24,11 @@ def test_twins_are_known_by_bytes_picture_name_and_patient_and_strangers_are_not
         stranger(tmp_path / "there", 2), ""
     )
     table = rows(sorted((tmp_path / "there").iterdir()), "by path x")
-    found = seen.unseen(table, known, tmp_path / "kept")
+    found = duplicates.unseen(table, known, tmp_path / "kept")
     assert dict(zip(found.image, found.reason, strict=True)) == reasons
     assert (found.twin != "").equals(found.reason != "")
     of = table.image.isin(["stranger-0.png"])
-    found = seen.unseen(
+    found = duplicates.unseen(
         table.assign(patient=of.map({True: "P 1", False: ""})), known, tmp_path / "kept"
     )
     assert found.reason[of].item() == "patient" and (found.reason == "").sum() == 1
@@ -38,7 +38,7 @@ def test_a_copy_counts_by_its_bytes_and_an_unknown_patient_is_nobodys_twin(tmp_p
     original, copy = film(tmp_path / "a.png", 1), film(tmp_path / "a-copy1.png", 2)
     known = rows([original, copy], "").assign(name="a.png", augmented_from=["", "a.png"])
     table = rows([film(tmp_path / "b.png", 2), film(tmp_path / "c.png", 3)], "")
-    found = seen.unseen(table, known, tmp_path / "kept")
+    found = duplicates.unseen(table, known, tmp_path / "kept")
     assert found.reason.tolist() == ["bytes", ""] and found.twin[0] == "a-copy1.png"
 
 
@@ -58,14 +58,14 @@ def test_twins_are_searched_once_for_the_same_files(tmp_path, monkeypatch):
     table = rows([twin, *sorted((tmp_path / "there").iterdir())])
     known = table.head(1).assign(name="a.png", augmented_from="")
     kept = tmp_path / "kept"
-    first, reasons = seen.twins(table, kept), seen.unseen(table, known, kept)
+    first, reasons = duplicates.twins(table, kept), duplicates.unseen(table, known, kept)
     assert len(first) and (reasons.reason != "").any()
-    monkeypatch.setattr(duplicates, "same_radiograph", None)
-    monkeypatch.setattr(seen.matching, "match", None)
-    pd.testing.assert_frame_equal(seen.twins(table, kept), first)
-    pd.testing.assert_frame_equal(seen.unseen(table, known, kept), reasons)
+    monkeypatch.setattr(duplicates.matching, "same_radiograph", None)
+    monkeypatch.setattr(duplicates.matching, "match", None)
+    pd.testing.assert_frame_equal(duplicates.twins(table, kept), first)
+    pd.testing.assert_frame_equal(duplicates.unseen(table, known, kept), reasons)
     with pytest.raises(TypeError):
-        seen.twins(table.head(2), kept)
+        duplicates.twins(table.head(2), kept)
 
 
 def test_training_records_all_that_it_saw(run):
@@ -80,7 +80,7 @@ def test_training_records_all_that_it_saw(run):
     assert len(copies) and (copies.name == copies.augmented_from.str.split("/").str[-1]).all()
     assert "test" not in set(found.phase) and all(p.is_file() for p in found.path)
     assert "test" in set(
-        seen.of_phases(changed(run, selection="test_accuracy").phases, run.data).phase
+        duplicates.of_phases(changed(run, selection="test_accuracy").phases, run.data).phase
     )
     path.write_text(path.read_text().replace("train", "other"))
     with user_error("not whole"):

@@ -7,8 +7,7 @@ from conftest import changed, draw, prepared, user_error
 from PIL import Image
 
 from deepcovid import profiles
-from deepcovid.data import audit
-from deepcovid.data import external as data_external
+from deepcovid.data import audit, manifest
 from deepcovid.metrics.run import evaluate
 from deepcovid.models import scoring, training
 from deepcovid.models.run import Run
@@ -129,25 +128,25 @@ def test_a_finished_evaluation_is_read(outside, monkeypatch):
 
 def test_users_mistakes_are_named(outside, tmp_path):
     with user_error("no external folder"):
-        data_external.table(tmp_path / "nowhere")
+        manifest.external(tmp_path / "nowhere")
     folder = tmp_path / "half"
     Image.new("L", (40, 40)).save(
         (folder / "covid").mkdir(parents=True) or folder / "covid" / "a.png"
     )
     with user_error("No images in non"):
-        data_external.table(folder)
+        manifest.external(folder)
     (folder / "non").mkdir()
     for name in ("b.png", "c.jpg"):
         (folder / "non" / name).write_text("no picture")
     with user_error("(?s)2 of 3 images.*b.png.*c.jpg"):
-        data_external.table(folder)
+        manifest.external(folder)
 
 
 def test_an_external_folder_of_known_images_only_is_refused(outside, tmp_path):
     folder = tmp_path / "same"
     shutil.copytree(outside.data / "train", folder)
     run = changed(outside, external=str(folder))
-    assert (data_external.table(folder).label == 1).sum() == 12
+    assert (manifest.external(folder).label == 1).sum() == 12
     with user_error("one class of the external folder are in"):
         external.run(run)
 
@@ -196,7 +195,7 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     rows = [["covid/a.png", "p1", "AP", "Hannover"], ["non/c.png", "p1", "", "Hannover"]]
     table = pd.DataFrame(rows, columns=["image", "patient", "view", "source"])
     table.to_csv(tmp_path / "metadata.csv", index=False)
-    found = data_external.table(tmp_path).set_index("image")
+    found = manifest.external(tmp_path).set_index("image")
     assert found.patient.to_dict() == {
         "covid/a.png": "listed p1", "covid/b.png": "by path covid/b.png",
         "non/00001234_005.png": "ChestX-ray8 00001234", "non/c.png": "listed p1",
@@ -205,8 +204,8 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     assert found.loc["covid/a.png", "view"] == "AP" and not external.coincide(found)
     assert external.coincide(found[found.patient != "listed p1"])
     table.assign(image="covid/a.png").to_csv(tmp_path / "metadata.csv", index=False)
-    with user_error("names each image once"):
-        data_external.table(tmp_path)
+    with user_error("lists more than once"):
+        manifest.external(tmp_path)
 
 
 def test_each_source_is_evaluated_by_itself_and_by_patients():
