@@ -43,7 +43,7 @@ SUBJECTS = {
     "manifest": (("data.manifest",), ("data/test_manifest.py",), 22),
     "augmentation": (("data.augmentation",), ("data/test_augmentation.py",), 14),
     "training": (("models.training", "models.fitting"), ("models/test_training.py",), 24),
-    "scoring": (("models.scoring",), ("models/test_scoring.py",), 6),
+    "scoring": (("models.scoring",), ("models/test_scoring.py", "models/test_cross_validation.py"), 6),
     "external": (("shortcuts.external",), ("shortcuts/test_external.py",), 20),
 }  # fmt: skip
 LEFT_OUT = "not real and not densenet121 and not resnet50 and not figures"  # slow, or of no matter
