@@ -127,6 +127,8 @@ def check_inputs(profile: Profile) -> None:
         from deepcovid.data import manifest
 
         manifest.class_folders(profile.data_folder)
+        if profile.augment_positives == "release":
+            manifest.refuse_without_copies(profile.data_folder)
     for key, path in places.items():
         if path not in (None, *WORDS) and not Path(path).exists():
             raise UserError(f"There is no {path}: -p {key} PATH.")

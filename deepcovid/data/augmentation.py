@@ -9,7 +9,6 @@ from torchvision.transforms import v2
 from deepcovid.data import manifest
 from deepcovid.io import atomic_write, digest, write_csv
 from deepcovid.profiles import Profile
-from deepcovid.runs import UserError
 from imageaudit import images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision documents
@@ -91,11 +90,8 @@ def run(profile: Profile) -> pd.DataFrame:
         if number > 1:
             made = copies(table, profile.data_folder, profile.folder / "augmented", number)
             training = pd.concat([training, made], ignore_index=True)
-    elif (training.augmented_from == "").all():
-        raise UserError(
-            f"{profile.data_folder} holds none of the release's augmented copies, which "
-            "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
-        )
+    else:
+        manifest.refuse_without_copies(profile.data_folder)
     write_csv(profile.folder / "training.csv", training)
     write_csv(profile.folder / "splits.csv", splits(table, training))
     write_csv(profile.folder / "leaks.csv", leaks(table, training))

@@ -69,6 +69,16 @@ def below(folder: Path, paths: list[Path]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
+def refuse_without_copies(folder: Path) -> None:
+    """Raise UserError unless the release's own augmented copies are among the images."""
+    covid = class_folders(folder)["train/covid"]
+    if not any(records.RELEASED_COPY.match(path.name) for path in covid):
+        raise UserError(
+            f"{folder} holds none of the release's augmented copies (covid_original_*), which "
+            "augment_positives 'release' trains on: have copies made with -p augment_positives 5."
+        )
+
+
 def make(folder: Path, validation_fraction: float, seed: int = 0) -> pd.DataFrame:
     """The manifest of a `train|test / covid|non` folder, a row per image, ordered by path.
 

@@ -36,6 +36,16 @@ def test_a_class_that_gave_enough_with_the_other_gives_no_more():
     assert sorted(map(list, found)) == [["p"], ["q"]]
 
 
+def test_a_release_with_its_own_copies_is_known_by_them(data, tmp_path):
+    with user_error("augment_positives 5"):
+        manifest.refuse_without_copies(data)
+    own = shutil.copytree(data, tmp_path / "own")
+    covid = own / "train" / "covid"
+    some = next(iter(sorted(covid.iterdir())))
+    some.rename(covid / "covid_original_a.jpg_01234567-89ab-cdef-0123-456789abcdef.jpg")
+    manifest.refuse_without_copies(own)
+
+
 def test_the_releases_copies_follow_their_original(data, tmp_path):
     shutil.copytree(data, tmp_path / "own")
     folder = tmp_path / "own" / "train" / "covid"
