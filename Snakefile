@@ -6,7 +6,7 @@ import sys
 
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
-from deepcovid.repair import kept
+from deepcovid.workflow import kept
 from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}

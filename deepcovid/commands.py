@@ -5,7 +5,6 @@ Its first line is its help. What is heavy is imported where it is used.
 
 import argparse
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -20,19 +19,12 @@ def argument(*names: str, **settings) -> tuple:
     return names, settings
 
 
-def cores(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
-    return int(text)
-
-
-PROFILE = argument("profile", metavar="PROFILE", help="a profile's name, or a YAML file")
 WORK = (  # arguments of what Snakemake makes
-    argument("--cores", type=cores, metavar="N", help="CPU cores (default: all)"),
+    argument("--cores", type=int, metavar="N", help="CPU cores (default: all)"),
     argument("--cluster", metavar="NAME",
              help="run each step as a job of a cluster: slurm, or a folder like profiles/cluster/slurm"),
-    argument("--snakemake", type=shlex.split, default=[], metavar="OPTIONS",
-             help="further options for Snakemake, e.g. '--dry-run'"),
+    argument("--snakemake", nargs=argparse.REMAINDER, default=[], metavar="OPTIONS",
+             help="all that follows is for Snakemake: --snakemake --dry-run"),
 )  # fmt: skip
 
 
@@ -46,10 +38,11 @@ def command(*arguments):
     return add
 
 
-def run_profile(args) -> int:
+def run_profile(args, goal="all") -> int:
     from deepcovid import workflow
 
-    return workflow.run(args.command, args.overrides, args.cores, args.snakemake, args.cluster)
+    given = args.overrides, args.cores, args.snakemake, args.cluster
+    return workflow.run(args.command, *given, goal)
 
 
 @command(
@@ -90,45 +83,12 @@ def verify(args) -> int:
 @command(*WORK)
 def ablation(args) -> int:
     """Train the cells of notebook 06's ablation, each once, in parallel jobs; to runs/released/."""
-    from deepcovid import workflow
     from deepcovid.failure import design
 
     args.overrides.setdefault("models", sorted({cell["backbone"] for cell in design.plan()}))
     # the recipes that the ablation varies differ from the released one
-    goal = {"goals": ["ablation"], "made": "ablation.csv"}
-    return workflow.run(
-        "released", args.overrides, args.cores, args.snakemake, args.cluster, **goal
-    )
-
-
-@command(PROFILE)
-def external(args) -> None:
-    """Evaluate the models of a finished run on the images in -p external FOLDER (covid|non)."""
-    from deepcovid.models.run import Run
-    from deepcovid.shortcuts import external
-
-    folder = args.overrides.pop("external", None)
-    if folder is None:
-        raise UserError(
-            f"Say which folder: ./run_all.sh external {args.profile} -p external FOLDER"
-        )
-    run = Run.open(args.profile, args.overrides)
-    print("The results are in", external.evaluate(run, Path(folder)))
-
-
-@command(
-    PROFILE,
-    argument("folder", type=Path, metavar="FOLDER", help="the data folder that is made"),
-    argument("--collection-only", action="store_true", help="without the run's own Non-COVID images"),
-)  # fmt: skip
-def fair_data(args) -> None:
-    """Make a data folder of a run's collection, whose source does not tell the class; see `fair`."""
-    from deepcovid.fair_test import folder
-    from deepcovid.models.run import Run
-
-    run = Run.open(args.profile, args.overrides)
-    made = folder.write(run, args.folder, not args.collection_only)
-    print(f"Train on it: ./run_all.sh fair -p data {made}")
+    args.command = "released"
+    return run_profile(args, goal="ablation.csv")
 
 
 @command(
@@ -138,15 +98,10 @@ def fair_data(args) -> None:
 )  # fmt: skip
 def publish(args) -> None:
     """Copy a run's, or a study's, tables (no radiograph, no weights) to results/."""
-    from deepcovid import profiles
-    from deepcovid.models.run import Run
     from deepcovid.report import publish
 
-    if profiles.runs_of(args.profile):
-        made = publish.publish_study(args.profile, args.overrides, args.to, args.replace)
-        return print("Published to", made)
-    run = Run.open(args.profile, args.overrides)
-    print("Published to", publish.publish(run, args.to, args.replace))
+    made = publish.publish(args.profile, args.overrides, args.to, args.replace)
+    print("Published to", made)
 
 
 @command(

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import sys
+from collections.abc import Callable
 
 from imageaudit import NOTICE
 from imageaudit.errors import UserError, escape_control_chars
@@ -29,18 +30,27 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     given = vars(parser().parse_args(arguments))
-    try:
+
+    def work():
         from imageaudit.api import audit
 
         print(found := audit(**given))
         return found.status
+
+    return status("imageaudit", work)
+
+
+def status(program: str, work: Callable[[], int | None]) -> int:
+    """What `work` returns, or 2 where a user or the machine has to mend something: it is told."""
+    try:
+        return work() or 0
     except UserError as error:
-        lines = map(escape_control_chars, str(error).split("\n"))
-        print("imageaudit: " + "\n".join(lines), file=sys.stderr)
+        told = str(error)
     except OSError as error:
         if error.errno not in PLACE:
             raise
-        where = f": {escape_control_chars(error.filename)}" if error.filename else ""
-        print(f"imageaudit: {error.strerror}{where}. The same command goes on from here, once that "
-              "is mended.", file=sys.stderr)  # fmt: skip
+        where = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        told = f"{where}. The same command goes on from here, once that is mended."
+    # no terminal codes of a name or a file
+    print(f"{program}:", "\n".join(map(escape_control_chars, told.split("\n"))), file=sys.stderr)
     return 2

@@ -15,7 +15,7 @@ from deepcovid.imports import code
 from deepcovid.metrics import evaluation
 from deepcovid.models import seen
 from deepcovid.profiles import RECIPE, Profile
-from deepcovid.runs import ROOT, UserError
+from deepcovid.runs import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +34,9 @@ class Run:
         self.profile, self.folder, self.data = profile, profile.folder, profile.data_folder
 
     @classmethod
-    def open(cls, name: str, overrides: dict | None = None, base: Path = ROOT) -> "Run":
+    def open(cls, name: str, overrides: dict | None = None) -> "Run":
         """The run of a profile by its name; see `profiles.load`."""
-        return cls(profiles.load(name, overrides, base))
+        return cls(profiles.load(name, overrides))
 
     @cached_property
     def manifest(self) -> pd.DataFrame:

@@ -1,25 +1,32 @@
 """What a run's numbers depend on, `run.json`, and what its models are and are not for, their cards."""
 
+import os
+import platform
+import subprocess
 from functools import cache
+from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
+from deepcovid import __version__
 from deepcovid.data import manifest
-from deepcovid.io import read_table
+from deepcovid.io import digest, read_json, read_table, write_json, write_text
 from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile
-from deepcovid.runs import NOTICE, digest, environment, read_json, write_json, write_text
+from deepcovid.runs import NOTICE, ROOT
+
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
 
 
 def provenance(run: Run) -> dict:
     """Settings, data, trainings, versions and times of a run. Folders are given by name, not place."""
     trainings = [
-        read_json(run.model_folder(model, seed) / "training.json")
-        for model in run.profile.models
-        for seed in run.profile.seeds
+        read_json(run.model_folder(*each) / "training.json")
+        for each in product(run.profile.models, run.profile.seeds)
     ]
     timings = sorted((run.folder / "benchmarks").glob("*.tsv"))
     return {
@@ -34,6 +41,28 @@ def provenance(run: Run) -> dict:
         "environment": environment(),
         "wall_seconds": {p.stem: float(pd.read_csv(p, sep="\t").s[0]) for p in timings},
     }
+
+
+def environment() -> dict:
+    """What a run's numbers may depend on besides its profile: versions, machine, code."""
+    return {
+        "deepcovid": __version__,
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def git_revision() -> str:
+    """The commit of the code, with `+changes` where files differ from it; `unknown` without git."""
+    words = ["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+    try:
+        found = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.decode().strip()
 
 
 def settings(profile: Profile) -> dict:
