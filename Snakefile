@@ -252,11 +252,7 @@ rule all:
     input: rules.results.input, NOTEBOOKS, rules.pages.output
 
 
-# `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-rule ablation:
-    input: "ablation.csv"
-
-
+# for `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
 rule ablation_cells:
     message: "ablation: {wildcards.model}, seed {wildcards.seed}"
     input: code("ablation.csv"), "manifest.csv", "training.csv"

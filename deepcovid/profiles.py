@@ -5,7 +5,6 @@ A profile with `runs` is a study: its runs are called STUDY/RUN, and lie in the 
 
 import dataclasses
 import os
-from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -165,32 +164,28 @@ def read_yaml(name: str) -> dict[str, Any]:
     return values
 
 
-def written(name: str) -> tuple[dict[str, Any], str, Path]:
-    """What is written of a profile, or of a study's run; the file's name; where its paths start."""
-    study, _, run = name.partition("/")
-    if not run:
-        return read_yaml(name), f"{name}.yaml", ROOT
-    entries, origin = runs_of(study), f"{study}.yaml"
-    if run not in entries:
-        raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
-                        f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
-    return {"like": run} | entries[run], origin, RUNS / study
-
-
 def read(name: str, above: tuple[str, ...] = ()) -> dict[str, tuple[Any, str]]:
-    """A profile's settings, each with the file that sets it, on top of those that it is `like`.
+    """The settings of a profile, or of a study's run, each with the file that sets it.
 
-    `above` are the profiles that are, one after the other, like this one.
+    They stand on top of those that it is `like`; `above` are the profiles that are, one after the
+    other, like this one. Raises UserError.
     """
-    values, origin, base = written(name)
+    study, _, run = name.partition("/")
+    values, origin = read_yaml(study), f"{study}.yaml"
     if name in above:
         raise UserError(f"{origin} is like itself: {' > '.join((*above, name))}")
-    if runs := values.get("runs"):
+    if run:
+        entries = runs_of(study)
+        if run not in entries:
+            raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
+                            f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
+        values = {"like": run} | entries[run]
+    elif runs := values.get("runs"):
         raise UserError(f"{origin} is a study of several runs: {', '.join(runs)}.")
     values.pop("make", "")
     like = values.pop("like", "")
     settings = read(str(like), (*above, name)) if like else {}
-    own = check(values, origin, base)
+    own = check(values, origin, RUNS / study if run else ROOT)
     return settings | {key: (value, origin) for key, value in own.items()}
 
 
@@ -228,7 +223,12 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Profile:
     try:
         profile = Profile(name=name, **values)
     except ValidationError as error:
-        raise UserError("\n".join(complaints(error, given))) from None
+        told = []
+        for found in error.errors():
+            value, origin = given[key := found["loc"][0]]
+            why = found["msg"].removeprefix("Value error, ")
+            told.append(f"{origin}: {key} is {escape_control_chars(repr(value))}: {why}")
+        raise UserError("\n".join(told)) from None
     if "none" in profile.preprocessing and len(profile.preprocessing) > 1:
         raise UserError(f"profile {name}: preprocessing is none or some steps, not both.")
     if isinstance(profile.threshold, str) and not profile.validation_fraction:
@@ -237,12 +237,3 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Profile:
             "validation_fraction above 0."
         )
     return profile
-
-
-def complaints(error: ValidationError, given: dict[str, tuple[Any, str]]) -> list[str]:
-    """A line for each setting that is wrong: where it was set, its name, its value, pydantic's words."""
-    words = defaultdict(list)
-    for found in error.errors():
-        words[found["loc"][0]].append(found["msg"].removeprefix("Value error, "))
-    return [f"{given[key][1]}: {key} is {escape_control_chars(repr(given[key][0]))}: {'; or '.join(said)}"
-            for key, said in words.items()]  # fmt: skip

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -110,20 +111,17 @@ def check_inputs(profile: Profile) -> None:
 
     Images are not opened: the first step does that. Raises UserError.
     """
-    places = {key: getattr(profile, key) for key in PATHS}
-    if profile.collection:
-        places["collection"] = str(Path(profile.collection, "metadata.csv"))
-    if profile.drawn:  # what lies beside drawn images is drawn with them
-        drawn = profile.data_folder.parent
-        places = {k: v for k, v in places.items() if not (v and Path(v).is_relative_to(drawn))}
-    else:
+    if not profile.drawn:
         from deepcovid.data import manifest
 
         manifest.class_folders(profile.data_folder)
         if profile.augment_positives == "release":
             manifest.refuse_without_copies(profile.data_folder)
-    for key, path in places.items():
-        if path not in (None, *WORDS) and not Path(path).exists():
+    for key in PATHS:
+        path = Path(getattr(profile, key) or "none")
+        drawn = profile.drawn and path.is_relative_to(profile.folder)  # it will be, with the images
+        path = path / "metadata.csv" if key == "collection" and profile.collection else path
+        if not (drawn or str(path) in WORDS or path.exists()):
             raise UserError(f"There is no {path}: -p {key} PATH.")
 
 
@@ -132,19 +130,13 @@ def run_lock(folder: Path, name: str) -> Iterator[None]:
     """Work in the folder of a run, which is made where need be, while nobody else works there.
 
     The lock is this process's, in which Snakemake runs, and ends with it, however it ends.
-    Raises UserError where somebody else has it, and where the folder cannot be written.
+    Raises UserError where somebody else has it.
     """
-    lock = FileLock(folder / ".lock", blocking=False)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = lock.acquire()
+        held = FileLock(folder / ".lock", blocking=False).acquire()
     except Timeout:
         raise UserError(f"Another run of profile {name} is under way.") from None
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}). Name another place for runs in the "
-            "environment: DEEPCOVID_RUNS=FOLDER."
-        ) from None
     with held:
         yield
 
@@ -192,14 +184,11 @@ def tidy(folder: Path, shared: Path) -> list[str]:
 
 def end_leftovers(folder: Path) -> list[int]:
     """End processes of an earlier run of this folder: kernels outlive who started them."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == str(folder) and process.pid != os.getpid():
-                process.kill()
-                left.append(process)
-        except (psutil.Error, OSError):  # it is gone, or somebody else's
-            continue
+    left = [process for process in psutil.process_iter(["environ"]) if process.pid != os.getpid()
+            and (process.info["environ"] or {}).get(MARK) == str(folder)]  # fmt: skip
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(left, timeout=10)
     return [process.pid for process in left]
 
@@ -219,20 +208,14 @@ def failures(folder: Path) -> list[str]:
     """Why each step and notebook that failed did, as the log that it left says."""
     told = []
     for log in [*sorted(folder.glob("logs/*.txt")), *sorted(folder.glob("notebooks/*.ipynb.txt"))]:
-        why = reason(log.read_text(encoding="utf-8", errors="replace").strip())
+        text = log.read_text(encoding="utf-8", errors="replace").strip()
+        *before, why = re.split("UserError: |deepcovid: ", text)  # of a notebook, of a step
+        if not before:
+            why = text.rpartition("\n")[2]
+            why += DIED * ("Kernel died" in why or "Traceback (" not in text)
         # Snakemake makes an empty one anew for a step that went well
-        if why not in ("", "KeyboardInterrupt"):
+        if text and why != "KeyboardInterrupt":
             see = log.with_suffix("") if log.parent.name == "notebooks" else log
             lines = "\n  ".join(map(escape_control_chars, why.splitlines()))
             told.append(f"\n{log.name.partition('.')[0]} stopped: {lines}\n  see {see}")
     return told
-
-
-def reason(text: str) -> str:
-    """Why a step or a notebook failed, of what it wrote: our own error, or the last line."""
-    for ours in ("UserError: ", "deepcovid: "):  # of a notebook, of a step
-        if ours in text:
-            return text.rpartition(ours)[2]
-    last = text.rpartition("\n")[2]
-    died = "Kernel died" in last or (text and "Traceback (" not in text)
-    return last + DIED * bool(died)

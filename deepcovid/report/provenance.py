@@ -76,10 +76,9 @@ def record(profile: Profile) -> None:
     """Write a run's `run.json` and, for each of its models, `card.md`."""
     run = Run(profile)
     write_json(run.folder / "run.json", provenance(run))
-    made, external = read_json(run.folder / "run.json"), []
-    metrics = read_table(run.folder / "metrics.csv")
-    if profile.external and (run.folder / "external.json").is_file():
-        external = read_json(run.folder / "external.json")["models"]
+    made, metrics = read_json(run.folder / "run.json"), read_table(run.folder / "metrics.csv")
+    path = run.folder / "external.json"
+    external = read_json(path)["models"] if profile.external and path.is_file() else []
     mixed = sources_are_mixed(run.originals())
     for model in profile.models:
         write_text(run.folder / model / "card.md", card(model, made, metrics, external, mixed))
