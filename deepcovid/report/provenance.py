@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-from functools import cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -20,6 +19,11 @@ from deepcovid.profiles import PATHS, Profile
 from deepcovid.runs import NOTICE, ROOT
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
+# the template of a name beside this module
+template = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+).get_template  # fmt: skip
 
 
 def provenance(run: Run) -> dict:
@@ -103,12 +107,3 @@ def card(model: str, made: dict, metrics: pd.DataFrame, external: list[dict], mi
 def sources_are_mixed(table: pd.DataFrame) -> bool:
     """Has each source of a manifest's images both classes?"""
     return table.groupby("source").label.nunique().eq(2).all()
-
-
-@cache
-def template(name: str) -> jinja2.Template:
-    """A template beside this module."""
-    beside = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(
-        loader=beside, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    ).get_template(name)
