@@ -100,9 +100,6 @@ class Profile:
         """Are the images phantoms that the run draws?"""
         return self.data in PHANTOMS
 
-    def model_folder(self, model: str, seed: int) -> Path:
-        return self.folder / model / f"seed{seed}"
-
     def settings(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -232,8 +229,6 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Profile:
     if "none" in profile.preprocessing and len(profile.preprocessing) > 1:
         raise UserError(f"profile {name}: preprocessing is none or some steps, not both.")
     if isinstance(profile.threshold, str) and not profile.validation_fraction:
-        raise UserError(
-            f"profile {name}: threshold {profile.threshold} is chosen on validation images: set "
-            "validation_fraction above 0."
-        )
+        told = f"profile {name}: for threshold {profile.threshold}"
+        raise UserError(f"{told} set validation_fraction above 0.")
     return profile

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from deepcovid.io import digest, file_digest, read_json, write_json, write_text  # noqa: F401
-from imageaudit import NOTICE  # noqa: F401
-from imageaudit.errors import UserError, did_you_mean, escape_control_chars  # noqa: F401
+from deepcovid.io import digest, file_digest, read_json, write_json, write_text
+from imageaudit import NOTICE
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()

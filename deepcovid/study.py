@@ -8,6 +8,7 @@ be made.
 """
 
 import os
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -42,11 +43,16 @@ class Missing:
 class Study:
     """The study that a notebook's parameter names: `results`, `runs/demo`, or a folder's path.
 
-    `overrides` are settings of its runs, as `-p` gives them.
+    `overrides` are settings of its runs, as `-p` gives them. Raises UserError where there is none.
     """
 
     def __init__(self, folder: str = "results", overrides: dict | None = None):
-        self.folder, self.overrides = place(folder), overrides or {}
+        path = Path(folder)
+        if path.parts[:1] == ("runs",):
+            path = runs.RUNS.joinpath(*path.parts[1:])
+        self.folder, self.overrides = ROOT / path, overrides or {}
+        if not self.folder.is_dir():
+            raise UserError(f"There is no study {folder}: name results, or a folder of runs/.")
         self.published = self.folder == RESULTS
         name = self.folder.name
         known = not self.published and name in profiles.names()
@@ -93,10 +99,8 @@ class Study:
         paths = self.place(run).glob(f"*/seed*/{name}")
         found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
         if self.has_images(run):
-            chosen = self.profile(run)
-            found = {
-                k: p for k, p in found.items() if k[0] in chosen.models and k[1] in chosen.seeds
-            }
+            chosen = product(self.profile(run).models, self.profile(run).seeds)
+            found = {key: found[key] for key in chosen if key in found}
         return dict(sorted(found.items()))
 
     def tables(self, run: str, name: str) -> dict[tuple[str, int], pd.DataFrame]:
@@ -110,16 +114,3 @@ class Study:
         if figure is not None and (not self.published or REFRESHED in os.environ):
             save(figure, self.folder / "figures" / name)
         return figure
-
-
-def place(folder: str) -> Path:
-    """The folder of a study; UserError where there is none."""
-    path = Path(folder)
-    if path.parts[:1] == ("runs",):
-        path = runs.RUNS.joinpath(*path.parts[1:])
-    path = path if path.is_absolute() else ROOT / path
-    if not path.is_dir():
-        raise UserError(
-            f"There is no study {folder}: `results`, or `runs/demo` after ./run_all.sh."
-        )
-    return path

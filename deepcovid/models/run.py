@@ -107,7 +107,7 @@ class Run:
         return self.profile.features
 
     def model_folder(self, name: str, seed: int) -> Path:
-        return self.profile.model_folder(name, seed)
+        return self.folder / name / f"seed{seed}"
 
     def build(self, name: str, seed: int) -> "tuple[Classifier, Weights]":
         """A model before its training, and where its first weights come from."""

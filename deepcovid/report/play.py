@@ -17,10 +17,8 @@ class Played(ipywidgets.VBox):
     def _repr_mimebundle_(self, **options):
         *_, words, picture = self.children
         still = base64.b64encode(picture.value).decode()
-        shown = super()._repr_mimebundle_(**options) | {
-            "image/png": still,
-            "text/plain": words.value,
-        }
+        shown = super()._repr_mimebundle_(**options)
+        shown |= {"image/png": still, "text/plain": words.value}
         return shown, {"image/png": {"width": int(picture.width), "height": int(picture.height)}}
 
 
