@@ -191,12 +191,10 @@ def parser() -> Parser:
         usage="./run_all.sh [NAME] [-p SETTING VALUE] [OPTIONS]",
         description=f"Run the deepcovid study, notebook by notebook. {NOTICE}",
         epilog=__doc__.partition("\n")[2],
-        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = top.add_subparsers(
-        dest="command", metavar="NAME", prog=top.prog, title="profiles and commands"
-    )
+    title = "profiles and commands"
+    names = top.add_subparsers(dest="command", metavar="NAME", prog=top.prog, title=title)
 
     def add(name, text, function, arguments):
         made = names.add_parser(name, help=text, description=text, allow_abbrev=False)

@@ -28,10 +28,8 @@ def rounded(data):
 
 def refuse_existing(folder: Path) -> None:
     """Raise UserError unless `folder` is absent or empty."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(
-            f"{escape_control_chars(folder)} is there already: remove it or name another folder."
-        )
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(f"{folder} is there already: remove it or name another folder.")
 
 
 @contextmanager

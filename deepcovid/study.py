@@ -35,9 +35,8 @@ class Missing:
         return f"Missing({self.file!r})"
 
     def _repr_markdown_(self) -> str:
-        return (
-            f"*This study has no `{self.file}`.* `results/README.md` has the command that makes it."
-        )
+        made = "`results/README.md` has the command that makes it."
+        return f"*This study has no `{self.file}`.* {made}"
 
 
 class Study:

@@ -27,12 +27,11 @@ template = jinja2.Environment(
 
 
 def provenance(run: Run) -> dict:
-    """Settings, data, trainings, versions and times of a run. Folders are given by name, not place."""
+    """Settings, data, trainings and versions of a run. Folders are given by name, not place."""
     trainings = [
         read_json(run.model_folder(*each) / "training.json")
         for each in product(run.profile.models, run.profile.seeds)
     ]
-    timings = sorted((run.folder / "benchmarks").glob("*.tsv"))
     return {
         "notice": NOTICE,
         "profile": settings(run.profile),
@@ -43,7 +42,6 @@ def provenance(run: Run) -> dict:
         },
         "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in trainings],
         "environment": environment(),
-        "wall_seconds": {p.stem: float(pd.read_csv(p, sep="\t").s[0]) for p in timings},
     }
 
 
