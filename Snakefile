@@ -25,7 +25,8 @@ STEP = PYTHON + "-m deepcovid.steps {profile.name} {output[0]}" + GIVEN
 
 def code(*names):
     """The files that the code of steps is in that make the named files, or of modules, and of what these import."""
-    return imports.files(*(module for name in names for module in steps.modules(name) or [name]))
+    made_by = (step for name in names for step in steps.maker(name) or [name])
+    return imports.files(*(step.partition(":")[0] for step in made_by))
 
 
 def settings(*fields):

@@ -114,9 +114,9 @@ def ablation(args) -> int:
 )  # fmt: skip
 def publish(args) -> None:
     """Copy a run's, or a study's, tables (no radiograph, no weights) to results/."""
-    from deepcovid.report import publish
+    from deepcovid.report import provenance
 
-    made = publish.publish(args.profile, args.overrides, args.to, args.replace)
+    made = provenance.publish(args.profile, args.overrides, args.to, args.replace)
     print("Published to", made)
 
 

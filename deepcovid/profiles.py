@@ -123,12 +123,9 @@ def runs_of(study: str) -> dict[str, dict]:
 
 def chosen_runs(study: str, overrides: dict) -> dict[str, str]:
     """What is made of each run of a study, a run a name; of those with a model that is named."""
-    chosen = {}
-    for run, entry in runs_of(study).items():
-        own = split_commas(read(f"{study}/{run}")["models"][0])
-        if {*own} & {*split_commas(overrides.get("models", own))}:
-            chosen[run] = entry.get("make", "metrics.csv")
-    return chosen
+    named = {*split_commas(overrides.get("models", MODELS))}
+    return {run: entry.get("make", "metrics.csv") for run, entry in runs_of(study).items()
+            if named & {*split_commas(read(f"{study}/{run}")["models"][0])}}  # fmt: skip
 
 
 def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
@@ -136,8 +133,8 @@ def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
 
     `models` are those of the run that are named. Folders and files that it or its recipe sets stay.
     """
-    fixed = [key for key in PATHS if given[key][1] != "paper.yaml"]
-    overrides = {key: value for key, value in overrides.items() if key not in fixed}
+    overrides = {key: value for key, value in overrides.items()
+                 if key not in PATHS or given[key][1] == "paper.yaml"}  # fmt: skip
     if "models" in overrides:
         named = split_commas(overrides["models"])
         own = [model for model in split_commas(given["models"][0]) if model in named]
@@ -174,8 +171,9 @@ def read(name: str, above: tuple[str, ...] = ()) -> dict[str, tuple[Any, str]]:
     if run:
         entries = runs_of(study)
         if run not in entries:
-            raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
-                            f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
+            raise UserError(
+                f"There is no run '{run}' in {origin}. There are: {', '.join(entries)}."
+            )
         values = {"like": run} | entries[run]
     elif runs := values.get("runs"):
         raise UserError(f"{origin} is a study of several runs: {', '.join(runs)}.")

@@ -45,11 +45,6 @@ def maker(file: str) -> tuple[str, ...]:
     return ()
 
 
-def modules(file: str) -> list[str]:
-    """The modules whose code makes `file`."""
-    return [function.partition(":")[0] for function in maker(file)]
-
-
 def make(file: str, run) -> None:
     """Make a file of an opened run, and those that its step makes with it."""
     for place in maker(file):

@@ -17,7 +17,6 @@ from deepcovid import profiles
 from deepcovid.profiles import PATHS, PROFILES, WORDS, Profile
 from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars
 
-CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
 MARK = "DEEPCOVID_RUN"  # in the environment of all that works for a run: its folder
 STALE = 600  # seconds; what other runs write into a folder that they share takes less
 DIED = (" (it was ended, mostly because memory ran out: take fewer --cores, or a smaller -p "
@@ -95,7 +94,7 @@ def make(profile: Profile, goals: list[str], options: list, study="") -> int:
 
 def settings_of(cluster: str) -> Path:
     """The folder of a cluster's settings: one in profiles/cluster by its name, or any by its path."""
-    for folder in (CLUSTERS / cluster, Path(cluster).absolute()):
+    for folder in (PROFILES / "cluster" / cluster, Path(cluster).absolute()):
         if (folder / "config.yaml").is_file():
             return folder
     raise UserError(f"There is no cluster '{cluster}': say slurm, or a folder with a config.yaml.")

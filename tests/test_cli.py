@@ -22,7 +22,7 @@ from deepcovid.__main__ import main
 from deepcovid.failure import design
 from deepcovid.heatmaps import calibration
 from deepcovid.models.run import Run
-from deepcovid.report import provenance, publish
+from deepcovid.report import provenance
 from deepcovid.runs import ROOT, write_text
 
 
@@ -160,9 +160,9 @@ def test_publishing_copies_numbers_and_no_radiograph(
     hidden = made.rename(tmp_path / "run.json")
     run = Run.open("demo", SMALL | {"data": str(data)})
     (run.folder / "radiographs.csv").touch()  # as the study makes of some of its runs
-    publish.publish_run(run, tmp_path / "models", whole=False)
+    provenance.publish_run(run, tmp_path / "models", whole=False)
     with user_error("other recipe"):
-        publish.publish_run(changed(run, epochs=9), tmp_path / "other", whole=False)
+        provenance.publish_run(changed(run, epochs=9), tmp_path / "other", whole=False)
     hidden.rename(made)
     assert json.loads((tmp_path / "models" / "run.json").read_text())["profile"]["epochs"] == 4
     assert (tmp_path / "models" / "squeezenet" / "card.md").is_file()

@@ -1,8 +1,13 @@
-"""What a run's numbers depend on, `run.json`, and what its models are and are not for, their cards."""
+"""What a run leaves to others: `run.json`, its models' cards, and what of it may be published.
+
+That are numbers, never a radiograph, never weights.
+"""
 
 import os
 import platform
+import shutil
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -10,15 +15,23 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from deepcovid import __version__
-from deepcovid.data import manifest
-from deepcovid.io import digest, read_json, read_table, write_json, write_text
+from deepcovid import __version__, profiles
+from deepcovid.data import manifest, pack
+from deepcovid.io import atomic_folder, digest, read_json, read_table, write_csv, write_json
 from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile
-from deepcovid.runs import NOTICE, ROOT
+from deepcovid.runs import NOTICE, RESULTS, ROOT, UserError, write_text
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
+EXTERNAL = ("external.json", "external.csv", "mitigation.csv")
+# what is published of a run that went as far as its scores, if it is there
+SCORED = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv", "radiographs.csv",
+          "{model}/card.md", "{model}/seed{seed}/training.json", "{model}/seed{seed}/history.csv",
+          "{model}/seed{seed}/cv_scores.csv", *EXTERNAL)  # fmt: skip
+WHOLE = (*SCORED, "*.csv", "*.json")  # of a whole run
+FAIR_TEST = ("fair_test/*.csv", "fair_test/{model}/seed{first}/collection.csv")
+PRIVATE = ("manifest.csv", "training.csv", "lungs.csv")
 # the template of a name beside this module
 template = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -28,10 +41,8 @@ template = jinja2.Environment(
 
 def provenance(run: Run) -> dict:
     """Settings, data, trainings and versions of a run. Folders are given by name, not place."""
-    trainings = [
-        read_json(run.model_folder(*each) / "training.json")
-        for each in product(run.profile.models, run.profile.seeds)
-    ]
+    trained = product(run.profile.models, run.profile.seeds)
+    notes = [read_json(run.model_folder(*each) / "training.json") for each in trained]
     return {
         "notice": NOTICE,
         "profile": settings(run.profile),
@@ -40,7 +51,7 @@ def provenance(run: Run) -> dict:
             "fingerprint": digest(sorted(run.manifest.sha1)),
             "by_split": manifest.counts(run.manifest).to_dict("index"),
         },
-        "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in trainings],
+        "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in notes],
         "environment": environment(),
     }
 
@@ -105,3 +116,82 @@ def card(model: str, made: dict, metrics: pd.DataFrame, external: list[dict], mi
 def sources_are_mixed(table: pd.DataFrame) -> bool:
     """Has each source of a manifest's images both classes?"""
     return table.groupby("source").label.nunique().eq(2).all()
+
+
+def publish(name: str, overrides: dict, target: Path | None = None, replace: bool = False) -> Path:
+    """Copy a finished run's tables to `target`, or `results/NAME`, and return that folder.
+
+    Of a study each run's, as far as it was asked for, and those that compare them, to folders in
+    `target` or `results/`; what these hold beside runs stays. See `publish_run`.
+    """
+    parts = profiles.chosen_runs(name, overrides)
+    if not parts:
+        return publish_run(Run.open(name, overrides), target, replace)
+    for part, made in parts.items():
+        if part != "ablation":
+            run = Run.open(f"{name}/{part}", overrides)
+            publish_run(run, target and target / part, replace, "results" in made)
+    folder = profiles.RUNS / name
+    copy(folder.glob("*.csv"), folder, target or RESULTS)  # what compares runs
+    return target or RESULTS
+
+
+def publish_run(run: Run, target: Path | None, replace=False, whole=True) -> Path:
+    """Copy one run's tables. A run of a study that is not `whole` went as far as its scores.
+
+    To `results/`, the study's own findings, only a run on the whole release goes, as `verify` finds
+    it. What the run did not make is not in the target afterwards. Scores are published for the
+    validation and test images, by file name. Raises UserError for an unfinished run, other data, or
+    a target that is there already, unless `replace` says to replace it.
+    """
+    trained = [*product(run.profile.models, run.profile.seeds)]
+    if not whole:
+        for model, seed in trained:
+            run.model(model, seed)  # raises UserError where it is of other settings
+        record(run.profile)
+    refuse_unfinished(run)
+    target = target or results_folder(run)
+    with atomic_folder(target, replace) as made:
+        copy(of_run(run, whole), run.folder, made)
+        for model, seed in trained:
+            scores = run.scores(model, seed)
+            path = made / model / f"seed{seed}" / "scores.csv"
+            write_csv(path, scores[scores.split != "train"])
+    return target
+
+
+def of_run(run: Run, whole: bool) -> set[Path]:
+    """What the run itself made that may be published, and nothing that was in its folder before."""
+    profile = run.profile
+    patterns = WHOLE + FAIR_TEST * bool(profile.collection) if whole else SCORED
+    names = {pattern.format(model=model, seed=seed, first=profile.seeds[0]) for pattern in patterns
+             for model, seed in product(profile.models, profile.seeds)}  # fmt: skip
+    private = PRIVATE + EXTERNAL * (not profile.external)
+    found = {path for name in names for path in run.folder.glob(name)}
+    return found - {run.folder / name for name in private}
+
+
+def copy(paths: Iterable[Path], source: Path, target: Path) -> None:
+    for path in paths:
+        copied = target / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
+
+
+def refuse_unfinished(run: Run) -> None:
+    """Raise UserError unless the folder holds a finished run of just these settings."""
+    path, name = run.folder / "run.json", run.profile.name.partition("/")[0]
+    if not path.is_file():
+        raise UserError(f"There is no finished run in {run.folder}: ./run_all.sh {name}")
+    made, wanted = read_json(path)["profile"], settings(run.profile)
+    if other := [f"{key} {made.get(key)}" for key in wanted if wanted[key] != made.get(key)]:
+        raise UserError(f"The run in {run.folder} has other settings: {'; '.join(other)}. To publish "
+                        "it, give them with -p as it was run.")  # fmt: skip
+
+
+def results_folder(run: Run) -> Path:
+    """A run's place in results/; UserError unless its images are those of the whole release."""
+    if run.profile.drawn or not pack.is_whole(pack.verify(run.data)):
+        raise UserError(f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that "
+                        "release (see the command verify). Elsewhere: --to FOLDER.")  # fmt: skip
+    return RESULTS / run.profile.name.rpartition("/")[2]
