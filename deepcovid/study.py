@@ -58,6 +58,12 @@ class Study:
         self.runs = profiles.runs_of(name) if known else {}  # of a study of several runs
         self.made: set = set()  # steps that this study has run, each once
 
+    def run(self, name: str = OWN):
+        """A run whose images are at hand, opened."""
+        from deepcovid.models.run import Run
+
+        return Run(self.profile(name))
+
     def profile(self, name: str = OWN) -> profiles.Profile:
         """The settings of a run whose images are at hand."""
         return profiles.load(self.folder.name + f"/{name}" * bool(self.runs), self.overrides)
@@ -77,9 +83,7 @@ class Study:
         # the workflow has just seen to it that what is there is fresh
         fresh = step and MADE in os.environ and any(self.place(run).glob(inner))
         if step and not fresh and (step, run) not in self.made:
-            from deepcovid.models.run import Run
-
-            steps.make(inner, Run(self.profile(run)))
+            steps.make(inner, self.run(run))
             self.made.add((step, run))
         path = self.place(run) / inner if inner else self.folder / file
         return path if path.is_file() else Missing(file)

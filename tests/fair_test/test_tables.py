@@ -74,9 +74,8 @@ def test_findings_leave_out_what_was_trained_on_and_count_images_and_cases():
 def test_a_study_runs_a_step_once(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(steps, "make", lambda file, run: asked.append(run))
-    monkeypatch.setattr("deepcovid.models.run.Run", lambda profile: profile)
     study = Study(str(tmp_path))
-    monkeypatch.setattr(study, "profile", lambda name: name)
+    monkeypatch.setattr(study, "run", lambda name: name)
     for name in ("swap", "within"):
         assert not len(study.table(f"paper/fair_test/{name}.csv"))
     assert asked == ["paper"]
