@@ -26,7 +26,7 @@ from deepcovid.runs import NOTICE, ROOT, UserError
 from imageaudit.cli import OPTIONS, SOURCE, status
 
 PROFILES = ROOT / "profiles"
-COMMANDS = {}  # a name: its function, and the arguments that it takes
+COMMANDS = {}  # a name: what it says of itself, its function, and the arguments that it takes
 
 
 def argument(*names: str, **settings) -> tuple:
@@ -51,7 +51,7 @@ def command(*arguments):
     """Make a function a command of its name."""
 
     def add(function):
-        COMMANDS[function.__name__.replace("_", "-")] = function, arguments
+        COMMANDS[function.__name__] = function.__doc__, function, arguments
         return function
 
     return add
@@ -196,17 +196,15 @@ def parser() -> Parser:
     title = "profiles and commands"
     names = top.add_subparsers(dest="command", metavar="NAME", prog=top.prog, title=title)
 
-    def add(name, text, function, arguments):
+    found = {}
+    for path in sorted(PROFILES.glob("*.yaml")):  # its first comment line says what it is
+        text = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        found[path.stem] = text, run_profile, WORK
+    for name, (text, function, arguments) in (found | COMMANDS).items():
         made = names.add_parser(name, help=text, description=text, allow_abbrev=False)
         made.set_defaults(function=function)
         for flags, settings in (OVERRIDES, *arguments):
             made.add_argument(*flags, **settings)
-
-    for path in sorted(PROFILES.glob("*.yaml")):  # its first comment line says what it is
-        text = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        add(path.stem, text, run_profile, WORK)
-    for name, (function, arguments) in COMMANDS.items():
-        add(name, function.__doc__, function, arguments)
     return top
 
 

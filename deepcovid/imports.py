@@ -16,11 +16,8 @@ INERT = ("deepcovid.io", "deepcovid.runs", "deepcovid.profiles", "deepcovid.impo
 def modules() -> dict[str, Path]:
     """All modules of both packages by their full names, `deepcovid.data.manifest`, and their files."""
     paths = [p for name in ("deepcovid", "imageaudit") for p in sorted((ROOT / name).rglob("*.py"))]
-    return {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-        for path in paths
-        if path.name != "__init__.py"
-    }
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path
+            for path in paths if path.name != "__init__.py"}  # fmt: skip
 
 
 def full_name(name: str) -> str:

@@ -5,6 +5,7 @@ A profile with `runs` is a study: its runs are called STUDY/RUN, and lie in the 
 
 import dataclasses
 import os
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,6 +100,11 @@ class Profile:
     def drawn(self) -> bool:
         """Are the images phantoms that the run draws?"""
         return self.data in PHANTOMS
+
+    @property
+    def trainings(self) -> list[tuple[str, int]]:
+        """Each model and seed."""
+        return list(product(self.models, self.seeds))
 
     def settings(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -8,7 +8,6 @@ import inspect
 import json
 from fnmatch import fnmatch
 from importlib import import_module
-from itertools import product
 
 from deepcovid.runs import UserError
 from imageaudit.cli import status
@@ -51,7 +50,7 @@ def make(file: str, run) -> None:
         module, _, name = place.partition(":")
         function = getattr(import_module(f"deepcovid.{module}"), name)
         takes = inspect.signature(function).parameters
-        trained = product(run.profile.models, run.profile.seeds) if "seed" in takes else [()]
+        trained = run.profile.trainings if "seed" in takes else [()]
         for each in trained:
             function(run.profile if "profile" in takes else run, *each)
 

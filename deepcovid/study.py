@@ -8,7 +8,6 @@ be made.
 """
 
 import os
-from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -102,8 +101,7 @@ class Study:
         paths = self.place(run).glob(f"*/seed*/{name}")
         found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
         if self.has_images(run):
-            chosen = product(self.profile(run).models, self.profile(run).seeds)
-            found = {key: found[key] for key in chosen if key in found}
+            found = {key: found[key] for key in self.profile(run).trainings if key in found}
         return dict(sorted(found.items()))
 
     def tables(self, run: str, name: str) -> dict[tuple[str, int], pd.DataFrame]:

@@ -23,15 +23,12 @@ DIED = (" (it was ended, mostly because memory ran out: take fewer --cores, or a
         "batch_size)")  # fmt: skip
 
 
-def run(
-    name: str, overrides: dict, cores: int | None, extra: list[str], cluster: str | None = None,
-    goal="all",
-) -> int:  # fmt: skip
+def run(name: str, overrides: dict, cores, extra: list[str], cluster=None, goal="all") -> int:
     """Make the goal of a profile, by default all of it, with Snakemake; its exit status.
 
-    `cores` are all of this machine, if None; on a `cluster` its settings say how many a job has.
-    `extra` are further options for Snakemake, which then says itself what came of them. Raises
-    UserError for what cannot work.
+    `cores` are all of this machine, if None; on a `cluster`, a name or a folder, its settings say how
+    many a job has. `extra` are further options for Snakemake, which then says itself what came of
+    them. Raises UserError for what cannot work.
     """
     cores = cores or (None if cluster else usable_cores())
     options = ["--workflow-profile", settings_of(cluster)] if cluster else []

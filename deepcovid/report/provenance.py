@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 
 import jinja2
@@ -41,8 +40,7 @@ template = jinja2.Environment(
 
 def provenance(run: Run) -> dict:
     """Settings, data, trainings and versions of a run. Folders are given by name, not place."""
-    trained = product(run.profile.models, run.profile.seeds)
-    notes = [read_json(run.model_folder(*each) / "training.json") for each in trained]
+    notes = [read_json(run.model_folder(*each) / "training.json") for each in run.profile.trainings]
     return {
         "notice": NOTICE,
         "profile": settings(run.profile),
@@ -144,16 +142,18 @@ def publish_run(run: Run, target: Path | None, replace=False, whole=True) -> Pat
     validation and test images, by file name. Raises UserError for an unfinished run, other data, or
     a target that is there already, unless `replace` says to replace it.
     """
-    trained = [*product(run.profile.models, run.profile.seeds)]
     if not whole:
-        for model, seed in trained:
+        for model, seed in run.profile.trainings:
             run.model(model, seed)  # raises UserError where it is of other settings
         record(run.profile)
     refuse_unfinished(run)
-    target = target or results_folder(run)
+    if not target and (run.profile.drawn or not pack.is_whole(pack.verify(run.data))):
+        raise UserError(f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that "
+                        "release (see the command verify). Elsewhere: --to FOLDER.")  # fmt: skip
+    target = target or RESULTS / run.profile.name.rpartition("/")[2]
     with atomic_folder(target, replace) as made:
         copy(of_run(run, whole), run.folder, made)
-        for model, seed in trained:
+        for model, seed in run.profile.trainings:
             scores = run.scores(model, seed)
             path = made / model / f"seed{seed}" / "scores.csv"
             write_csv(path, scores[scores.split != "train"])
@@ -165,7 +165,7 @@ def of_run(run: Run, whole: bool) -> set[Path]:
     profile = run.profile
     patterns = WHOLE + FAIR_TEST * bool(profile.collection) if whole else SCORED
     names = {pattern.format(model=model, seed=seed, first=profile.seeds[0]) for pattern in patterns
-             for model, seed in product(profile.models, profile.seeds)}  # fmt: skip
+             for model, seed in profile.trainings}  # fmt: skip
     private = PRIVATE + EXTERNAL * (not profile.external)
     found = {path for name in names for path in run.folder.glob(name)}
     return found - {run.folder / name for name in private}
@@ -187,11 +187,3 @@ def refuse_unfinished(run: Run) -> None:
     if other := [f"{key} {made.get(key)}" for key in wanted if wanted[key] != made.get(key)]:
         raise UserError(f"The run in {run.folder} has other settings: {'; '.join(other)}. To publish "
                         "it, give them with -p as it was run.")  # fmt: skip
-
-
-def results_folder(run: Run) -> Path:
-    """A run's place in results/; UserError unless its images are those of the whole release."""
-    if run.profile.drawn or not pack.is_whole(pack.verify(run.data)):
-        raise UserError(f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that "
-                        "release (see the command verify). Elsewhere: --to FOLDER.")  # fmt: skip
-    return RESULTS / run.profile.name.rpartition("/")[2]

@@ -160,8 +160,6 @@ def article(target: Path | None = None, root: Path = ROOT) -> Path:
 
 def judged(results: Path) -> str:
     """The paper's claims and the controls as the rules of `metrics.published` judge them, as JSON."""
-    tables = {
-        "claims": published.compare(results / "paper"),
-        "controls": published.auc_controls(results),
-    }
+    tables = {"claims": published.compare(results / "paper"),
+              "controls": published.auc_controls(results)}  # fmt: skip
     return json.dumps({name: json.loads(t.to_json(orient="records")) for name, t in tables.items()})
