@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "own_images.md").read_text(encoding="utf-8")
 
 def test_the_page_runs_as_it_is_written(run, tmp_path, monkeypatch, capsys):
     training.run(run, "squeezenet", 0)
-    monkeypatch.setattr(profiles, "load", lambda name, overrides, base: run.profile)
+    monkeypatch.setattr(profiles, "load", lambda name, overrides: run.profile)
     monkeypatch.chdir(tmp_path)
     for i in range(5):
         draw(Path("my-radiographs") / "covid" / f"{i}.png", i, 70)

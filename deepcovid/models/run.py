@@ -15,7 +15,7 @@ from deepcovid.imports import code
 from deepcovid.metrics import evaluation
 from deepcovid.models import seen
 from deepcovid.profiles import RECIPE, Profile
-from deepcovid.runs import ROOT, UserError
+from deepcovid.runs import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +34,9 @@ class Run:
         self.profile, self.folder, self.data = profile, profile.folder, profile.data_folder
 
     @classmethod
-    def open(cls, name: str, overrides: dict | None = None, base: Path = ROOT) -> "Run":
+    def open(cls, name: str, overrides: dict | None = None) -> "Run":
         """The run of a profile by its name; see `profiles.load`."""
-        return cls(profiles.load(name, overrides, base))
+        return cls(profiles.load(name, overrides))
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
@@ -107,7 +107,7 @@ class Run:
         return self.profile.features
 
     def model_folder(self, name: str, seed: int) -> Path:
-        return self.profile.model_folder(name, seed)
+        return self.folder / name / f"seed{seed}"
 
     def build(self, name: str, seed: int) -> "tuple[Classifier, Weights]":
         """A model before its training, and where its first weights come from."""

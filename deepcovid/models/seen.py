@@ -19,7 +19,7 @@ ALONE = "by path "  # a manifest's patient where nothing but the image is known
 def recorded(table: pd.DataFrame, data: Path, phase: str) -> pd.DataFrame:
     """Rows of a manifest as COLUMNS. `name` is the file's first name, `patient` empty if unknown.
 
-    A folder that `fair-data` made says in its `patients.csv` what its images were called, and of
+    A folder that the step `fair_data` made says in its `patients.csv` what its images were called, and of
     whom they are.
     """
     of = table.augmented_from.where(table.augmented_from != "", table.image)
