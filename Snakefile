@@ -6,7 +6,7 @@ import sys
 
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
-from deepcovid.repair import kept
+from deepcovid.workflow import kept
 from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}
@@ -25,7 +25,8 @@ STEP = PYTHON + "-m deepcovid.steps {profile.name} {output[0]}" + GIVEN
 
 def code(*names):
     """The files that the code of steps is in that make the named files, or of modules, and of what these import."""
-    return imports.files(*(module for name in names for module in steps.modules(name) or [name]))
+    made_by = (step for name in names for step in steps.maker(name) or [name])
+    return imports.files(*(step.partition(":")[0] for step in made_by))
 
 
 def settings(*fields):
@@ -252,11 +253,7 @@ rule all:
     input: rules.results.input, NOTEBOOKS, rules.pages.output
 
 
-# `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
-rule ablation:
-    input: "ablation.csv"
-
-
+# for `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
 rule ablation_cells:
     message: "ablation: {wildcards.model}, seed {wildcards.seed}"
     input: code("ablation.csv"), "manifest.csv", "training.csv"

@@ -1,5 +1,5 @@
 # Executes the notebooks on STUDY, once SHOWN is there. Snakefile and study.smk include it.
-from deepcovid.repair import kept
+from deepcovid.workflow import kept
 
 PARAMETERS = json.dumps({"study": f"runs/{STUDY}", "overrides": overrides})
 NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from deepcovid import runs
+from deepcovid.report import provenance
 
 RESULTS = runs.RESULTS / "benchmarks"
 
@@ -75,7 +76,7 @@ def machine() -> dict:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(), "malloc_tuned": "GLIBC_TUNABLES" in os.environ,
         "system": platform.system(), "python": platform.python_version(),
-        **{name: runs.version(name) for name in runs.PACKAGES},
+        **provenance.environment()["packages"],
     }  # fmt: skip
 
 

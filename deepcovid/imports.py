@@ -6,28 +6,23 @@ from pathlib import Path
 
 from deepcovid.io import code_digest
 
-PACKAGE = Path(__file__).resolve().parent
-ENGINE = PACKAGE.parent / "imageaudit"
-BESIDE = ("io", "runs", "profiles", "plots", "imports", "papermill", "repair")
-INERT = ("io", "runs", "profiles", "imageaudit.errors", "imageaudit.io")
+ROOT = Path(__file__).resolve().parent.parent
+# compute nothing: what they give a step stands in its settings and files
+INERT = ("deepcovid.io", "deepcovid.runs", "deepcovid.profiles", "deepcovid.imports",
+         "imageaudit.errors", "imageaudit.io")  # fmt: skip
 
 
 @cache
 def modules() -> dict[str, Path]:
-    """All modules by their names within the package, `data.manifest`, `runs`, ..., and those of the
-    package beside it by their full names, `imageaudit.images`, ..."""
-    found = {}
-    for path in [*sorted(PACKAGE.rglob("*.py")), *sorted(ENGINE.glob("*.py"))]:
-        below = PACKAGE.parent if path.parent == ENGINE else PACKAGE
-        parts = path.relative_to(below).with_suffix("").parts
-        if parts[-1] != "__init__":
-            found[".".join(parts)] = path
-    return found
+    """All modules of both packages by their full names, `deepcovid.data.manifest`, and their files."""
+    paths = [p for name in ("deepcovid", "imageaudit") for p in sorted((ROOT / name).rglob("*.py"))]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path
+            for path in paths if path.name != "__init__.py"}  # fmt: skip
 
 
-def full_name(module: str) -> str:
-    """The name by which Python imports one of `modules`."""
-    return module if module.startswith("imageaudit.") else f"{PACKAGE.name}.{module}"
+def full_name(name: str) -> str:
+    """The name in `modules` of a module, which may be told without `deepcovid.`: `data.manifest`."""
+    return name if name in modules() else f"deepcovid.{name}"
 
 
 @cache
@@ -42,38 +37,20 @@ def imported(module: str) -> frozenset[str]:
     return frozenset(names)
 
 
-@cache
-def ours(module: str) -> frozenset[str]:
-    """Those of `modules` that a module imports itself."""
-    names = {full_name(name): name for name in modules()}
-    return frozenset(names[name] for name in imported(module) if name in names)
-
-
 def needed(*names: str) -> list[str]:
-    """The named modules and all that these import, directly or not, in the order of their names."""
-    found, waiting = set(), list(names)
+    """The named modules and all of `modules` that these import, directly or not, by their names."""
+    found, waiting = set(), {*names}
     while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += ours(name)
+        found |= waiting
+        waiting = {other for name in waiting for other in imported(name) & modules().keys()} - found
     return sorted(found)
 
 
 def files(*names: str) -> list[Path]:
-    """The files whose code a step depends on that calls the named modules.
-
-    Some compute nothing: what they give a step stands in its settings and files.
-    """
-    return [modules()[n] for n in needed(*names) if n not in INERT]
+    """The files whose code a step depends on that calls the named modules."""
+    return [modules()[n] for n in needed(*map(full_name, names)) if n not in INERT]
 
 
 def code(*names: str) -> str:
-    """Stands for the code of modules (`imageaudit.images`) and of all in the wings that they import."""
-    needed_ones = [n for n in needed(*names) if n not in (*BESIDE, *INERT)]
-    return code_digest(*(modules()[name] for name in needed_ones))
-
-
-def room(module: str) -> str:
-    """The wing that a module stands in, or the module itself where it stands beside the wings."""
-    return module.partition(".")[0]
+    """Stands for the code of the named modules and of all that they import."""
+    return code_digest(*files(*names))

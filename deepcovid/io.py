@@ -10,14 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from imageaudit.errors import UserError, escape_control_chars
-from imageaudit.io import (  # noqa: F401
-    atomic_write,
-    digest,
-    file_digest,
-    read_json,
-    write_json,
-    write_text,
-)
+from imageaudit.io import atomic_write, digest, file_digest, read_json, write_json, write_text
 
 
 def rounded(data):
@@ -35,10 +28,8 @@ def rounded(data):
 
 def refuse_existing(folder: Path) -> None:
     """Raise UserError unless `folder` is absent or empty."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(
-            f"{escape_control_chars(folder)} is there already: remove it or name another folder."
-        )
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(f"{folder} is there already: remove it or name another folder.")
 
 
 @contextmanager
@@ -77,8 +68,6 @@ def read_table(path: Path, required=(), **how):
 
     try:
         table = pd.read_csv(path, **how)
-    except UnicodeDecodeError:
-        raise UserError(f"{path} cannot be read as a table: it is not in UTF-8.") from None
     except (ValueError, OSError, OverflowError) as error:
         reason = escape_control_chars(" ".join(str(error).split()))
         raise UserError(f"{path} cannot be read as a table: {reason}.") from None

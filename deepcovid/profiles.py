@@ -5,8 +5,6 @@ A profile with `runs` is a study: its runs are called STUDY/RUN, and lie in the 
 
 import dataclasses
 import os
-import re
-from collections import defaultdict
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from deepcovid.runs import ROOT, RUNS, UserError, did_you_mean, escape_control_chars, write_text
+from deepcovid.runs import ROOT, RUNS, UserError, did_you_mean, escape_control_chars
 
 PROFILES = ROOT / "profiles"
 MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
@@ -25,21 +23,12 @@ PHANTOMS = {"phantom": False, "phantom-honest": True}  # drawn data, and whether
 WORDS = (*PHANTOMS, "imagenet", "random", "none")  # that stand in the place of a path
 # what is drawn beside drawn data, and where: see `data.miniature`
 BESIDE = {"external": "external", "collection": "collection", "severity": "severity.csv"}
-KEPT = "profile.yaml"  # in a run's folder: the settings of a profile that is not in profiles/
-YAML = (".yaml", ".yml")
-FEATURES = "features"  # a folder in runs/ that is no profile's
-
-
-def refuse_bool(value):
-    if isinstance(value, bool):  # Python counts them among the whole numbers
-        raise ValueError("true and false are no numbers")
-    return value
 
 
 def split_commas(value):
-    parts = value.split(",") if isinstance(value, str) else value
-    parts = parts if isinstance(parts, list | tuple) else [parts]
-    return [part.strip() if isinstance(part, str) else part for part in parts]
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def differ(values: tuple) -> tuple:
@@ -50,7 +39,7 @@ def differ(values: tuple) -> tuple:
 
 def number(kind: type, low: float, high: float):
     """The type of a whole number or a float from `low` to `high`."""
-    return Annotated[kind, Field(ge=low, le=high), BeforeValidator(refuse_bool)]
+    return Annotated[kind, Field(ge=low, le=high)]
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -101,7 +90,7 @@ class Profile:
     @property
     def features(self) -> Path:
         """Where what backbones make of images is kept, for all runs."""
-        return RUNS / FEATURES
+        return RUNS / "features"
 
     @property
     def data_folder(self) -> Path:
@@ -117,9 +106,6 @@ class Profile:
     def trainings(self) -> list[tuple[str, int]]:
         """Each model and seed."""
         return list(product(self.models, self.seeds))
-
-    def model_folder(self, model: str, seed: int) -> Path:
-        return self.folder / model / f"seed{seed}"
 
     def settings(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -137,49 +123,16 @@ def names() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
 
-def place(name: str) -> Path:
-    """The file of a profile: NAME in profiles/, or as its last run kept it, or a YAML file's path.
-
-    Raises UserError where there is none, and where a run cannot be called as the file is.
-    """
-    path = Path(name).absolute()
-    if path.suffix in YAML and path.parent != PROFILES:
-        if not path.is_file():
-            raise UserError(f"There is no profile file {path}.{did_you_mean(path.stem, names())}")
-        if path.stem in (*names(), FEATURES) or not re.fullmatch(r"[^\W\d][\w.-]*", path.stem):
-            raise UserError(
-                f"A run cannot be called '{path.stem}', or another one is: give {path} a name of "
-                "its own, of letters, digits, '-' and '_', a letter first."
-            )
-        return path
-    for path in (PROFILES / f"{called(name)}.yaml", RUNS / name / KEPT):
-        if path.is_file() and "/" not in called(name):
-            return path
-    raise UserError(
-        f"There is no profile '{name}'.{did_you_mean(name, names())} There are: {', '.join(names())}."
-    )
-
-
-def called(name: str) -> str:
-    """What the run of a profile is called, which may be named by its file."""
-    return Path(name).stem if name.endswith(YAML) else name
-
-
 def runs_of(study: str) -> dict[str, dict]:
     """The runs that a study is made of, in order, with their settings; none where it is no study."""
-    path = place(study)
-    runs = (read_yaml(path).get("runs") or {}) if path.parent == PROFILES else {}
-    return {run: entry or {} for run, entry in runs.items()}
+    return {run: entry or {} for run, entry in (read_yaml(study).get("runs") or {}).items()}
 
 
 def chosen_runs(study: str, overrides: dict) -> dict[str, str]:
     """What is made of each run of a study, a run a name; of those with a model that is named."""
-    chosen = {}
-    for run, entry in runs_of(study).items():
-        own = split_commas(read(f"{study}/{run}")["models"][0])
-        if {*own} & {*split_commas(overrides.get("models", own))}:
-            chosen[run] = entry.get("make", "metrics.csv")
-    return chosen
+    named = {*split_commas(overrides.get("models", MODELS))}
+    return {run: entry.get("make", "metrics.csv") for run, entry in runs_of(study).items()
+            if named & {*split_commas(read(f"{study}/{run}")["models"][0])}}  # fmt: skip
 
 
 def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
@@ -187,8 +140,8 @@ def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
 
     `models` are those of the run that are named. Folders and files that it or its recipe sets stay.
     """
-    fixed = [key for key in PATHS if given[key][1] != "paper.yaml"]
-    overrides = {key: value for key, value in overrides.items() if key not in fixed}
+    overrides = {key: value for key, value in overrides.items()
+                 if key not in PATHS or given[key][1] == "paper.yaml"}  # fmt: skip
     if "models" in overrides:
         named = split_commas(overrides["models"])
         own = [model for model in split_commas(given["models"][0]) if model in named]
@@ -196,7 +149,12 @@ def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
     return overrides
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(name: str) -> dict[str, Any]:
+    """What is written in `profiles/NAME.yaml`; UserError where it is not there, or no settings."""
+    if name not in names():
+        known = did_you_mean(name, names()) + f" There are: {', '.join(names())}."
+        raise UserError(f"There is no profile '{name}'.{known}")
+    path = PROFILES / f"{name}.yaml"
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, ValueError, OSError) as error:
@@ -207,34 +165,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def written(name: str) -> tuple[dict[str, Any], str, Path]:
-    """What is written of a profile, or of a study's run; the file's name; where its paths start."""
-    study, _, run = name.partition("/")
-    if not run or study not in names():
-        path = place(name)
-        return read_yaml(path), path.name, ROOT if path.parent == PROFILES else path.parent
-    entries, origin = runs_of(study), f"{study}.yaml"
-    if run not in entries:
-        raise UserError(f"There is no run '{run}' in {origin}.{did_you_mean(run, entries)} "
-                        f"There are: {', '.join(entries) or 'none'}.")  # fmt: skip
-    return {"like": run} | entries[run], origin, RUNS / study
+def read(name: str, above: tuple[str, ...] = ()) -> dict[str, tuple[Any, str]]:
+    """The settings of a profile, or of a study's run, each with the file that sets it.
 
-
-def read(name: str, above: tuple[Path, ...] = ()) -> dict[str, tuple[Any, str]]:
-    """A profile's settings, each with the file that sets it, on top of those that it is `like`.
-
-    `above` are the files that are, one after the other, like this one.
+    They stand on top of those that it is `like`; `above` are the profiles that are, one after the
+    other, like this one. Raises UserError.
     """
-    values, origin, base = written(name)
-    if (path := base / origin) in above:
-        raise UserError(f"{origin} is like itself: {' > '.join(p.name for p in (*above, path))}")
-    if runs := values.get("runs"):
+    study, _, run = name.partition("/")
+    values, origin = read_yaml(study), f"{study}.yaml"
+    if name in above:
+        raise UserError(f"{origin} is like itself: {' > '.join((*above, name))}")
+    if run:
+        entries = runs_of(study)
+        if run not in entries:
+            raise UserError(
+                f"There is no run '{run}' in {origin}. There are: {', '.join(entries)}."
+            )
+        values = {"like": run} | entries[run]
+    elif runs := values.get("runs"):
         raise UserError(f"{origin} is a study of several runs: {', '.join(runs)}.")
-    like, settings = str(values.pop("like", "")), {}
     values.pop("make", "")
-    if like:
-        settings = read(str(base / like) if like.endswith(YAML) else like, (*above, path))
-    own = check(values, origin, base)
+    like = values.pop("like", "")
+    settings = read(str(like), (*above, name)) if like else {}
+    own = check(values, origin, RUNS / study if run else ROOT)
     return settings | {key: (value, origin) for key, value in own.items()}
 
 
@@ -252,50 +205,35 @@ def check(values: dict[str, Any], origin: str, base: Path) -> dict[str, Any]:
     return checked
 
 
-def load(name: str, overrides: dict[str, Any] | None = None, base: Path = ROOT) -> Profile:
-    """The profile `name`, or of a YAML file, with `overrides`, whose relative paths start at `base`.
+def load(name: str, overrides: dict[str, Any] | None = None) -> Profile:
+    """The profile `name`, or run `STUDY/RUN`, with `overrides`, whose relative paths start at `ROOT`.
 
     Raises UserError for an unknown profile or setting, a missing one, or a value out of range: a
     line for each, with where it was set, its name, and its value.
     """
-    own, given, run = check(overrides or {}, "-p", base), read(name), called(name)
-    if "/" in run:
+    own, given = check(overrides or {}, "-p", ROOT), read(name)
+    if "/" in name:
         own = of_run(own, given)
     given |= {key: (value, "-p") for key, value in own.items()}
     values = {key: value for key, (value, _) in given.items()}
-    drawn = RUNS / run / values["data"] if str(values.get("data")) in PHANTOMS else None
+    drawn = RUNS / name / values["data"] if str(values.get("data")) in PHANTOMS else None
     for key, within in BESIDE.items():
         if values.get(key) == "phantom":  # drawn images beside others would say nothing
             values[key] = str(drawn / within) if drawn else None
     if missing := [key for key in SETTINGS if key not in values]:
-        raise UserError(f"profile {run} does not set {', '.join(missing)}; 'like: paper' does.")
+        raise UserError(f"profile {name} does not set {', '.join(missing)}; 'like: paper' does.")
     try:
-        profile = Profile(name=run, **values)
+        profile = Profile(name=name, **values)
     except ValidationError as error:
-        raise UserError("\n".join(complaints(error, given))) from None
+        told = []
+        for found in error.errors():
+            value, origin = given[key := found["loc"][0]]
+            why = found["msg"].removeprefix("Value error, ")
+            told.append(f"{origin}: {key} is {escape_control_chars(repr(value))}: {why}")
+        raise UserError("\n".join(told)) from None
     if "none" in profile.preprocessing and len(profile.preprocessing) > 1:
-        raise UserError(f"profile {run}: preprocessing is none or some steps, not both.")
+        raise UserError(f"profile {name}: preprocessing is none or some steps, not both.")
     if isinstance(profile.threshold, str) and not profile.validation_fraction:
-        raise UserError(
-            f"profile {run}: threshold {profile.threshold} is chosen on validation images: set "
-            "validation_fraction above 0."
-        )
+        told = f"profile {name}: for threshold {profile.threshold}"
+        raise UserError(f"{told} set validation_fraction above 0.")
     return profile
-
-
-def complaints(error: ValidationError, given: dict[str, tuple[Any, str]]) -> list[str]:
-    """A line for each setting that is wrong: where it was set, its name, its value, pydantic's words."""
-    words = defaultdict(list)
-    for found in error.errors():
-        words[found["loc"][0]].append(found["msg"].removeprefix("Value error, "))
-    return [f"{given[key][1]}: {key} is {escape_control_chars(repr(given[key][0]))}: {'; or '.join(said)}"
-            for key, said in words.items()]  # fmt: skip
-
-
-def keep(name: str) -> None:
-    """Keep the settings of a YAML file elsewhere in its run, where notebooks find them by name."""
-    path = place(name)
-    if path.parent != PROFILES and path != RUNS / name / KEPT:
-        values = {key: value for key, (value, _) in read(name).items()}
-        settings = yaml.safe_dump(values, sort_keys=False)
-        write_text(RUNS / path.stem / KEPT, f"# as {path} says\n{settings}")

@@ -1,20 +1,15 @@
-"""Where runs and results lie, what their files are like now, and what they were computed with."""
+"""Where runs and results lie, and what their files are like now."""
 
 import os
-import platform
-import subprocess
-import tomllib
-from importlib.metadata import version
 from pathlib import Path
 
-from deepcovid.io import digest, file_digest, read_json, write_json, write_text  # noqa: F401
-from imageaudit import NOTICE  # noqa: F401
-from imageaudit.errors import UserError, did_you_mean, escape_control_chars  # noqa: F401
+from deepcovid.io import digest, file_digest, read_json, write_json, write_text
+from imageaudit import NOTICE
+from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
-PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
 
 
 def state(*places: Path | str) -> str:
@@ -40,30 +35,3 @@ def state(*places: Path | str) -> str:
             name = path.relative_to(place.parent).as_posix()
             found.append((name, of.st_size, of.st_mtime_ns, of.st_ctime_ns))
     return digest(found)
-
-
-def git_revision() -> str:
-    """The commit of the code, with `+changes` where files differ from it; `unknown` without git."""
-
-    def git(*words):
-        return subprocess.run(
-            ["git", "-C", ROOT, *words], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def environment() -> dict:
-    """What a run's numbers may depend on besides its profile: versions, machine, code."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {
-        "deepcovid": project["version"],
-        "git": git_revision(),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "packages": {name: version(name) for name in PACKAGES},
-    }

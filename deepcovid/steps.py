@@ -6,9 +6,11 @@ A step writes its files whole or not at all, and does nothing where they are the
 import argparse
 import inspect
 import json
-import sys
 from fnmatch import fnmatch
 from importlib import import_module
+
+from deepcovid.runs import UserError
+from imageaudit.cli import status
 
 # Files of a run, and the functions that make them, called in turn. A function takes the opened `run`
 # or its `profile`; one that takes a `seed` too is called for each model and seed.
@@ -42,11 +44,6 @@ def maker(file: str) -> tuple[str, ...]:
     return ()
 
 
-def modules(file: str) -> list[str]:
-    """The modules whose code makes `file`."""
-    return [function.partition(":")[0] for function in maker(file)]
-
-
 def make(file: str, run) -> None:
     """Make a file of an opened run, and those that its step makes with it."""
     for place in maker(file):
@@ -61,7 +58,6 @@ def make(file: str, run) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Make files of a run: `python -m deepcovid.steps demo metrics.csv shortcuts.csv`."""
     from deepcovid.models.run import Run
-    from deepcovid.runs import UserError
 
     parser = argparse.ArgumentParser(prog="python -m deepcovid.steps", description=main.__doc__)
     parser.add_argument("run", help="the profile of the run")
@@ -69,17 +65,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--overrides", default="{}", type=json.loads, help="settings, as JSON")
     parser.add_argument("--only", nargs=2, metavar=("MODEL", "SEED"), help="of the run's trainings")
     args = parser.parse_args(arguments)
-    try:
+
+    def work():
         one = dict(zip(("models", "seeds"), args.only or (), strict=False))
         run = Run.open(args.run, args.overrides | one)
         for file in args.files:
             if not maker(file):
                 raise UserError(f"No step makes {file}. There are: {' '.join(MAKES)}.")
             make(file, run)
-    except UserError as error:
-        print(f"deepcovid: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return status("deepcovid", work)
 
 
 if __name__ == "__main__":

@@ -34,19 +34,23 @@ class Missing:
         return f"Missing({self.file!r})"
 
     def _repr_markdown_(self) -> str:
-        return (
-            f"*This study has no `{self.file}`.* `results/README.md` has the command that makes it."
-        )
+        made = "`results/README.md` has the command that makes it."
+        return f"*This study has no `{self.file}`.* {made}"
 
 
 class Study:
     """The study that a notebook's parameter names: `results`, `runs/demo`, or a folder's path.
 
-    `overrides` are settings of its runs, as `-p` gives them.
+    `overrides` are settings of its runs, as `-p` gives them. Raises UserError where there is none.
     """
 
     def __init__(self, folder: str = "results", overrides: dict | None = None):
-        self.folder, self.overrides = place(folder), overrides or {}
+        path = Path(folder)
+        if path.parts[:1] == ("runs",):
+            path = runs.RUNS.joinpath(*path.parts[1:])
+        self.folder, self.overrides = ROOT / path, overrides or {}
+        if not self.folder.is_dir():
+            raise UserError(f"There is no study {folder}: name results, or a folder of runs/.")
         self.published = self.folder == RESULTS
         name = self.folder.name
         known = not self.published and name in profiles.names()
@@ -54,11 +58,9 @@ class Study:
         self.made: set = set()  # steps that this study has run, each once
 
     def run(self, name: str = OWN):
-        """The study's own run, opened, whose images are at hand; UserError where there is none."""
+        """A run whose images are at hand, opened."""
         from deepcovid.models.run import Run
 
-        if not self.has_images(name):
-            raise UserError(f"{self.folder} has no images of a run {name}: name another study.")
         return Run(self.profile(name))
 
     def profile(self, name: str = OWN) -> profiles.Profile:
@@ -99,10 +101,7 @@ class Study:
         paths = self.place(run).glob(f"*/seed*/{name}")
         found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
         if self.has_images(run):
-            chosen = self.profile(run)
-            found = {
-                k: p for k, p in found.items() if k[0] in chosen.models and k[1] in chosen.seeds
-            }
+            found = {key: found[key] for key in self.profile(run).trainings if key in found}
         return dict(sorted(found.items()))
 
     def tables(self, run: str, name: str) -> dict[tuple[str, int], pd.DataFrame]:
@@ -116,16 +115,3 @@ class Study:
         if figure is not None and (not self.published or REFRESHED in os.environ):
             save(figure, self.folder / "figures" / name)
         return figure
-
-
-def place(folder: str) -> Path:
-    """The folder of a study; UserError where there is none."""
-    path = Path(folder)
-    if path.parts[:1] == ("runs",):
-        path = runs.RUNS.joinpath(*path.parts[1:])
-    path = path if path.is_absolute() else ROOT / path
-    if not path.is_dir():
-        raise UserError(
-            f"There is no study {folder}: `results`, or `runs/demo` after ./run_all.sh."
-        )
-    return path

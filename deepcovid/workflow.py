@@ -2,106 +2,95 @@
 
 import json
 import os
+import re
+import shutil
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
-from deepcovid import profiles, repair
+from deepcovid import profiles
 from deepcovid.profiles import PATHS, PROFILES, WORDS, Profile
 from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars
 
-CLUSTERS = PROFILES / "cluster"  # a folder for each kind, with Snakemake's options in config.yaml
-STEP_SAYS = "deepcovid: "  # what a step begins its error with
-DIED = (" (it was ended, mostly because memory ran out: take fewer --cores, or a smaller -p "
-        "batch_size)")  # fmt: skip
+MARK = "DEEPCOVID_RUN"  # in the environment of all that works for a run: its folder
+STALE = 600  # seconds; what other runs write into a folder that they share takes less
+DIED = " (it was ended, mostly because memory ran out: take fewer --cores or a smaller batch_size)"
 
 
-def run(
-    name: str, overrides: dict, cores: int | None, extra: list[str], cluster: str | None = None,
-    goals=("all",), made="index.html",
-) -> int:  # fmt: skip
-    """Make goals of a profile, by default all of it, with Snakemake; its exit status.
+def run(name: str, overrides: dict, cores, extra: list[str], cluster=None, goal="all") -> int:
+    """Make the goal of a profile, by default all of it, with Snakemake; its exit status.
 
-    `cores` are all of this machine, if None; on a `cluster` its settings say how many a job has.
-    `extra` are further options for Snakemake, `made` is the file that ends it, relative to the
-    run's folder. Raises UserError for what cannot work.
+    `cores` are all of this machine, if None; on a `cluster`, a name or a folder, its settings say how
+    many a job has. `extra` are further options for Snakemake, which then says itself what came of
+    them. Raises UserError for what cannot work.
     """
+    cores = cores or (None if cluster else usable_cores())
+    options = ["--workflow-profile", settings_of(cluster)] if cluster else []
+    options += ["--cores", cores] if cores else []
+    options += [*extra, "--config", f"overrides={json.dumps(overrides)}"]
+    options += [f"cores={cores}"] if cores else []
     if profiles.runs_of(name):
-        return run_study(name, overrides, cores, extra, cluster)
-    profile = profiles.load(name, overrides)
-    check_inputs(profile)
-    profiles.keep(name)
-    status = make(profile, goals, overrides, cores, extra, cluster)
-    if not status:
-        say_done(profile.folder, extra, made)
+        status = run_study(name, overrides, options)
+    else:
+        profile = profiles.load(name, overrides)
+        check_inputs(profile)
+        status = make(profile, [goal], options)
+    if not status and not extra:
+        made = profiles.RUNS / name / ("index.html" if goal == "all" else goal)
+        print(f"\nDone. Read {made}\n{NOTICE}")
     return status
 
 
-def run_study(study: str, overrides: dict, cores, extra: list[str], cluster) -> int:
+def run_study(study: str, overrides: dict, options: list) -> int:
     """Make the runs of a study, one after the other, then what compares them; the first bad status."""
     runs = profiles.chosen_runs(study, overrides)
     if "paper" not in runs:
         raise UserError(f"{study} trains no {overrides['models']}: choose of its runs' models.")
     loaded = {run: profiles.load(f"{study}/{run}", overrides) for run in runs}
-    folder = profiles.RUNS / study
     for profile in loaded.values():
-        if not Path(profile.data).is_relative_to(folder):  # else a run before it makes the data
+        if not Path(profile.data).is_relative_to(profiles.RUNS / study):  # made by a run before it
             check_inputs(profile)
     for i, (run, profile) in enumerate(loaded.items(), 1):
         print(f"\n{study}: run {i} of {len(runs)}, {run}", flush=True)
-        goals = [goal.strip() for goal in runs[run].split(",")]
-        if status := make(profile, goals, overrides, cores, extra, cluster):
+        if status := make(profile, runs[run].replace(",", " ").split(), options):
             return status
-    if extra and not all((profile.folder / "metrics.csv").is_file() for profile in loaded.values()):
-        return 0  # as with --dry-run
-    status = make(loaded["paper"], ["all"], overrides, cores, extra, cluster, study)
-    if not status:
-        say_done(folder, extra)
-    return status
+    for run, profile in loaded.items():
+        if not (profile.folder / f"{'ablation' if run == 'ablation' else 'metrics'}.csv").is_file():
+            return 0  # as with --dry-run
+    return make(loaded["paper"], ["all"], options, study)
 
 
-def make(
-    profile: Profile, goals, overrides: dict, cores, extra: list[str], cluster, study=""
-) -> int:
+def make(profile: Profile, goals: list[str], options: list, study="") -> int:
     """Make files of a run, or of a study (then `profile` is of its first run); Snakemake's exit status."""
-    where = ["--workflow-profile", settings_of(cluster)] if cluster else []
-    cores = cores or (None if cluster else usable_cores())
-    folder = profiles.RUNS / (study or profile.name)
-    with run_lock(folder, study or profile.name):
+    name = study or profile.name
+    folder = profiles.RUNS / name
+    with run_lock(folder, name):
         if profile.drawn:  # before any step is asked what it depends on
             from deepcovid.data import miniature
 
             miniature.run(profile)
-        for told in repair.tidy(folder, profile.features):
+        for told in tidy(folder, profile.features):
             print(told, flush=True)
         status = snakemake(folder, [
             "--snakefile", ROOT / ("study.smk" if study else "Snakefile"), "--directory", folder,
-            "--quiet", "host", *(["--cores", str(cores)] if cores else []),
             # its own lock would stay after a killed run; of --keep-incomplete a failed job's
             # outputs would count as made
-            "--nolock", "--rerun-incomplete", *forced(folder), *goals, *where, *extra,
-            "--config", f"profile={study or profile.name}", f"overrides={json.dumps(overrides)}",
-            *([f"cores={cores}"] if cores else []),
+            "--quiet", "host", "--nolock", "--rerun-incomplete", *forced(folder), *goals,
+            *options, f"profile={name}",
         ])  # fmt: skip
     if status:
         print(*failures(folder), sep="\n", file=sys.stderr)
     return status
 
 
-def say_done(folder: Path, extra: list[str], made: str = "index.html") -> None:
-    """Say where to read what was made; what `extra` options of Snakemake's ask for, it says itself."""
-    if not extra:
-        numbers = f"\n      Numbers: {folder / 'metrics.csv'}"
-        told = numbers * (folder / "metrics.csv").is_file()
-        print(f"\nDone. Read {(folder / made).resolve()}{told}\n{NOTICE}")
-
-
 def settings_of(cluster: str) -> Path:
     """The folder of a cluster's settings: one in profiles/cluster by its name, or any by its path."""
-    for folder in (CLUSTERS / cluster, Path(cluster).absolute()):
+    for folder in (PROFILES / "cluster" / cluster, Path(cluster).absolute()):
         if (folder / "config.yaml").is_file():
             return folder
     raise UserError(f"There is no cluster '{cluster}': say slurm, or a folder with a config.yaml.")
@@ -117,20 +106,17 @@ def check_inputs(profile: Profile) -> None:
 
     Images are not opened: the first step does that. Raises UserError.
     """
-    places = {key: getattr(profile, key) for key in PATHS}
-    if profile.collection:
-        places["collection"] = str(Path(profile.collection, "metadata.csv"))
-    if profile.drawn:  # what lies beside drawn images is drawn with them
-        drawn = profile.data_folder.parent
-        places = {k: v for k, v in places.items() if not (v and Path(v).is_relative_to(drawn))}
-    else:
+    if not profile.drawn:
         from deepcovid.data import manifest
 
         manifest.class_folders(profile.data_folder)
         if profile.augment_positives == "release":
             manifest.refuse_without_copies(profile.data_folder)
-    for key, path in places.items():
-        if path not in (None, *WORDS) and not Path(path).exists():
+    for key in PATHS:
+        path = Path(getattr(profile, key) or "none")
+        drawn = profile.drawn and path.is_relative_to(profile.folder)  # it will be, with the images
+        path = path / "metadata.csv" if key == "collection" and profile.collection else path
+        if not (drawn or str(path) in WORDS or path.exists()):
             raise UserError(f"There is no {path}: -p {key} PATH.")
 
 
@@ -139,19 +125,13 @@ def run_lock(folder: Path, name: str) -> Iterator[None]:
     """Work in the folder of a run, which is made where need be, while nobody else works there.
 
     The lock is this process's, in which Snakemake runs, and ends with it, however it ends.
-    Raises UserError where somebody else has it, and where the folder cannot be written.
+    Raises UserError where somebody else has it.
     """
-    lock = FileLock(folder / ".lock", blocking=False)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = lock.acquire()
+        held = FileLock(folder / ".lock", blocking=False).acquire()
     except Timeout:
         raise UserError(f"Another run of profile {name} is under way.") from None
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}). Name another place for runs in the "
-            "environment: DEEPCOVID_RUNS=FOLDER."
-        ) from None
     with held:
         yield
 
@@ -169,11 +149,7 @@ def snakemake(folder: Path, options: list) -> int:
 
     before = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), before)))
-    os.environ |= {
-        "PYTHONSAFEPATH": "1",
-        "DEEPCOVID_RUNS": str(profiles.RUNS),
-        repair.MARK: str(folder),
-    }
+    os.environ |= {"PYTHONSAFEPATH": "1", "DEEPCOVID_RUNS": str(profiles.RUNS), MARK: str(folder)}
     try:
         main([str(option) for option in options])
     except SystemExit as end:
@@ -181,26 +157,60 @@ def snakemake(folder: Path, options: list) -> int:
     return 0
 
 
+def tidy(folder: Path, shared: Path) -> list[str]:
+    """Put a run's folder in order; a sentence for each thing that was done.
+
+    Nobody else may be at work in `folder`; `shared` holds what several runs keep, also now.
+    """
+    told = []
+    if ended := end_leftovers(folder):
+        told.append(f"Ended what a killed run had left at work: {', '.join(map(str, ended))}.")
+    before = time.time() - STALE
+    halves = [path for path in shared.rglob(".part-*") if path.stat().st_mtime <= before]
+    halves += folder.rglob(".part-*")
+    for path in halves:  # one that lies in another is gone with it
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if halves:
+        told.append("Removed half-written files of a run that was stopped.")
+    for path in [*folder.glob("logs/*.txt"), *folder.glob("notebooks/*.ipynb.txt")]:
+        path.unlink()  # what failed steps and notebooks had to say
+    return told
+
+
+def end_leftovers(folder: Path) -> list[int]:
+    """End processes of an earlier run of this folder: kernels outlive who started them."""
+    left = [process for process in psutil.process_iter(["environ"]) if process.pid != os.getpid()
+            and (process.info["environ"] or {}).get(MARK) == str(folder)]  # fmt: skip
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=10)
+    return [process.pid for process in left]
+
+
+def kept(output: str, *others: str) -> str:
+    """`output`, once it is forgotten where one of the others that its step made is gone.
+
+    These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
+    checkpoint that is trained but not yet scored. Paths are relative to the run's folder.
+    """
+    if not all(map(os.path.isfile, others)):
+        Path(output).unlink(missing_ok=True)
+    return output
+
+
 def failures(folder: Path) -> list[str]:
     """Why each step and notebook that failed did, as the log that it left says."""
     told = []
     for log in [*sorted(folder.glob("logs/*.txt")), *sorted(folder.glob("notebooks/*.ipynb.txt"))]:
-        why = reason(log.read_text(encoding="utf-8", errors="replace").strip())
-        if why not in (
-            "",
-            "KeyboardInterrupt",
-        ):  # Snakemake makes one anew for a step that went well
+        text = log.read_text(encoding="utf-8", errors="replace").strip()
+        *before, why = re.split("UserError: |deepcovid: ", text)  # of a notebook, of a step
+        if not before:
+            why = text.rpartition("\n")[2]
+            why += DIED * ("Kernel died" in why or "Traceback (" not in text)
+        # Snakemake makes an empty one anew for a step that went well
+        if text and why != "KeyboardInterrupt":
             see = log.with_suffix("") if log.parent.name == "notebooks" else log
             lines = "\n  ".join(map(escape_control_chars, why.splitlines()))
             told.append(f"\n{log.name.partition('.')[0]} stopped: {lines}\n  see {see}")
     return told
-
-
-def reason(text: str) -> str:
-    """Why a step or a notebook failed, of what it wrote: our own error, or the last line."""
-    for ours in ("UserError: ", STEP_SAYS):
-        if ours in text:
-            return text.rpartition(ours)[2]
-    last = text.rpartition("\n")[2]
-    died = "Kernel died" in last or (text and "Traceback (" not in text)
-    return last + DIED * bool(died)

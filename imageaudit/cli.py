@@ -15,32 +15,36 @@ OPTIONS = {row["option"]: (row["value"], row["help"]) for row in listed("options
 SOURCE = ("FOLDER|TABLE", "a folder per class, or a table with a row per image")
 
 
-def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
         prog="imageaudit",
         description=f"Does a dataset of any images give its classes away? {NOTICE}",
         epilog="Ends with status 0 (no alarm), 3 (alarm) or 2 (cannot be audited: it says why).",
     )
-    result.add_argument("source", metavar=SOURCE[0], help=SOURCE[1])
+    parser.add_argument("source", metavar=SOURCE[0], help=SOURCE[1])
     for name, (value, words) in OPTIONS.items():
-        result.add_argument(name, metavar=value, help=words)
-    return result
+        parser.add_argument(name, metavar=value, help=words)
 
-
-def main(arguments: list[str] | None = None) -> int:
-    given = vars(parser().parse_args(arguments))
-    try:
+    def work():
         from imageaudit.api import audit
 
-        print(found := audit(**given))
+        print(found := audit(**vars(parser.parse_args(arguments))))
         return found.status
+
+    return status("imageaudit", work)
+
+
+def status(program: str, work) -> int:
+    """What `work()` returns, or 2 where a user or the machine has to mend something: it is told."""
+    try:
+        return work() or 0
     except UserError as error:
-        lines = map(escape_control_chars, str(error).split("\n"))
-        print("imageaudit: " + "\n".join(lines), file=sys.stderr)
+        told = str(error)
     except OSError as error:
         if error.errno not in PLACE:
             raise
-        where = f": {escape_control_chars(error.filename)}" if error.filename else ""
-        print(f"imageaudit: {error.strerror}{where}. The same command goes on from here, once that "
-              "is mended.", file=sys.stderr)  # fmt: skip
+        where = f": {error.filename}" if error.filename else ""
+        told = f"{error.strerror}{where}. The same command goes on from here, once that is mended."
+    # no terminal codes of a name or a file
+    print(f"{program}:", "\n".join(map(escape_control_chars, told.split("\n"))), file=sys.stderr)
     return 2

@@ -1,13 +1,16 @@
 """Files that are damaged, or made to harm: a clear message each, and nothing that runs."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import draw, user_error
 from PIL import Image
 
 from benchmarks.robustness import damage, fuzz
-from deepcovid import runs
-from deepcovid.__main__ import main
+from deepcovid import __main__ as cli
+from deepcovid import profiles, runs
 from deepcovid.data import manifest
 from deepcovid.fair_test import severity
 from deepcovid.report import site
@@ -85,10 +88,12 @@ def test_a_fuzzed_file_that_is_read_is_a_finite_input(tmp_path):
     assert fuzz.one((tmp_path / "x.tif").read_bytes(), tmp_path / "y") == "read"
 
 
-def test_what_a_settings_file_holds_is_shown_safely(tmp_path, capsys):
-    path = tmp_path / "own.yaml"
+def test_what_a_settings_file_holds_is_shown_safely(tmp_path, capsys, monkeypatch):
+    path = Path(shutil.copytree(profiles.PROFILES, tmp_path / "profiles")) / "own.yaml"
+    for module in (profiles, cli):
+        monkeypatch.setattr(module, "PROFILES", path.parent)
     for text in ("like: demo\nepoch\u202e: 3\n", "epochs:\u202e: demo\n", "like: 'x\u001b[31m'\n"):
         path.write_text(text)
-        assert main([str(path)]) == 2
+        assert cli.main(["own"]) == 2
         told = capsys.readouterr().err
         assert all(line.isprintable() for line in told.splitlines()), told

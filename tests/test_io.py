@@ -24,7 +24,7 @@ def test_a_table_is_read_as_it_was_written_and_one_without_its_columns_is_refuse
     with user_error(f"{path} lacks the columns patient, split"):
         io.read_table(path, ("patient", "image", "split"))
     path.write_bytes("ä".encode("latin-1"))
-    with user_error("it is not in UTF-8"):
+    with user_error("x.csv cannot be read as a table: 'utf-8' codec"):
         io.read_table(path)
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from deepcovid import repair
+from deepcovid import workflow
 from deepcovid.runs import write_text
 
 
@@ -17,7 +17,7 @@ def folder(tmp_path):
     here, shared = tmp_path / "demo", tmp_path / "features"
     write_text(here / "manifest.csv", "image\n")
     write_text(shared / "a" / "b.npy", "an array")
-    assert repair.tidy(here, shared) == []
+    assert workflow.tidy(here, shared) == []
     return here, shared
 
 
@@ -26,9 +26,9 @@ def test_what_was_half_written_goes_but_not_from_under_another_run(folder):
     write_text(here / ".part-phantom" / "train" / ".part-x.png", "half")
     write_text(shared / "a" / ".part-old.npy", "half")
     write_text(shared / "a" / ".part-new.npy", "half")
-    old = time.time() - 2 * repair.STALE
+    old = time.time() - 2 * workflow.STALE
     os.utime(shared / "a" / ".part-old.npy", (old, old))
-    assert repair.tidy(*folder) == ["Removed 2 half-written files of a run that was stopped."]
+    assert workflow.tidy(*folder) == ["Removed half-written files of a run that was stopped."]
     assert [path.name for path in shared.rglob(".part-*")] == [".part-new.npy"]
     assert not (here / ".part-phantom").exists()
 
@@ -37,7 +37,7 @@ def test_what_is_left_at_work_is_ended_and_nothing_else(folder):
     def sleeper(place):
         return subprocess.Popen(
             [sys.executable, "-c", "print(flush=True); import time; time.sleep(60)"],
-            env=os.environ | {repair.MARK: str(place)}, start_new_session=True,
+            env=os.environ | {workflow.MARK: str(place)}, start_new_session=True,
             stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -45,7 +45,7 @@ def test_what_is_left_at_work_is_ended_and_nothing_else(folder):
     try:
         for process in (ours, other):
             process.stdout.readline()
-        told = repair.tidy(*folder)
+        told = workflow.tidy(*folder)
         assert told == [f"Ended what a killed run had left at work: {ours.pid}."]
         ours.wait(10)
         assert other.poll() is None

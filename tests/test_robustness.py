@@ -54,6 +54,9 @@ def test_single_changes_are_all_there_and_each_is_one():
 
 def test_survivors_that_are_explained_are_changes_of_lines_that_are_there():
     for module, known in mutations.explained().items():
-        lines = [line.strip() for line in imports.modules()[module].read_text().splitlines()]
+        lines = [
+            line.strip()
+            for line in imports.modules()[imports.full_name(module)].read_text().splitlines()
+        ]
         for change, why in known.items():
             assert change.partition(" | ")[0] in lines and why, (module, change)

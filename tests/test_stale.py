@@ -214,7 +214,7 @@ def test_steps_make_what_rules_ask_of_them(project):
 
 
 def test_the_ablation_is_spread_over_jobs(project):
-    said = project.snakemake("--dry-run", goal="ablation")
+    said = project.snakemake("--dry-run", goal="ablation.csv")
     jobs = re.findall(r"Job \d+: ablation: (\w+), seed (\d)", said)
     assert jobs == [("squeezenet", "0")]
     assert said.index("ablation: squeezenet") < said.index("ablation: the table")

@@ -36,7 +36,7 @@ def exercises(tmp_path, monkeypatch) -> dict:
 def test_the_exercises_run_as_they_are_written(exercises, monkeypatch):
     settings = {"models": "squeezenet", "epochs": 60, "learning_rate": 1e-3}
     profile = profiles.load("demo", settings)
-    monkeypatch.setattr(profiles, "load", lambda name, overrides, base: profile)
+    monkeypatch.setattr(profiles, "load", lambda name, overrides: profile)
     miniature.run(profile)
     prepared(profile)
     names = {}

@@ -10,12 +10,14 @@ import argparse
 import io
 import json
 import random
+import shutil
 import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pandas as pd
 import torch
@@ -87,6 +89,8 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
     opened = SimpleNamespace(profile=SimpleNamespace(severity=room / "brixia.csv"), folder=room)
     located = table.assign(path=[str(data / image) for image in table.image])
 
+    ours = Path(shutil.copytree(profiles.PROFILES, room / "profiles"))
+
     def csv(frame):
         return frame.to_csv(index=False).encode()
 
@@ -98,8 +102,7 @@ def subjects(room: Path) -> dict[str, tuple[bytes, Path, Callable[[Path], object
                          lambda _: manifest.make(data, 0)),
         "covid-metadata.csv": (csv(covid), data / "covid-metadata.csv", lambda _: manifest.make(data, 0)),
         "metadata.csv": (csv(beside), rest / "metadata.csv", lambda _: collection.outer(rest)),
-        "profile.yaml": (yaml.safe_dump(settings).encode(), room / "own.yaml",
-                         lambda path: profiles.load(str(path))),
+        "profile.yaml": (yaml.safe_dump(settings).encode(), ours / "own.yaml", profile),
         "note.json": (json.dumps({"made_from": {"a": [1, "x"]}}).encode(), room / "x.json", runs.read_json),
         "state.pth": (state.getvalue(), room / "x.pth", networks.load_state),
         "checkpoint.pt": (wrapped.getvalue(), room / "x.pt", networks.load_state),
@@ -113,9 +116,12 @@ def scores(path: Path):
     return evaluation.summary(table, 0.5)
 
 
-def unpacked(path: Path, target: Path):
-    import shutil
+def profile(path: Path):
+    with mock.patch.object(profiles, "PROFILES", path.parent):
+        return profiles.load(path.stem)
 
+
+def unpacked(path: Path, target: Path):
     shutil.rmtree(target, ignore_errors=True)
     return originals.unpack(path, target)
 

@@ -126,7 +126,7 @@ def drawn(count: int, seed: int, only: str | None) -> list[dict]:
     for subject, (names, _, share) in SUBJECTS.items():
         every = []
         for name in names:
-            nodes = looked_at(ast.parse(modules()[name].read_text("utf-8")))
+            nodes = looked_at(ast.parse(modules()[full_name(name)].read_text("utf-8")))
             every += [
                 (name, i, k) for i, node in enumerate(nodes) for k, _ in enumerate(variants(node))
             ]
@@ -142,7 +142,7 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives one module of the package with a change in it; all others as they are."""
 
     def __init__(self, name: str, tree: ast.Module):
-        self.name, self.path = full_name(name), modules()[name]
+        self.name, self.path = full_name(name), modules()[full_name(name)]
         self.code = compile(tree, str(self.path), "exec")
 
     def find_spec(self, name, path=None, target=None):
@@ -199,7 +199,7 @@ def kept() -> dict[str, str]:
 
 def stamp(one: dict, words: dict) -> str:
     """Stands for a change, its module and its tests."""
-    sources = [modules()[one["module"]]]
+    sources = [modules()[full_name(one["module"])]]
     for test in SUBJECTS[one["subject"]][1]:
         place = ROOT / "tests" / test
         sources += sorted(place.glob("*.py")) if place.is_dir() else [place]
@@ -223,7 +223,7 @@ def run(count: int, seed: int, only: str | None, minutes: float) -> dict:
     sample = drawn(count, seed, only)
     for one in sample:
         words, tree = changed(
-            modules()[one["module"]].read_text("utf-8"), one["node"], one["variant"]
+            modules()[full_name(one["module"])].read_text("utf-8"), one["node"], one["variant"]
         )
         of = stamp(one, words)
         if of not in known:

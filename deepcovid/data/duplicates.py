@@ -159,8 +159,8 @@ def likened(original: Path, copy: Path) -> str:
 def of_phases(phases: dict[str, pd.DataFrame], data: Path) -> pd.DataFrame:
     """All that a training with these phases sees, a row per image and phase: SEEN.
 
-    `name` is the file's first name, `patient` empty if unknown. A folder that `fair-data` made says
-    in its `patients.csv` what its images were called, and of whom they are.
+    `name` is the file's first name, `patient` empty if unknown. A folder that the step
+    `fair_data` made says in its `patients.csv` what its images were called, and of whom they are.
     """
     parts = [table.assign(phase=phase) for phase, table in phases.items()]
     table = pd.concat(parts, ignore_index=True)

@@ -1,7 +1,6 @@
 """A data folder in which the source does not tell the class, to train and to be judged on.
 
-Both classes are of one collection; cases that are held out judge. Non-COVID training images of the
-run's own data may be among those for training: profiles weigh each source's classes the same.
+Both classes are of one collection; cases that are held out judge.
 """
 
 import shutil
@@ -33,29 +32,17 @@ def split(table: pd.DataFrame, seed: int = 0) -> pd.Series:
 
 
 def run(run: Run) -> Path:
-    """Make `fair_data/` of a run anew, of the collection alone."""
-    shutil.rmtree(run.folder / "fair_data", ignore_errors=True)
-    return write(run, run.folder / "fair_data", others=False)
+    """Make `fair_data/` of a run anew, of its collection: `train|test / covid|non / collection`.
 
-
-def write(run: Run, target: Path, others: bool = True) -> Path:
-    """Make the data folder `target` of a run's collection: `train|test / covid|non / collection`.
-
-    With `others`, the run's own Non-COVID training images are in `train/non/release`. `patients.csv`
-    tells which images belong together, what they were called (`original`) and whose they are
-    (`recorded`), so that twins elsewhere are known; masks that lie beside the run's images go with
-    them. Raises UserError where `target` is there already.
+    `patients.csv` tells which images belong together, what they were called (`original`) and whose
+    they are (`recorded`), so that twins elsewhere are known; masks that lie beside the run's images
+    go with them.
     """
-    table = collection.of(run)
+    table, target = collection.of(run), run.folder / "fair_data"
     table["folder"] = split(table) + "/" + table.label.map(NAMES) + "/collection"
     table["recorded"] = duplicates.known_only(table.patient)
     table["patient"] = "case " + table.group.astype(str)
-    if others:
-        own = run.originals("train")
-        own = own[own.label == 0].assign(folder="train/non/release")
-        own["path"], own["recorded"] = run.paths(own.image), own.patient
-        table = pd.concat([table, own], ignore_index=True)
-    with io.atomic_folder(target) as room:
+    with io.atomic_folder(target, replace=True) as room:
         named = [f"{row.folder}/{i:04}-{row.path.name}" for i, row in enumerate(table.itertuples())]
         for name, path in zip(named, table.path, strict=True):
             copy(path, room / name)

@@ -98,7 +98,7 @@ class Run:
         return preprocessing.of(self.profile)
 
     def model_folder(self, name: str, seed: int) -> Path:
-        return self.profile.model_folder(name, seed)
+        return self.folder / name / f"seed{seed}"
 
     def build(self, name: str, seed: int) -> tuple:
         """A model (`networks.Classifier`) before its training, and where its first weights come from."""

@@ -66,17 +66,12 @@ def still(notebook) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             for output in cell.outputs:
-                moving = [kind for kind in output.get("data", {}) if "widget" in kind]
-                if moving and "image/png" in output.data:
-                    for kind in moving:
-                        del output.data[kind]
-            cell.outputs = [o for o in cell.outputs if not is_progress(o)]
+                if "image/png" in (data := output.get("data", {})):
+                    for kind in [kind for kind in data if "widget" in kind]:
+                        del data[kind]
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"
+                            and not any("widget" in kind for kind in output.get("data", {}))]  # fmt: skip
     notebook.metadata.pop("widgets", None)
-
-
-def is_progress(output) -> bool:
-    kinds = output.get("data", {})
-    return output.get("name") == "stderr" or any("widget" in kind for kind in kinds)
 
 
 def caption(text: str) -> str:

@@ -17,10 +17,8 @@ class Played(ipywidgets.VBox):
     def _repr_mimebundle_(self, **options):
         *_, words, picture = self.children
         still = base64.b64encode(picture.value).decode()
-        shown = super()._repr_mimebundle_(**options) | {
-            "image/png": still,
-            "text/plain": words.value,
-        }
+        shown = super()._repr_mimebundle_(**options)
+        shown |= {"image/png": still, "text/plain": words.value}
         return shown, {"image/png": {"width": int(picture.width), "height": int(picture.height)}}
 
 
@@ -31,34 +29,28 @@ def thresholds(*folders: Path) -> Played:
     """
     models = {}
     for folder in folders:
-        if not (path := folder / "metrics.csv").is_file():
-            continue
-        scores, frozen = scores_of(folder), read_table(path, index_col=["model", "seed"]).threshold
-        several = len({seed for _, seed in scores}) > 1
-        for (name, seed), threshold in frozen.items():
-            test = scores[name, seed].query("split == 'test'")
-            models[f"{folder.name}: {name}" + f", seed {seed}" * several] = test, threshold
-    wide = {
-        "layout": {"width": "40rem", "max_width": "100%"},
-        "style": {"description_width": "6rem"},
-    }
+        if (path := folder / "metrics.csv").is_file():
+            scores = scores_of(folder)
+            for (name, seed), row in read_table(path, index_col=["model", "seed"]).iterrows():
+                test = scores[name, seed].query("split == 'test'")
+                models[f"{folder.name}: {name}, seed {seed}"] = test, row.threshold
+    wide = {"layout": {"width": "40rem", "max_width": "100%"},
+            "style": {"description_width": "6rem"}}  # fmt: skip
     model = ipywidgets.Dropdown(options=[*models], description="model", **wide)
     threshold = ipywidgets.FloatSlider(min=0, max=1, step=0.001, readout_format=".3f",
                                        continuous_update=False, description="threshold", **wide)  # fmt: skip
     words, picture = ipywidgets.HTML(), ipywidgets.Image(format="png")
 
-    def begin(change=None) -> None:
-        threshold.value = models[model.value][1]
-        draw()
-
     def draw(change=None) -> None:
         table, frozen = models[model.value]
+        if change is None or change.owner is model:
+            threshold.value = frozen
         figure = figures.at_threshold(table, threshold.value, frozen, model.value)
         picture.value, size = png(figure)
         picture.width, picture.height = str(size["width"]), str(size["height"])
         words.value = figure.get_suptitle()
 
-    begin()
-    model.observe(begin, "value")
-    threshold.observe(draw, "value")
+    draw()
+    for control in (model, threshold):
+        control.observe(draw, "value")
     return Played([model, threshold, words, picture])

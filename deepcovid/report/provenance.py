@@ -1,26 +1,46 @@
-"""What a run's numbers depend on, `run.json`, and what its models are and are not for, their cards."""
+"""What a run leaves to others: `run.json`, its models' cards, and what of it may be published.
 
-from functools import cache
+That are numbers, never a radiograph, never weights.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
-from deepcovid.data import manifest
-from deepcovid.io import read_table
+from deepcovid import __version__, profiles
+from deepcovid.data import manifest, pack
+from deepcovid.io import atomic_folder, digest, read_json, read_table, write_csv, write_json
 from deepcovid.metrics.intervals import format_ci_from_row
 from deepcovid.models.run import Run
 from deepcovid.profiles import PATHS, Profile
-from deepcovid.runs import NOTICE, digest, environment, read_json, write_json, write_text
+from deepcovid.runs import NOTICE, RESULTS, ROOT, UserError, write_text
+
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
+EXTERNAL = ("external.json", "external.csv", "mitigation.csv")
+# what is published of a run that went as far as its scores, if it is there
+SCORED = ("run.json", "metrics.csv", "operating_points.csv", "subgroups.csv", "radiographs.csv",
+          "{model}/card.md", "{model}/seed{seed}/training.json", "{model}/seed{seed}/history.csv",
+          "{model}/seed{seed}/cv_scores.csv", *EXTERNAL)  # fmt: skip
+WHOLE = (*SCORED, "*.csv", "*.json")  # of a whole run
+FAIR_TEST = ("fair_test/*.csv", "fair_test/{model}/seed{first}/collection.csv")
+PRIVATE = ("manifest.csv", "training.csv", "lungs.csv")
+# the template of a name beside this module
+template = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+).get_template  # fmt: skip
 
 
 def provenance(run: Run) -> dict:
-    """Settings, data, trainings, versions and times of a run. Folders are given by name, not place."""
-    trainings = [
-        read_json(run.model_folder(model, seed) / "training.json")
-        for model, seed in run.profile.trainings
-    ]
-    timings = sorted((run.folder / "benchmarks").glob("*.tsv"))
+    """Settings, data, trainings and versions of a run. Folders are given by name, not place."""
+    notes = [read_json(run.model_folder(*each) / "training.json") for each in run.profile.trainings]
     return {
         "notice": NOTICE,
         "profile": settings(run.profile),
@@ -29,10 +49,31 @@ def provenance(run: Run) -> dict:
             "fingerprint": digest(sorted(run.manifest.sha1)),
             "by_split": manifest.counts(run.manifest).to_dict("index"),
         },
-        "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in trainings],
+        "trainings": [{k: v for k, v in t.items() if k != "made_from"} for t in notes],
         "environment": environment(),
-        "wall_seconds": {p.stem: float(pd.read_csv(p, sep="\t").s[0]) for p in timings},
     }
+
+
+def environment() -> dict:
+    """What a run's numbers may depend on besides its profile: versions, machine, code."""
+    return {
+        "deepcovid": __version__,
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def git_revision() -> str:
+    """The commit of the code, with `+changes` where files differ from it; `unknown` without git."""
+    words = ["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+    try:
+        found = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.decode().strip()
 
 
 def settings(profile: Profile) -> dict:
@@ -46,10 +87,9 @@ def record(profile: Profile) -> None:
     """Write a run's `run.json` and, for each of its models, `card.md`."""
     run = Run(profile)
     write_json(run.folder / "run.json", provenance(run))
-    made, external = read_json(run.folder / "run.json"), []
-    metrics = read_table(run.folder / "metrics.csv")
-    if profile.external and (run.folder / "external.json").is_file():
-        external = read_json(run.folder / "external.json")["models"]
+    made, metrics = read_json(run.folder / "run.json"), read_table(run.folder / "metrics.csv")
+    path = run.folder / "external.json"
+    external = read_json(path)["models"] if profile.external and path.is_file() else []
     mixed = sources_are_mixed(run.originals())
     for model in profile.models:
         write_text(run.folder / model / "card.md", card(model, made, metrics, external, mixed))
@@ -76,10 +116,74 @@ def sources_are_mixed(table: pd.DataFrame) -> bool:
     return table.groupby("source").label.nunique().eq(2).all()
 
 
-@cache
-def template(name: str) -> jinja2.Template:
-    """A template beside this module."""
-    beside = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(
-        loader=beside, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    ).get_template(name)
+def publish(name: str, overrides: dict, target: Path | None = None, replace: bool = False) -> Path:
+    """Copy a finished run's tables to `target`, or `results/NAME`, and return that folder.
+
+    Of a study each run's, as far as it was asked for, and those that compare them, to folders in
+    `target` or `results/`; what these hold beside runs stays. See `publish_run`.
+    """
+    parts = profiles.chosen_runs(name, overrides)
+    if not parts:
+        return publish_run(Run.open(name, overrides), target, replace)
+    for part, made in parts.items():
+        if part != "ablation":
+            run = Run.open(f"{name}/{part}", overrides)
+            publish_run(run, target and target / part, replace, "results" in made)
+    folder = profiles.RUNS / name
+    copy(folder.glob("*.csv"), folder, target or RESULTS)  # what compares runs
+    return target or RESULTS
+
+
+def publish_run(run: Run, target: Path | None, replace=False, whole=True) -> Path:
+    """Copy one run's tables. A run of a study that is not `whole` went as far as its scores.
+
+    To `results/`, the study's own findings, only a run on the whole release goes, as `verify` finds
+    it. What the run did not make is not in the target afterwards. Scores are published for the
+    validation and test images, by file name. Raises UserError for an unfinished run, other data, or
+    a target that is there already, unless `replace` says to replace it.
+    """
+    if not whole:
+        for model, seed in run.profile.trainings:
+            run.model(model, seed)  # raises UserError where it is of other settings
+        record(run.profile)
+    refuse_unfinished(run)
+    if not target and (run.profile.drawn or not pack.is_whole(pack.verify(run.data))):
+        raise UserError(f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that "
+                        "release (see the command verify). Elsewhere: --to FOLDER.")  # fmt: skip
+    target = target or RESULTS / run.profile.name.rpartition("/")[2]
+    with atomic_folder(target, replace) as made:
+        copy(of_run(run, whole), run.folder, made)
+        for model, seed in run.profile.trainings:
+            scores = run.scores(model, seed)
+            path = made / model / f"seed{seed}" / "scores.csv"
+            write_csv(path, scores[scores.split != "train"])
+    return target
+
+
+def of_run(run: Run, whole: bool) -> set[Path]:
+    """What the run itself made that may be published, and nothing that was in its folder before."""
+    profile = run.profile
+    patterns = WHOLE + FAIR_TEST * bool(profile.collection) if whole else SCORED
+    names = {pattern.format(model=model, seed=seed, first=profile.seeds[0]) for pattern in patterns
+             for model, seed in profile.trainings}  # fmt: skip
+    private = PRIVATE + EXTERNAL * (not profile.external)
+    found = {path for name in names for path in run.folder.glob(name)}
+    return found - {run.folder / name for name in private}
+
+
+def copy(paths: Iterable[Path], source: Path, target: Path) -> None:
+    for path in paths:
+        copied = target / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copied)
+
+
+def refuse_unfinished(run: Run) -> None:
+    """Raise UserError unless the folder holds a finished run of just these settings."""
+    path, name = run.folder / "run.json", run.profile.name.partition("/")[0]
+    if not path.is_file():
+        raise UserError(f"There is no finished run in {run.folder}: ./run_all.sh {name}")
+    made, wanted = read_json(path)["profile"], settings(run.profile)
+    if other := [f"{key} {made.get(key)}" for key in wanted if wanted[key] != made.get(key)]:
+        raise UserError(f"The run in {run.folder} has other settings: {'; '.join(other)}. To publish "
+                        "it, give them with -p as it was run.")  # fmt: skip

@@ -1,13 +1,15 @@
-"""The study's site, and a run's: documents and notebooks as pages, by Sphinx. Both read offline.
+"""The study's site, a run's, and the study as an article, by Sphinx and Typst: to be read offline.
 
 Pages are made of a folder that mirrors the repository: a link from one document to another holds
 on the site as it does in the repository.
 """
 
 import io
+import json
 import re
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +18,11 @@ import nbformat
 import pandas as pd
 
 from deepcovid import imports, runs
-from deepcovid.io import atomic_folder, read_json, read_table
+from deepcovid.io import atomic_folder, atomic_write, read_table
+from deepcovid.metrics import published
 from deepcovid.metrics.tables import metrics_table
 from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
-from deepcovid.report import article
 from deepcovid.report.notebooks import page
 from deepcovid.report.provenance import template
 from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars, write_text
@@ -29,20 +31,6 @@ from deepcovid.shortcuts import tables as shortcuts_tables
 # documents, and the files that they link to
 SOURCES = ("docs", "results", "profiles", "deepcovid/metrics/published.csv", "CONTRIBUTING.md",
            "CHANGELOG.md", "CITATION.cff")  # fmt: skip
-STUDY = {  # the documents of both sites, by what their lists are called
-    "Findings": ["docs/findings"],
-    "How it was done": ["docs/method", "docs/not_shown", "docs/related", "docs/sources", "docs/glossary",
-                        "docs/data", "docs/checklist", "results/README", "results/radiographs/README", "cards"],
-    "Use it": ["docs/run", "docs/teach", "docs/own_images", "docs/extend", "docs/architecture",
-               "docs/audit", "docs/cluster", "docs/performance", "docs/robustness", "docs/submit",
-               "CONTRIBUTING", "CHANGELOG"],
-}  # fmt: skip
-ARTICLE = "\n[The study as an article](article/article.pdf), a PDF.\n"
-CARDS = """# Model cards
-
-What each trained model is, how it does, and what it is not for. The dataset has
-[a card of its own](docs/data.md#dataset-card-covid-xray-5k).
-"""
 ADDRESS = re.compile(r'\b(href|src|action|data-content_root)="(?!#|[a-z]+:)')  # a relative one
 
 
@@ -55,11 +43,10 @@ def build(target: Path | None = None) -> Path:
     target = Path(target or runs.RUNS / "site").absolute()
     if target.exists() and not (target / "searchindex.js").is_file() and any(target.iterdir()):
         raise UserError(f"{target} holds other files, and a site replaces all: name a new folder.")
-    front = (ROOT / "README.md").read_text(encoding="utf-8") + ARTICLE
-    lists = {"Findings": STUDY["Findings"], "Notebooks": ["notebooks/*"]} | STUDY
-    with sources(ROOT, front, lists | {"Use it": [*STUDY["Use it"], "api/index"]}) as folder:
+    front = (ROOT / "README.md").read_text(encoding="utf-8") + template("contents.md").render()
+    with sources(ROOT, front) as folder:
         api(folder / "api")
-        article.build(folder / "article" / "article.pdf")
+        article(folder / "article" / "article.pdf")
         make(folder, target)
     return target / "index.html"
 
@@ -71,8 +58,7 @@ def pages(profile: Profile, place: Path | None = None) -> Path:
     are; its first page is once more in `index.html`.
     """
     run, place = Run(profile), place or profile.folder
-    front = first_page(run, read_json(run.folder / "run.json"), place)
-    with sources(place, front, {"This run's model cards": ["models/*"]} | STUDY) as folder:
+    with sources(place, first_page(run, place)) as folder:
         for model in profile.models:
             card = (run.folder / model / "card.md").read_text(encoding="utf-8")
             write_text(folder / "models" / f"{model}.md", card)
@@ -83,16 +69,13 @@ def pages(profile: Profile, place: Path | None = None) -> Path:
     return write_text(place / "index.html", ADDRESS.sub(r'\1="pages/', first))
 
 
-def first_page(run: Run, made: dict, place: Path) -> str:
-    """What a run came to, in Markdown, its tables in HTML; `made` is its `run.json`.
-
-    Its plots are in `figures/` of `place`.
-    """
+def first_page(run: Run, place: Path) -> str:
+    """What a run came to, in Markdown, its tables in HTML; its plots are in `figures/` of `place`."""
     external = run.folder / "external.csv"
     judged = run.profile.external and external.is_file()
     metrics = metrics_table(run.folder / "metrics.csv")
     return template("run.md").render(
-        name=run.profile.name, notice=NOTICE, drawn=run.profile.drawn, data=made["profile"]["data"],
+        name=run.profile.name, notice=NOTICE, drawn=run.profile.drawn, data=Path(run.profile.data).name,
         metrics=table(metrics, index=False), figures={f.stem for f in place.glob("figures/*.svg")},
         external=judged and table(shortcuts_tables.external(read_table(external))),
     )  # fmt: skip
@@ -107,45 +90,35 @@ def table(frame: pd.DataFrame, **options) -> str:
 
 
 @contextmanager
-def sources(place: Path, front: str, lists: dict[str, list[str]]) -> Iterator[Path]:
+def sources(place: Path, front: str) -> Iterator[Path]:
     """A folder, gone afterwards, with the repository's documents and notebooks of `place` as pages.
 
-    `front` is the text of the first page; what else there is stands in `lists`, by their captions.
+    `front` is the text of the first page.
     """
     with tempfile.TemporaryDirectory(prefix="deepcovid-site-") as name:
-        folder = Path(name) / "site"
-        folder.mkdir()
+        folder = Path(name)
         for source in SOURCES:
-            if (path := ROOT / source).exists():
-                copy = shutil.copytree if path.is_dir() else shutil.copyfile
-                (folder / source).parent.mkdir(parents=True, exist_ok=True)
-                copy(path, folder / source)
+            path, target = ROOT / source, folder / source
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if path.is_dir() else shutil.copyfile)(path, target)
         for committed in sorted((ROOT / "notebooks").glob("*.ipynb")):
             path = place / "notebooks" / committed.name
             if path.is_file():
                 write_text(folder / "notebooks" / path.name, nbformat.writes(page(path)))
-        for caption, entries in lists.items():
-            front += toctree(entries, f":caption: {caption}", ":hidden:")
         write_text(folder / "index.md", front)
-        write_text(folder / "cards.md", CARDS + toctree(["results/*/*/card"]))
+        write_text(folder / "cards.md", template("cards.md").render())
         yield folder
-
-
-def toctree(entries: list[str], *options: str) -> str:
-    """A table of contents in MyST; an entry may have stars in it."""
-    return "\n".join(["", "```{toctree}", ":glob:", *options, "", *entries, "```", ""])
 
 
 def api(folder: Path) -> None:
     """Write a page per wing of the package, to be filled from its docstrings, and their list."""
-    wings = {}
+    wings = defaultdict(list)
     for module in imports.modules():
         if not module.endswith("__main__"):
-            wings.setdefault(imports.room(module), []).append(imports.full_name(module))
-    write_text(folder / "index.md", "# The package\n" + toctree([*wings], ":maxdepth: 2"))
-    for wing, found in wings.items():
-        text = template("wing.md").render(wing=wing, modules=found)
-        write_text(folder / f"{wing}.md", text)
+            wings[module.removeprefix("deepcovid.").partition(".")[0]].append(module)
+    write_text(folder / "index.md", template("api.md").render(wings=wings))
+    for wing, modules in wings.items():
+        write_text(folder / f"{wing}.md", template("wing.md").render(wing=wing, modules=modules))
 
 
 def make(folder: Path, target: Path) -> str:
@@ -160,3 +133,33 @@ def make(folder: Path, target: Path) -> str:
         for path in built.glob("_static/**/*.map"):  # half of the theme's size, for its developers
             path.unlink()
     return warned.getvalue()
+
+
+def article(target: Path | None = None, root: Path = ROOT) -> Path:
+    """Typeset `article/article.typ` of the checkout in `root`; its PDF (default: `article/article.pdf` there).
+
+    Raises UserError that names the file where a number is missing.
+    """
+    import typst
+    from matplotlib import get_data_path
+
+    target = Path(target or root / "article" / "article.pdf")
+    fonts = Path(get_data_path()) / "fonts" / "ttf"  # of the plots; the text's come with Typst
+    try:
+        made = typst.compile(
+            str(root / "article" / "article.typ"), root=str(root), font_paths=[str(fonts)],
+            ignore_system_fonts=True, sys_inputs={"judged": judged(root / "results")},
+        )  # fmt: skip
+    except typst.TypstError as error:
+        reason = " ".join(str(error).split()).removeprefix("panicked with: ")
+        raise UserError(f"The article cannot be typeset: {reason}") from None
+    with atomic_write(target) as partial:
+        partial.write_bytes(made)
+    return target
+
+
+def judged(results: Path) -> str:
+    """The paper's claims and the controls as the rules of `metrics.published` judge them, as JSON."""
+    tables = {"claims": published.compare(results / "paper"),
+              "controls": published.auc_controls(results)}  # fmt: skip
+    return json.dumps({name: json.loads(t.to_json(orient="records")) for name, t in tables.items()})

@@ -12,7 +12,7 @@ import pandas as pd
 from deepcovid import io
 from deepcovid.data import manifest
 from deepcovid.data.duplicates import unseen
-from deepcovid.io import digest, read_json, write_json
+from deepcovid.io import read_json, write_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import lungs, scoring
 from deepcovid.models.run import Run
@@ -151,36 +151,24 @@ def run(run: Run) -> dict:
         return {}
     target, stamp = run.folder / "external.json", run.depends("shortcuts.external", trained=True)
     if not (io.is_fresh(target, stamp) and target.with_suffix(".csv").is_file()):
-        each(run, manifest.external(Path(run.profile.external)), run.folder)
+        each(run, manifest.external(Path(run.profile.external)))
         io.write_stamp(target, stamp)
     return read_json(target)
 
 
-def each(run: Run, found: pd.DataFrame, target: Path) -> None:
-    """Evaluate each model of a run on external images; all that is written lies below `target`.
+def each(run: Run, found: pd.DataFrame) -> None:
+    """Evaluate each model of a run on external images.
 
     `external.csv` has a row for each model, seed, set of images and quantity, sensitivity and
     specificity at the frozen threshold first, then the AUC and what the probes reach.
     """
     rows, tidy = [], []
     for name, seed, compared in with_duplicates(run, found):
-        place = target / run.model_folder(name, seed).relative_to(run.folder)
-        scored = write_scores(run, name, seed, compared, place / "external.csv")
+        place = run.model_folder(name, seed) / "external.csv"
+        scored = write_scores(run, name, seed, compared, place)
         rows.append(row(run, name, seed, scored))
         words = {"model": name, "seed": seed}
         tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
     tidy += probes(run, compared[compared.duplicate == ""])
-    io.write_csv(target / "external.csv", pd.DataFrame(tidy)[list(COLUMNS)])
-    write_json(target / "external.json", io.rounded(rows[0] | {"models": rows}))
-
-
-def evaluate(run: Run, folder: Path) -> Path:
-    """Evaluate the models of a finished run on any `covid|non` folder; where its results are written.
-
-    As of the run's own external folder, images that are in its data too are left out. Results lie in
-    the run's `external/`, by the folder's name, and replace nothing. Raises UserError for a run that
-    is not finished, a folder without images, and images that cannot be read.
-    """
-    target = run.folder / "external" / f"{folder.name}-{digest(str(folder.resolve()))[:6]}"
-    each(run, manifest.external(folder), target)
-    return target
+    io.write_csv(run.folder / "external.csv", pd.DataFrame(tidy)[list(COLUMNS)])
+    write_json(run.folder / "external.json", io.rounded(rows[0] | {"models": rows}))

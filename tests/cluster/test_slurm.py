@@ -27,9 +27,8 @@ absent = one_node.missing()
 needs_slurm = pytest.mark.skipif(
     bool(absent), reason=f"needs Slurm (Debian: slurm-wlm, munge): no {', '.join(absent)}"
 )
-SOON = "--slurm-init-seconds-before-status-checks 1 --seconds-between-status-checks 1"
+SOON = ("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1")
 PATIENCE = 1800  # seconds; no test of speed: only that nothing hangs
-SMALL = "like: demo\nmodels: squeezenet\nepochs: {epochs}\nimage_size: 64\naugment_positives: 2\n"
 
 
 def test_a_cluster_is_named_by_its_settings_and_a_wrong_name_is_refused(tmp_path):
@@ -103,15 +102,15 @@ def killed(slurm, step: str, seconds: int = PATIENCE) -> str:
 @needs_slurm
 @pytest.mark.slow
 def test_three_seeds_are_three_jobs_and_one_that_is_killed_is_run_again(slurm, data, tmp_path):
-    (tmp_path / "small.yaml").write_text(SMALL.format(epochs=4))
-    options = f"--until training {SOON} --set-resources training:gpu=1 --set-threads training=2"
-    words = ["-p", "data", data, "-p", "seeds", "0,1,2", "--cluster", "slurm"]
-    words = [tmp_path / "small.yaml", *words, "--snakemake", options]
-    with started(slurm, tmp_path, *words) as run:
+    settings = {"data": data, "models": "squeezenet", "epochs": 4, "seeds": "0,1,2"}
+    words = [word for item in settings.items() for word in ("-p", *item)]
+    words += ["--cluster", "slurm", "--snakemake", "--until", "training", *SOON]
+    words += ["--set-resources", "training:gpu=1", "--set-threads", "training=2"]
+    with started(slurm, tmp_path, "demo", *words) as run:
         victim = killed(slurm, "training")
         told = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, told
-    model = tmp_path / "small" / "squeezenet"
+    model = tmp_path / "demo" / "squeezenet"
     assert all(len(pd.read_csv(model / f"seed{k}" / "scores.csv")) for k in range(3))
     made = jobs(slurm, "training")
     ended = {number: re.search(r"JobState=(\w+)", line)[1] for number, line in made.items()}
@@ -126,20 +125,10 @@ def test_three_seeds_are_three_jobs_and_one_that_is_killed_is_run_again(slurm, d
 @needs_slurm
 @pytest.mark.slow
 def test_the_ablation_runs_on_a_cluster(slurm, data, tmp_path):
-    settings = {"data": data, "weights": "random", "augment_positives": 2, "image_size": 32}
+    settings = {"data": data, "weights": "random", "augment_positives": 2, "image_size": 32,
+                "models": "squeezenet", "seeds": "0,1"}  # fmt: skip
     words = [word for item in settings.items() for word in ("-p", *item)]
-    words += [
-        "-p",
-        "models",
-        "squeezenet",
-        "-p",
-        "seeds",
-        "0,1",
-        "--cluster",
-        "slurm",
-        "--snakemake",
-        SOON,
-    ]
+    words += ["--cluster", "slurm", "--snakemake", *SOON]
     with started(slurm, tmp_path, "ablation", *words) as run:
         told = run.communicate(timeout=PATIENCE)[0]
     assert run.returncode == 0, told

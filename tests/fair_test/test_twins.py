@@ -67,7 +67,7 @@ def test_external_images_are_compared_with_all_that_a_model_saw(laid, tmp_path):
 
 def test_a_fair_folder_remembers_names_and_patients(laid, tmp_path):
     """Its prefixes hide no twin, and a patient is known although cases are numbered anew."""
-    made = folder.write(laid, tmp_path / "fair")
+    made = folder.run(laid)
     fair = Run(prepared(changed(laid.profile, data=str(made), augment_positives=1)))
     there = tmp_path / "there"
     expected = plant(there / "covid", laid.data / "train" / "covid" / "harbour-train-covid.png")

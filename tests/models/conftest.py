@@ -22,6 +22,6 @@ def edited(tmp_path, monkeypatch):
         path = tmp_path / f"{module.__name__}.py"
         path.write_text(Path(module.__file__).read_text("utf-8") + "\nADDED = 1\n")
         monkeypatch.setattr(module, "__file__", str(path))
-        monkeypatch.setitem(imports.modules(), module.__name__.removeprefix("deepcovid."), path)
+        monkeypatch.setitem(imports.modules(), module.__name__, path)
 
     return edit

@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 from deepcovid.__main__ import parse
 from deepcovid.metrics import published
-from deepcovid.report import article
+from deepcovid.report import site
 from deepcovid.runs import ROOT
 
 FOLDER = ROOT / "article"
@@ -32,7 +32,7 @@ def words(pdf) -> str:
 
 @pytest.fixture(scope="module")
 def judged():
-    return article.judged(ROOT / "results")
+    return site.judged(ROOT / "results")
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def study(tmp_path, judged, monkeypatch):
     for name in read:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    monkeypatch.setattr(article, "judged", lambda results: judged)
+    monkeypatch.setattr(site, "judged", lambda results: judged)
     return tmp_path
 
 
 def test_the_article_has_six_to_eight_pages_its_fonts_and_its_references(study):
-    reader = PdfReader(article.build(root=study))
+    reader = PdfReader(site.article(root=study))
     assert 6 <= len(reader.pages) <= 8
     text = " ".join(page.extract_text() for page in reader.pages)
     for heading in ("Scope of reproducibility", "What was difficult", "References"):
@@ -65,10 +65,10 @@ def test_a_number_changed_in_results_changes_the_article(study):
     table = pd.read_csv(path)
     border = (table.input == "outer 5% of each side") & (table.target == "COVID-19")
     before = f"the border of the picture {table.auc[border].item():.3f}"
-    assert before in words(article.build(root=study))
+    assert before in words(site.article(root=study))
     table.loc[border, "auc"] = 0.1234
     table.to_csv(path, index=False)
-    after = words(article.build(root=study))
+    after = words(site.article(root=study))
     assert "the border of the picture 0.123," in after and before not in after
 
 
@@ -77,11 +77,11 @@ def test_a_number_removed_stops_the_build_with_the_name_of_its_file(study):
     table = pd.read_csv(path)
     table[table.term != "crop"].to_csv(path, index=False)
     with user_error("results/ablation_effects.csv has no row where.*crop"):
-        article.build(root=study)
+        site.article(root=study)
     assert not (study / "article" / "article.pdf").exists()
     path.unlink()
     with user_error("ablation_effects.csv"):
-        article.build(root=study)
+        site.article(root=study)
 
 
 def test_a_key_and_a_command_removed_stop_the_build_as_well(study):
@@ -91,12 +91,12 @@ def test_a_key_and_a_command_removed_stop_the_build_as_well(study):
     del made["profile"]["epochs"]
     path.write_text(json.dumps(made))
     with user_error("results/paper/run.json has no 'epochs'"):
-        article.build(root=study)
+        site.article(root=study)
     path.write_text(whole)
     readme = study / "results" / "README.md"
     readme.write_text(readme.read_text().replace("| `control/`", "| `others/`"))
     with user_error("results/README.md has no row for 'control/'"):
-        article.build(root=study)
+        site.article(root=study)
 
 
 def test_no_number_is_typed_in_the_text():

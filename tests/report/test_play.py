@@ -54,10 +54,10 @@ def test_a_moved_threshold_moves_the_figure_and_its_words(folder):
 def test_another_model_begins_at_its_own_threshold(folder):
     played = play.thresholds(folder, folder.parent / "nothing here")
     model, threshold, words, _ = played.children
-    assert model.options == ("mine: resnet18", "mine: squeezenet")
-    model.value = "mine: squeezenet"
+    assert model.options == ("mine: resnet18, seed 0", "mine: squeezenet, seed 0")
+    model.value = "mine: squeezenet, seed 0"
     assert threshold.value == 0.6 and told(played) == (1, 3)
-    assert words.value.startswith("mine: squeezenet: from 0.600 on")
+    assert words.value.startswith("mine: squeezenet, seed 0: from 0.600 on")
 
 
 def test_a_notebook_gets_controls_and_a_still_picture(folder):

@@ -164,7 +164,6 @@ def test_a_runs_pages_open_without_an_error(finished, first):
 
 
 def test_names_from_outside_are_shown_as_text(finished):
-    opened = Run(changed(finished.profile, external=None))
-    made = provenance.provenance(opened)
-    made["profile"]["data"] = "<script>alert(1)</script>"
-    assert "<script>" not in site.first_page(opened, made, opened.folder)
+    opened = Run(changed(finished.profile, external=None, data="<script>alert(1)"))
+    page = site.first_page(opened, opened.folder)
+    assert "&lt;script&gt;alert(1)" in page and "<script>" not in page

@@ -151,28 +151,14 @@ def test_an_external_folder_of_known_images_only_is_refused(outside, tmp_path):
         external.run(run)
 
 
-# --- anybody's images ---
-
-
-def test_any_folder_is_evaluated_as_the_runs_own_external_one(outside):
-    run = changed(outside, external=None)
-    found, folder = external.run(outside), Path(outside.profile.external)
-    before = (run.folder / "external.json").read_bytes()
-    place = external.evaluate(run, folder)
-    assert read_json(place / "external.json") == found
-    assert (run.folder / "external.json").read_bytes() == before
-    name = "squeezenet/seed0/external.csv"
-    assert (place / name).read_bytes() == (run.folder / name).read_bytes()
-
-
 def test_a_radiograph_that_was_packed_anew_and_renamed_is_recognised(run, outside):
     twin = next(iter(sorted((run.data / "test" / "non").iterdir())))
     picture = images.open_radiograph(twin)
     picture.save(Path(outside.profile.external) / "non" / "another.jpg", quality=60)
-    place = external.evaluate(run, Path(outside.profile.external))
-    table = pd.read_csv(place / "squeezenet" / "seed0" / "external.csv", keep_default_na=False)
+    assert external.run(outside)["duplicates_dropped"] == 2
+    path = outside.model_folder("squeezenet", 0) / "external.csv"
+    table = pd.read_csv(path, keep_default_na=False)
     assert dict(zip(table.image, table.duplicate, strict=True))["non/another.jpg"] == "picture"
-    assert read_json(place / "external.json")["duplicates_dropped"] == 2
 
 
 def test_the_first_image_of_a_folder_may_be_a_known_one_and_names_are_those_of_files(run, outside):
@@ -182,8 +168,9 @@ def test_the_first_image_of_a_folder_may_be_a_known_one_and_names_are_those_of_f
     # of another radiograph, deeper in the folder: only the name is known
     named = folder / "covid" / "deep" / other.name
     draw(named, 990)
-    table = pd.read_csv(external.evaluate(run, folder) / "squeezenet" / "seed0" / "external.csv",
-                        keep_default_na=False)  # fmt: skip
+    external.run(outside)
+    path = outside.model_folder("squeezenet", 0) / "external.csv"
+    table = pd.read_csv(path, keep_default_na=False)
     reason = dict(zip(table.image, table.duplicate, strict=True))
     assert table.image[0] == "non/0.jpg" and reason["non/0.jpg"] == "picture"
     assert reason[named.relative_to(folder).as_posix()] == "name"
@@ -233,17 +220,17 @@ def test_scores_are_counted_in_equal_bins():
 
 
 def test_a_folder_that_cannot_be_scored_is_refused_in_one_line(run, untrained, trained, tmp_path):
-    folder = Path(untrained.profile.external)
     with user_error("seen.csv is not there, or not whole: run notebook 03_training"):
-        external.evaluate(run, folder)
+        external.run(untrained)
     shutil.copytree(trained, run.folder, dirs_exist_ok=True)
     with user_error("no external folder"):
-        external.evaluate(run, tmp_path / "nowhere")
+        external.run(changed(run, external=str(tmp_path / "nowhere")))
     (tmp_path / "bare").mkdir()
+    bare = changed(run, external=str(tmp_path / "bare"))
     with user_error("No images in non, covid of"):
-        external.evaluate(run, tmp_path / "bare")
+        external.run(bare)
     for name in ("covid/b.png", "non/c.jpg"):
         (tmp_path / "bare" / name).parent.mkdir()
         (tmp_path / "bare" / name).write_text("no picture")
     with user_error("(?s)2 of 2 images.*c.jpg.*b.png"):
-        external.evaluate(run, tmp_path / "bare")
+        external.run(bare)
