@@ -136,7 +136,7 @@ def test_findings_go_by_their_columns_names_however_they_are_written(own):
     ("content", "reason"),
     [
         (b"", "cannot be read as a table"),
-        (b"name,Sex,Age,AP/PA\n\xff\xfe\n", "cannot be read as a table: it is not in UTF-8"),
+        (b"name,Sex,Age,AP/PA\n\xff\xfe\n", "cannot be read as a table: .utf-8. codec"),
         (b"name;Sex;Age;AP/PA\nx.png;Male;1;AP\n", "lacks name, Sex, .*; it has 'name;Sex;Age"),
         (b"name,Sex,Age,AP/PA\nx.png,Male,1,AP\n x.png,Male,1,AP\n", "lists more than once: x.png"),
     ],
