@@ -47,10 +47,12 @@ def needed(*names: str) -> list[str]:
 
 
 def files(*names: str) -> list[Path]:
-    """The files whose code a step depends on that calls the named modules."""
-    return [modules()[n] for n in needed(*map(full_name, names)) if n not in INERT]
+    """The files that a step depends on which calls the named modules: code, and data beside it."""
+    found = [modules()[n] for n in needed(*map(full_name, names)) if n not in INERT]
+    beside = (path.with_suffix(end) for path in found for end in (".csv", ".yaml"))
+    return found + [path for path in beside if path.is_file()]
 
 
 def code(*names: str) -> str:
     """Stands for the code of the named modules and of all that they import."""
-    return code_digest(*files(*names))
+    return code_digest(*(path for path in files(*names) if path.suffix == ".py"))

@@ -32,7 +32,7 @@ MAKES = {
     "lung_share.csv": "shortcuts.examples:write_lung_share",
     "mitigation.csv": "shortcuts.mitigation:run",
     "fair_test/*": "fair_test.study:run",
-    "fair_data/*": "fair_test.folder:run",
+    "fair_data/*": "fair_test.collection:fair_data",
 }  # fmt: skip
 
 

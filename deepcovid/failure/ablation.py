@@ -55,19 +55,14 @@ def outcomes(label, scores: np.ndarray) -> list[dict]:
 
 def train_cell(cache: FeatureCache, cell: dict) -> dict:
     """Train one cell and give what its file holds."""
-    inputs = cache.inputs(cell)
-    profile, model = recipe(cache.run.profile, cell), cache.model(cell["seed"])
-    scores = followed(profile, model, inputs, cell["seed"])
+    inputs, seed = cache.inputs(cell), cell["seed"]
+    scores = followed(recipe(cache.run.profile, cell), cache.model(seed), inputs, seed)
     label = inputs["test"].label.cpu().numpy()
     return {
-        "cell": cell,
-        "weights": cache.origin,
-        "images": cache.images,
-        "views": cache.n_views(cell),
-        "rows": outcomes(label, scores),
-        "label": label.tolist(),
+        "cell": cell, "weights": cache.origin, "images": cache.images,
+        "views": cache.n_views(cell), "rows": outcomes(label, scores), "label": label.tolist(),
         "score": [float(str(value)) for value in scores[-1]],  # the shortest that is this float32
-    }
+    }  # fmt: skip
 
 
 def ablate(run: Run, cells: list[dict], views: int = VIEWS) -> list[Path]:
@@ -94,11 +89,10 @@ def single_changes(run: Run, views: int = 2) -> None:
     What is trained already is kept.
     """
     cells, rows = design.demo_cells(run.profile, run.training), []
-    for (name, cell), path in zip(
-        cells.items(), ablate(run, [*cells.values()], views), strict=True
-    ):
-        found, about = io.read_json(path), {"change": name, "backbone": cell["backbone"]}
-        rows.append(about | {"trainings": 1} | verdict(found["label"], found["score"]))
+    for name, path in zip(cells, ablate(run, [*cells.values()], views), strict=True):
+        found = io.read_json(path)
+        about = {"change": name, "backbone": found["cell"]["backbone"], "trainings": 1}
+        rows.append(about | verdict(found["label"], found["score"]))
     write(pd.DataFrame(rows), run.folder / "failure.csv")
 
 
@@ -124,9 +118,8 @@ def collect(paths: list[Path]) -> pd.DataFrame:
         for row in found["rows"]
     )
     order = [*CELL, "after", "selection"]
-    return table.sort_values(order, ignore_index=True)[
-        [*order, "epoch", *MEASURES, "views", "file", "digest"]
-    ]
+    columns = [*order, "epoch", *MEASURES, "views", "file", "digest"]
+    return table.sort_values(order, ignore_index=True)[columns]
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:

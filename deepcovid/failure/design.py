@@ -2,52 +2,22 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from deepcovid.profiles import MODELS, Profile
 
-# factor, level, the level for a reader, and what it means in a profile's settings; of each factor the
-# failure's level comes first
-TABLE = (
-    ("optimiser", "SGD, steps", "SGD, falling rate", {"optimizer": "sgd", "momentum": 0.9, "schedule": "step_first"}),
-    ("optimiser", "SGD, constant", "SGD, constant rate", {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant"}),
-    ("optimiser", "Adam", "Adam", {"optimizer": "adam", "momentum": 0.0, "schedule": "constant"}),
-    ("positives", "originals", "not augmented", {}),
-    ("positives", "augmented", "augmented", {}),
-    ("classes", "unweighted", "not weighted", {"class_weights": "none"}),
-    ("classes", "balanced", "class weights", {"class_weights": "balanced"}),
-    ("crop", "random", "random crops", {"train_crop": "random"}),
-    ("crop", "none", "whole images", {"train_crop": "none"}),
-    ("batch_norm", "train", "batch norm in train mode", {"batch_norm": "train"}),
-    ("batch_norm", "eval", "pretrained batch norm", {"batch_norm": "eval"}),
-    ("weights", "pretrained", "pretrained weights", {}),
-    ("weights", "random", "random weights", {}),
-)  # fmt: skip
-LEVELS, NAMES = {}, {}
-for factor, level, name, settings in TABLE:
-    LEVELS.setdefault(factor, {})[level] = settings
-    NAMES.setdefault(factor, {})[level] = name
-FACTORS = ("optimiser", "positives", "classes", "crop", "batch_norm")
-FACTOR = {"optimiser": "optimiser", "positives": "COVID-19 images", "classes": "loss", "crop": "training images",
-          "batch_norm": "batch norm"}  # for a reader  # fmt: skip
+DESIGN = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+# of each factor and level its name for a reader, and what it means in a profile's settings
+NAMES = {factor: {level: of.pop("name") for level, of in levels.items()}
+         for factor, levels in DESIGN["levels"].items()}  # fmt: skip
+LEVELS, FACTOR, CHANGES = DESIGN["levels"], DESIGN["factors"], DESIGN["changes"]
+FACTORS, PAPER = tuple(FACTOR), CHANGES["the paper's recipe"]
 EPOCHS = (1, 2, 4, 7, 14, 24, 50, 100, 150)  # after which a training is looked at
-FAILED = {
-    "weights": "pretrained",
-    **{factor: next(iter(LEVELS[factor])) for factor in FACTORS},
-    "epochs": 24,
-}
-PAPER = {"optimiser": "Adam", "positives": "augmented", "crop": "none", "batch_norm": "eval"}
-# each single change of the failed recipe, and the paper's recipe
-CHANGES = {
-    "class weights": {"classes": "balanced"},
-    "Adam": {"optimiser": "Adam"},
-    "constant rate": {"optimiser": "SGD, constant"},
-    "augmented positives": {"positives": "augmented"},
-    "whole images": {"crop": "none"},
-    "pretrained batch norm": {"batch_norm": "eval"},
-    "the paper's recipe": PAPER,
-}
+FIRST = {factor: next(iter(LEVELS[factor])) for factor in FACTORS}
+FAILED = {"weights": "pretrained", **FIRST, "epochs": 24}
 EARLY = 4  # epochs of the short trainings that are repeated over ten seeds
 CELL = ("backbone", *FAILED, "seed")
 
@@ -63,10 +33,8 @@ def factorial(levels: dict[str, tuple], seeds, **fixed) -> list[dict]:
 
     Seeds vary slowest, so that a stopped ablation holds whole replicates.
     """
-    return [
-        cell(**fixed | dict(zip(levels, values, strict=True)), seed=seed)
-        for seed, *values in product(seeds, *levels.values())
-    ]
+    found = product(seeds, *levels.values())
+    return [cell(**fixed | dict(zip(("seed", *levels), of, strict=True))) for of in found]
 
 
 def plan(backbones=("resnet18", "resnet50", "squeezenet"), seeds=(0, 1, 2)) -> list[dict]:

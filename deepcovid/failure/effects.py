@@ -16,14 +16,10 @@ EFFECTS = ("change", "trainings", "pairs", "effect", "least", "most", "rises", "
 def verdict(label, score) -> dict[str, float]:
     """What each of `MEASURES` says of the same scores, cut at 0.5."""
     counts = intervals.confusion(label, score, 0.5)
-    positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
-    return {
-        "auc": intervals.auc(label, score),
-        "sensitivity": counts["tp"] / positives,
-        "specificity": counts["tn"] / negatives,
-        "accuracy": (counts["tp"] + counts["tn"]) / (positives + negatives),
-        **counts,
-    }
+    tp, fn, fp, tn = counts.values()
+    shares = {"sensitivity": tp / (tp + fn), "specificity": tn / (fp + tn)}
+    shares["accuracy"] = (tp + tn) / (tp + fn + fp + tn)
+    return {"auc": intervals.auc(label, score), **shares, **counts}
 
 
 def select(table: pd.DataFrame, **fixed) -> pd.DataFrame:

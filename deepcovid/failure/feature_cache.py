@@ -53,22 +53,20 @@ class FeatureCache:
     """
 
     def __init__(self, run: Run, backbone: str, weights: str, views: int = VIEWS):
+        profile = run.profile
         self.run, self.name, self.count, self.device = run, backbone, views, run.device
-        self.half = run.profile.precision == "bfloat16"
-        self.weights = run.profile.weights if weights == "pretrained" else "random"
+        self.half = profile.precision == "bfloat16"
+        self.weights = profile.weights if weights == "pretrained" else "random"
         self.backbone, origin = self.fresh()
         self.origin = origin["file"] or origin["kind"]
         self.train, self.test = run.training, run.originals("test")
         self.images = io.digest([[list(t.sha1), list(t.label)] for t in (self.train, self.test)])
         self.identity = {
-            "backbone": networks.state_digest(self.backbone),
-            "images": self.images,
-            "size": run.profile.image_size,
-            "reading": [features.reading(run.profile.image_size), repr(to_input(1, "random"))],
-            "batch_size": run.profile.batch_size,
-            "learning_rate": run.profile.learning_rate,
-            "precision": run.profile.precision,
-        }
+            "backbone": networks.state_digest(self.backbone), "images": self.images,
+            "size": profile.image_size,
+            "reading": [features.reading(profile.image_size), repr(to_input(1, "random"))],
+            **{name: getattr(profile, name) for name in ("batch_size", "learning_rate", "precision")},
+        }  # fmt: skip
 
     def fresh(self) -> tuple[torch.nn.Module, networks.Origin]:
         """The backbone before it has seen an image."""
@@ -105,9 +103,7 @@ class FeatureCache:
         table, rows = self.train[chosen], np.flatnonzero(chosen)
         if self.drifts(cell):
             epochs = self.epochs(cell, table)
-            train, test = (
-                [epoch[phase].__getitem__ for epoch in epochs] for phase in ("train", "test")
-            )
+            train, test = ([of[phase].__getitem__ for of in epochs] for phase in ("train", "test"))
             rows = np.arange(len(table))
         else:
             test = [self.tested.__getitem__]
@@ -144,10 +140,8 @@ class FeatureCache:
         path = self.path("crops", view).with_suffix(".npy")
         with lock(path):
             if not path.exists():
-                files, backbone = (
-                    features.files_of(self.run, self.train, "random", 0),
-                    networks.fuse_batch_norm(self.backbone),
-                )
+                files = features.files_of(self.run, self.train, "random", 0)
+                backbone = networks.fuse_batch_norm(self.backbone)
                 groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
                 batches = self.forward(backbone, files.batches(groups, self.device, view))
                 write_batches(path, batches, len(files))
@@ -198,11 +192,8 @@ def write_batches(path: Path, batches: Iterator[torch.Tensor], n: int) -> None:
         for i, batch in enumerate(batches):
             values = np.ascontiguousarray(batch.numpy())
             if i == 0:
-                about = {
-                    "descr": values.dtype.str,
-                    "fortran_order": False,
-                    "shape": (n, *values.shape[1:]),
-                }
+                about = {"descr": values.dtype.str, "fortran_order": False}
+                about["shape"] = (n, *values.shape[1:])
                 np.lib.format.write_array_header_1_0(file, about)
             values.tofile(file)
 

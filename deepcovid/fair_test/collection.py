@@ -3,15 +3,21 @@
 A collection is a folder `covid|non` with `metadata.csv`, of radiographs from the same publications as
 a run's COVID-19 images. Cases, not images, are the unit: images of one published case, or of one
 recorded patient, belong together, also across the collection and the run's own data.
+
+A data folder can be made of it in which the source does not tell the class, to train and to be
+judged on: both classes are of one collection, and cases that are held out judge.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
+from deepcovid import io
 from deepcovid.data import duplicates, manifest
-from deepcovid.io import read_table
+from deepcovid.heatmaps import masks
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError, escape_control_chars
 from deepcovid.shortcuts import measure
@@ -28,11 +34,9 @@ def metadata(folder: Path) -> pd.DataFrame:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise UserError(f"{path} is not there: a collection's folder has one; see docs/data.md.")
-    table = read_table(path, REQUIRED, dtype=str, keep_default_na=False)
-    if table.name.duplicated().any():
-        raise UserError(
-            f"{path} names {escape_control_chars(table.name[table.name.duplicated()].iloc[0])} twice."
-        )
+    table = io.read_table(path, REQUIRED, dtype=str, keep_default_na=False)
+    if len(twice := table.name[table.name.duplicated()]):
+        raise UserError(f"{path} names {escape_control_chars(twice.iloc[0])} twice.")
     return table.reindex(columns=[*REQUIRED, *OPTIONAL], fill_value="").set_index("name")
 
 
@@ -43,17 +47,14 @@ def outer(folder: Path) -> pd.DataFrame:
         for path in images.find(folder / name):
             if path.name not in known.index:
                 raise UserError(f"{path} has no row in {folder / 'metadata.csv'}.")
-            row = known.loc[path.name]
-            rows.append({
-                "image": f"collection/{path.relative_to(folder).as_posix()}", "path": path,
-                "sha1": images.facts(path)["sha1"], "label": label, "finding": row.finding,
-                "patient": f"covid-chestxray {row.patientid}" if row.patientid else "",
-                "case": row.case, "view": row["view"], "sex": row.sex, "age": row.age,
-                "site": row.published_at, "part": "collection",
-            })  # fmt: skip
-    if not rows or len({row["label"] for row in rows}) < 2:
+            image = f"collection/{path.relative_to(folder).as_posix()}"
+            rows.append({"image": image, "path": path, "sha1": images.facts(path)["sha1"],
+                         "label": label, "part": "collection", **known.loc[path.name]})  # fmt: skip
+    if len({row["label"] for row in rows}) < 2:
         raise UserError(f"{folder} must hold images in `covid` and in `non`.")
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows).rename(columns={"published_at": "site"})
+    patient = ("covid-chestxray " + table.patientid).where(table.patientid != "", "")
+    return table.assign(patient=patient)[list(COLUMNS)]
 
 
 def inner(run: Run) -> pd.DataFrame:
@@ -85,9 +86,7 @@ def of(run: Run) -> pd.DataFrame:
 
 def with_trained(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """With `trained`: is an image, or one of its group, known to a model of the run? See `unseen`."""
-    known = pd.concat([run.seen(*model) for model in run.profile.trainings]).drop_duplicates(
-        "image"
-    )
+    known = pd.concat([run.seen(*of) for of in run.profile.trainings]).drop_duplicates("image")
     same = table.sha1.isin(known.sha1)  # at these nobody needs to look
     found = duplicates.unseen(table[~same], known, run.signatures)
     trained = same | table.index.isin(found.index[found.reason != ""])
@@ -107,3 +106,44 @@ def groups(table: pd.DataFrame, twins: pd.DataFrame) -> np.ndarray:
     pairs = pd.concat([same, twins.set_axis(["a", "b"], axis=1)])
     patient = table.patient.where(table.patient != "", alone)
     return pd.factorize(patients.join_duplicates(patient, pairs))[0]
+
+
+def split(table: pd.DataFrame) -> pd.Series:
+    """`train` or `test` for each image of `of`; a group of images is in one of them.
+
+    A quarter of the images of each class is for testing, as nearly as groups allow.
+    """
+    parts = StratifiedGroupKFold(4, shuffle=True, random_state=0)
+    _, held = next(parts.split(table, table.label, table.group))
+    is_test = np.isin(np.arange(len(table)), held)
+    return pd.Series(np.where(is_test, "test", "train"), table.index)
+
+
+def fair_data(run: Run) -> Path:
+    """Make `fair_data/` of a run anew, of its collection: `train|test / covid|non / collection`.
+
+    `patients.csv` tells which images belong together, what they were called (`original`) and whose
+    they are (`recorded`), so that twins elsewhere are known; masks that lie beside the run's images
+    go with them.
+    """
+    table, target = of(run), run.folder / "fair_data"
+    names = {label: name for name, label in manifest.CLASSES.items()}
+    table["folder"] = split(table) + "/" + table.label.map(names) + "/collection"
+    table["recorded"] = duplicates.known_only(table.patient)
+    table["patient"] = "case " + table.group.astype(str)
+    table["original"] = [path.name for path in table.path]
+    number = [f"/{i:04}-" for i in range(len(table))]
+    table["image"] = table.folder + number + table.original
+    copies = dict(zip(table.image, table.path, strict=True))
+    for name, path in list(copies.items()):
+        if path.is_relative_to(run.data):
+            beside = {f"{kind}-masks/{Path(name).with_suffix('.png')}":
+                      masks.path_of(run, kind, path.relative_to(run.data)) for kind in masks.MASKS}  # fmt: skip
+            copies |= {to: mask for to, mask in beside.items() if mask.is_file()}
+    with io.atomic_folder(target, replace=True) as room:
+        for name, path in copies.items():
+            (room / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, room / name)
+        columns = ["image", "patient", "original", "recorded"]
+        table[columns].to_csv(room / "patients.csv", index=False)
+    return target

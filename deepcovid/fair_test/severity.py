@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepcovid.heatmaps.zones import read_grades
+from deepcovid.heatmaps.masks import read_grades
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError
 from deepcovid.shortcuts.ablations import FRAME, WHOLE, by_input
@@ -24,7 +24,7 @@ RESAMPLES = 2000
 def graded(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """COVID-19 images of `table` (of `collection.of`) with the radiologists' sums, 0 to 18.
 
-    See `zones.read_grades`.
+    See `masks.read_grades`.
     """
     path = Path(run.profile.severity)
     if not path.is_file():
@@ -92,7 +92,7 @@ def floors(run: Run, fresh: pd.DataFrame, bank: FeatureBank) -> Iterator[tuple[s
 def compare(run: Run, table: pd.DataFrame, scores: dict, bank: FeatureBank) -> pd.DataFrame:
     """Each model's correlation with the senior radiologist's sum: `fair_test/severity.csv`.
 
-    `table` is that of `collection.with_trained`, `scores` that of `swap.scores`. Only images of cases
+    `table` is that of `collection.with_trained`, `scores` that of `study.scored`. Only images of cases
     of which no model of the run saw one, nor a twin. Two kinds of rivals stand beside. The junior
     radiologist's sums are what a *grader* reaches, which a detector need not: it may be right on all
     images and still score all of them alike. Border and untrained networks are what a score reaches

@@ -20,10 +20,11 @@ import pandas as pd
 
 from deepcovid.data import duplicates, manifest
 from deepcovid.fair_test.within import left_out
-from deepcovid.metrics import intervals
+from deepcovid.metrics.intervals import ci_columns
 from deepcovid.models.run import Run
+from deepcovid.shortcuts import probing
 from deepcovid.shortcuts.encoders import FeatureBank
-from deepcovid.shortcuts.probing import Candidate, Images, auc_row, fit_score, mean_auc
+from deepcovid.shortcuts.probing import Candidate, auc_by_group, mean_auc
 from imageaudit import images
 
 TRAINED_ON = ("release", "collection", "both")
@@ -61,7 +62,7 @@ def images_of(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     return found[columns].reset_index(drop=True)
 
 
-class Data(Images):
+class Data(probing.Images):
     """Images as `images_of` lists them. Folds are of the collection."""
 
     repeats = 5
@@ -84,51 +85,45 @@ class Data(Images):
         weight = 1 / np.bincount(kind)[kind]
         return weight / weight.mean()
 
-    def framing(self, candidate: Candidate):
-        """Scores by where the lungs lie in each picture, and its aspect ratio."""
+    def framing(self, candidate: Candidate) -> probing.Scores:
+        """By where the lungs lie in each picture as it is, and its aspect ratio."""
         if candidate.trained_on not in self.framings:
             sizes = np.array([images.open_radiograph(path).size for path in self.of.path])
             values = np.column_stack([self.bank.framing(self.of), sizes[:, 0] / sizes[:, 1]])
             self.framings[candidate.trained_on] = self.scores(candidate, values, "table")
         return self.framings[candidate.trained_on]
 
-    def auc_of_sites(self, candidate: Candidate, values: np.ndarray, kind: str) -> float:
+    def auc_of_sites(self, candidate: Candidate) -> float:
         """Mean AUC over the collection's sites, each left out of the fit; NaN where none can be.
 
         Images of the collection whose site is unknown are not trained on: they may be of that site.
         """
         known = self.fitted(candidate) & (~self.scored | (self.of.site != "").to_numpy())
-        aucs = []
+        values, weight, aucs = self.values(candidate), partial(self.weights, candidate), []
         for _, fit, test in left_out(self.of, known):
             if len(np.unique(self.label[fit])) < 2:
                 return np.nan
-            weight = partial(self.weights, candidate)
-            score = fit_score(values, self.label, fit, test, kind, weight)
-            aucs.append(intervals.auc(self.label[test], score))
+            score = probing.fit_score(values, self.label, fit, test, candidate.classifier, weight)
+            aucs.append(mean_auc(self.label[test], score))
         return float(np.mean(aucs or [np.nan]))
 
 
 def row(data: Data, candidate: Candidate) -> dict:
     """All numbers of one candidate. Nothing of `external` is chosen by."""
-    inside, outside, on = data.of[data.scored], data.of[data.external], candidate.trained_on
-    kind, values = candidate.classifier, data.values(candidate)
-    whole = data.scores(candidate, values, kind)
-    blind = {"border": data.scores(candidate, data.values(candidate, border=True), kind),
-             "frame": data.framing(candidate)}  # fmt: skip
-    within = auc_row(inside.label, whole.held, inside.group)
-    found = auc_row(outside.label, whole.every[data.external], outside.group)
+    inside, outside, scores = data.of[data.scored], data.of[data.external], data.evaluate(candidate)
+    held, every = scores[""].held, scores[""].every[data.external]
+    blind = {end: of for end, of in scores.items() if end}
     return {
-        "trained_on": on, "model": candidate.model, "classifier": candidate.classifier,
-        "preprocessing": ",".join(candidate.preprocessing),
-        "images": int(data.fitted(candidate).sum()), "within": within["auc"],
-        "within_low": within["patient_low"], "within_high": within["patient_high"],
-        **{name: mean_auc(inside.label, of.held) for name, of in blind.items()},
-        "site": data.auc_of_sites(candidate, values, kind),
-        "external": found["auc"], "external_low": found["patient_low"],
-        "external_high": found["patient_high"],
-        **{f"external_{name}": intervals.auc(outside.label, of.every[data.external])
-           for name, of in blind.items()},
-        "external_positives": found["positives"], "external_negatives": found["negatives"],
+        "trained_on": candidate.trained_on, "model": candidate.model,
+        "classifier": candidate.classifier, "preprocessing": ",".join(candidate.preprocessing),
+        "images": int(data.fitted(candidate).sum()),
+        **ci_columns("within", *auc_by_group(inside.label, held, inside.group)),
+        **{end[1:]: mean_auc(inside.label, of.held) for end, of in blind.items()},
+        "site": data.auc_of_sites(candidate),
+        **ci_columns("external", *auc_by_group(outside.label, every, outside.group)),
+        **{f"external{end}": mean_auc(outside.label, of.every[data.external])
+           for end, of in blind.items()},
+        **{f"external_{name}": n for name, n in probing.counts(outside.label).items()},
     }  # fmt: skip
 
 
@@ -147,8 +142,8 @@ def chosen(table: pd.DataFrame) -> int:
     return int(criterion(table).fillna(-1).to_numpy().argmax())
 
 
-def compare(run: Run, data: Data) -> pd.DataFrame:
+def compare(data: Data) -> pd.DataFrame:
     """All candidates, and which is chosen: `fair_test/training_data.csv`."""
-    found = pd.DataFrame([row(data, each) for each in candidates(run.profile.models)])
+    found = pd.DataFrame([row(data, each) for each in candidates(data.models)])
     found["criterion"] = criterion(found)
     return found.assign(chosen=np.arange(len(found)) == chosen(found))

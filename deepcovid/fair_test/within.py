@@ -18,7 +18,7 @@ from deepcovid.models import fitting
 from deepcovid.models.run import Run
 from deepcovid.shortcuts.ablations import WHOLE, by_input, lung_masks
 from deepcovid.shortcuts.encoders import FeatureBank
-from deepcovid.shortcuts.probing import auc_row, cross_val_scores, fit_score, unlike
+from deepcovid.shortcuts.probing import auc_row, cross_val_scores, fit_score, is_stated, unlike
 from imageaudit import images
 
 REPEATS = 4
@@ -57,12 +57,9 @@ def of_properties(table: pd.DataFrame) -> Iterator[Probe]:
     known["aspect ratio"] = known.width / known.height
     known = known.join(table[["view", "sex"]]).assign(age=pd.to_numeric(table.age, "coerce"))
     for name, columns in PROPERTIES.items():
-        part = known[columns]
-        if (part.notna() & (part != "")).any(axis=None):
-            yield (
-                described(name, "table", "none"),
-                partial(fit_score, part, table.label, kind="table"),
-            )
+        if is_stated(part := known[columns]):
+            words = described(name, "table", "none")
+            yield words, partial(fit_score, part, table.label, kind="table")
 
 
 def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[Probe]:
@@ -76,10 +73,8 @@ def of_pictures(bank: FeatureBank, table: pd.DataFrame, ablations) -> Iterator[P
         names = models if each.input == WHOLE.input else models[:1]
         if each.network == "none":
             names = ["histogram"]
-        asked = kinds if each.network == "own" else ["none"]
-        found = {
-            kind: bank.encode_models(table, bank.prepared(each), names, kind) for kind in asked
-        }
+        asked, shown = kinds if each.network == "own" else ["none"], bank.prepared(each)
+        found = {kind: bank.encode_models(table, shown, names, kind) for kind in asked}
         for name, kind in product(names, asked):
             words = described(each.input, name, bank.encoder(kind, name)[1])
             fit = "table" if kind == "none" else "logistic"
@@ -115,10 +110,8 @@ def by_recipe(run: Run, table: pd.DataFrame, bank: FeatureBank) -> Iterator[dict
 
         def fit_predict(fit, test, name=name, maps=maps):
             model, _ = run.build(name, seed)
-            inputs = fitting.Inputs(
-                label[fit], cached=maps[fit], source=source[fit], view=view[fit]
-            )
-            fitting.fit(profile, model, {"train": inputs}, seed)
+            of = {"cached": maps[fit], "source": source[fit], "view": view[fit]}
+            fitting.fit(profile, model, {"train": fitting.Inputs(label[fit], **of)}, seed)
             logits = fitting.predict(model, fitting.Inputs(label[test], cached=maps[test]))
             return logits.softmax(1)[:, 1].numpy()
 
@@ -155,7 +148,5 @@ def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.Da
     probes = [*of_properties(table), *pictures]
     sites = [probe for probe in probes if probe[0]["input"] in SITES]
     rows = [*battery(table, probes), *by_recipe(run, table, bank)]
-    return {
-        "within": pd.DataFrame(rows),
-        "sites": pd.DataFrame(leave_one_site_out(table, sites)),
-    }
+    of_sites = pd.DataFrame(leave_one_site_out(table, sites))
+    return {"within": pd.DataFrame(rows), "sites": of_sites}

@@ -62,6 +62,15 @@ def curve(heat: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.interp(SHARES * mask.size, pixels, found / mask.sum())
 
 
+def points(curves, **about) -> list[dict]:
+    """The mean of curves (n, points) over shares from 0 to 1, a row a point, as `curves.csv` has it."""
+    if not len(curves):
+        return []
+    about["images"], mean = len(curves), np.mean(curves, axis=0)
+    shares = np.linspace(0, 1, len(mean))
+    return [about | {"share": x, "value": y} for x, y in zip(shares, mean, strict=True)]
+
+
 def turned(heat: np.ndarray, mask: np.ndarray, score: float) -> dict[str, float]:
     """`turned` and `turned_area`: what the text's rule highlights, of the mask and of the image.
 
@@ -101,13 +110,12 @@ def by_chance(
     Each draw gives every mask a random map and takes the mean over the masks; the interval is of
     those means, for as many images as there are masks.
     """
-    means = []
-    for draw in range(draws):
-        maps = random_maps(len(masks), masks.shape[1:], window, seed + draw)
-        rows = pd.DataFrame([agreement(*pair) for pair in zip(maps, masks, strict=True)])
-        means.append(rows.mean())
-    found = pd.DataFrame(means).drop(columns="area")
-    return {name: interval(values) for name, values in found.items()}
+    rows = [
+        agreement(*pair) | {"draw": draw} for draw in range(draws)
+        for pair in zip(random_maps(len(masks), masks.shape[1:], window, seed + draw), masks, strict=True)
+    ]  # fmt: skip
+    means = pd.DataFrame(rows).groupby("draw").mean().drop(columns="area")
+    return {name: interval(values) for name, values in means.items()}
 
 
 def interval(values) -> list[float]:
@@ -126,11 +134,8 @@ def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def correlation_by_chance(n: int, shape, window: int, draws: int = DRAWS) -> list[float]:
     """Mean over `n` pairs of random maps of their rank correlation: mean and 95% interval."""
-    found = [
-        rank_correlation(*(random_maps(n, shape, window, 2 * draw + i) for i in (0, 1))).mean()
-        for draw in range(draws)
-    ]
-    return interval(found)
+    pairs = ((random_maps(n, shape, window, 2 * draw + i) for i in (0, 1)) for draw in range(draws))
+    return interval([rank_correlation(*pair).mean() for pair in pairs])
 
 
 def of_another(patients) -> list[int]:
@@ -139,7 +144,5 @@ def of_another(patients) -> list[int]:
     Another patient's map shows what is gained by standing where chests usually are.
     """
     n = len(patients)
-    return [
-        next((j % n for j in range(i + 1, i + n) if patients[j % n] != patients[i]), i)
-        for i in range(n)
-    ]
+    return [next((j % n for j in range(i + 1, i + n) if patients[j % n] != patients[i]), i)
+            for i in range(n)]  # fmt: skip

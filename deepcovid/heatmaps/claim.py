@@ -19,16 +19,8 @@ FAILED, UNKNOWN = "not judged: failed calibration", "not judged: no calibration"
 NO_LUNGS = "not judged: no lung masks"
 LUNGS, RANDOM, OTHER = "lung field", "random maps", ", another patient's"
 KEYS = ["group", "model", "method"]
-MAPS = (
-    *KEYS,
-    "mask",
-    "image",
-    "patient",
-    "score",
-    *MEASURES,
-    "turned",
-    "turned_area",
-)  # `maps.csv`
+# columns of `maps.csv` and `claims.csv`
+MAPS = [*KEYS, "mask", "image", "patient", "score", *MEASURES, "turned", "turned_area"]
 MEANS = ("highlighted", "lungs", "other")
 INTERVALS = ("captured", "over_lungs", "over_other", "contained")
 CLAIMS = [*KEYS, "images", "patients", "verdict", *MEANS,
@@ -55,10 +47,8 @@ def gains(maps: pd.DataFrame, phantoms: pd.DataFrame) -> pd.DataFrame:
     cut: `highlighted`, and `contained` with its interval.
     """
     each, passed, rows = maps[maps["mask"] == "lesion"], calibrated(phantoms), []
-    rivals = {
-        "lungs": (["group", "image"], each[each.method == LUNGS]),
-        "other": ([*KEYS, "image"], each[each.method.str.endswith(OTHER)]),
-    }
+    rivals = {"lungs": (["group", "image"], each[each.method == LUNGS]),
+              "other": ([*KEYS, "image"], each[each.method.str.endswith(OTHER)])}  # fmt: skip
     for name, (keys, rival) in rivals.items():
         rival = rival.assign(method=rival.method.str.removesuffix(OTHER)).set_index(keys)
         each = each.join(rival.captured.rename(name), on=keys)
@@ -68,10 +58,8 @@ def gains(maps: pd.DataFrame, phantoms: pd.DataFrame) -> pd.DataFrame:
         row |= part[list(MEANS)].mean()
         for name in INTERVALS:
             row |= ci_columns(name, *patient_interval(part[name], part.patient))
-        known = passed.get(row["method"].split()[0])
-        rows.append(
-            row | {"verdict": verdict(known, row["over_lungs_low"], row["over_lungs_high"])}
-        )
+        known, ends = passed.get(row["method"].split()[0]), ("over_lungs_low", "over_lungs_high")
+        rows.append(row | {"verdict": verdict(known, *(row[end] for end in ends))})
     return pd.DataFrame(rows, columns=CLAIMS)
 
 

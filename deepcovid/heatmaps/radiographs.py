@@ -21,15 +21,12 @@ NAMES = {"paper": "paper's", "control": "untrained"}  # what a run's network is 
 def run(run) -> None:
     """Write the scores and maps of a run's first network and seed, `radiographs.csv`."""
     from deepcovid.heatmaps import maps
-    from deepcovid.heatmaps.cached_maps import stride, windows
 
     name, seed = run.profile.models[0], run.profile.seeds[0]
     size, table, model = run.profile.image_size, examples.hannover(), run.model(name, seed)
-    inputs, side = maps.read(table.path, size, run.preprocessing).to(run.device), windows(size)[0]
-    made = {
-        "occlusion": maps.occlusion(model, inputs, side, stride(side)),
-        "Grad-CAM": maps.grad_cam(model, inputs),
-    }
+    inputs = maps.read(table.path, size, run.preprocessing).to(run.device)
+    made = {"occlusion": maps.occlusion(model, inputs, maps.windows(size)[0]),
+            "Grad-CAM": maps.grad_cam(model, inputs)}  # fmt: skip
     score = maps.probability(model, inputs).astype(float).round(4)
     rows = [
         {"model": name, "seed": seed, "file": file, "score": p, "method": method, "y": y}
@@ -75,17 +72,16 @@ def of(study, n: int = 6) -> dict | None:
 
 def own(run, n: int) -> dict:
     """The same of a run's own first test images, with what is marked there, else the lungs."""
-    from deepcovid.heatmaps import cached_maps, masks
-    from deepcovid.heatmaps.maps import pictures_of, probability
+    from deepcovid.heatmaps import maps, masks
 
     table, name, size = masks.chosen(run), run.profile.models[0], run.profile.image_size
     model = run.model(name, run.profile.seeds[0])
-    made = cached_maps.cached_maps(run, name, model, table, cached_maps.windows(size))
-    none, outlined = np.zeros((size, size), bool), []
-    for image in table.image[:n]:
-        there = (masks.read(run, kind, image) for kind in masks.MASKS)
-        outlined.append(next((mask for mask in there if mask is not None), none))
-    inputs = cached_maps.read(run, table[:n])
-    titles = [f"P = {p:.2f}" for p in probability(model, inputs)]
-    heats = {method: heat[:n] for method, heat in made.items()}
-    return {"pictures": pictures_of(inputs), "maps": heats, "titles": titles, "masks": outlined}
+    made = maps.cached_maps(run, name, model, table, maps.windows(size))
+    lesions, lungs = (masks.read_all(run, kind, table.image[:n]) for kind in masks.MASKS)
+    inputs, none = maps.inputs_of(run, table[:n]), np.zeros((size, size), bool)
+    return {
+        "pictures": maps.pictures_of(inputs),
+        "masks": [(lungs | lesions).get(i, none) for i in range(len(inputs))],
+        "maps": {method: heat[:n] for method, heat in made.items()},
+        "titles": [f"P = {p:.2f}" for p in maps.probability(model, inputs)],
+    }  # fmt: skip

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from deepcovid import io, runs
-from deepcovid.heatmaps import agreement, calibration, claim, faithfulness, maps, masks, zones
-from deepcovid.heatmaps.cached_maps import cached_maps, code, read, stride, windows
+from deepcovid.heatmaps import agreement, calibration, claim, maps, masks
+from deepcovid.imports import code
 from deepcovid.metrics.intervals import means_by_patient
 from deepcovid.models import networks
 from deepcovid.models.run import Run
@@ -23,6 +23,7 @@ FILES = ("maps", "claims", "zones", "curves", "map_calibration")  # `.csv`, besi
 CURVES = 32  # images that deletion and insertion curves are means of
 SANITY = 6  # images whose maps are made again: with random weights, with other squares
 BRIXIA, MARKED = "Brixia score", "share marked"  # what grades a zone
+SECOND = "second radiologist"
 ZONES = ["group", "severity", "model", "method"]
 POINTS = ["curve", "model", "method", "share", "value", "images"]
 
@@ -43,7 +44,7 @@ def run(run: Run) -> None:
     found, perturbed = faithful(run, models[profile.models[0]], groups["test"])
     parts = [judge(run, models, *group) for group in groups.items()]
     rows, rhos, curves = (list(chain(*part)) for part in zip(*parts, strict=True))
-    each = pd.DataFrame(rows, columns=list(claim.MAPS)).round(4)
+    each = pd.DataFrame(rows, columns=claim.MAPS).round(4)
     rhos = pd.DataFrame(rhos, columns=[*ZONES, "patient", "rho"]).round(4)
     tables = {"maps": each, "map_calibration": calibration.calibrate().round(4)}
     tables["claims"] = claim.gains(each, tables["map_calibration"])
@@ -80,11 +81,11 @@ def judge(run: Run, models: dict, group: str, table: pd.DataFrame) -> tuple[list
     """
     marked = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
     zone, grades, rivals = graded(run, table, marked)
-    rows, rhos, curves, window = [], [], [], windows(run.profile.image_size)[1]
+    rows, rhos, curves, values = [], [], [], {}
+    wide = f"occlusion {maps.windows(run.profile.image_size)[1]} px"
     for name, method, heat, score in every_map(run, models, group, table, marked["lung"]):
         about = {"group": group, "model": name, "method": method}
-        wide = method == f"occlusion {window} px"
-        main = not wide and claim.OTHER not in method
+        main = method != wide and claim.OTHER not in method
         for kind in masks.MASKS if group == "test" and name == next(iter(models)) else ("lesion",):
             for i, mask in marked[kind].items():
                 if i in heat:
@@ -92,15 +93,15 @@ def judge(run: Run, models: dict, group: str, table: pd.DataFrame) -> tuple[list
                     rows.append(row | agreement.agreement(heat[i], mask))
                     if kind == "lesion" and name and main:
                         rows[-1] |= agreement.turned(heat[i], mask, score[i])
-        for severity, grade in grades.items() if name and not wide else ():
-            values = {i: zones.means(heat[i], zone[i]) for i in grade}
-            rhos += [about | {"severity": severity} | row for row in zones.followed(values, grade)]
+        if name and method != wide:
+            means = {i: masks.zone_means(heat[i], parts) for i, parts in zone.items()}
+            values |= {(severity, name, method): means for severity in grades}
         if group == "test" and main:
-            curves += curve(about, heat, marked["lesion"])
-    for severity, others in rivals.items():
-        for method, values in others.items():
-            about = {"group": group, "severity": severity, "method": method}
-            rhos += [about | row for row in zones.followed(values, grades[severity])]
+            each = [agreement.curve(heat[i], m) for i, m in marked["lesion"].items() if i in heat]
+            curves += agreement.points(each, curve="contained", **about)
+    for (severity, name, method), means in (values | rivals).items():
+        about = {"group": group, "severity": severity, "model": name, "method": method}
+        rhos += [about | row for row in masks.followed(means, grades[severity])]
     for row in rows + rhos:
         row["patient"], row["image"] = table.patient[row["image"]], table.image[row["image"]]
     return rows, rhos, curves
@@ -110,52 +111,40 @@ def every_map(run: Run, models: dict, group: str, table: pd.DataFrame, lungs: di
     """Model, method, maps by the image's position, and scores: the lung field first, then each
     model's maps, and the main ones laid over the next patient."""
     yield None, claim.LUNGS, {i: 1.0 * lung for i, lung in lungs.items()}, [np.nan] * len(table)
-    sides, other = windows(run.profile.image_size), agreement.of_another(table.patient.to_numpy())
+    sides = maps.windows(run.profile.image_size)
+    other = agreement.of_another(table.patient.to_numpy())
     for name, model in models.items() if len(table) else ():
         both = group == "test" and name == next(iter(models))
-        made = cached_maps(run, name, model, table, sides if both else sides[:1])
+        made = maps.cached_maps(run, name, model, table, sides if both else sides[:1])
         made |= {m + claim.OTHER: made[m][other] for m in (f"occlusion {sides[0]} px", "Grad-CAM")}
-        score = maps.probability(model, read(run, table)).astype(float)
+        score = maps.probability(model, maps.inputs_of(run, table)).astype(float)
         for method, heat in made.items():
             yield name, method, dict(enumerate(heat)), score
 
 
 def graded(run: Run, table: pd.DataFrame, marked: dict[str, dict]) -> tuple[dict, dict, dict]:
-    """The six zones of each image that has them; their grades; those of others, by method.
+    """The six zones of each image that has them; their grades; what rivals say of them.
 
-    All by the image's position, grades first by `BRIXIA` (the senior radiologist's) and `MARKED`.
+    All by the image's position; grades first by `BRIXIA` (the senior radiologist's) and `MARKED`,
+    rivals by this, None (no model) and a name.
     """
-    zone = {i: zones.of(lung) for i, lung in marked["lung"].items()}
-    zone = {i: parted for i, parted in zone.items() if zones.whole(parted)}
-    both, patient, path = zone.keys() & marked["lesion"].keys(), table.patient, severity_of(run)
-    grades = {
-        BRIXIA: {},
-        MARKED: {i: zones.means(marked["lesion"][i], zone[i]) for i in sorted(both)},
-    }
-    second = {}
-    if path:
-        known = zones.read_grades(path, [*zones.SENIOR, *zones.JUNIOR], 3)
+    zone = {i: masks.zones_of(lung) for i, lung in marked["lung"].items()}
+    zone = {i: parts for i, parts in zone.items() if masks.whole(parts)}
+    both, patient, known = sorted(zone.keys() & marked["lesion"].keys()), table.patient, {}
+    if path := severity_of(run):
+        read = masks.read_grades(path, [*masks.SENIOR, *masks.JUNIOR], 3)
         files = [str(file.resolve()) for file in run.paths(table.image)]
-        for i in (i for i in zone if files[i] in known.index):
-            grades[BRIXIA][i], second[i] = (
-                known.loc[files[i], reader].to_numpy(float)
-                for reader in (zones.SENIOR, zones.JUNIOR)
-            )
-    rivals = {BRIXIA: {"mean of other patients": {}, "second radiologist": second},
-              MARKED: {"mean of other patients": {}}}  # fmt: skip
+        known = {i: read.loc[files[i]].to_numpy(float) for i in zone if files[i] in read.index}
+    grades = {BRIXIA: {i: of[:6] for i, of in known.items()},
+              MARKED: {i: masks.zone_means(marked["lesion"][i], zone[i]) for i in both}}  # fmt: skip
+    rivals = {}
     for severity, of in grades.items():
-        for i in of:
-            if others := [of[j] for j in of if patient[j] != patient[i]]:
-                rivals[severity]["mean of other patients"][i] = np.mean(others, axis=0)
+        others = {i: [of[j] for j in of if patient[j] != patient[i]] for i in of}
+        others = {i: np.mean(each, axis=0) for i, each in others.items() if each}
+        rivals[severity, None, "mean of other patients"] = others
+        if severity == BRIXIA:
+            rivals[BRIXIA, None, SECOND] = {i: of[6:] for i, of in known.items()}
     return zone, grades, rivals
-
-
-def curve(about: dict, heat: dict, lesions: dict) -> list[dict]:
-    """Share of the lesions that maps contain over all cuts, mean over images: a row a point."""
-    each = [agreement.curve(heat[i], mask) for i, mask in lesions.items() if i in heat]
-    about = {"curve": "contained", **about, "images": len(each)}
-    points = zip(agreement.SHARES, np.mean(each, axis=0), strict=True) if each else ()
-    return [about | {"share": share, "value": value} for share, value in points]
 
 
 def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
@@ -165,9 +154,9 @@ def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
     """
     name, seed, size = run.profile.models[0], run.profile.seeds[0], run.profile.image_size
     _, origin = networks.find_weights(run.profile.weights, name)
-    inputs, sides = read(run, table), windows(size)
-    made = cached_maps(run, name, model, table, sides)
-    main, window = next(iter(made)), sides[0]
+    inputs, sides = maps.inputs_of(run, table), maps.windows(size)
+    made, window = maps.cached_maps(run, name, model, table, sides), sides[0]
+    main = next(iter(made))
     marked = {kind: masks.read_all(run, kind, table.image) for kind in masks.MASKS}
     lungs = dict([*marked["lung"].items()][:SANITY])
     some, pair = [*lungs], {method: made[method] for method in (main, "Grad-CAM")}
@@ -176,8 +165,8 @@ def faithful(run: Run, model, table: pd.DataFrame) -> tuple[dict, list[dict]]:
         "image_size": size, "windows": sides, "fill": maps.FILL,
         "random_maps": {kind: agreement.by_chance(*agreement.coarse([*of.values()], window))
                         for kind, of in marked.items() if of},
-        "fills": faithfulness.fills(model, inputs[some], [*lungs.values()], made[main][some], window)
+        "fills": calibration.fills(model, inputs[some], [*lungs.values()], made[main][some], window)
         if some else {},
-        "randomised": faithfulness.sanity(model, name, seed, inputs[:SANITY], made, window, stride(window)),
+        "randomised": calibration.sanity(model, name, seed, inputs[:SANITY], made, window),
     }  # fmt: skip
-    return found, faithfulness.mean_curves(model, inputs[:CURVES], pair, window)
+    return found, calibration.mean_curves(model, inputs[:CURVES], pair, window)

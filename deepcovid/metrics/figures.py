@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.metrics.evaluation import AT_98, Scores, of_models
-from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.published import NETWORKS, published_values
+from deepcovid.metrics.run import CROSS_VALIDATED, TEST, VALIDATION
 from deepcovid.metrics.tables import over_seeds
 from deepcovid.plots import CLASSES, COLOURS, COVID, GREY, NARROW, REFERENCE, forest, new
 

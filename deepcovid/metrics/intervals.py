@@ -34,10 +34,10 @@ def predict_positive(score, threshold: float):
 def confusion(label, score, threshold: float) -> dict[str, int]:
     """tp, fn, fp, tn at a threshold, by `predict_positive`."""
     label, score = validate_scores(label, score)
-    positive = predict_positive(score, threshold)
-    parts = {"tp": positive & (label == 1), "fn": ~positive & (label == 1),
-             "fp": positive & (label == 0), "tn": ~positive & (label == 0)}  # fmt: skip
-    return {name: int(part.sum()) for name, part in parts.items()}
+    tn, fp, fn, tp = np.bincount(
+        2 * label + predict_positive(score, threshold), minlength=4
+    ).tolist()
+    return {"tp": tp, "fn": fn, "fp": fp, "tn": tn}
 
 
 def format_ci(value: float, low: float, high: float, digits: int = 3) -> str:
@@ -157,20 +157,16 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     error = np.hypot(clustered_error(label, above, below, patient), np.sqrt(seeds))
     z = difference / error if error else 0.0
     half = norm.ppf(0.975) * error
-    return {
-        "difference": difference,
-        "low": float(difference - half),
-        "high": float(difference + half),
-        "z": float(z),
-        "p": float(2 * norm.sf(abs(z))) if error else float(difference == 0),
-    }
+    p = float(2 * norm.sf(abs(z))) if error else float(difference == 0)
+    ends = {"low": float(difference - half), "high": float(difference + half)}
+    return {"difference": difference, **ends, "z": float(z), "p": p}
 
 
 @lru_cache(maxsize=4)
-def patient_draws(patients: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each of so many patients is drawn, (resamples, patients)."""
-    share = np.full(patients, 1 / patients)
-    return np.random.default_rng(seed).multinomial(patients, share, resamples)
+def patient_draws(sizes: tuple[int, ...], resamples: int, seed: int) -> list[np.ndarray]:
+    """How often each patient is drawn, (resamples, patients), for each of groups of so many patients."""
+    random = np.random.default_rng(seed)
+    return [random.multinomial(n, np.full(n, 1 / n), resamples) for n in sizes]
 
 
 def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> list[float]:
@@ -182,9 +178,9 @@ def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> l
     if not (known := ~np.isnan(values)).any():
         return [np.nan] * 3
     values = values[known]
-    names, group = np.unique(patient[known], return_inverse=True)
-    draws = patient_draws(len(names), resamples, seed)
-    sums = np.bincount(group, values, len(names))
+    group = np.unique(patient[known], return_inverse=True)[1]
+    (draws,) = patient_draws((group.max() + 1,), resamples, seed)
+    sums = np.bincount(group, values)
     means = draws @ sums / (draws @ np.bincount(group))
     return [float(v) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
 
@@ -220,18 +216,15 @@ def share_interval(right, patient) -> list[float]:
     return patient_interval(right, patient)
 
 
-def draw_patients(label, patient, resamples: int, seed: int) -> dict[int, tuple]:
+def draw_patients(label, patient, resamples: int, seed: int) -> list[tuple]:
     """Of each class (0, then 1): each image's patient, by number, and how often each is drawn.
 
     Each class is resampled by itself, as its number of patients was given: (resamples, patients).
     """
-    label, patient, random = np.asarray(label), np.asarray(patient), np.random.default_rng(seed)
-    found = {}
-    for value in (0, 1):
-        names, group = np.unique(patient[label == value], return_inverse=True)
-        share = np.full(len(names), 1 / len(names))
-        found[value] = group, random.multinomial(len(names), share, resamples)
-    return found
+    label, patient = np.asarray(label), np.asarray(patient)
+    groups = [np.unique(patient[label == value], return_inverse=True)[1] for value in (0, 1)]
+    sizes = tuple(int(group.max()) + 1 for group in groups)
+    return list(zip(groups, patient_draws(sizes, resamples, seed), strict=True))
 
 
 def resample_auc(label, score, patient, resamples: int = 2000, seed: int = 0) -> np.ndarray:
@@ -244,12 +237,11 @@ def resample_auc(label, score, patient, resamples: int = 2000, seed: int = 0) ->
     clusters nor weights.
     """
     label, score = validate_scores(label, score)
-    score, drawn = np.atleast_2d(score), draw_patients(label, patient, resamples, seed)
-    (group_0, draws_0), (group_1, draws_1) = drawn[0], drawn[1]
+    (group_0, draws_0), (group_1, draws_1) = draw_patients(label, patient, resamples, seed)
     # each pair of images counts 1 where the positive is above, and half where they are beside
     above = np.zeros((draws_1.shape[1], draws_0.shape[1]))
-    negative = score[:, label == 0]
-    for i, one in zip(group_1, score[:, label == 1].T, strict=True):
+    negative, positive = (np.atleast_2d(score)[:, label == value] for value in (0, 1))
+    for i, one in zip(group_1, positive.T, strict=True):
         won = (one[:, None] > negative) + 0.5 * (one[:, None] == negative)
         above[i] += np.bincount(group_0, won.mean(0), above.shape[1])
     pairs = (draws_0 @ np.bincount(group_0)) * (draws_1 @ np.bincount(group_1))
@@ -264,7 +256,7 @@ def roc_band(label, scores, patient, fpr, resamples: int = 500, seed: int = 0) -
     """
     label, scores = validate_scores(label, np.atleast_2d(scores))
     weights = np.ones((resamples + 1, len(label)), int)  # first: as they are
-    for value, (group, draws) in draw_patients(label, patient, resamples, seed).items():
+    for value, (group, draws) in enumerate(draw_patients(label, patient, resamples, seed)):
         weights[1:, label == value] = draws[:, group]
     curves = []
     for score in scores:
@@ -300,9 +292,10 @@ def at_sensitivity_interval(label, score, patient, target: float = TARGET) -> tu
     below = binom.ppf((0.025, 0.975), n, 1 - target)
     first = int(below[0] * len(positive) // n)  # so many positives lie below for sure
     last = int(np.ceil((below[1] + 1) * len(positive) / n))  # and so many do not
-    low = np.mean(~predict_positive(negative, positive[first - 1])) if first else 0
-    high = np.mean(~predict_positive(negative, positive[last - 1])) if last <= len(positive) else 1
-    return (
-        proportion_interval(low * others, others)[0] if first else 0.0,
-        proportion_interval(high * others, others)[1],
-    )
+    low, high = 0.0, 1.0
+    if first:
+        share = np.mean(~predict_positive(negative, positive[first - 1]))
+        low = proportion_interval(share * others, others)[0]
+    if last <= len(positive):
+        high = np.mean(~predict_positive(negative, positive[last - 1]))
+    return low, proportion_interval(high * others, others)[1]

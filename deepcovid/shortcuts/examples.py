@@ -43,10 +43,8 @@ def ablations(study, measured: pd.DataFrame) -> tuple[list[Image.Image], list[st
     shown = [known[name] for name in SHOWN if name in known]
     own = measured[(measured.target == "COVID-19") & (measured.kind != "untrained")]
     aucs = own.drop_duplicates("input").set_index("input").auc
-    return (
-        [each.change(picture, path) if each.change else picture for each in shown],
-        [f"{WORDS.get(x.input, x.input)}\nAUC {aucs[x.input]:.3f}" for x in shown],
-    )
+    pictures = [each.change(picture, path) if each.change else picture for each in shown]
+    return pictures, [f"{WORDS.get(x.input, x.input)}\nAUC {aucs[x.input]:.3f}" for x in shown]
 
 
 def radiograph(study) -> Path:

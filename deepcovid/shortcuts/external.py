@@ -18,11 +18,9 @@ from deepcovid.models import lungs, scoring
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError
 from deepcovid.shortcuts.encoders import FeatureBank, first_model
-from deepcovid.shortcuts.probing import auc_row, fit_score
+from deepcovid.shortcuts.probing import auc_by_group, fit_score
 
 SCORES = ("image", "label", "patient", "source", "view", "sha1", "score", "duplicate", "twin")
-COLUMNS = ("model", "seed", "set", "quantity", "value", "low", "high", "images", "patients",
-           "method")  # fmt: skip
 NUMBERS = tuple(f"{name}{end}" for name in ("auc", "sensitivity", "specificity")
                 for end in ("", "_low", "_high"))  # fmt: skip
 BINS = 20  # of a score's histogram
@@ -43,10 +41,8 @@ def write_scores(
     run: Run, name: str, seed: int, found: pd.DataFrame, target: Path, columns=SCORES
 ) -> pd.DataFrame:
     """`found` with P(COVID-19) of each image by a trained model; `columns` of it are kept as `target`."""
-    size, prepare = run.profile.image_size, run.preprocessing
-    found = found.assign(
-        score=scoring.score(run.model(name, seed), list(found.path), size, prepare)
-    )
+    how = run.profile.image_size, run.preprocessing
+    found = found.assign(score=scoring.score(run.model(name, seed), list(found.path), *how))
     io.write_csv(target, found[list(columns)], float_format="%.7g")
     return io.read_table(target, keep_default_na=False)
 
@@ -71,7 +67,7 @@ def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
 
     AUC with DeLong's interval, sensitivity and specificity at the frozen threshold with Wilson's.
     """
-    inside, fresh = run.scores(name, seed), fresh_of(outside)
+    inside, fresh = run.scores(name, seed), outside[outside.duplicate == ""]
     if fresh.label.nunique() < 2:
         reasons = ", ".join(sorted({*outside.duplicate} - {""}))
         raise UserError(
@@ -86,11 +82,6 @@ def row(run: Run, name: str, seed: int, outside: pd.DataFrame) -> dict:
     }  # fmt: skip
 
 
-def fresh_of(scores: pd.DataFrame) -> pd.DataFrame:
-    """The images that may judge."""
-    return scores[scores.duplicate == ""]
-
-
 def coincide(table: pd.DataFrame) -> bool:
     """Is no source known to have images of both classes? An AUC then measures the source as well."""
     known = (table.source != "").any()
@@ -100,26 +91,28 @@ def coincide(table: pd.DataFrame) -> bool:
 def quantities(fresh: pd.DataFrame, threshold: float) -> Iterator[dict]:
     """Sensitivity and specificity in each source of a class, then the AUC: rows of `external.csv`."""
     for label, quantity in ((1, "sensitivity"), (0, "specificity")):
-        part = fresh[fresh.label == label]
-        hit = intervals.predict_positive(part.score, threshold) == (label == 1)
-        for source in part.source.unique():
-            here = part.source == source
+        for source, part in fresh[fresh.label == label].groupby("source", sort=False):
+            hit = intervals.predict_positive(part.score, threshold) == (label == 1)
             # where all images agree there is nothing to resample
-            method = "patients resampled" if hit[here].nunique() > 1 else "Wilson, patients"
-            value, low, high = intervals.share_interval(hit[here], part.patient[here])
-            yield {"set": f"{manifest.LABEL_NAMES[label]}, {source or 'source not stated'}",
-                   "quantity": quantity, "value": value, "low": low, "high": high, "method": method,
-                   "images": int(here.sum()), "patients": part.patient[here].nunique()}  # fmt: skip
+            method = "patients resampled" if hit.nunique() > 1 else "Wilson, patients"
+            words = f"{manifest.LABEL_NAMES[label]}, {source or 'source not stated'}"
+            value = intervals.share_interval(hit, part.patient)
+            yield quantity_row(words, quantity, value, part, method)
     yield auc_of(fresh, fresh.score)
+
+
+def quantity_row(words: str, quantity: str, value, part: pd.DataFrame, method: str) -> dict:
+    """A value with its interval, of a part of the images."""
+    found = dict(zip(("value", "low", "high"), value, strict=True))
+    found |= {"images": len(part), "patients": part.patient.nunique(), "method": method}
+    return {"set": words, "quantity": quantity} | found
 
 
 def auc_of(fresh: pd.DataFrame, score) -> dict:
     """An AUC over both classes with its interval by patients, as a row of `external.csv`."""
-    found = auc_row(fresh.label, score, fresh.patient)
+    value = auc_by_group(fresh.label, score, fresh.patient)
     both = "both classes" + coincide(fresh) * ", each from a source of its own"
-    return {"set": both, "quantity": "auc", "value": found["auc"], "low": found["patient_low"],
-            "high": found["patient_high"], "method": "patients resampled", "images": len(fresh),
-            "patients": fresh.patient.nunique()}  # fmt: skip
+    return quantity_row(both, "auc", value, fresh, "patients resampled")
 
 
 def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
@@ -167,8 +160,8 @@ def each(run: Run, found: pd.DataFrame) -> None:
         place = run.model_folder(name, seed) / "external.csv"
         scored = write_scores(run, name, seed, compared, place)
         rows.append(row(run, name, seed, scored))
-        words = {"model": name, "seed": seed}
-        tidy += [words | one for one in quantities(fresh_of(scored), rows[-1]["threshold"])]
+        words, fresh = {"model": name, "seed": seed}, scored[scored.duplicate == ""]
+        tidy += [words | one for one in quantities(fresh, rows[-1]["threshold"])]
     tidy += probes(run, compared[compared.duplicate == ""])
-    io.write_csv(run.folder / "external.csv", pd.DataFrame(tidy)[list(COLUMNS)])
+    io.write_csv(run.folder / "external.csv", pd.DataFrame(tidy))
     write_json(run.folder / "external.json", io.rounded(rows[0] | {"models": rows}))

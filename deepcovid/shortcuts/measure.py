@@ -21,7 +21,7 @@ from deepcovid.metrics import intervals
 from deepcovid.models.run import Run
 from deepcovid.shortcuts.ablations import FRAME, WHOLE, ImageAblation, all_ablations, lung_masks
 from deepcovid.shortcuts.encoders import FeatureBank, first_model
-from deepcovid.shortcuts.probing import auc_row, fit_score
+from deepcovid.shortcuts.probing import auc_row, fit_score, is_stated
 
 PROPERTIES = {
     "file properties": ["mode", "width", "height", "aspect ratio"],
@@ -29,10 +29,6 @@ PROPERTIES = {
 }
 # the disease is the target among images like these
 ALIKE = (("view", "PA"), ("view", "AP"), ("mode", "L"))
-COLUMNS = (
-    "kind", "input", "target", "model", "input_share", "auc", "auc_low", "auc_high",
-    "patient_low", "patient_high", "positives", "negatives",
-)  # fmt: skip
 FEW = 10  # test and training images of each class among images that are alike
 
 
@@ -40,10 +36,8 @@ def collection(table: pd.DataFrame, data: Path) -> pd.DataFrame:
     """The originals of a manifest with all that is known of them, a row each (`audit.facts`)."""
     part = manifest.originals(table)
     of = audit.facts(table, data)
-    return of.assign(
-        sha1=part.sha1.to_numpy(), finding=part.finding.to_numpy(),
-        path=[data / image for image in part.image],
-    )  # fmt: skip
+    known = {name: part[name].to_numpy() for name in ("sha1", "finding")}
+    return of.assign(**known, path=[data / image for image in part.image])
 
 
 def sampled(of: pd.DataFrame, negatives: int | str) -> pd.DataFrame:
@@ -72,19 +66,17 @@ def auc_on_test(of: pd.DataFrame, values, kind: str) -> dict:
     """
     train, test = ((of.folder == part).to_numpy() for part in ("train", "test"))
     score, label = fit_score(values, of.label, train, test, kind), of.label[test]
-    low, high = intervals.auc_interval(label, score)
-    return auc_row(label, score, of.patient[test]) | {"auc_low": low, "auc_high": high}
+    value = intervals.auc(label, score), *intervals.auc_interval(label, score)
+    return intervals.ci_columns("auc", *value) | auc_row(label, score, of.patient[test])
 
 
 def of_metadata(of: pd.DataFrame) -> Iterator[dict]:
     """Rows without any picture."""
-    groups = {name: names for name, names in PROPERTIES.items()
-              if (of[names].notna() & (of[names] != "")).any(axis=None)}  # fmt: skip
+    groups = {name: of[names] for name, names in PROPERTIES.items() if is_stated(of[names])}
     if len(groups) > 1:
-        groups["all of these"] = [name for names in groups.values() for name in names]
-    for name, names in groups.items():
-        found = auc_on_test(of, of[names], "table")
-        yield {"kind": "metadata", "input": name, "model": "regression"} | found
+        groups["all of these"] = pd.concat(groups.values(), axis=1)
+    for name, values in groups.items():
+        yield row("metadata", name, "regression", None) | auc_on_test(of, values, "table")
 
 
 def of_pictures(run: Run, of: pd.DataFrame, ablations: list[ImageAblation]) -> Iterator[dict]:
@@ -99,10 +91,14 @@ def of_pictures(run: Run, of: pd.DataFrame, ablations: list[ImageAblation]) -> I
         values = bank.encode(part, each, name, each.network)
         none = each.network == "none"
         model = "counts" if none else f"{name} ({bank.encoder(each.network, name)[1]})"
-        yield {
-            "kind": kind, "input": words, "model": f"{model} + regression", "input_share": each.share,
-            **auc_on_test(part, values, "table" if none else "logistic"),
-        }  # fmt: skip
+        found = auc_on_test(part, values, "table" if none else "logistic")
+        yield row(kind, words, f"{model} + regression", each.share) | found
+
+
+def row(kind: str, words: str, model: str, share: float | None) -> dict:
+    """What was measured, as a row of `shortcuts.csv` begins."""
+    about = {"kind": kind, "input": words, "target": "COVID-19"}
+    return about | {"model": model, "input_share": share}
 
 
 def enough(part: pd.DataFrame, of: pd.DataFrame) -> bool:
@@ -122,6 +118,6 @@ def run(run: Run) -> pd.DataFrame:
     def table() -> pd.DataFrame:
         of = sampled(collection(run.manifest, run.data), run.profile.ablation_negatives)
         rows = [*of_metadata(of), *of_pictures(run, of, all_ablations(lung_masks(run.data)))]
-        return pd.DataFrame(rows).assign(target="COVID-19")[list(COLUMNS)]
+        return pd.DataFrame(rows)
 
     return io.cached_table(run.folder / "shortcuts.csv", run.depends("shortcuts.measure"), table)

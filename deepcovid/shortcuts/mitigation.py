@@ -55,9 +55,8 @@ class Data(Images):
         if there.label.nunique() < 2:
             raise UserError(f"No class of {folder} may be all duplicates of {run.profile.data}.")
         of = pd.concat([here, there], ignore_index=True).rename(columns={"patient": "group"})
-        self.train, self.test, self.external = (
-            (of.folder == part).to_numpy() for part in ("train", "test", "external")
-        )
+        parts = ("train", "test", "external")
+        self.train, self.test, self.external = ((of.folder == part).to_numpy() for part in parts)
         super().__init__(of, FeatureBank(run, of), [first_model(run)], self.train)
 
     def fitted(self, candidate: Candidate) -> np.ndarray:
@@ -88,24 +87,20 @@ class Data(Images):
 
 def row(data: Data, name: str, candidate: Candidate) -> dict:
     """All numbers of one step."""
-    framing = data.bank.framing(data.of, candidate.preprocessing)
-    found = {"": data.scores(candidate, data.values(candidate), "logistic"),
-             "_border": data.scores(candidate, data.values(candidate, border=True), "logistic"),
-             "_frame": data.scores(candidate, framing, "table")}  # fmt: skip
+    found = data.evaluate(candidate)
     result = {
         "step": name, "preprocessing": ",".join(candidate.preprocessing),
         "copies": candidate.copies, "matched": candidate.matched, "border_lung": data.border_lung(),
     }  # fmt: skip
     parts = {"test": data.test, "external": data.external}
     for end, scores in found.items():
-        result[f"cv{end}_scores"] = scores.held[0].tolist()
+        result[f"cv{end}_scores"] = scores.held[0]
         result[f"cv{end}"] = intervals.auc(data.label[data.train], scores.held[0])
         for part, rows in parts.items():
-            result[f"{part}{end}"] = intervals.auc(data.label[rows], scores.every[rows])
+            of = data.label[rows], scores.every[rows]
+            ends = intervals.auc_interval(*of)
+            result |= intervals.ci_columns(part + end, intervals.auc(*of), *ends)
     score = found[""].every
-    for part, rows in parts.items():
-        ends = intervals.auc_interval(data.label[rows], score[rows])
-        result |= dict(zip((f"{part}_low", f"{part}_high"), ends, strict=True))
     # Non-COVID images of both collections: at 0.5 the score does not tell where one comes from
     healthy = (data.label == 0) & ~data.train
     result["source"] = intervals.auc(data.external[healthy].astype(int), score[healthy])
@@ -126,7 +121,7 @@ def with_resamples(table: pd.DataFrame, label, patient) -> pd.DataFrame:
     """
 
     def draws(column: str) -> np.ndarray:
-        scores = (np.asarray(of, dtype=float) for of in table[f"{column}_scores"])
+        scores = table[f"{column}_scores"]
         return np.array([intervals.resample_auc(label, one, patient) for one in scores])
 
     gaps = draws("cv") - np.maximum(draws("cv_border"), draws("cv_frame"))

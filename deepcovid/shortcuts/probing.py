@@ -39,11 +39,10 @@ def classifier(values, kind: str) -> Pipeline:
     are.
     """
     columns = columns_of(values) if isinstance(values, pd.DataFrame) else StandardScaler()
-    if kind == "ridge":
-        return make_pipeline(columns, RidgeClassifier(alpha=values.shape[1]))
-    return make_pipeline(
-        columns, LogisticRegression(C=C[kind], class_weight="balanced", max_iter=5000)
-    )
+    model = RidgeClassifier(alpha=values.shape[1])
+    if kind != "ridge":
+        model = LogisticRegression(C=C[kind], class_weight="balanced", max_iter=5000)
+    return make_pipeline(columns, model)
 
 
 def columns_of(table: pd.DataFrame) -> ColumnTransformer:
@@ -51,14 +50,19 @@ def columns_of(table: pd.DataFrame) -> ColumnTransformer:
 
     A word that `table` lacks counts as none. Columns of which it knows nothing are left out.
     """
-    known = [name for name in table if (table[name].notna() & (table[name] != "")).any()]
+    known = [name for name in table if is_stated(table[[name]])]
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     stated = SimpleImputer(missing_values="", strategy="constant", fill_value="not stated")
+    words = make_pipeline(stated, OneHotEncoder(handle_unknown="ignore"))
     return ColumnTransformer([
-        ("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
-         [name for name in known if name in NUMBERS]),
-        ("words", make_pipeline(stated, OneHotEncoder(handle_unknown="ignore")),
-         [name for name in known if name not in NUMBERS]),
+        ("numbers", numbers, [name for name in known if name in NUMBERS]),
+        ("words", words, [name for name in known if name not in NUMBERS]),
     ])  # fmt: skip
+
+
+def is_stated(table: pd.DataFrame) -> bool:
+    """Is anything in the table known?"""
+    return bool((table.notna() & (table != "")).any(axis=None))
 
 
 def fit_score(values, label, fit, test, kind="logistic", weight: Callable | None = None):
@@ -106,13 +110,15 @@ def folds_of(label: tuple, group: tuple, repeats: int) -> list[tuple[int, np.nda
 
 
 def auc_row(label, score, group, unit: str = "patient") -> dict[str, float]:
-    """AUC with its 95% interval by resampling groups, `UNIT_low`, `UNIT_high`; images of each class.
+    """`auc_by_group` as a row: `auc`, `UNIT_low`, `UNIT_high`, and the images of each class."""
+    value, low, high = auc_by_group(label, score, group)
+    return {"auc": value, f"{unit}_low": low, f"{unit}_high": high, **counts(label)}
 
-    Of scores (repeats, n) the mean over the repeats.
-    """
-    low, high = np.quantile(intervals.resample_auc(label, score, group), (0.025, 0.975))
-    found = {"auc": mean_auc(label, score), f"{unit}_low": low, f"{unit}_high": high}
-    return found | counts(label)
+
+def auc_by_group(label, score, group) -> list[float]:
+    """Mean AUC over scores (n,) or (repeats, n), and its 95% interval by resampling groups."""
+    ends = np.quantile(intervals.resample_auc(label, score, group), (0.025, 0.975))
+    return [mean_auc(label, score), *ends]
 
 
 def mean_auc(label, scores) -> float:
@@ -173,6 +179,16 @@ class Images:
             found = self.bank.encode_models(part, ablation, self.models)
             parts.append(np.hstack([found[name] for name in candidate.model.split("+")]))
         return np.concatenate(parts)
+
+    def framing(self, candidate: Candidate) -> Scores:
+        """By where the lungs lie in the pictures once they are preprocessed."""
+        return self.scores(candidate, self.bank.framing(self.of, candidate.preprocessing), "table")
+
+    def evaluate(self, candidate: Candidate) -> dict[str, Scores]:
+        """By a candidate's pictures, and what no disease can be seen in: `_border`, `_frame`."""
+        values = (self.values(candidate, border) for border in (False, True))
+        whole, border = (self.scores(candidate, of, candidate.classifier) for of in values)
+        return {"": whole, "_border": border, "_frame": self.framing(candidate)}
 
     def scores(self, candidate: Candidate, values: np.ndarray, kind: str) -> Scores:
         """By probes of `values` (n, columns), or as the method `values` gives them, with copies."""

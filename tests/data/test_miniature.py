@@ -10,7 +10,7 @@ from PIL import Image
 from deepcovid import profiles
 from deepcovid.data import manifest, miniature, phantom
 from deepcovid.fair_test import collection, severity
-from deepcovid.heatmaps import zones
+from deepcovid.heatmaps import masks
 from deepcovid.models.run import Run
 from deepcovid.runs import UserError, state
 
@@ -83,9 +83,9 @@ def test_tables_and_masks_are_what_the_study_reads(flawed):
 
 
 def test_grades_follow_the_lesion_and_the_second_rater_slips_a_little(flawed):
-    grades = zones.read_grades(flawed / "severity.csv", [*zones.SENIOR, *zones.JUNIOR], 3)
+    grades = masks.read_grades(flawed / "severity.csv", [*masks.SENIOR, *masks.JUNIOR], 3)
     assert {Path(path).parent.name for path in grades.index} == {"covid"} and len(grades) == 24
-    senior, junior = (grades[columns].to_numpy() for columns in (zones.SENIOR, zones.JUNIOR))
+    senior, junior = (grades[columns].to_numpy() for columns in (masks.SENIOR, masks.JUNIOR))
     assert 0 < (senior != junior).mean() < 0.5 and np.abs(senior - junior).max() == 1
     lungs = np.zeros((30, 30), bool)
     lungs[3:27, 2:13] = lungs[3:27, 17:28] = True

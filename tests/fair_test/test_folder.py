@@ -5,24 +5,23 @@ import pytest
 from conftest import draw
 
 from deepcovid.data import manifest
-from deepcovid.fair_test import collection, folder
+from deepcovid.fair_test import collection
 
 
 def test_groups_stay_together_and_both_classes_are_on_both_sides():
     table = pd.DataFrame(
         {"group": [i // 3 for i in range(120)], "label": [i // 3 % 2 for i in range(120)]}
     )
-    parts = folder.split(table)
+    parts = collection.split(table)
     assert parts.groupby(table.group).nunique().eq(1).all()
     assert (pd.crosstab(table.label, parts).test == 15).all()
-    assert not folder.split(table, seed=1).equals(parts)
 
 
 @pytest.mark.slow
 def test_a_folder_holds_the_collection_alone(confounded):
     image = confounded.originals("train").query("label == 1").image.iloc[0]
     draw((confounded.data / "lung-masks" / image).with_suffix(".png"), 1, 0, 48)
-    place = folder.run(confounded)
+    place = collection.fair_data(confounded)
     made = manifest.make(place, 0)
     (mask,) = (place / "lung-masks").rglob("*.png")
     assert mask.name.endswith(Path(image).name)
@@ -33,6 +32,6 @@ def test_a_folder_holds_the_collection_alone(confounded):
     assert made.groupby("patient").split.nunique().eq(1).all()
     before = (place / "patients.csv").read_bytes()
     (place / "train" / "left.txt").touch()
-    assert folder.run(confounded) == place  # made anew
+    assert collection.fair_data(confounded) == place  # made anew
     assert (place / "patients.csv").read_bytes() == before
     assert not (place / "train" / "left.txt").exists()

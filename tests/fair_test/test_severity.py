@@ -7,7 +7,7 @@ from conftest import changed, draw, user_error
 from PIL import Image
 from scipy.stats import spearmanr
 
-from deepcovid.fair_test import collection, severity, swap
+from deepcovid.fair_test import collection, severity, study
 from deepcovid.models.run import Run
 
 GRADES = np.repeat(np.arange(0, 18, 2), 3)
@@ -45,7 +45,7 @@ def test_a_score_about_the_disease_rises_with_it_and_not_with_a_marker(
         severity, "floors", lambda _, fresh, bank: [("untrained: resnet18", fresh.label)]
     )
     table = collection.with_trained(run, collection.of(run))
-    found = severity.compare(run, table, swap.scores(run, table), None)
+    found = severity.compare(run, table, study.scored(run, table), None)
     row = found.set_index("rater").loc["resnet18"]
     assert row.images == len(GRADES)
     if lesion:

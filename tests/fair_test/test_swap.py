@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 from conftest import user_error
 
-from deepcovid.fair_test import collection, swap
+from deepcovid.fair_test import collection, study
 from deepcovid.fair_test.names import RELEASE, SAME
 
 
 def aucs(run):
     table = collection.with_trained(run, collection.of(run))
-    return swap.compare(run, swap.scores(run, table)).set_index("non_covid").auc
+    return study.swap(run, study.scored(run, table)).set_index("non_covid").auc
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_both_test_sets_have_the_same_positives_and_no_case_that_was_trained_on(
         "image": ["d", "e", "f"], "label": [0, 0, 1], "trained": [False, True, False],
         "group": [1, 2, 3], "score": [0.5, 0.6, 0.7],
     })  # fmt: skip
-    found = swap.swapped(inside, outside)
+    found = study.swapped(inside, outside)
     assert found[RELEASE].image.tolist() == ["a", "b"]
     assert found[SAME].image.tolist() == ["a", "d"]
 
@@ -45,7 +45,7 @@ def test_the_numbers_of_a_test_set_are_those_counted_by_hand():
     table = pd.DataFrame(
         {"label": [1, 1, 0, 0], "score": [0.9, 0.4, 0.5, 0.1], "patient": list("abcd")}
     )
-    found = swap.summary(table, 0.45)
+    found = study.summary(table, 0.45)
     assert (found["auc"], found["sensitivity"], found["specificity"]) == (0.75, 0.5, 0.5)
     assert (found["positives"], found["negatives"]) == (2, 2)
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from deepcovid import steps
-from deepcovid.fair_test import figures, swap, tables
+from deepcovid.fair_test import figures, tables
 from deepcovid.fair_test.names import EVERYTHING, RELEASE, SAME
+from deepcovid.fair_test.study import by_finding
 from deepcovid.study import Study
 
 CANDIDATE = {"model": "m", "classifier": "ridge", "preprocessing": "none", "images": 10, "border": 0.6, "frame": 0.5,
@@ -64,7 +65,7 @@ def test_findings_leave_out_what_was_trained_on_and_count_images_and_cases():
         "label": [1, 1, 0, 0, 0, 0, 0, 0], "group": [1, 2, 3, 3, 4, 4, 5, 6],
         "trained": [False] * 7 + [True], "score": [0.9, 0.1, 0.5, 0.6, 0.4, 0.2, 0.7, 0.9],
     })  # fmt: skip
-    found = swap.by_finding(scores, 0.5).set_index("finding")
+    found = by_finding(scores, 0.5).set_index("finding")
     assert found.index.tolist() == ["COVID-19", "all without COVID-19", "SARS", "other findings"]
     assert found.loc["SARS", ["images", "cases", "called"]].tolist() == [4, 2, 0.5]
     assert found.loc["all without COVID-19", ["images", "called"]].tolist() == [5, 0.6]

@@ -10,7 +10,7 @@ from planted import film, plant, stranger
 from deepcovid import profiles
 from deepcovid.data import manifest
 from deepcovid.data.duplicates import unseen
-from deepcovid.fair_test import collection, folder, severity, swap, training_data
+from deepcovid.fair_test import collection, severity, study, training_data
 from deepcovid.models import training
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import external, mitigation
@@ -67,7 +67,7 @@ def test_external_images_are_compared_with_all_that_a_model_saw(laid, tmp_path):
 
 def test_a_fair_folder_remembers_names_and_patients(laid, tmp_path):
     """Its prefixes hide no twin, and a patient is known although cases are numbered anew."""
-    made = folder.run(laid)
+    made = collection.fair_data(laid)
     fair = Run(prepared(changed(laid.profile, data=str(made), augment_positives=1)))
     there = tmp_path / "there"
     expected = plant(there / "covid", laid.data / "train" / "covid" / "harbour-train-covid.png")
@@ -133,7 +133,7 @@ def test_negatives_and_graded_images_that_are_twins_of_trained_ones_are_out(
     run = changed(laid, severity=str(rest / "severity.csv"))
     untrained = lambda _, fresh, bank: [("untrained: squeezenet", [0.5] * len(fresh))]  # noqa: E731
     monkeypatch.setattr(severity, "floors", untrained)
-    found = severity.compare(run, table, swap.scores(run, table), None)
+    found = severity.compare(run, table, study.scored(run, table), None)
     assert (found.images == len(graded) - len(planted)).all()
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcovid.heatmaps import faithfulness
+from deepcovid.heatmaps import calibration
 from deepcovid.heatmaps.agreement import rank_correlation
 from deepcovid.heatmaps.maps import occlusion
 from deepcovid.models import networks
@@ -21,7 +21,7 @@ def test_covering_what_counts_lowers_the_score_first_and_showing_it_raises_it():
     x[:, :, 4:8, 4:8] = 2
     heat = np.zeros((1, 16, 16), np.float32)
     heat[:, 4:8, 4:8] = 1
-    good, bad = (faithfulness.perturbed(Bright(), x, h) for h in (heat, -heat))
+    good, bad = (calibration.perturbed(Bright(), x, h) for h in (heat, -heat))
     whole, covered = good["deletion"][0, [0, -1]]
     assert whole > 0.9 and good["insertion"][0, 0] == pytest.approx(covered)
     assert good["deletion"].mean() < bad["deletion"].mean()
@@ -33,6 +33,6 @@ def test_random_weights_change_the_map(model, inputs):
     assert same == pytest.approx(1)
     built, _ = networks.build("squeezenet", seed=3)
     x = torch.randn(2, 3, 64, 64)
-    for other in faithfulness.randomised(built, "squeezenet", 4).values():
+    for other in calibration.randomised(built, "squeezenet", 4).values():
         pair = [occlusion(m, x, 16, 16) for m in (built, other)]
         assert (rank_correlation(*pair) < 0.95).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepcovid.heatmaps import cached_maps, claim, masks, study, tables, zones
+from deepcovid.heatmaps import claim, maps, masks, study, tables
 from deepcovid.heatmaps.agreement import MEASURES
 from deepcovid.metrics.intervals import means_by_patient
 
@@ -29,7 +29,7 @@ def judged(phantoms, monkeypatch):
             heat = np.array([found[i] for i in range(len(table))], np.float32)
             return {"occlusion 9 px": 1 - heat if "not" in kind else heat, "Grad-CAM": heat * 0}
 
-        monkeypatch.setattr(study, "cached_maps", cached_maps)
+        monkeypatch.setattr(maps, "cached_maps", cached_maps)
         models = {"squeezenet": phantoms.model("squeezenet", 0)}
         groups = {
             "test": masks.chosen(phantoms),
@@ -38,11 +38,11 @@ def judged(phantoms, monkeypatch):
         rows, rhos, _ = zip(
             *(study.judge(phantoms, models, *group) for group in groups.items()), strict=True
         )
-        maps = pd.DataFrame([*rows[0], *rows[1]], columns=list(claim.MAPS))
+        table = pd.DataFrame([*rows[0], *rows[1]], columns=claim.MAPS)
         rhos = pd.DataFrame([*rhos[0], *rhos[1]], columns=[*study.ZONES, "patient", "rho"])
-        gains = claim.gains(maps, pd.DataFrame([OCCLUSION]))
+        gains = claim.gains(table, pd.DataFrame([OCCLUSION]))
         return (
-            maps,
+            table,
             gains.set_index(["group", "method"]),
             means_by_patient(rhos, study.ZONES, "rho"),
         )
@@ -91,16 +91,16 @@ def test_grades_are_taken_from_the_table_beside_the_images(phantoms):
     assert not grades[study.BRIXIA] and len(zone) == len(grades[study.MARKED]) == 8
     rank = {i: np.argsort(np.argsort(shares)) for i, shares in grades[study.MARKED].items()}
     rows = [{"image": image}
-            | {f"S-{name}": rank[i][k] // 2 for k, name in enumerate(zones.ZONES)}
-            | {f"J-{name}": (5 - rank[i][k]) // 2 for k, name in enumerate(zones.ZONES)}
+            | {f"S-{name}": rank[i][k] // 2 for k, name in enumerate(masks.ZONES)}
+            | {f"J-{name}": (5 - rank[i][k]) // 2 for k, name in enumerate(masks.ZONES)}
             for i, image in enumerate(table.image[:5])]  # fmt: skip
     pd.DataFrame(rows).to_csv(phantoms.data / "brixia.csv", index=False)
     _, grades, rivals = study.graded(phantoms, table, marked)
-    graded, second = grades[study.BRIXIA], rivals[study.BRIXIA]["second radiologist"]
+    graded, second = grades[study.BRIXIA], rivals[study.BRIXIA, None, study.SECOND]
     assert len(graded) == 5
-    assert [row["rho"] for row in zones.followed(second, graded)] == pytest.approx([-1] * 5)
+    assert [row["rho"] for row in masks.followed(second, graded)] == pytest.approx([-1] * 5)
     for severity, least in ((study.MARKED, 0.999), (study.BRIXIA, 0.8)):
-        own = zones.followed(grades[study.MARKED], grades[severity])
+        own = masks.followed(grades[study.MARKED], grades[severity])
         assert own and all(row["rho"] > least for row in own)
 
 
@@ -124,15 +124,15 @@ def test_images_without_masks_are_no_trouble(phantoms):
 
 def test_maps_are_kept_until_the_model_or_the_code_changes(phantoms, monkeypatch):
     model, table = phantoms.model("squeezenet", 0), masks.chosen(phantoms).head(2)
-    first = cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
+    first = maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     with monkeypatch.context() as patch:
-        patch.setattr(cached_maps, "read", None)  # a second call reads and computes nothing
-        again = cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
+        patch.setattr(maps, "inputs_of", None)  # a second call reads and computes nothing
+        again = maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     assert all(np.array_equal(first[method], again[method]) for method in first)
     with monkeypatch.context() as patch, pytest.raises(TypeError):
-        patch.setattr(cached_maps, "read", None)
-        patch.setattr(cached_maps, "code", lambda *modules: "other")
-        cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
+        patch.setattr(maps, "inputs_of", None)
+        patch.setattr(maps, "code", lambda *modules: "other")
+        maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     model.head[1].weight.data.mul_(1.5)
-    other = cached_maps.cached_maps(phantoms, "squeezenet", model, table, [18])
+    other = maps.cached_maps(phantoms, "squeezenet", model, table, [18])
     assert not np.array_equal(other["occlusion 18 px"], first["occlusion 18 px"])

@@ -115,8 +115,7 @@ def test_other_masks_grades_or_code_are_other_numbers(phantoms, monkeypatch):
 
 def test_stamps_hang_on_the_code_of_all_that_computes():
     """They named their own module only, not those of maps, agreement and masks."""
-    names = {"agreement", "calibration", "claim", "cached_maps", "faithfulness", "maps", "masks",
-             "study", "zones"}  # fmt: skip
+    names = {"agreement", "calibration", "claim", "maps", "masks", "study"}  # fmt: skip
     files = imports.files("heatmaps.study")
     there = {path.stem for path in files if path.parent.name == "heatmaps"}
     assert names <= there and not {"tables", "figures"} & there

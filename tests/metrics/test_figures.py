@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from deepcovid.metrics import figures, intervals, published
-from deepcovid.metrics.operating_points import CROSS_VALIDATED, TEST, VALIDATION, operating_points
+from deepcovid.metrics.run import CROSS_VALIDATED, TEST, VALIDATION, operating_points
 
 
 @pytest.fixture

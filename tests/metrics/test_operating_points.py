@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import beta
 
 from deepcovid.metrics import intervals
-from deepcovid.metrics import operating_points as points
+from deepcovid.metrics import run as points
 
 
 def table(split, label, score, patient=None):

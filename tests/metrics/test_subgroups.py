@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from deepcovid.metrics.operating_points import subgroups
+from deepcovid.metrics.run import subgroups
 
 
 def test_specificity_by_group_counts_test_images_and_patients():
