@@ -29,6 +29,8 @@ if [ ${#words[@]} = 0 ]; then
     # nothing of the demo may need a network
     if [ -z "$fast" ]; then python tests/offline.py ./run_all.sh demo; fi
 fi
-# A process per core, each with one thread; tests of one file share what they prepare.
+# One process more than there are cores, each with one thread: some tests wait for a scheduler or a
+# browser. Tests of one file share what they prepare.
 export OMP_NUM_THREADS=1
-python -m pytest -n auto --dist loadfile --no-loadscope-reorder "${chosen[@]}" ${words[@]+"${words[@]}"}
+processes=$(python -c 'from deepcovid.workflow import usable_cores; print(usable_cores() + 1)')
+python -m pytest -n "$processes" --dist loadfile --no-loadscope-reorder "${chosen[@]}" ${words[@]+"${words[@]}"}

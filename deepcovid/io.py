@@ -106,3 +106,11 @@ def cached_table(path: Path, made_from: str, make, **how):
         write_csv(path, make(), **how)
         write_stamp(path, made_from)
     return read_table(path)
+
+
+def lock(path: Path):
+    """Holds what `path` stands for against other processes; a killed one lets go of it."""
+    from filelock import FileLock  # `--help` does without
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}.lock"))

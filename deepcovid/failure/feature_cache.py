@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 
 from deepcovid import io
 from deepcovid.data.augmentation import to_input
@@ -138,7 +137,7 @@ class FeatureCache:
         """Features of a random crop of each training image, read from a file by rows; other crops
         for each view."""
         path = self.path("crops", view).with_suffix(".npy")
-        with lock(path):
+        with io.lock(path):
             if not path.exists():
                 files = features.files_of(self.run, self.train, "random", 0)
                 backbone = networks.fuse_batch_norm(self.backbone)
@@ -165,7 +164,7 @@ class FeatureCache:
         for epoch in range(self.n_views(cell)):
             groups = fitting.epoch_batches(len(table), size, shuffle, drifts=True)
             path = self.path("drifting", crop, cell["positives"], seed, epoch).with_suffix(".pt")
-            with lock(path):
+            with io.lock(path):
                 if not path.exists():
                     before = found[-1]["statistics"] if found else {}
                     files = features.files_of(self.run, table, crop, seed)
@@ -196,9 +195,3 @@ def write_batches(path: Path, batches: Iterator[torch.Tensor], n: int) -> None:
                 about["shape"] = (n, *values.shape[1:])
                 np.lib.format.write_array_header_1_0(file, about)
             values.tofile(file)
-
-
-def lock(path: Path) -> FileLock:
-    """Holds what `path` stands for against other processes; a killed one lets go of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))

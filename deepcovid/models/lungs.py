@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from deepcovid import io
 from deepcovid.data import manifest
 from deepcovid.models import features, networks
+from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 from imageaudit import images
 
@@ -124,13 +125,41 @@ def dice(network: nn.Module, pictures: torch.Tensor, masks: torch.Tensor) -> tor
 
 
 @torch.inference_mode()
-def find(network: nn.Module, picture: Image.Image) -> np.ndarray:
-    """The lungs of a picture: bool (SIZE, SIZE). Two pieces at most, the smaller not a speck."""
-    lung = network(as_input(seen(picture)[None]))[0, 0].numpy() > 0
-    pieces, count = ndimage.label(lung)
-    sizes = ndimage.sum_labels(lung, pieces, range(1, count + 1))
-    kept = [i + 1 for i in np.argsort(sizes)[::-1][:2] if sizes[i] > 0.15 * sizes.max()]
-    return np.isin(pieces, kept)
+def find(network: nn.Module, pictures: list[Image.Image]) -> np.ndarray:
+    """The lungs of pictures: bool (n, SIZE, SIZE). Two pieces at most, the smaller not a speck."""
+    found = []
+    for lung in network(as_input(torch.stack([*map(seen, pictures)])))[:, 0].numpy() > 0:
+        pieces, count = ndimage.label(lung)
+        sizes = ndimage.sum_labels(lung, pieces, range(1, count + 1))
+        kept = [i + 1 for i in np.argsort(sizes)[::-1][:2] if sizes[i] > 0.15 * sizes.max()]
+        found.append(np.isin(pieces, kept))
+    return np.array(found)
+
+
+def find_all(
+    network: nn.Module, paths, sha1, keep: Path, change: features.Change | None = None, variant=""
+) -> np.ndarray:  # fmt: skip
+    """`find` in image files, or in what `change` makes of their pictures, in the order of `paths`.
+
+    Each is kept in `keep` by its SHA-1, the segmenter, and `variant`, which stands for `change`.
+    """
+    place = (
+        keep
+        / "lungs"
+        / io.digest([networks.state_digest(network), variant, io.code_digest(__file__)])
+    )
+    files = [place / one[:2] / f"{one}.npy" for one in sha1]
+    wanted = [pair for pair in zip(paths, files, strict=True) if not pair[1].is_file()]
+    for start in tqdm(range(0, len(wanted), features.CHUNK), desc="lungs found", unit="chunk"):
+        part = wanted[start : start + features.CHUNK]
+        pictures = [images.open_radiograph(path) for path, _ in part]
+        if change:
+            pictures = [change(one, path) for one, (path, _) in zip(pictures, part, strict=True)]
+        for (_, file), lung in zip(part, find(network, pictures), strict=True):
+            with io.atomic_write(file) as partial, partial.open("wb") as opened:
+                np.save(opened, np.packbits(lung))
+    bits = [np.unpackbits(np.load(file)) for file in files]
+    return np.array(bits, bool).reshape(-1, SIZE, SIZE)
 
 
 def missed(lung: np.ndarray) -> bool:
@@ -148,32 +177,39 @@ def box(lung: np.ndarray) -> tuple[float, float, float, float]:
     return tuple(float(v) for v in (*low.clip(0, 1), *high.clip(0, 1)))
 
 
-def run(folder: Path, data: Path) -> Path:
-    """Fit a segmenter for the manifest in `folder` unless that was done; its weights: `lungs.pt`.
+def run(profile: Profile) -> Path:
+    """Fit a segmenter for a run's manifest unless that was done; its weights: `lungs.pt`.
 
     `lungs.json` says how well it does on masks of test images, and in how many of all pictures it
-    finds no lungs.
+    finds no lungs. Steps that run side by side wait for the one that fits it.
     """
+    folder, data = profile.folder, profile.data_folder
     target, table = folder / "lungs.pt", manifest.read(folder / "manifest.csv")
     given = table[["image", "split", "sha1"]].to_numpy().tolist()
     given += [io.file_digest(mask) for _, mask in masked(table, data)]
     stamp = io.digest([given, features.reading(SIZE), io.code_digest(__file__)])
-    if io.is_fresh(target, stamp):
-        return target
-    pictures, masks = pairs(table[table.split == "train"], data)
-    network = fit(pictures, masks)
-    result = {"masks": len(masks), "dice": None}
-    test = table[table.split == "test"]
-    if len(masked(test, data)) >= FEWEST:  # else too few to judge by
-        each = dice(network, *pairs(test, data))
-        result |= {"test_masks": len(each), "dice": float(each.mean()), "least": float(each.min())}
-    shown = tqdm(manifest.originals(table).image, desc="lungs found", unit="image")
-    lost = [missed(find(network, images.open_radiograph(data / image))) for image in shown]
-    result |= {"pictures": len(lost), "without_lungs": sum(lost)}
-    io.write_json(folder / "lungs.json", result)
-    with io.atomic_write(target) as partial:
-        torch.save(network.state_dict(), partial)
-    io.write_stamp(target, stamp)
+    with io.lock(target):
+        if io.is_fresh(target, stamp):
+            return target
+        pictures, masks = pairs(table[table.split == "train"], data)
+        network = fit(pictures, masks)
+        result = {"masks": len(masks), "dice": None}
+        test = table[table.split == "test"]
+        if len(masked(test, data)) >= FEWEST:  # else too few to judge by
+            each = dice(network, *pairs(test, data))
+            result |= {
+                "test_masks": len(each),
+                "dice": float(each.mean()),
+                "least": float(each.min()),
+            }
+        every = manifest.originals(table)
+        paths = [data / image for image in every.image]
+        lost = [*map(missed, find_all(network, paths, every.sha1, profile.features))]
+        result |= {"pictures": len(lost), "without_lungs": sum(lost)}
+        io.write_json(folder / "lungs.json", result)
+        with io.atomic_write(target) as partial:
+            torch.save(network.state_dict(), partial)
+        io.write_stamp(target, stamp)
     return target
 
 
@@ -181,4 +217,4 @@ def load(path: Path) -> nn.Module:
     """The segmenter that `run` kept."""
     network = segmenter()
     network.load_state_dict(networks.load_state(path))
-    return network.eval()
+    return features.to_device(network, torch.device("cpu")).eval()

@@ -42,7 +42,7 @@ class Preprocessing:
 
     def __call__(self, picture: Image.Image, path: Path) -> Image.Image:
         if self.segmenter is not None and path not in self.found:
-            self.found[path] = lungs.find(self.segmenter, picture)
+            self.found[path] = lungs.find(self.segmenter, [picture])[0]
         for step in self.steps:
             picture = getattr(self, step)(picture, path)
         return picture.convert("RGB")
@@ -78,5 +78,5 @@ def of(profile: Profile) -> Preprocessing | None:
     if steps == ("none",):
         return None
     if SEGMENTED & set(steps):
-        return Preprocessing(steps, lungs.load(lungs.run(profile.folder, profile.data_folder)))
+        return Preprocessing(steps, lungs.load(lungs.run(profile)))
     return Preprocessing(steps)

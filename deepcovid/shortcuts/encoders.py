@@ -9,16 +9,14 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
-from tqdm.auto import tqdm
 
 from deepcovid import io
 from deepcovid.data.augmentation import AFFINE, MEAN, STD, seeded
 from deepcovid.models import features, lungs, networks
-from deepcovid.models.preprocessing import Preprocessing
+from deepcovid.models.preprocessing import SEGMENTED, Preprocessing
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import ablations
 from deepcovid.shortcuts.ablations import BINS, WHOLE, ImageAblation
-from imageaudit import images
 
 SIDE = 0.75  # of the central part that is black where only the border is left
 
@@ -73,14 +71,23 @@ class FeatureBank:
     def __init__(self, run: Run, images: pd.DataFrame):
         self.run, self.images = run, images[["path", "sha1"]].drop_duplicates("sha1")
         self.place = pd.Series(range(len(self.images)), self.images.sha1)
-        self.lungs: dict[Path, np.ndarray] = {}  # of pictures before any cut
         self.networks: dict[tuple, tuple[nn.Module, str]] = {}
         self.features: dict[tuple, np.ndarray] = {}  # by network, ablation and images
         self.frames: dict[tuple, np.ndarray] = {}
 
     @cached_property
     def segmenter(self) -> nn.Module:
-        return lungs.load(lungs.run(self.run.folder, self.run.data))
+        return lungs.load(lungs.run(self.run.profile))
+
+    @cached_property
+    def lungs(self) -> dict[Path, np.ndarray]:
+        """The lungs of each picture, before any cut."""
+        return dict(zip(self.images.path, self.find_lungs(), strict=True))
+
+    def find_lungs(self, prepare: Preprocessing | None = None) -> np.ndarray:
+        of, variant = self.images, prepare.variant if prepare else ""
+        keep = self.run.profile.features
+        return lungs.find_all(self.segmenter, of.path, of.sha1, keep, prepare, variant)
 
     def encoder(self, kind: str, name: str) -> tuple[nn.Module, str]:
         """A frozen network by its kind and a model's name, and its weights in words.
@@ -127,7 +134,8 @@ class FeatureBank:
     def preprocessing(self, steps: tuple[str, ...]) -> Preprocessing | None:
         if steps in ((), ("none",)):
             return None
-        return Preprocessing(steps, self.segmenter, self.lungs)
+        asked = (self.segmenter, self.lungs) if SEGMENTED & {*steps} else ()
+        return Preprocessing(steps, *asked)
 
     def ablation(self, steps=(), border: bool = False, copy: int = 0) -> ImageAblation:
         """Pictures preprocessed, with their `border` only, moved as the number of a copy says."""
@@ -148,17 +156,9 @@ class FeatureBank:
         steps = steps if "crop_lungs" in steps else ()  # the others move nothing
         if steps not in self.frames:
             prepare = self.preprocessing(steps)
-            shown = tqdm(self.images.path, desc="where the lungs lie", unit="image")
-            self.frames[steps] = np.array([self.frame(path, prepare) for path in shown])
+            found = self.find_lungs(prepare) if prepare else self.lungs.values()
+            self.frames[steps] = np.array([[*lungs.box(lung), lung.mean()] for lung in found])
         return self.frames[steps][self.place[images.sha1]]
-
-    def frame(self, path: Path, prepare: Preprocessing | None) -> list[float]:
-        if prepare or path not in self.lungs:
-            picture = images.open_radiograph(path)
-        if path not in self.lungs:
-            self.lungs[path] = lungs.find(self.segmenter, picture)
-        lung = lungs.find(self.segmenter, prepare(picture, path)) if prepare else self.lungs[path]
-        return [*lungs.box(lung), lung.mean()]
 
 
 def changed(picture: Image.Image, path: Path, prepare, border: bool, copy: int) -> Image.Image:

@@ -2,12 +2,13 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import user_error
-from PIL import Image
+from PIL import Image, ImageOps
 
 from deepcovid import imports, runs
 from deepcovid.data import manifest, phantom
@@ -83,7 +84,7 @@ def fitted(drawn, tmp_path, monkeypatch):
     def run(fraction=0.0):
         folder.mkdir(exist_ok=True)
         manifest.make(data, fraction).to_csv(folder / "manifest.csv", index=False)
-        lungs.run(folder, data)
+        lungs.run(SimpleNamespace(folder=folder, data_folder=data, features=tmp_path / "kept"))
         return len(calls)
 
     return run, folder, data
@@ -104,11 +105,24 @@ def test_pictures_without_lungs_are_counted(fitted):
     run, folder, data = fitted
     run()
     told, network = runs.read_json(folder / "lungs.json"), lungs.load(folder / "lungs.pt")
-    found = [lungs.find(network, images.open_radiograph(data / image))
+    found = [lungs.find(network, [images.open_radiograph(data / image)])[0]
              for image in manifest.make(data, 0.0).image]  # fmt: skip
     assert told["pictures"] == len(found)
     assert told["without_lungs"] == sum(lung.mean() < lungs.LEAST for lung in found)
     assert told["test_masks"] > 0 and 0 <= told["least"] <= told["dice"] <= 1
+
+
+def test_the_lungs_of_a_picture_are_found_once(segmenter, drawn, tmp_path, monkeypatch):
+    table = manifest.make(drawn, 0.0).head(5)
+    asked = segmenter, [drawn / image for image in table.image], table.sha1, tmp_path
+    found = lungs.find_all(*asked)
+    assert found.any((1, 2)).all() and found.shape == (5, lungs.SIZE, lungs.SIZE)
+    turned = lungs.find_all(*asked, lambda picture, _: ImageOps.mirror(picture), "mirrored")
+    assert (turned[:, :, ::-1] == found).mean() > 0.9 > (turned == found).mean()
+    monkeypatch.setattr(lungs, "find", None)
+    assert np.array_equal(lungs.find_all(*asked), found)
+    with pytest.raises(TypeError):  # another change of the pictures
+        lungs.find_all(*asked, None, "other")
 
 
 def test_a_broken_mask_to_judge_by_is_named(fitted):

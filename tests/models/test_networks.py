@@ -19,7 +19,8 @@ def test_split_networks_compute_what_torchvision_computes(name, tmp_path):
     network = torchvision_network(name)
     torch.save(network.state_dict(), tmp_path / f"{networks.TORCHVISION[name]}-x.pth")
     model, origin = networks.build(name, str(tmp_path))
-    assert origin.file == f"{networks.TORCHVISION[name]}-x.pth" and len(origin.sha256) == 64
+    assert origin["file"] == f"{networks.TORCHVISION[name]}-x.pth"
+    assert len(origin["sha256"]) == 64
     theirs = [m for m in network.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)][-1]
     ours = [m for m in model.head.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)][-1]
     assert ours.weight.shape[0] == 2

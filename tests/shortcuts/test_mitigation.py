@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import changed, user_error
 from PIL import Image
 
@@ -63,17 +64,19 @@ def tinted(tmp_path_factory):
 
 
 def test_the_lungs_lie_elsewhere_in_a_picture_that_is_cut_to_them(tmp_path, monkeypatch):
-    def bright(network, picture):
+    def bright(network, pictures):
         size = (lungs.SIZE, lungs.SIZE)
-        return np.asarray(picture.convert("L").resize(size, Image.Resampling.NEAREST)) > 128
+        small = (one.convert("L").resize(size, Image.Resampling.NEAREST) for one in pictures)
+        return np.array([np.asarray(one) > 128 for one in small])
 
     pixels = np.zeros((96, 96), np.uint8)
     pixels[24:72, 24:72] = 255
     Image.fromarray(pixels).save(path := tmp_path / "a.png")
     monkeypatch.setattr(lungs, "find", bright)
-    monkeypatch.setattr(encoders.FeatureBank, "segmenter", None)
+    monkeypatch.setattr(encoders.FeatureBank, "segmenter", torch.nn.Identity())
     of = pd.DataFrame({"path": [path], "sha1": "a"})
-    bank = encoders.FeatureBank(None, of)
+    kept = SimpleNamespace(profile=SimpleNamespace(features=tmp_path / "kept"))
+    bank = encoders.FeatureBank(kept, of)
     whole, equal, cut = (
         bank.framing(of, steps)[0] for steps in ((), ("equalise",), ("crop_lungs",))
     )
