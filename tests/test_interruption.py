@@ -9,12 +9,14 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
 
 import offline
 import pytest
+from tqdm import tqdm
 
 from benchmarks.robustness import same, tiny
 from deepcovid import profiles, workflow
@@ -47,6 +49,8 @@ def forked(runs: Path, before=lambda: None, name="demo", kill=None, **settings) 
     if not (child := os.fork()):
         try:
             os.setsid()
+            # tqdm's own lock is shared among forks, and one that was killed may have held it
+            tqdm.set_lock(threading.RLock())
             target = os.open(told, os.O_WRONLY | os.O_CREAT)
             os.dup2(target, 2)
             profiles.RUNS = runs
