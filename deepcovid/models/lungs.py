@@ -143,13 +143,12 @@ def find_all(
 
     Each is kept in `keep` by its SHA-1, the segmenter, and `variant`, which stands for `change`.
     """
-    place = (
-        keep
-        / "lungs"
-        / io.digest([networks.state_digest(network), variant, io.code_digest(__file__)])
-    )
+    made_from = [networks.state_digest(network), variant, io.code_digest(__file__)]
+    place = keep / "lungs" / io.digest(made_from)
     files = [place / one[:2] / f"{one}.npy" for one in sha1]
     wanted = [pair for pair in zip(paths, files, strict=True) if not pair[1].is_file()]
+    # what is kept by a SHA-1 for all runs has to be of the file that has it
+    features.check_unchanged([path for path, _ in wanted], [file.stem for _, file in wanted])
     for start in tqdm(range(0, len(wanted), features.CHUNK), desc="lungs found", unit="chunk"):
         part = wanted[start : start + features.CHUNK]
         pictures = [images.open_radiograph(path) for path, _ in part]
@@ -197,11 +196,8 @@ def run(profile: Profile) -> Path:
         test = table[table.split == "test"]
         if len(masked(test, data)) >= FEWEST:  # else too few to judge by
             each = dice(network, *pairs(test, data))
-            result |= {
-                "test_masks": len(each),
-                "dice": float(each.mean()),
-                "least": float(each.min()),
-            }
+            least, mean = float(each.min()), float(each.mean())
+            result |= {"test_masks": len(each), "dice": mean, "least": least}
         every = manifest.originals(table)
         paths = [data / image for image in every.image]
         lost = [*map(missed, find_all(network, paths, every.sha1, profile.features))]

@@ -119,6 +119,8 @@ def test_the_lungs_of_a_picture_are_found_once(segmenter, drawn, tmp_path, monke
     assert found.any((1, 2)).all() and found.shape == (5, lungs.SIZE, lungs.SIZE)
     turned = lungs.find_all(*asked, lambda picture, _: ImageOps.mirror(picture), "mirrored")
     assert (turned[:, :, ::-1] == found).mean() > 0.9 > (turned == found).mean()
+    with user_error("no longer the image"):  # nothing is kept of it by that name
+        lungs.find_all(segmenter, asked[1], table.sha1.iloc[::-1], tmp_path / "elsewhere")
     monkeypatch.setattr(lungs, "find", None)
     assert np.array_equal(lungs.find_all(*asked), found)
     with pytest.raises(TypeError):  # another change of the pictures

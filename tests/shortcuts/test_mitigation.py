@@ -74,7 +74,7 @@ def test_the_lungs_lie_elsewhere_in_a_picture_that_is_cut_to_them(tmp_path, monk
     Image.fromarray(pixels).save(path := tmp_path / "a.png")
     monkeypatch.setattr(lungs, "find", bright)
     monkeypatch.setattr(encoders.FeatureBank, "segmenter", torch.nn.Identity())
-    of = pd.DataFrame({"path": [path], "sha1": "a"})
+    of = pd.DataFrame({"path": [path], "sha1": images.facts(path)["sha1"]})
     kept = SimpleNamespace(profile=SimpleNamespace(features=tmp_path / "kept"))
     bank = encoders.FeatureBank(kept, of)
     whole, equal, cut = (
