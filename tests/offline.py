@@ -31,6 +31,7 @@ def cut() -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, SET_FLAGS, struct.pack("16sh14x", b"lo", UP))
+    assert len(Path("/proc/net/dev").read_text().splitlines()) == 3  # loopback alone
 
 
 def may_cut() -> bool:

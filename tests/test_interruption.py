@@ -5,21 +5,16 @@ The long run of the first and the last: `./run_tests.sh --slow`.
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
-import threading
-import time
-import traceback
 from pathlib import Path
 
 import offline
 import pytest
-from tqdm import tqdm
 
 from benchmarks.robustness import same, tiny
-from deepcovid import profiles, workflow
+from deepcovid import workflow
 from deepcovid.__main__ import main
 from deepcovid.runs import ROOT
 
@@ -38,37 +33,19 @@ def expected(room):
     return tiny.made(room / "whole" / "demo")
 
 
-def forked(runs: Path, before=lambda: None, name="demo", kill=None, **settings) -> str:
-    """Compute in a fork of this process; the error it ended with, if any.
+def forked(runs: Path, before=None, name="demo", kill=None, **settings) -> str:
+    """Compute in a process of its own (`tiny.apart`); the error it ended with, if any.
 
-    `before` is done first there; `kill` says when to end it with SIGKILL.
+    `kill` says when to end it with SIGKILL.
     """
-    told = runs.with_name(f"{runs.name}-{name}.told")
-    told.unlink(missing_ok=True)
-    told.parent.mkdir(parents=True, exist_ok=True)
-    if not (child := os.fork()):
-        try:
-            os.setsid()
-            # tqdm's own lock is shared among forks, and one that was killed may have held it
-            tqdm.set_lock(threading.RLock())
-            target = os.open(told, os.O_WRONLY | os.O_CREAT)
-            os.dup2(target, 2)
-            profiles.RUNS = runs
-            before()
-            tiny.compute(name, tiny.overrides(runs.parent, **settings))
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc(file=sys.__stderr__)
-            told.write_text(traceback.format_exc())
-        finally:
-            os._exit(1)
-    while not (done := os.waitpid(child, os.WNOHANG))[0]:
+    process, told = tiny.apart(runs, name, tiny.overrides(runs.parent, **settings), before)
+    while process.is_alive():
         if kill and kill():
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
             return "killed"
-        time.sleep(0.002)
-    return told.read_text() if done[1] else ""
+        process.join(0.002)
+    return told.read_text() if process.exitcode else ""
 
 
 def taken_up(runs: Path, expected: dict) -> list[str]:
@@ -88,11 +65,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(room, expected):
 
 
 def test_a_run_that_meets_a_full_disk_says_so_and_goes_on_afterwards(room, expected):
-    def full():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-
-    told = forked(room / "full", full)
+    told = forked(room / "full", tiny.fill_disk)
     assert re.search("File too large|inline_container|iostream error", told), told
     taken_up(room / "full", expected)
 
@@ -145,12 +118,12 @@ def test_four_profiles_side_by_side_share_kept_features_without_harm(room):
 
     for name in FOUR:
         assert forked(room / "apart", name=name, **settings(name)) == ""
-    children = []
-    for name in FOUR:
-        if not (child := os.fork()):
-            os._exit(bool(forked(room / "together", name=name, **settings(name))))
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    together = [
+        tiny.apart(room / "together", name, tiny.overrides(room, **settings(name))) for name in FOUR
+    ]
+    for process, told in together:
+        process.join()
+        assert process.exitcode == 0, told.read_text()
     for name in FOUR:
         assert len(tiny.made(room / "apart" / name)) == 2
         assert tiny.made(room / "together" / name) == tiny.made(room / "apart" / name)
@@ -163,14 +136,9 @@ def test_four_profiles_side_by_side_share_kept_features_without_harm(room):
 
 def test_nothing_is_asked_of_a_network_that_is_not_there(room, expected):
     """The whole demo too is run so: `run_tests.sh` starts it by offline.py."""
-
-    def cut():
-        offline.cut()
-        assert len(Path("/proc/net/dev").read_text().splitlines()) == 3  # loopback alone
-
     if not offline.may_cut():
         pytest.skip("no namespace may be made here")
-    assert forked(room / "cut", cut) == ""
+    assert forked(room / "cut", offline.cut) == ""
     assert tiny.made(room / "cut" / "demo") == expected
 
 

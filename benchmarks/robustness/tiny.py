@@ -5,9 +5,14 @@
 computes scores and metrics, without the workflow, on the images in FOLDER/data.
 """
 
+import faulthandler
 import json
+import multiprocessing
 import os
+import resource
+import signal
 import sys
+import traceback
 from pathlib import Path
 
 from deepcovid.runs import ROOT, file_digest
@@ -51,6 +56,50 @@ def compute(name: str, settings: dict) -> Path:
     profile = opened.profile
     metrics.evaluate(opened.folder, profile.models, profile.seeds, profile.threshold)
     return opened.folder
+
+
+# forks of a process that has the libraries loaded and no threads: a fork of one that has can hang
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__, "deepcovid.models.scoring", "deepcovid.models.training"])
+LIMIT = 900  # seconds
+
+
+def apart(runs: Path, name: str, settings: dict, before=None) -> tuple:
+    """Begin to compute in a process and group of its own; the process, and the file of its errors.
+
+    `before`, a function of a module, is called there first.
+    """
+    told = runs.with_name(f"{runs.name}-{name}.told")
+    told.parent.mkdir(parents=True, exist_ok=True)
+    told.write_text("")
+    process = FORKS.Process(target=_apart, args=(runs, name, settings, before, told))
+    process.start()
+    return process, told
+
+
+def _apart(runs: Path, name: str, settings: dict, before, told: Path) -> None:
+    from deepcovid import profiles
+
+    status = 1
+    try:
+        os.setsid()
+        os.dup2(os.open(told, os.O_WRONLY), 2)
+        profiles.RUNS = runs
+        if before:
+            before()
+        faulthandler.dump_traceback_later(LIMIT, exit=True)
+        compute(name, settings)
+        status = 0
+    except BaseException:
+        told.write_text(traceback.format_exc())
+    finally:
+        os._exit(status)
+
+
+def fill_disk() -> None:
+    """From here on no file of this process may grow beyond 200 kB."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 
 
 def made(folder: Path) -> dict[str, str]:
