@@ -1,7 +1,12 @@
 """deepcovid: a reproducibility study of Deep-COVID (Minaee et al., 2020). Not for clinical use."""
 
+import sys
+
 __version__ = "1.1.0"
 __all__ = ["audit"]
+
+# where jsonschema finds it, it builds a grammar of addresses that no notebook has: two seconds a start
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def audit(source, out=None, **options):

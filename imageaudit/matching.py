@@ -4,15 +4,13 @@ Four reasons, the strongest first: equal bytes, the same picture, the same file 
 patient. A picture is recognised if cropped (up to 15% of each side), resized, compressed, mirrored,
 turned by quarters, annotated, or changed in contrast.
 
-The picture rule works in two steps. `screen`: the whole of one picture, in its eight positions, is
-compared with 81 crops of the other, by a few dozen cosines of the contrast-normalised picture.
-`overlay`: the best candidates are laid over each other at 128 pixels by the movement of their blocks,
-and are one radiograph if their fine detail (ribs, vessels, texture) then correlates.
+The picture rule has two steps. `screen` compares one picture, in its eight positions, with 81 crops
+of the other by a few dozen cosines, their contrast made even. `overlay` lays the best candidates over
+each other by the movement of their blocks: one radiograph, if fine detail (ribs, vessels) correlates.
 """
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +39,7 @@ BATCH = 64  # pictures that are compared with all others at once
 # overlay
 BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
 CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
-PLAUSIBLE = 0.75  # least median correlation of one radiograph's blocks; 0.84 was the least found
+PLAUSIBLE = 0.75  # median correlation of a radiograph's blocks; 0.84 was the least found
 LIKELY = 0.65  # from this correlation at COARSE pixels on, details are compared
 
 
@@ -54,18 +52,20 @@ class Signature(NamedTuple):
 
 def signature(picture: Image.Image | np.ndarray) -> Signature:
     """Of a picture of any size and mode, or of grey levels (uint8, any 2-D shape)."""
-    whole = isinstance(picture, np.ndarray) and picture.shape == (SIDE, SIDE)
     given = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    whole = given is not picture and picture.shape == (SIDE, SIDE)
     small = given.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     coarse = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX), np.float32)
     return Signature(picture if whole else np.asarray(small), band(coarse, 0.7, 4, 15))
 
 
 def band(pixels: np.ndarray, fine: float, coarse: float, around: int) -> np.ndarray:
-    """Detail between two scales, its contrast made even over `around` (odd): all in pixels."""
-    smooth = ndimage.gaussian_filter
-    detail = smooth(pixels, fine, truncate=3) - smooth(pixels, coarse, truncate=3)
-    return detail / (np.sqrt(np.maximum(ndimage.uniform_filter(detail**2, around), 0)) + 2)
+    """Detail of (..., side, side) between two scales, its contrast made even over `around`: pixels."""
+    how = {"truncate": 3, "axes": (-2, -1)}
+    detail = ndimage.gaussian_filter(pixels, fine, **how)
+    detail -= ndimage.gaussian_filter(pixels, coarse, **how)
+    power = ndimage.uniform_filter(detail**2, around, axes=(-2, -1))
+    return detail / (np.sqrt(np.maximum(power, 0)) + 2)
 
 
 # --- screening: which pairs are worth laying over each other ---
@@ -208,43 +208,53 @@ def part(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((side, side), **how), np.float32)
 
 
-def overlay(whole: Signature, cropped: Signature, box: np.ndarray, other, found) -> float:
-    """How well the details of two pictures agree, `whole` lying in `box` of `cropped`: 0 to 1.
+def framed(texture: np.ndarray, other: np.ndarray, box: np.ndarray, found) -> np.ndarray | None:
+    """The box (upper, lower, left, right edge as shares) in which a texture lies; None for nowhere.
 
-    `box`: upper and lower, left and right edge as shares, roughly; `other`: the texture there, which
-    `found` brings over that of `whole`.
+    `box` is a first guess, in which lies the `other`, which `found` brings over the texture.
     """
-    if found is None or correlation(whole.texture, other, found) < LIKELY:
-        return 0.0
-    # crop again, where the blocks say, so that both are equally sharp
+    if found is None or correlation(texture, other, found) < LIKELY:
+        return None
     ends = np.array([[-0.5, -0.5, 1], [COARSE - 0.5, COARSE - 0.5, 1]]) @ found + 0.5
     box = np.clip((box[::2] + ends / COARSE * (box[1::2] - box[::2])).T.ravel(), 0, 1)
-    if (box[1::2] - box[::2]).min() < 0.5:
-        return 0.0
-    one = part(whole.picture, np.array([0.0, 1, 0, 1]), FINE)
-    other = part(cropped.picture, box, FINE)
-    found = movement(*blocks(band(one, 1, 4, 21), band(other, 1, 4, 21)), FINE)
-    if found is None:
-        return 0.0
-    return correlation(band(one, 0.5, 2.5, 15), band(other, 0.5, 2.5, 15), found)
+    return box if (box[1::2] - box[::2]).min() >= 0.5 else None
+
+
+def overlay(pairs: list) -> list[float]:
+    """How well the details of pictures agree, each in a box of the other, cut alike: 0 to 1."""
+    first: dict[bytes, int] = {}  # a picture is compared with several
+    which = [first.setdefault(whole.picture.tobytes(), len(first)) for whole, _, _ in pairs]
+    pictures = (np.frombuffer(each, np.uint8).reshape(SIDE, SIDE) for each in first)
+    ones = np.array([part(each, np.array([0, 1, 0, 1]), FINE) for each in pictures])
+    others = np.array([part(cropped.picture, box, FINE) for _, cropped, box in pairs])
+    fits, moved = blocks(band(ones, 1, 4, 21)[which], band(others, 1, 4, 21))
+    one, other = band(ones, 0.5, 2.5, 15)[which], band(others, 0.5, 2.5, 15)
+    over = (movement(*each, FINE) for each in zip(fits, moved, strict=True))
+    pairs = zip(one, other, over, strict=True)
+    return [0.0 if pair[2] is None else correlation(*pair) for pair in pairs]
 
 
 def place(whole: Signature, cropped: Signature, vectors: np.ndarray, parts: np.ndarray):
     """The one in the position, and the box of the crop of the other, whose cosines agree most."""
-    turn, crop = np.unravel_index((vectors @ parts.T).argmax(), (len(vectors), len(parts)))
+    turn, crop = np.divmod((vectors @ parts.T).argmax(), len(parts))
     down, across = np.divmod(crop, len(CROPS))
     there = Signature(*(turned(pixels, TURNS[turn]) for pixels in whole))
     return there, cropped, np.r_[CROPS[down], CROPS[across]]
 
 
-def agreements(placed: list) -> list[float]:
-    """`overlay` of each of what `place` gave; the blocks of all are compared at once."""
+def agreements(placed: list) -> np.ndarray:
+    """How well the details of each of what `place` gave agree; all are compared at once."""
     others = np.array([part(cropped.texture, box, COARSE) for _, cropped, box in placed])
     fits, moved = blocks(np.array([whole.texture for whole, _, _ in placed]), others)
-    return [
-        overlay(*one, other, movement(fit, move, COARSE)) if np.median(fit) >= PLAUSIBLE else 0.0
-        for one, other, fit, move in zip(placed, others, fits, moved, strict=True)
-    ]
+    result, likely = np.zeros(len(placed)), {}
+    for i in np.flatnonzero(np.median(fits, axis=1) >= PLAUSIBLE):
+        whole, cropped, box = placed[i]
+        box = framed(whole.texture, others[i], box, movement(fits[i], moved[i], COARSE))
+        if box is not None:
+            likely[i] = whole, cropped, box
+    if likely:
+        result[[*likely]] = overlay([*likely.values()])
+    return result
 
 
 def compare(one: Signature, other: Signature, turns: int = len(TURNS)) -> float:
@@ -264,23 +274,21 @@ def same_radiograph(
     """
     within = reference is None
     columns = ["query", "reference", "agreement"]
-    if not len(query) or not (within or len(reference)):
+    if not (len(query) and (within or len(reference))):
         return pd.DataFrame(columns=columns)
     pair = ((query, positions(query), crops(query)),)
     pair += pair if within else ((reference, positions(reference), crops(reference)),)
     (_, own, own_crops), (others, there, their_crops) = pair
     candidates = screen(own, None if within else there, own_crops, their_crops)
 
-    def placed(candidate: tuple[int, int, bool]):
-        i, j, whole = candidate
+    def placed(i: int, j: int, whole: bool):
         if whole:
             return place(query[i], others[j], own[i], their_crops[j])
         return place(others[j], query[i], there[j], own_crops[i])
 
-    parts = [candidates[i : i + BATCH] for i in range(0, len(candidates), BATCH)]
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda part: agreements([*map(placed, part)]), parts)
-        values = [value for part in found for value in part]
+    # in one thread: several would wait for each other between so many small steps
+    parts = (candidates[i : i + BATCH] for i in range(0, len(candidates), BATCH))
+    values = [value for part in parts for value in agreements([placed(*each) for each in part])]
     found = pd.DataFrame([c[:2] for c in candidates], columns=columns[:2]).assign(agreement=values)
     if within:
         found[columns[:2]] = np.sort(found[columns[:2]], axis=1)
@@ -332,8 +340,7 @@ def equal(key: pd.Series, other: pd.Series, image: pd.Series) -> pd.Series:
 
 
 def degrade(picture: Image.Image, edge: float = 0.08) -> Image.Image:
-    """The radiograph as a publication might have it: `edge` of each side cropped, 60% as large,
-    JPEG quality 40. For self-tests."""
+    """As if published: `edge` of each side cropped, 60% as large, JPEG quality 40. For self-tests."""
     width, height = picture.size
     x, y = round(edge * width), round(edge * height)
     part = picture.convert("L").crop((x, y, width - x, height - y))

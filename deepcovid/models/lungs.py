@@ -4,7 +4,6 @@ After Ronneberger et al. 2015. Only masks of training images are fitted; those o
 how well it does (`dice`). MONAI, which takes seconds to import, is imported where it is used.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,6 @@ from deepcovid.models import features, networks
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 from imageaudit import images
-
-# MONAI imports a check of JSON that builds a grammar, three seconds long, which nothing here needs
-sys.modules.setdefault("rfc3987_syntax", None)
 
 SIZE = 96  # pixels a side of what the network sees, and of its masks
 FEATURES = (12, 24, 48, 96, 96, 12)  # channels of each level, and of the last
