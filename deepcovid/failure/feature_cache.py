@@ -30,7 +30,8 @@ VIEWS = 4  # epochs of random crops, or of a drifting backbone, that are kept
 class CachedInputs(fitting.Inputs):
     """Cached features in one or more views, which epochs go through in turn.
 
-    `rows` picks the images of each view; `leader` is the pool whose epoch counts for this one too.
+    `rows` picks the images of each view (default: all); `leader` is the pool whose epoch counts for
+    this one too.
     """
 
     rows: torch.Tensor | None = None
@@ -41,7 +42,9 @@ class CachedInputs(fitting.Inputs):
     def batches(self, groups, epoch=0):
         self.epoch = self.leader.epoch if self.leader else epoch
         view, device = self.views[self.epoch % len(self.views)], self.label.device
-        return (view(self.rows[group]).to(device) for group in groups)
+        # slices of all images are no copies
+        rows = groups if self.rows is None else (self.rows[group] for group in groups)
+        return (view(group).to(device) for group in rows)
 
 
 class FeatureCache:
@@ -111,8 +114,7 @@ class FeatureCache:
             else:
                 train = [self.whole.__getitem__]
         pool = CachedInputs(self.labels(table), train[0], rows=torch.from_numpy(rows), views=train)
-        rows = torch.arange(len(self.test))
-        tested = CachedInputs(self.labels(self.test), test[0], rows=rows, views=test, leader=pool)
+        tested = CachedInputs(self.labels(self.test), test[0], views=test, leader=pool)
         return {"train": pool, "test": tested}
 
     @cached_property
