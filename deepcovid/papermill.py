@@ -1,6 +1,6 @@
 """Papermill's own command, two seconds of processor time sooner for each notebook: see `deepcovid`.
 
-    python -m deepcovid.papermill NOTEBOOK OUTPUT ...
+python -m deepcovid.papermill NOTEBOOK OUTPUT ...
 """
 
 if __name__ == "__main__":
