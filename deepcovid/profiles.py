@@ -16,7 +16,10 @@ from pydantic.dataclasses import dataclass
 from deepcovid.runs import ROOT, RUNS, UserError, did_you_mean, escape_control_chars
 
 PROFILES = ROOT / "profiles"
-MODELS = ("resnet18", "resnet50", "squeezenet", "densenet121")
+# the networks, and what torchvision calls them
+TORCHVISION = {"resnet18": "resnet18", "resnet50": "resnet50", "squeezenet": "squeezenet1_1",
+               "densenet121": "densenet121"}  # fmt: skip
+MODELS = tuple(TORCHVISION)
 # a relative path is taken from where it was written
 PATHS = ("data", "external", "collection", "severity", "weights")
 PHANTOMS = {"phantom": False, "phantom-honest": True}  # drawn data, and whether it is honest
@@ -117,6 +120,21 @@ RECIPE = (
     "epochs", "batch_size", "trainable", "train_crop", "batch_norm", "class_weights", "selection",
 )  # fmt: skip
 SETTINGS = tuple(field.name for field in dataclasses.fields(Profile))[1:]  # all but the name
+
+
+def weights_file(path: Path, model: str) -> Path:
+    """The file of a model's weights: `path` itself, or in that folder the one that starts with
+    torchvision's name of the model. Raises UserError when there is none, or several.
+    """
+    wanted = f"{TORCHVISION[model]}*.pth"
+    found = [path] if path.is_file() else sorted(path.glob(wanted))
+    if len(found) != 1:
+        raise UserError(
+            f"{path} is no file of weights for {model}, nor a folder with one file {wanted}; there is "
+            f"{', '.join(p.name for p in found) or 'none'}: -p weights VALUE, or run the models whose "
+            "weights are there: -p models NAME."
+        )
+    return found[0]
 
 
 def names() -> list[str]:

@@ -118,6 +118,8 @@ def check_inputs(profile: Profile) -> None:
         path = path / "metadata.csv" if key == "collection" and profile.collection else path
         if not (drawn or str(path) in WORDS or path.exists()):
             raise UserError(f"There is no {path}: -p {key} PATH.")
+    for model in profile.models if profile.weights not in WORDS else ():
+        profiles.weights_file(Path(profile.weights), model)
 
 
 @contextmanager

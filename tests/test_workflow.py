@@ -22,6 +22,7 @@ def test_what_is_not_there_is_refused_before_anything_is_touched(data, profile, 
         ({"severity": str(tmp_path / "brixia.csv")}, "-p severity PATH"),
         ({"collection": str(tmp_path)}, "no .*metadata.csv: -p collection PATH"),
         ({"weights": str(tmp_path / "absent")}, "-p weights PATH"),
+        ({"weights": str(tmp_path)}, "no file of weights for"),
     ):
         with user_error(message):
             workflow.check_inputs(changed(profile, **settings))

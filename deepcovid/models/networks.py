@@ -16,12 +16,10 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torchvision import models as torchvision_models
 
-from deepcovid.profiles import Profile
+from deepcovid.profiles import TORCHVISION, Profile, weights_file
 from deepcovid.runs import UserError, file_digest
 
 CLASSES = ("Non-COVID", "COVID-19")  # index 1 of the output is COVID-19
-TORCHVISION = {"resnet18": "resnet18", "resnet50": "resnet50", "squeezenet": "squeezenet1_1",
-               "densenet121": "densenet121"}  # fmt: skip
 # where weights come from: `kind` is `imagenet`, `random` or `file`; the `file`'s name and `sha256`
 Origin = dict[str, str]
 WRAPPED = ("state_dict", "model_state_dict", "model")  # what training scripts put a state dict in
@@ -147,21 +145,13 @@ def split(name: str, network: nn.Module) -> Classifier:
 def find_weights(weights: str, name: str) -> tuple[Path | None, Origin]:
     """The file that `weights` (`imagenet`, `random`, a file or a folder) has for model `name`, if any.
 
-    A folder's file is the one that starts with torchvision's name of the model. Raises UserError
-    when there is none, or several.
+    Raises UserError as `weights_file` does.
     """
     if weights == "random":
         return None, {"kind": "random", "file": "", "sha256": ""}
     path, kind = (download(name), weights) if weights == "imagenet" else (Path(weights), "file")
-    wanted = f"{TORCHVISION[name]}*.pth"
-    found = [path] if path.is_file() else sorted(path.glob(wanted))
-    if len(found) != 1:
-        raise UserError(
-            f"{path} is no file of weights for {name}, nor a folder with one file {wanted}; there is "
-            f"{', '.join(p.name for p in found) or 'none'}: -p weights VALUE, or run the models whose "
-            "weights are there: -p models NAME."
-        )
-    return found[0], {"kind": kind, "file": found[0].name, "sha256": file_digest(found[0])}
+    found = weights_file(path, name)
+    return found, {"kind": kind, "file": found.name, "sha256": file_digest(found)}
 
 
 def download(name: str) -> Path:
