@@ -81,7 +81,7 @@ class Profile:
     batch_norm: Literal["eval", "train"]
     class_weights: Literal["none", "balanced", "sampled", "sources", "views"]
     selection: Literal["last", "test_accuracy"]
-    threshold: number(float, 0, 1) | Literal["sensitivity_98"]
+    threshold: number(float, 0, 1) | Annotated[str, Field(pattern=r"^sensitivity_\d\d$")]
     ablation_negatives: number(int, 100, 100_000) | Literal["all"]
     map_images: number(int, 1, 100_000) | Literal["all"]
 

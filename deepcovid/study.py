@@ -34,7 +34,9 @@ class Missing:
         return f"Missing({self.file!r})"
 
     def _repr_markdown_(self) -> str:
-        made = "`results/README.md` has the command that makes it."
+        made = (
+            "Of one recipe there are no others; `results/README.md` has the command that makes it."
+        )
         return f"*This study has no `{self.file}`.* {made}"
 
 

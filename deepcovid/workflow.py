@@ -19,7 +19,7 @@ from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars
 
 MARK = "DEEPCOVID_RUN"  # in the environment of all that works for a run: its folder
 STALE = 600  # seconds; what other runs write into a folder that they share takes less
-DIED = " (it was ended, mostly because memory ran out: take fewer --cores or a smaller batch_size)"
+DIED = " (it was ended from outside; if memory ran out, take fewer --cores or a smaller batch_size)"
 
 
 def run(name: str, overrides: dict, cores, extra: list[str], cluster=None, goal="all") -> int:

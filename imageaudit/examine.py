@@ -54,7 +54,7 @@ def examine(
     # loaded once there is something to audit: what is refused is refused at once
     from imageaudit import collect, crossfit, duplicates, patients, relations
 
-    table, pictures, signatures, refused = read_images(given, cache)
+    table, pictures, signatures, refused = read_images(given, cache, say)
     if (alone := table.label.unique()).size < dataset.LEAST:
         raise UserError(f"All images that can be read are of one class, {alone[0]!r}.")
     pairs = duplicates.find_duplicates(table, signatures)
@@ -67,7 +67,7 @@ def examine(
     search = duplicates.check_search(list(table.path), table, signatures)
     other, external = None, []
     if against:
-        other, _, theirs, _ = read_images(against, cache)
+        other, _, theirs, _ = read_images(against, cache, say)
         external = [collect.of_external(table, signatures, given.named_in, other, theirs, against)]
     findings = [
         *external,
@@ -99,7 +99,7 @@ def understood(given: dataset.Dataset) -> str:
     if (table.split != "").any():
         words.append(f"Splits: {each_of(table.split)}.")
     people = table.patient[table.patient != ""].nunique()
-    words.append(f"Patients named: {people}, of {named} images.")
+    words.append(f"Patients known: {people}, of {named} of {len(table)} images.")
     if given.columns:
         words.append(f"Columns: {', '.join(given.columns)}.")
     if given.missing:
@@ -112,7 +112,7 @@ def each_of(values: pd.Series) -> str:
     return ", ".join(f"{n} {escape_control_chars(name)}" for name, n in each)
 
 
-def read_images(given: dataset.Dataset, cache: Path | None):
+def read_images(given: dataset.Dataset, cache: Path | None, say):
     """The table of all images that can be read, with their facts and patients (`recorded`); pictures;
     signatures; refusals."""
     from imageaudit import matching, patients
@@ -121,6 +121,8 @@ def read_images(given: dataset.Dataset, cache: Path | None):
     facts, pictures, refused = inspect(list(given.table.path), cache)
     if facts.empty:
         raise UserError(f"None of {len(refused)} images can be read in {given.name}. {refused[0]}")
+    if refused:
+        say(f"Left out, since they cannot be read: {len(refused)}. The first: {refused[0]}")
     table = given.table.iloc[facts.index].join(facts.rename(columns={"patient": "number"}))
     table = table.reset_index(drop=True)
     signatures = [matching.signature(picture) for picture in pictures]

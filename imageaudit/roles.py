@@ -20,7 +20,8 @@ def named_files(
     """
     column, others = column_of(given, "path", asked), given.columns.drop(label, errors="ignore")
     if asked and not column:
-        raise UserError(f"There is no column {asked!r}.{did_you_mean(asked, given)}")
+        known = did_you_mean(asked, given) or f" There are: {', '.join(given)}."
+        raise UserError(f"{where} has no column {asked!r}.{known}")
     if not asked:
         some = {c: given[c].drop_duplicates().iloc[:200].str.replace("\\", "/") for c in others}
         count = {c: sum(locate.stands_for(n, among) > 0 for n in some[c] if n) for c in others}

@@ -50,7 +50,7 @@ def test_overrides_arrive_as_text_and_leave_typed():
         ("models", "", "'resnet18', "),
         ("models", "resnet18,resnet18", "entries must differ"),
         ("learning_rate", float("nan"), "less than or equal to 10"),
-        ("threshold", "yuden", "a valid number, .*\n-p: .*Input should be 'sensitivity_98'"),
+        ("threshold", "yuden", "a valid number, .*\n-p: .*should match pattern"),
         ("seeds", "a", "a valid integer[^;]*$"),
         ("augment_positives", 0, "greater than or equal to 1\n-p: .*Input should be 'release'"),
         ("data", "", "at least 1 character"),

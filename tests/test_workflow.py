@@ -100,7 +100,7 @@ def test_why_each_notebook_that_failed_in_this_run_did_is_said(ending, tmp_path)
     assert "04_evaluation stopped: scores.csv has\n  a score of 7\\x1b[31m\n" in told
     assert f"see {folder / 'notebooks' / '04_evaluation.ipynb'}\n" in told
     assert "06_failed_reproduction stopped: KeyError: 'patient'" in told
-    assert "DeadKernelError: Kernel died (it was ended, mostly because memory" in told
+    assert "DeadKernelError: Kernel died (it was ended from outside; if memory" in told
 
 
 def test_why_each_step_that_failed_in_this_run_did_is_said_last(ending, tmp_path):
@@ -120,7 +120,7 @@ def test_why_each_step_that_failed_in_this_run_did_is_said_last(ending, tmp_path
     assert "earlier" not in told and "warning" not in told and "shortcuts" not in told
     assert f"evaluation stopped: scores.csv has\n  a score of 7\n  see {logs}" in told
     assert "failure stopped: KeyError: 'patient'\n" in told
-    assert "heatmaps stopped: maps: 3/9 (it was ended, mostly because memory ran out" in told
+    assert "heatmaps stopped: maps: 3/9 (it was ended from outside; if memory ran out" in told
 
 
 def test_all_steps_run_again_where_nothing_says_of_what_they_were_made(tmp_path):

@@ -134,6 +134,8 @@ def split(name: str, network: nn.Module) -> Classifier:
         backbone = nn.Sequential(OrderedDict(features=network.features, **pool))
         head = nn.Linear(network.classifier.in_features, len(CLASSES))
         return Classifier(backbone, head, "features")
+    if name != "squeezenet":
+        raise NotImplementedError(f"Where does the head of {name} begin? See docs/extend.md.")
     # SqueezeNet decides at each place of its last map (1x1 convolution), then averages
     _, conv, relu, pool = network.classifier
     conv = PointwiseConv(conv.in_channels, len(CLASSES), kernel_size=1)

@@ -16,6 +16,7 @@ from deepcovid import io
 from deepcovid.data import augmentation, manifest
 from deepcovid.models import features, fitting, networks, training
 from deepcovid.models.run import Run
+from deepcovid.runs import UserError
 
 PART = 1024  # images whose features are in memory at a time; those of SqueezeNet take 0.3 GB
 COLUMNS = ["image", "split", "label", "score", "patient"]
@@ -30,8 +31,10 @@ def score(
     """P(COVID-19), float32 (n,) from 0 to 1, of image files, each resized to `size` pixels a side.
 
     `change` is the preprocessing that the model was trained with, if any (`Run.preprocessing`).
-    Raises UserError that names a file which cannot be read.
+    Raises UserError that names a file which cannot be read, and where there is none.
     """
+    if not len(paths):
+        raise UserError("There is no image to score.")
     device = next(model.parameters()).device
     nothing = torch.zeros(len(paths), dtype=torch.long, device=device)
     inputs = fitting.Inputs(nothing, files=features.ImageSet(list(paths), size, change=change))
@@ -56,6 +59,8 @@ def run(run: Run, name: str, seed: int) -> Path:
         found.append(probability(fitting.predict(model, inputs)))
     path = run.model_folder(name, seed) / "scores.csv"
     scored = table.assign(score=np.concatenate(found))
+    if len(table) > 1 and np.ptp(scored.score) == 0:  # of some networks with random weights
+        print(f"{name}, seed {seed} gives every image the same score: do its features vanish?")
     return io.write_csv(path, scored, columns=COLUMNS, float_format=DIGITS)
 
 

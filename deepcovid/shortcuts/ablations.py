@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from deepcovid import runs
 from deepcovid.runs import UserError
 
-SIDES = (0.2, 0.4, 0.6, 0.75, 0.9)  # of the central part, as a share of each side of the picture
-CENTRES = (0.75, 0.5, 0.25, 0.1)
+# as shares of the picture's sides: what is left along each of the four edges, or in the middle
+BORDERS, CENTRES = (0.4, 0.3, 0.2, 0.125, 0.05), (0.75, 0.5, 0.25, 0.1)
 BLUR = 1 / 16  # standard deviation, in shorter sides of the picture
 COARSE = 8  # pixels a side
 BINS = 32  # of the grey-level histogram
@@ -107,7 +107,7 @@ def all_ablations(masks: np.ndarray) -> list[ImageAblation]:
     found = {each.input: each for each in [
         WHOLE,
         *(part("border", f"outer {50 * (1 - side):.3g}% of each side", 1 - side**2, False,
-               partial(central, side=side)) for side in SIDES),
+               partial(central, side=side)) for side in (1 - 2 * width for width in BORDERS)),
         *(part("centre", f"central {side:.0%} of each side", side**2, True,
                partial(central, side=side)) for side in CENTRES),
     ]}  # fmt: skip

@@ -13,9 +13,8 @@ from deepcovid.shortcuts.tables import preprocessing_words
 
 # kinds of `shortcuts.csv`, in the order in which they are drawn
 KINDS = ("whole", "border", "centre", "lungs", "coarse", "grey levels", "metadata", "untrained")
-# shows no lung, or about a twentieth of them
-HIDDEN = ("outer 12.5% of each side", "outer 5% of each side", "without wherever lungs may be",
-          "file properties")  # fmt: skip
+# shows no lung, or about a twentieth of them; as does a border of so little of the picture's area
+HIDDEN, BORDER = ("without wherever lungs may be", "file properties"), 0.44
 SHARES = {"sensitivity": COVID, "specificity": NON_COVID}
 
 
@@ -35,7 +34,8 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     of_area, untrained = rows.kind.isin(["border", "centre"]), rows.kind == "untrained"
     names = rows.input.replace(WORDS) + np.where(untrained, ", untrained", "")
     names += rows.input_share.map(", {:.0%} of area".format).where(of_area, "")
-    rows = rows.assign(hidden=rows.input.isin(HIDDEN))
+    border = rows.input.str.startswith("outer") & (rows.input_share <= BORDER)
+    rows = rows.assign(hidden=border | rows.input.isin(HIDDEN))
     hues = {False: (NON_COVID, "lungs visible, at least in part"),
             True: (COVID, "lungs not visible, or hardly")}  # fmt: skip
     ends = "auc", "patient_low", "patient_high"
