@@ -36,6 +36,7 @@ def test_each_claim_has_a_verdict(tmp_path):
         write_model(tmp_path, "squeezenet", 10, 0.9),
         write_model(tmp_path, "squeezenet", 2, 0.95),
         write_model(tmp_path, "resnet18", 0, 0.9, "random"),
+        write_model(tmp_path, "a network that the paper has not", 0, 0.9),
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "metrics.csv", index=False)
     table = published.compare(tmp_path).set_index(["claim", "model"])
