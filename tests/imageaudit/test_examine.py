@@ -105,7 +105,7 @@ def test_unreadable_and_missing_images_are_named_and_the_rest_is_audited(dataset
     (folder / "left" / "link.png").symlink_to(folder / "nowhere.png")
     said = []
     found = examine(folder, say=said.append)
-    assert "Left out, since they cannot be read: 1. The first: " in said[-1]
+    assert "Left out, since they cannot be read: 2. The first: " in said[-1]
     told = " ".join(row["image"] for row in by_kind(found)["unread"].rows)
     assert "broken.png" in told and "link.png" in told and found.report["images"] == 28
     assert not found.alarm and examine(folder, fail_on=("unread",)).alarm
