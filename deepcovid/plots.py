@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -44,13 +45,14 @@ sns.set_theme("paper", "whitegrid", PALETTE, font="DejaVu Sans", rc=STYLE)
 def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
     """A figure for a notebook, and the width and height to show it in.
 
-    It has twice these pixels, for sharp screens, and 64 colours (256 where it shows pictures), for a
-    file that is smaller all the same.
+    It has twice these pixels, for sharp screens, and 64 colours (256 where it shows pictures or
+    shades), for a file that is smaller all the same.
     """
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=2 * figure.dpi, bbox_inches="tight")
     picture = Image.open(drawn).convert("RGB")
-    colours = 256 if any(axis.images for axis in figure.axes) else 64
+    shades = any(axis.images or axis.findobj(QuadMesh) for axis in figure.axes)
+    colours = 256 if shades else 64
     picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         small, "png", optimize=True
     )
