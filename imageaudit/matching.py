@@ -39,7 +39,7 @@ BATCH = 64  # pictures that are compared with all others at once
 # overlay
 BLOCK, REACH = 32, 10  # pixels of FINE: block, and how far it may have moved
 CORNERS = np.array([(y, x) for y in (10, 36, 60, 86) for x in (10, 36, 60, 86)])
-PLAUSIBLE = 0.75  # median correlation of a radiograph's blocks; 0.84 was the least found
+PLAUSIBLE = 0.75  # least median correlation of one radiograph's blocks; 0.84 was the least found
 LIKELY = 0.65  # from this correlation at COARSE pixels on, details are compared
 
 
@@ -52,8 +52,8 @@ class Signature(NamedTuple):
 
 def signature(picture: Image.Image | np.ndarray) -> Signature:
     """Of a picture of any size and mode, or of grey levels (uint8, any 2-D shape)."""
+    whole = isinstance(picture, np.ndarray) and picture.shape == (SIDE, SIDE)
     given = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    whole = given is not picture and picture.shape == (SIDE, SIDE)
     small = given.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     coarse = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX), np.float32)
     return Signature(picture if whole else np.asarray(small), band(coarse, 0.7, 4, 15))
@@ -221,7 +221,7 @@ def framed(texture: np.ndarray, other: np.ndarray, box: np.ndarray, found) -> np
 
 
 def overlay(pairs: list) -> list[float]:
-    """How well the details of pictures agree, each in a box of the other, cut alike: 0 to 1."""
+    """How well the details of each (whole, cropped, box) agree, both cut alike: 0 to 1."""
     first: dict[bytes, int] = {}  # a picture is compared with several
     which = [first.setdefault(whole.picture.tobytes(), len(first)) for whole, _, _ in pairs]
     pictures = (np.frombuffer(each, np.uint8).reshape(SIDE, SIDE) for each in first)
@@ -274,7 +274,7 @@ def same_radiograph(
     """
     within = reference is None
     columns = ["query", "reference", "agreement"]
-    if not (len(query) and (within or len(reference))):
+    if not len(query) or not (within or len(reference)):
         return pd.DataFrame(columns=columns)
     pair = ((query, positions(query), crops(query)),)
     pair += pair if within else ((reference, positions(reference), crops(reference)),)

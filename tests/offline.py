@@ -31,7 +31,12 @@ def cut() -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, SET_FLAGS, struct.pack("16sh14x", b"lo", UP))
-    assert len(Path("/proc/net/dev").read_text().splitlines()) == 3  # loopback alone
+
+
+def cut_and_check() -> None:
+    """`cut`, and there is loopback alone."""
+    cut()
+    assert len(Path("/proc/net/dev").read_text().splitlines()) == 3
 
 
 def may_cut() -> bool:

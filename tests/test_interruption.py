@@ -138,7 +138,7 @@ def test_nothing_is_asked_of_a_network_that_is_not_there(room, expected):
     """The whole demo too is run so: `run_tests.sh` starts it by offline.py."""
     if not offline.may_cut():
         pytest.skip("no namespace may be made here")
-    assert forked(room / "cut", offline.cut) == ""
+    assert forked(room / "cut", offline.cut_and_check) == ""
     assert tiny.made(room / "cut" / "demo") == expected
 
 

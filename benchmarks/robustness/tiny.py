@@ -61,7 +61,7 @@ def compute(name: str, settings: dict) -> Path:
 # forks of a process that has the libraries loaded and no threads: a fork of one that has can hang
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__, "deepcovid.models.scoring", "deepcovid.models.training"])
-LIMIT = 900  # seconds
+LIMIT = 600  # seconds: less than a test may take, which then says where the fork was
 
 
 def apart(runs: Path, name: str, settings: dict, before=None) -> tuple:

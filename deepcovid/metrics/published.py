@@ -73,9 +73,9 @@ def judge_auc(what: str, model: str, ours: tuple) -> dict:
 def judge_models(folder: Path, what: str) -> Iterator[dict]:
     """`judge_auc` of each model in a folder: means over seeds, intervals by patients and over seeds."""
     test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
-    images, by_model = of_models(test)
+    (images, by_model), claims = of_models(test), published_values()
     for model, scores in by_model.items():
-        if ("auc", model) not in published_values():  # a network that the paper has not
+        if ("auc", model) not in claims:  # a network that the paper has not
             continue
         ours = mean_auc_interval(images.label, scores, images.patient, LEVEL)
         yield judge_auc(what, model, ours)
