@@ -74,7 +74,6 @@ rule dataset:
     params: settings("data", "validation_fraction"), images=images()
     output: "manifest.csv"
     log: "logs/dataset.txt"
-    benchmark: "benchmarks/dataset.tsv"
     shell: STEP + LOG
 
 
@@ -84,7 +83,6 @@ rule audit:
     params: settings("data"), images=images(), external=at("external images", profile.external or "")
     output: "audit.json"
     log: "logs/audit.txt"
-    benchmark: "benchmarks/audit.tsv"
     shell: STEP + LOG
 
 
@@ -94,7 +92,6 @@ rule augmentation:
     params: settings("augment_positives", "preprocessing"), masks=lungs()
     output: "training.csv", "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
-    benchmark: "benchmarks/augmentation.tsv"
     shell: STEP + LOG
 
 
@@ -106,7 +103,6 @@ rule training:
     resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"
     log: "logs/training-{model}-seed{seed}.txt"
-    benchmark: "benchmarks/training-{model}-seed{seed}.tsv"
     shell: STEP + " --only {wildcards.model} {wildcards.seed}" + LOG
 
 
@@ -116,7 +112,6 @@ rule evaluation:
     params: settings("threshold", "models", "seeds")
     output: "metrics.csv", "operating_points.csv", "subgroups.csv"
     log: "logs/evaluation.txt"
-    benchmark: "benchmarks/evaluation.tsv"
     shell: STEP + LOG
 
 
@@ -134,7 +129,6 @@ rule heatmaps:
     resources: mem_mb=6000, runtime=120
     output: "heatmaps.json", "maps.csv", "claims.csv", "zones.csv", "curves.csv", "map_calibration.csv"
     log: "logs/heatmaps.txt"
-    benchmark: "benchmarks/heatmaps.tsv"
     shell: STEP + LOG
 
 
@@ -145,7 +139,6 @@ rule failure:
     resources: mem_mb=12000, runtime=120
     output: "failure.csv"
     log: "logs/failure.txt"
-    benchmark: "benchmarks/failure.tsv"
     shell: STEP + LOG
 
 
@@ -159,7 +152,6 @@ rule shortcuts:
     resources: mem_mb=6000, runtime=120
     output: "shortcuts.csv"
     log: "logs/shortcuts.txt"
-    benchmark: "benchmarks/shortcuts.tsv"
     shell: STEP + LOG
 
 
@@ -172,7 +164,6 @@ rule external:
     resources: mem_mb=6000, runtime=60
     output: "external.json", "external.csv"
     log: "logs/external.txt"
-    benchmark: "benchmarks/external.tsv"
     shell: STEP + LOG
 
 
@@ -187,7 +178,6 @@ rule mitigation:
     resources: mem_mb=6000, runtime=240
     output: "mitigation.csv"
     log: "logs/mitigation.txt"
-    benchmark: "benchmarks/mitigation.tsv"
     shell: STEP + LOG
 
 
@@ -203,7 +193,6 @@ rule fair_test:
     resources: mem_mb=6000, runtime=240
     output: "fair_test/swap.csv"
     log: "logs/fair_test.txt"
-    benchmark: "benchmarks/fair_test.tsv"
     shell: STEP + LOG
 
 

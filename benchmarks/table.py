@@ -14,18 +14,15 @@ BEGIN, END = "<!-- measured -->", "<!-- end -->"
 GOALS, GOALS_END = "<!-- goals -->", "<!-- end of goals -->"
 
 
-def escape_control_chars(found: dict) -> str:
+def with_range(found: dict) -> str:
     """A median, with its range where there is one: `1.2 (1.1 to 1.4)`."""
     low, high = found.get("low"), found.get("high")
-    spread = f" ({low:.3g} to {high:.3g})" if low is not None and low != high else ""
-    return f"{found['median']:.3g}{spread}"
+    ends = f" ({low:.3g} to {high:.3g})" if low is not None and low != high else ""
+    return f"{found['median']:.3g}{ends}"
 
 
 def per_image(row: dict) -> list[tuple[str, str]]:
-    return [
-        (f"{k}, ms an image", escape_control_chars(v))
-        for k, v in row["milliseconds_per_image"].items()
-    ]
+    return [(f"{k}, ms an image", with_range(v)) for k, v in row["milliseconds_per_image"].items()]
 
 
 def loop(row: dict) -> list[tuple[str, str]]:
@@ -34,23 +31,21 @@ def loop(row: dict) -> list[tuple[str, str]]:
     return [
         (
             f"{many}: times faster than the reference loop",
-            escape_control_chars(row["times_faster_than_reference"]),
+            with_range(row["times_faster_than_reference"]),
         ),
         (
             "the same, in plain passes of the ordinary loop",
-            escape_control_chars(row["share_of_one_plain_pass"]),
+            with_range(row["share_of_one_plain_pass"]),
         ),
     ]
 
 
 def features(row: dict) -> list[tuple[str, str]]:
-    rates = [
-        (f"{k}, images/s", escape_control_chars(v)) for k, v in row["images_per_second"].items()
-    ]
+    rates = [(f"{k}, images/s", with_range(v)) for k, v in row["images_per_second"].items()]
     return [
         (
             "feature pass, share of the forward rate",
-            escape_control_chars(row["share_of_forward_rate"]),
+            with_range(row["share_of_forward_rate"]),
         ),
         *rates,
     ]
@@ -58,7 +53,7 @@ def features(row: dict) -> list[tuple[str, str]]:
 
 def heads(row: dict) -> list[tuple[str, str]]:
     apart = f"{row['largest_difference_of_logits']:.1e}"
-    faster = escape_control_chars(row["times_faster"])
+    faster = with_range(row["times_faster"])
     return [("an epoch of the head on kept features, times faster", faster),
             ("largest difference of logits from the uncached loop", apart)]  # fmt: skip
 
@@ -69,7 +64,7 @@ def process(row: dict) -> list[tuple[str, str]]:
 
 
 def waited(row: dict) -> list[tuple[str, str]]:
-    return [("seconds", escape_control_chars(row["seconds"]))]
+    return [("seconds", with_range(row["seconds"]))]
 
 
 def noted(row: dict) -> list[tuple[str, str]]:
@@ -89,15 +84,11 @@ def used(row: dict) -> list[tuple[str, str]]:
 
 def engines(row: dict) -> list[tuple[str, str]]:
     """Each engine beside torch: processor time, which other work changes least, and the difference."""
-    found = [("images/s of processor time, torch", escape_control_chars(row["images_per_processor_second"]["torch, as here"]))]  # fmt: skip
+    found = [("images/s of processor time, torch", with_range(row["images_per_processor_second"]["torch, as here"]))]  # fmt: skip
     for name, faster in row["times_less_processor_time"].items():
         apart = f"largest difference {row['largest_difference'][name]:.1e} of {row['largest_value']:.3g}"
-        found.append(
-            (f"{name}, times less processor time", f"{escape_control_chars(faster)}; {apart}")
-        )
-        found.append(
-            (f"{name}, times faster by the clock", escape_control_chars(row["times_faster"][name]))
-        )
+        found.append((f"{name}, times less processor time", f"{with_range(faster)}; {apart}"))
+        found.append((f"{name}, times faster by the clock", with_range(row["times_faster"][name])))
     return found
 
 
@@ -113,7 +104,7 @@ def gpu(row: dict) -> list[tuple[str, str]]:
 
 
 def occlusion(row: dict) -> list[tuple[str, str]]:
-    return [(f"{k}, share of the raw forward rate", escape_control_chars(v))
+    return [(f"{k}, share of the raw forward rate", with_range(v))
             for k, v in row["share_of_raw"].items() if k != "raw forward"]  # fmt: skip
 
 

@@ -94,30 +94,34 @@ def notebooks(asked: Asked) -> None:
     """Finished runs (`demo` and `paper`, or --run FOLDER): each step and notebook."""
     kept = Kept(asked, "notebooks")
     for folder in asked.finished or (runs.RUNS / "demo", runs.RUNS / "paper"):
-        if (folder / "run.json").is_file():
+        if any(folder.glob("**/costs.csv")):
             kept.add(folder.name, lambda folder=folder: noted(folder), now=False)
         else:
             print(f"{folder.name}: not run yet")
 
 
 def noted(folder: Path) -> dict:
-    """What a run's files say: wall and processor seconds and peak memory of each step, as Snakemake
-    noted them, and wall seconds of each notebook, as papermill did.
+    """What a run says of itself: wall and processor seconds and peak memory of each step, from
+    `costs.csv`, and wall seconds of each notebook, as papermill noted them.
 
-    The whole is from the start of the first to the end of the last, so it is that of a run in one go.
+    Of a study, each run counts as one step. The whole is from the start of the first to the end of
+    the last, so it is that of a run in one go.
     """
-    made, steps, shown, ends, starts = runs.read_json(folder / "run.json"), {}, {}, [], []
-    for path in sorted((folder / "benchmarks").glob("*.tsv")):
-        row = pd.read_csv(path, sep="\t").iloc[-1]
-        steps[path.stem] = {"seconds": float(row.s), "processor_seconds": float(row.cpu_time),
-                            "peak_mb": round(float(row.max_rss))}  # fmt: skip
-        ends.append(path.stat().st_mtime)
-        starts.append(ends[-1] - row.s)
+    tables = sorted(folder.rglob("costs.csv"))
+    runs_of = [pd.read_csv(path).assign(run=path.parent.name) for path in tables]
+    costs = pd.concat(runs_of).assign(end=lambda of: of.start + of.seconds)
+    starts, ends, shown = [*costs.start], [*costs.end], {}
+    steps = {
+        name: {"seconds": round(float(rows.seconds.sum()), 1), "peak_mb": int(rows.peak_mb.max()),
+               "processor_seconds": round(float(rows.processor_seconds.sum()), 1)}
+        for name, rows in costs.groupby("step" if len(tables) == 1 else "run")
+    }  # fmt: skip
     for path in sorted((folder / "notebooks").glob("*.ipynb")):
         of = runs.read_json(path)["metadata"].get("papermill", {})
         if of.get("duration") and not of.get("exception"):
             shown[path.stem] = round(of["duration"], 1)
             ends.append(pd.Timestamp(of["end_time"]).timestamp())
+    made = runs.read_json(tables[0].with_name("run.json"))
     found = {
         "images": made["data"]["images"], "models": ", ".join(made["profile"]["models"]),
         "seconds": round(max(ends) - min(starts), 1), "steps": steps,

@@ -6,9 +6,14 @@ A step writes its files whole or not at all, and does nothing where they are the
 import argparse
 import inspect
 import json
+import resource
+import sys
+import time
 from fnmatch import fnmatch
 from importlib import import_module
+from pathlib import Path
 
+from deepcovid.io import lock
 from deepcovid.runs import UserError
 from imageaudit.cli import status
 
@@ -55,8 +60,25 @@ def make(file: str, run) -> None:
             function(run.profile if "profile" in takes else run, *each)
 
 
+def add_cost(table: Path, step: str, start: float) -> None:
+    """Add a row to a table of what steps cost: wall and processor seconds, peak memory in MB.
+
+    `start` is when the step began, in seconds since 1970. Processes that it started and waited for
+    count; a step that goes on after it was stopped has several rows.
+    """
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    processor = sum(one.ru_utime + one.ru_stime for one in used)
+    peak = max(one.ru_maxrss for one in used) / (2**20 if sys.platform == "darwin" else 2**10)
+    with lock(table):
+        words = "" if table.is_file() else "step,start,seconds,processor_seconds,peak_mb\n"
+        words += f"{step},{start:.1f},{time.time() - start:.1f},{processor:.1f},{peak:.0f}\n"
+        with table.open("a", encoding="utf-8") as opened:
+            opened.write(words)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make files of a run: `python -m deepcovid.steps demo metrics.csv shortcuts.csv`."""
+    start = time.time()
     from deepcovid.models.run import Run
 
     parser = argparse.ArgumentParser(prog="python -m deepcovid.steps", description=main.__doc__)
@@ -72,7 +94,11 @@ def main(arguments: list[str] | None = None) -> int:
         for file in args.files:
             if not maker(file):
                 raise UserError(f"No step makes {file}. There are: {' '.join(MAKES)}.")
-            make(file, run)
+        try:
+            for file in args.files:
+                make(file, run)
+        finally:
+            add_cost(run.folder / "costs.csv", args.files[0], start)
 
     return status("deepcovid", work)
 

@@ -79,18 +79,19 @@ def test_each_network_learns_the_same_from_kept_features(asked, monkeypatch):
 
 
 def test_a_run_that_was_made_tells_what_each_step_took(asked, tmp_path, monkeypatch):
-    folder, head = tmp_path / "runs" / "paper" / "benchmarks", "s\tmax_rss\tcpu_time\n"
+    folder = tmp_path / "runs" / "paper"
     folder.mkdir(parents=True)
-    (folder.parent / "run.json").write_text(
+    (folder / "run.json").write_text(
         json.dumps({"data": {"images": 5520}, "profile": {"models": ["squeezenet"]}})
     )
-    for name, end, row in (("dataset", 1010, "10\t500\t9"), ("shortcuts", 1100, "80\t1500.4\t150")):  # fmt: skip
-        (folder / f"{name}.tsv").write_text(f"{head}{row}\n")
-        os.utime(folder / f"{name}.tsv", (end, end))
-    (folder.parent / "notebooks").mkdir()
+    (folder / "costs.csv").write_text(
+        "step,start,seconds,processor_seconds,peak_mb\nmanifest.csv,1000,10,9,500\n"
+        "shortcuts.csv,1020,30,60,1400\nshortcuts.csv,1050,50,90,1500\n"
+    )
+    (folder / "notebooks").mkdir()
     for name, failed in (("01_dataset", False), ("02_broken", True)):
         note = {"duration": 7.25, "end_time": "1970-01-01T00:18:30+00:00", "exception": failed}
-        (folder.parent / "notebooks" / f"{name}.ipynb").write_text(
+        (folder / "notebooks" / f"{name}.ipynb").write_text(
             json.dumps({"metadata": {"papermill": note}})
         )
     monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
@@ -98,11 +99,11 @@ def test_a_run_that_was_made_tells_what_each_step_took(asked, tmp_path, monkeypa
     row = json.loads((asked.folder / "notebooks.json").read_text())["rows"]["paper"]
     assert row["seconds"] == 110 and "load_average" not in row and row["day"] == "1970-01-01"
     assert row["shown"] == {"01_dataset": 7.2}
-    assert row["steps"]["shortcuts"] == {
+    assert row["steps"]["shortcuts.csv"] == {
         "seconds": 80, "processor_seconds": 150, "peak_mb": 1500,
     }  # fmt: skip
     shown = table.rendered(asked.folder)
-    assert "| paper | shortcuts | 80 s, 150 s of processor time, 1,500 MB | 5520 images" in shown
+    assert "| paper | shortcuts.csv | 80 s, 150 s of processor time, 1,500 MB |" in shown
 
 
 def test_a_sample_has_both_classes_in_both_parts(asked, tmp_path):

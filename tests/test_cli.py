@@ -83,6 +83,10 @@ def test_a_run_ends_in_metrics_and_provenance(finished, opened):
     assert made["data"]["images"] == 56
     assert str(runs) not in json.dumps(made)
     assert not [path for path in folder.glob("*s/*.txt") if path.stat().st_size]
+    costs = pd.read_csv(folder / "costs.csv")
+    made = {"manifest.csv", "training.csv", "squeezenet/seed0/scores.csv", "audit.json"}
+    assert {*costs.step} == made | {"metrics.csv"} and costs.step.is_unique
+    assert (costs.processor_seconds > 0.1).all() and costs.peak_mb.between(50, 1e4).all()
 
 
 @pytest.mark.slow
