@@ -242,7 +242,7 @@ rule all:
     input: rules.results.input, NOTEBOOKS, rules.pages.output
 
 
-# for `./run_all.sh ablation`, on its own: notebook 06 shows the committed table
+# for `./run_all.sh ablation`, and the run `ablation` of a study: the other recipes have none
 rule ablation_cells:
     message: "ablation: {wildcards.model}, seed {wildcards.seed}"
     input: code("ablation.csv"), "manifest.csv", "training.csv"

@@ -3,7 +3,7 @@
 #   ./run_tests.sh           style, the demo run, behaviour, and the notebooks' outputs: what CI runs
 #   ./run_tests.sh --fast    style and behaviour: no demo, no notebooks, nothing slow
 #   ./run_tests.sh --slow   the long run: kills, fuzzing, mutations; hours. --slow PART ... for some of it
-#   ./run_tests.sh -k NAME   only what pytest is told, with --fast or without; on the demo that is there
+#   ./run_tests.sh -k NAME   only what pytest is told, with --fast or without
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 unset CDPATH # else `cd` prints where it went
@@ -19,7 +19,7 @@ words=() fast=
 for word in "$@"; do
     if [ "$word" = --fast ]; then fast=yes; else words+=("$word"); fi
 done
-# The notebooks run again on what the demo left: cells tagged nbval-check-output must not drift.
+# The notebooks run again on results/: cells tagged nbval-check-output must not drift.
 chosen=(--nbval-lax --nbval-current-env --nbval-cell-timeout 600)
 if [ -n "$fast" ]; then chosen=(-m "not slow" tests); fi
 

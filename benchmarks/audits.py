@@ -33,7 +33,7 @@ from deepcovid.data import phantom
 from imageaudit import matching
 from imageaudit.examine import examine
 
-NUMBER, DATASETS, SEED = 30, 3, 500  # images of each class; datasets of each fault
+NUMBER, DATASETS, SEED = 30, 1, 500  # images of each class; datasets of each fault
 EVERY = 15  # of the images of each class one bears a fault of single images: 4 of 60
 SIZE, ILL, OTHER = calibration.SIZE, "covid", "other"
 DOUBLES = ("leak", "conflict", "doubles", "exact_duplicates", "near_duplicates", "near_duplicate")

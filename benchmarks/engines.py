@@ -41,10 +41,10 @@ def engines(backbone: torch.nn.Module, x: torch.Tensor, threads: int) -> dict:
     how = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
     request = core.compile_model(core.read_model(written.getvalue()), "CPU", how)
     request = request.create_infer_request()
-    fuse_batch_norm = features.to_device(networks.fuse_batch_norm(backbone), torch.device("cpu"))
+    folded = features.to_device(networks.fuse_batch_norm(backbone), torch.device("cpu"))
     last, plain = x.to(memory_format=torch.channels_last), x.numpy()
     return {
-        "torch, as here": lambda: fuse_batch_norm(last),
+        "torch, as here": lambda: folded(last),
         "ONNX Runtime": lambda: torch.from_numpy(session.run(None, {"x": plain})[0]),
         "OpenVINO": lambda: torch.from_numpy(request.infer({"x": plain})[0]),
     }

@@ -36,7 +36,7 @@ from deepcovid.runs import ROOT, UserError
 PLACE = runs.RUNS / "gpu"
 SIZE = 224
 SENT_MB = 62  # with the tracked files of the checkout, in one call
-# seconds, `paper` for each network: less than ten minutes together
+# seconds, `paper` for each network; `run --seconds` ends them all together
 LIMITS = {"tests": 80, "forward": 30, "notebook": 80, "paper": 55, "failed": 210}
 CUDA_TESTS = "graphics_card"  # in the names of the tests that need one
 

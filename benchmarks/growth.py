@@ -54,6 +54,8 @@ def images(asked: Asked) -> None:
     """The feature pass of 500 to 5,520 images: seconds, and peak memory beside the result's size."""
     kept = Kept(asked, "growth_images")
     found = sum(1 for k in ("train", "test") for p in (asked.data / k).rglob("*.*") if p.is_file())
+    if found < IMAGES[0]:
+        print(f"growth_images: needs {IMAGES[0]} images, -p data FOLDER")
     for name in asked.models:
         for count in (n for n in IMAGES if n <= found):
             kept.add(

@@ -5,7 +5,7 @@
 DATA holds covid-xray-5k, covid-chestxray-others, external and external-nih. `doctored`: SAMPLE
 COVID-19 and SAMPLE CheXpert radiographs, doctored in ten ways, are looked for among themselves and
 OTHERS more. `false`: all pairs of the 5,000 CheXpert images. `twins`: between the datasets. Writes
-results/matching.csv and results/darkcovidnet_twins.csv; rows of another `rule` in them are kept.
+results/matching.csv, whose rows of another `rule` are kept, and results/darkcovidnet_twins.csv.
 The threshold SAME was chosen on 80 radiographs of another seed and on the CheXpert pairs.
 """
 

@@ -21,10 +21,6 @@ def with_range(found: dict) -> str:
     return f"{found['median']:.3g}{ends}"
 
 
-def per_image(row: dict) -> list[tuple[str, str]]:
-    return [(f"{k}, ms an image", with_range(v)) for k, v in row["milliseconds_per_image"].items()]
-
-
 def loop(row: dict) -> list[tuple[str, str]]:
     to = row["extrapolated_to"]
     many = f"{to['epochs']} epochs of {to['trained']:,} images, judged on {to['judged']:,} in each"

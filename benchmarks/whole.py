@@ -121,7 +121,7 @@ def noted(folder: Path) -> dict:
         if of.get("duration") and not of.get("exception"):
             shown[path.stem] = round(of["duration"], 1)
             ends.append(pd.Timestamp(of["end_time"]).timestamp())
-    made = runs.read_json(tables[0].with_name("run.json"))
+    made = runs.read_json(min(folder.rglob("run.json")))
     found = {
         "images": made["data"]["images"], "models": ", ".join(made["profile"]["models"]),
         "seconds": round(max(ends) - min(starts), 1), "steps": steps,

@@ -50,7 +50,8 @@ def run_study(study: str, overrides: dict, options: list) -> int:
     """Make the runs of a study, one after the other, then what compares them; the first bad status."""
     runs = profiles.chosen_runs(study, overrides)
     if "paper" not in runs:
-        raise UserError(f"{study} trains no {overrides['models']}: choose of its runs' models.")
+        named = overrides.get("models", "network")
+        raise UserError(f"{study} trains no {named} in a run `paper`, which each study has.")
     loaded = {run: profiles.load(f"{study}/{run}", overrides) for run in runs}
     for profile in loaded.values():
         if not Path(profile.data).is_relative_to(profiles.RUNS / study):  # made by a run before it

@@ -92,7 +92,7 @@ def auc_search(
     others = others.iloc[random.permutation(len(others))[:negatives]]
     found = readings(cache, heads, pd.concat([some, others]))
     if run.profile.external:
-        found += elsewhere(cache, heads, others, negatives, random)
+        found += of_external(cache, heads, others, negatives, random)
     return pd.DataFrame(rows + found)
 
 
@@ -141,7 +141,7 @@ def strangers(run: Run) -> pd.DataFrame:
     return found[found.reason == ""]
 
 
-def elsewhere(
+def of_external(
     cache: FeatureCache, heads: dict, others: pd.DataFrame, negatives: int, random
 ) -> list[dict]:
     """Rows of another collection as test set, and of its COVID-19 images among Non-COVID `others`.

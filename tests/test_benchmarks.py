@@ -10,12 +10,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from deepcovid import runs
-from deepcovid.runs import ROOT
-
-sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as program
 from benchmarks import goals, gpu, measure, speed, table, whole
+from deepcovid import runs
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Killed, out of room, out of memory, side by side, cut off, elsewhere: the same scores and metrics.
+"""Killed, out of room, side by side, cut off, elsewhere: the same scores and metrics.
 
 The long run of the first and the last: `./run_tests.sh --slow`.
 """
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
-    """Images, and what a run gives that nobody disturbs: `expected`."""
+    """A folder with images."""
     return tiny.draw(tmp_path_factory.mktemp("tiny"))
 
 

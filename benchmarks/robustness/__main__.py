@@ -64,7 +64,8 @@ def rows(of: dict):
         yield f"`./run_tests.sh --slow {part}`", "not run yet"
     if same := of.get("same"):
         apart = [name for name, is_so in same["the same bytes"].items() if not is_so]
-        yield (f"same bytes under another {', '.join(same['the same bytes'])}",
+        others = ", ".join(name for name in same["the same bytes"] if name != "again")
+        yield (f"the same bytes again, and under another {others}",
                f"{sum(same['the same bytes'].values())} of {len(same['the same bytes'])}"
                + f", not: {', '.join(apart)}" * bool(apart))  # fmt: skip
         for what, value in same["threads"].items():

@@ -1,17 +1,10 @@
-"""The smallest run that is one: a few drawn radiographs, one network trained on images.
-
-    python -m benchmarks.robustness.tiny FOLDER
-
-computes scores and metrics, without the workflow, on the images in FOLDER/data.
-"""
+"""The smallest run that is one: a few drawn radiographs, one network trained on images; no workflow."""
 
 import faulthandler
-import json
 import multiprocessing
 import os
 import resource
 import signal
-import sys
 import traceback
 from pathlib import Path
 
@@ -43,9 +36,7 @@ def compute(name: str, settings: dict) -> Path:
     from deepcovid.models import fitting, scoring, training
     from deepcovid.models.run import Run
 
-    fitting.SAVE_EVERY = (
-        0  # after each epoch, so that a stopped training has something to go on from
-    )
+    fitting.SAVE_EVERY = 0  # after each epoch: a stopped training has something to go on from
     opened = Run.open(name, settings)
     manifest.run(opened.profile)
     augmentation.run(opened.profile)
@@ -114,7 +105,3 @@ def around(runs: Path, **more) -> dict[str, str]:
     """The environment of a process that writes its runs to a folder of its own."""
     ours = {"DEEPCOVID_RUNS": str(runs), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return os.environ | ours | more
-
-
-if __name__ == "__main__":
-    compute("demo", json.loads(sys.argv[2]) if len(sys.argv) > 2 else overrides(Path(sys.argv[1])))

@@ -32,7 +32,7 @@ def probes(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """Probes of `within.csv` by `question`, or of `sites.csv` by `site`, a row each.
 
     A field is the mean AUC over networks, and from the lowest to the highest end of their
-    intervals. What is shown beside whole pictures cannot show the lungs.
+    intervals. What is shown beside whole pictures can hardly show the lungs.
     """
     if "recipe" in table:
         table = table[table.recipe == "regression"]

@@ -61,7 +61,7 @@ def test_levels_mean_what_the_profiles_say():
     )
 
 
-def test_a_story_without_augmented_positives_leaves_them_out(run):
+def test_demo_cells_without_augmented_positives_leaves_them_out(run):
     assert "augmented positives" in design.demo_cells(run.profile, run.training)
     fewer = changed(run, augment_positives=1)
     augmentation.run(fewer.profile)

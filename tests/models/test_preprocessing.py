@@ -84,5 +84,5 @@ def test_users_mistakes_are_named(run, tmp_path):
         mask.with_suffix(".png").write_text("no mask")
     settings = {"data": str(tmp_path / "data"), "models": "squeezenet"}
     own = prepared(profiles.load("demo", settings))
-    with user_error("picture|image"):
+    with user_error("lung-masks.*png"):
         preprocessing.of(changed(own, preprocessing=("crop_lungs",)))

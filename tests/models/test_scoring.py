@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import user_error
 
 from deepcovid.models import features, scoring, training
 
@@ -42,11 +41,3 @@ def test_images_are_scored_in_parts_and_give_the_same(run, monkeypatch):
     parts = pd.read_csv(scoring.run(run, "squeezenet", 0))
     assert sizes == [24, 24, 8] and list(parts.image) == list(whole.image)
     assert np.allclose(parts.score, whole.score, atol=1e-6)
-
-
-def test_a_step_whose_input_is_missing_says_which_notebook_to_run(run):
-    with user_error("03_training first"):
-        scoring.run(run, "squeezenet", 0)
-    (run.folder / "training.csv").unlink()
-    with user_error("02_augmentation first"):
-        training.run(run, "squeezenet", 0)

@@ -26,7 +26,7 @@ def test_each_number_of_the_four_findings_names_its_file():
     assert {row[0] for row in ROWS} | GIVEN == {*re.findall(r"\d+(?:\.\d+)?%|\d+\.\d+", TOLD)}
 
 
-def test_every_finding_has_its_plot_which_is_drawn_from_the_tables():
+def test_every_finding_links_its_plot():
     for text in (TEXT, (ROOT / "docs" / "findings.md").read_text()):
         shown = re.findall(r"results/figures/(\w+)\.svg", text)
         assert shown == ["single_changes", "operating_points", "shortcuts", "swap"]

@@ -69,13 +69,13 @@ def test_coarse_pictures_have_few_fields_and_blurred_ones_the_same_mean():
 
 def test_every_ablation_gives_rgb_of_the_same_size():
     masks = np.ones((2, ablations.GRID, ablations.GRID), bool)
-    for look in ablations.all_ablations(masks):
-        if look.change:
-            picture = look.change(noise(), HERE)
+    for ablation in ablations.all_ablations(masks):
+        if ablation.change:
+            picture = ablation.change(noise(), HERE)
             assert picture.size == (40, 20) and picture.mode == "RGB"
-    asked = [(look.network, look.input) for look in ablations.all_ablations(masks)]
+    asked = [(ablation.network, ablation.input) for ablation in ablations.all_ablations(masks)]
     assert len(set(asked)) == len(asked)  # else they would share features
-    kinds = {look.kind for look in ablations.all_ablations(masks[:0])}
+    kinds = {ablation.kind for ablation in ablations.all_ablations(masks[:0])}
     assert "lungs" not in kinds and "border" in kinds
 
 
