@@ -55,7 +55,7 @@ def coarse(pictures: np.ndarray) -> np.ndarray:
 
 
 def strips(pictures: np.ndarray) -> np.ndarray:
-    """The outer 5% of the four sides, each lying: (n, 4 lines, SIDE)."""
+    """The outer 5% of the four sides, each lying: (n, 4 * EDGE, SIDE)."""
     turned = pictures.swapaxes(1, 2)
     sides = [part[:, at] for part in (pictures, turned) for at in (np.r_[:EDGE], np.r_[-EDGE:0])]
     return np.concatenate(sides, axis=1)
@@ -68,7 +68,7 @@ def histogram(pictures: np.ndarray) -> np.ndarray:
 
 def spectrum(pictures: np.ndarray) -> np.ndarray:
     """Log power along the lines of pictures (n, lines, SIDE) in BANDS of frequency, mean of all
-    lines: how sharp and how noisy, without a place. (n, BANDS)."""
+    lines: how sharp and how noisy, without a place. (n, 9): the lowest two bands are one."""
     lines = pictures - pictures.mean(2, keepdims=True)
     power = np.abs(np.fft.rfft(lines * np.hanning(SIDE), axis=2)[:, :, 1:]) ** 2
     edges = np.unique(np.geomspace(1, SIDE // 2 + 1, BANDS + 1).astype(int)) - 1

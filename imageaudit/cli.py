@@ -8,8 +8,9 @@ from imageaudit import NOTICE
 from imageaudit.errors import UserError, escape_control_chars
 from imageaudit.io import listed
 
-# a full disk, a limit, a folder that cannot be written: no fault of the program
-PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# a full disk, a limit, a folder that cannot be written, a file where a folder should be: no fault of the program
+PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+         errno.EISDIR, errno.ENOTDIR, errno.EEXIST)  # fmt: skip
 # of this command, and of any that calls it: what the value is, and help
 OPTIONS = {row["option"]: (row["value"], row["help"]) for row in listed("options.csv")}
 SOURCE = ("FOLDER|TABLE", "a folder per class, or a table with a row per image")

@@ -50,7 +50,7 @@ def numbers(table: pd.DataFrame, column: str) -> pd.Series:
 
 def of_duplicates(table: pd.DataFrame, found: pd.DataFrame, tried: dict) -> list[Finding]:
     """Doubles across splits, across classes, and the others; `tried` says how the search did."""
-    more = {"doctored": tried}
+    more = {"degraded": tried}
     a, b = (table.loc[found[c].to_numpy(int)].reset_index(drop=True) for c in ("a", "b"))
     leak, conflict = (a.split != b.split).to_numpy(), (a.label != b.label).to_numpy()
     result = []

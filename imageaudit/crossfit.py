@@ -24,11 +24,10 @@ class PatientRows(NamedTuple):
 
     row_of_image: np.ndarray
     patient: np.ndarray
-    label: np.ndarray  # 0, 1, ...: the place of its class in `classes`
     fold: np.ndarray  # the part that it is tested in; -1: only trained on; -2: neither
     classes: tuple[str, ...]
     targets: tuple[int, ...]  # the classes that have enough patients to be told from the rest
-    labels: np.ndarray  # (1 + COPIES, rows): the labels, and relabelled copies of them
+    labels: np.ndarray  # (1 + COPIES, rows): the labels, places in `classes`, and relabelled copies
     stratum: np.ndarray  # labels are dealt out, and pairs of rows compared, within it
 
 
@@ -79,7 +78,7 @@ def patient_rows(
         here = np.flatnonzero(stratum == part)
         for copy in labels[1:]:
             copy[here] = label[rng.permutation(here)]
-    return PatientRows(row_of_image, patient, label, fold, classes, targets, labels, stratum)
+    return PatientRows(row_of_image, patient, fold, classes, targets, labels, stratum)
 
 
 def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: float = 1.0):
@@ -116,8 +115,8 @@ def cross_fit(values, rows: PatientRows, at: np.ndarray | None = None, penalty: 
                     score[images, k] = (values[images] - middle) @ weight[:, 0]
             auc[block, k] = areas(found[tested], positive[block, tested], stratum)
             if first == 0 and np.ptp(stratum) == 0:
-                first_copy = found[tested, 0], positive[0, tested]
-                low[k], high[k] = bootstrap_interval(*first_copy, rows.patient[used][tested])
+                truth = found[tested, 0], positive[0, tested]
+                low[k], high[k] = bootstrap_interval(*truth, rows.patient[used][tested])
     n1 = np.stack([(labels[:, tested] == number).sum(1) for number in rows.targets], axis=1)
     n0 = tested.sum() - n1
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -144,7 +144,7 @@ def of_table(source: Path, options: Options) -> Dataset:
         notes.append(f"Patients are those of the column {patient!r}{none}.")
     if split:
         table["split"] = roles.splits_of(given[split], where)
-        if blank := int((given[split] == "").sum()):
+        if blank := int(tables.is_blank(given[split]).sum()):
             notes.append(f"{blank} rows name no split: they count as train.")
     rest = given.drop(columns=list({column, label.name, patient, split} - {None}))
     counters = [c for c in rest if plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c])]

@@ -38,7 +38,7 @@ def template(name: str, autoescape: bool = False):
     import jinja2
 
     room = jinja2.Environment(autoescape=autoescape)
-    room.filters |= {"number": auc_with_ci, "counted": counted, "percent": "{:.0%}".format}
+    room.filters |= {"auc_with_ci": auc_with_ci, "counted": counted, "percent": "{:.0%}".format}
     room.globals["kinds"] = KINDS
     return room.from_string((HERE / name).read_text(encoding="utf-8"))
 

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from imageaudit.errors import UserError, did_you_mean
-from imageaudit.tables import NAMES, column_of, is_blank, number_text, plain
+from imageaudit.tables import INTEGER, NAMES, column_of, is_blank, number_text, plain
 
 MANY = 20  # classes, beyond which is asked first: each takes its time
 PARTS = re.compile(r"\s*[|;]\s*")
@@ -26,7 +26,7 @@ def labels_of(table: pd.DataFrame, label: str | None, source: str):
     usual = column_of(table, "label")
     if usual and not label:
         return whole(table[usual])
-    if usual and table[usual].map(lambda cell: plain(label) in findings(cell)).any():
+    if usual and table[usual].map(lambda cell: as_finding(label) in findings(cell)).any():
         return one_finding(table[usual], label)
     there = f"Its columns are: {', '.join(table)}."
     if label:
@@ -66,7 +66,7 @@ def whole(values: pd.Series) -> tuple[pd.Series, list[str]]:
 def one_finding(values: pd.Series, finding: str) -> tuple[pd.Series, list[str]]:
     """Whether each cell names a finding, alone or among several; a blank cell has no label."""
     blank = is_blank(values) | (values == "[]")
-    named = values.map(lambda cell: plain(number_text(finding)) in findings(cell))
+    named = values.map(lambda cell: as_finding(finding) in findings(cell))
     if not named.any():
         among = sorted({word.strip("[]'\" ") for cell in values for word in STEPS.split(cell)})
         like = did_you_mean(finding, among)
@@ -75,12 +75,18 @@ def one_finding(values: pd.Series, finding: str) -> tuple[pd.Series, list[str]]:
     return result, [f"{values.name}: {finding} against the rest."]
 
 
+def as_finding(word: str) -> str:
+    """A finding as it is compared; -1 is not 1."""
+    number = number_text(word.strip())
+    return number if INTEGER.fullmatch(number) else plain(word)
+
+
 def findings(cell: str) -> set[str]:
     """What a cell says, as it is compared: each of several, and of a hierarchy each step and each run
     of steps, `Pneumonia/Viral` in `Pneumonia/Viral/COVID-19`."""
-    found = {plain(cell)}
+    found = {as_finding(cell)}
     for part in PARTS.split(cell):
-        steps = [plain(number_text(step)) for step in STEPS.split(part)]
+        steps = [as_finding(step) for step in STEPS.split(part)]
         ends = range(len(steps) + 1)
         found |= {"".join(steps[i:j]) for i, j in itertools.combinations(ends, 2)}
     return found

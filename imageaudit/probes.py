@@ -57,6 +57,8 @@ def bin_values(values: pd.Series) -> tuple[pd.Series, str]:
         share = number.map(number.value_counts(normalize=True))
         parts = pd.qcut(number, BINS, duplicates="drop")
         names = {part: f"{part.left:.4g} to {part.right:.4g}" for part in parts.cat.categories}
+        if len({*names.values()}) < len(names):  # as dates, which four digits do not tell apart
+            names = {part: f"{part.left:.10g} to {part.right:.10g}" for part in names}
         named = parts.map(names).astype(object)
         named = named.where(number.notna(), "a word")
         words[stated.index] = np.where(share >= EXACT, stated, named)

@@ -7,7 +7,7 @@ import pandas as pd
 from imageaudit import locate, patients
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 from imageaudit.folders import SPLIT_OF
-from imageaudit.tables import column_of
+from imageaudit.tables import column_of, is_blank
 
 
 def named_files(
@@ -69,6 +69,7 @@ def by_pattern(names: pd.Series, pattern: str) -> list[str]:
 
 
 def splits_of(values: pd.Series, where: str) -> list[str]:
+    values = values.mask(is_blank(values), "")
     wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
     if wrong:
         raise UserError(

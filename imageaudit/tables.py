@@ -22,7 +22,7 @@ NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
 # how columns and splits may be called, the likeliest first; case, blanks and punctuation do not count
 NAMES = {row["role"]: row["names"].split() for row in listed("vocabulary.csv")}
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
-KINDS = {b"PK": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
+KINDS = {b"PK\x03\x04": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
 NO_HEADER = "The table has no header: its columns are 1, 2, ..."
 BLANK = ("", "nan", "na", "n/a", "null", "<na>")
@@ -30,7 +30,7 @@ BLANK = ("", "nan", "na", "n/a", "null", "<na>")
 
 def plain(word: str) -> str:
     """A name as it is compared: case, blanks and punctuation do not count."""
-    return re.sub(r"[^a-z0-9]", "", word.lower())
+    return re.sub(r"[\W_]", "", word.casefold())
 
 
 def by_plain(table: pd.DataFrame) -> dict[str, str]:
@@ -78,6 +78,8 @@ def read_table(source: Path, folder: Path | None = None) -> tuple[pd.DataFrame, 
         rows = by_blanks(lines, folder or source.parent)
     else:
         rows = by_separator(lines, mark or ",", where)
+    if not rows:
+        raise UserError(f"{where} has no rows.")
     table, notes = pd.DataFrame(dict(enumerate(zip_longest(*rows, fillvalue="")))), []
     header = not any(FILE.search(cell) for cell in rows[0])
     if header:
@@ -201,18 +203,24 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
         if pair is None or tried[pair][tried[pair] != ""].nunique() < min(2, len(table)):
             raise UserError(f"{where} and the table have no column in common to be joined by.")
         keys, left = [pair], [tried[pair]]
-    left = pd.concat(left, axis=1).agg(", ".join, axis=1)
-    right = pd.concat([key_of(other[b]) for _, b in keys], axis=1).agg(", ".join, axis=1)
+    left, right = one_key(left), one_key([key_of(other[b]) for _, b in keys])
     taken = {plain(column) for column in table}
     more = other[[c for c in other if plain(c) not in taken and c not in {b for _, b in keys}]]
-    more = more.assign(**{"": right}).drop_duplicates()
-    several = {*left[left.duplicated()]} & {*more[""][more[""].duplicated()]} - {""}
+    more = more.assign(**{"": right})[right != ""].drop_duplicates()
+    several = {*left[left.duplicated()]} & {*more[""][more[""].duplicated()]}
     if several:
         raise UserError(f"{where} says different things of {escape_control_chars(min(several))}.")
     found = int(left.isin(more[""]).sum())
     joined = table.assign(**{"": left}).merge(more, on="", how="left").fillna("").drop(columns="")
     by = " and ".join(a for a, _ in keys)
     return joined, [f"{where} is joined by {by}: {found} of {len(table)} rows."]
+
+
+def one_key(columns: list[pd.Series]) -> pd.Series:
+    """Of several columns of keys one; `` where all are blank, which is like nothing."""
+    parts = pd.concat(columns, axis=1)
+    parts = parts.mask(parts.isin(BLANK), "")
+    return parts.agg(", ".join, axis=1).where((parts != "").any(axis=1), "")
 
 
 def known_part(values: pd.Series, known: set[str]) -> pd.Series:

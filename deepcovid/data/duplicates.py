@@ -20,7 +20,7 @@ from deepcovid.io import atomic_write, digest, read_table, write_csv
 from imageaudit import images, matching
 from imageaudit.matching import SAME, Signature
 
-PLANTED = 80  # images that are degraded to see whether their doubles are found
+DEGRADED = 80  # images that are degraded to see whether their doubles are found
 COPIES = 5  # images per COVID-19 training image, as the paper states
 CODE = ("imageaudit.matching", "imageaudit.images")  # what a kept search depends on
 SEEN = ("image", "phase", "sha1", "patient", "name", "augmented_from")  # of `seen.csv`
@@ -112,7 +112,7 @@ def near_duplicates(of: pd.DataFrame, outside: pd.DataFrame | None, keep: Path) 
 
 def agreements_of_degraded(table: pd.DataFrame, keep: Path) -> list[float]:
     """How well images of a table, evenly chosen, agree with degraded copies of themselves."""
-    sample = table.iloc[np.unique(np.linspace(0, len(table) - 1, PLANTED).astype(int))]
+    sample = table.iloc[np.unique(np.linspace(0, len(table) - 1, DEGRADED).astype(int))]
     copies = [matching.degrade(images.open_radiograph(path)) for path in sample.path]
     own = signatures(sample, keep)
     return [matching.compare(matching.signature(copy), one)

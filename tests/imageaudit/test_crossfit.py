@@ -95,6 +95,8 @@ def test_columns_become_few_words():
     assert not why and set(words) == {"PA", "AP", "not stated"}
     words, why = probes.bin_values(pd.Series([*range(100), *[1024] * 50]))
     assert not why and words.nunique() <= 12 and (words[100:] == "1024").all()
+    days = pd.Series([20230000 + 100 * (i % 12 + 1) + i // 12 for i in range(240)])
+    assert probes.bin_values(days)[0].nunique() == 10
     assert probes.bin_values(pd.Series(["x"] * 5))[1] == "always x"
     assert probes.bin_values(pd.Series([""] * 5))[1] == "never stated"
     assert "its own" in probes.bin_values(pd.Series([f"id{i}" for i in range(200)]))[1]

@@ -94,6 +94,9 @@ def test_lines_before_the_header_and_what_is_no_table(tmp_path):
     for before in (("# made by us", "#"), ()):
         head = "# path,label" if not before else "path,label"
         assert len(dataset.read(write(tmp_path / "t.csv", *before, head, *rows)).table) == 2
+    assert len(dataset.read(write(tmp_path / "t.csv", "PKID,path,label", *(f"1,{r}" for r in rows))).table) == 2  # fmt: skip
+    with user_error("has no rows"):
+        dataset.read(write(tmp_path / "t.csv", ",,,"))
     with user_error("is JSON and no table"):
         dataset.read(write(tmp_path / "t.json", '{"images": ["0.png"]}'))
     with user_error("is an image and no table"):
@@ -106,6 +109,31 @@ def test_minus_one_is_a_class_beside_one_alone(tmp_path):
     assert classes(dataset.read(write(tmp_path / "t.csv", "path,label", *rows))) == {"1": 2, "-1": 2}  # fmt: skip
     found = dataset.read(write(tmp_path / "t.csv", "path,Edema", *rows), Options(label="Edema"))
     assert classes(found) == {"Edema": 2, "no Edema": 2}
+    rows = [f"{i}.png,{w}" for i, w in enumerate((1, -1, "1.0", 0))]
+    found = dataset.read(write(tmp_path / "t.csv", "path,Edema", *rows), Options(label="Edema=1"))
+    assert classes(found) == {"1": 2, "no 1": 2}
+
+
+def test_columns_and_findings_of_any_script(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    rows = [f"{i}.png,{('肺炎', '正常')[i % 2]}" for i in range(4)]
+    table = write(tmp_path / "t.csv", "编号,标签", *rows)
+    write(tmp_path / "more.csv", "编号,性别", *(f"{i}.png,{'FM'[i // 2]}" for i in range(4)))
+    found = dataset.read(
+        table, Options(label="标签", path="编号", join=(str(tmp_path / "more.csv"),))
+    )
+    assert classes(found) == {"肺炎": 2, "正常": 2} and found.columns == ("性别",)
+    found = dataset.read(table, Options(label="标签=肺炎", path="编号"))
+    assert classes(found) == {"肺炎": 2, "no 肺炎": 2}
+
+
+def test_who_has_no_name_is_like_nobody_else_without_one(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    table = write(tmp_path / "t.csv", "path,label,patient",
+                  "0.png,a,p0", "1.png,b,", "2.png,a,NA", "3.png,b,p3")  # fmt: skip
+    write(tmp_path / "more.csv", "patient,sex", "p0,F", ",M", ",F", "NA,M", "p3,M")
+    found = dataset.read(table, Options(join=(str(tmp_path / "more.csv"),)))
+    assert found.table["column sex"].tolist() == ["F", "", "", "M"] and "2 of 4 rows" in told(found)
 
 
 def test_a_column_of_another_meaning_is_ignored_and_blank_splits_are_said(tmp_path):
@@ -115,6 +143,8 @@ def test_a_column_of_another_meaning_is_ignored_and_blank_splits_are_said(tmp_pa
         dataset.read(table)
     assert set(dataset.read(table, Options(ignore=("set",))).table.split) == {""}
     rows = (f"{i}.png,{'ab'[i % 2]},{('test', '')[i // 2]}" for i in range(4))
+    assert "2 rows name no split" in told(dataset.read(write(table, "path,label,set", *rows)))
+    rows = (f"{i}.png,{'ab'[i % 2]},{('test', 'NA')[i // 2]}" for i in range(4))
     assert "2 rows name no split" in told(dataset.read(write(table, "path,label,set", *rows)))
 
 
