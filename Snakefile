@@ -135,7 +135,7 @@ rule heatmaps:
 rule failure:
     message: "the failed recipe on these images, and single changes of it"
     input: code("failure.csv"), "manifest.csv", "training.csv"
-    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate"), weights=first_weights()
+    params: settings("models", "seeds", "weights", "image_size", "batch_size", "learning_rate", "precision"), weights=first_weights()
     resources: mem_mb=12000, runtime=120
     output: "failure.csv"
     log: "logs/failure.txt"

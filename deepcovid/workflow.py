@@ -169,8 +169,10 @@ def tidy(folder: Path, shared: Path) -> list[str]:
     if ended := end_leftovers(folder):
         told.append(f"Ended what a killed run had left at work: {', '.join(map(str, ended))}.")
     before = time.time() - STALE
-    halves = [path for path in shared.rglob(".part-*") if path.stat().st_mtime <= before]
-    halves += folder.rglob(".part-*")
+    halves = [*folder.rglob(".part-*")]
+    for path in shared.rglob(".part-*"):
+        with suppress(FileNotFoundError):  # another run has just finished it
+            halves += [path] * (path.stat().st_mtime <= before)
     for path in halves:  # one that lies in another is gone with it
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if halves:

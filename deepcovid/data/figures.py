@@ -42,9 +42,9 @@ def acquisition(table: pd.DataFrame) -> Figure:
 
 
 def shares(rows: list[dict]) -> Figure:
-    """What part of each split and class has which view or sex; the number of images at the right.
+    """What part of each split and class has which view; the number of images at the right.
 
-    `rows` is `by_split_and_class` of an audit's `views` or `sex`.
+    `rows` is `by_split_and_class` of an audit's `views`.
     """
     table = pd.DataFrame(rows).fillna(0)
     table.index = table.pop("class") + ", " + table.pop("split")

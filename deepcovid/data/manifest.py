@@ -197,8 +197,10 @@ def external(folder: Path) -> pd.DataFrame:
     classes = class_folders(folder, "external")
     paths = [path for group in classes.values() for path in group]
     facts, about = readable_facts(paths, folder), folder / "metadata.csv"
+    names = below(folder, paths)
     known, rows = records.read(about) if about.is_file() else {}, []
-    for path, image, fact in zip(paths, below(folder, paths), facts, strict=True):
+    records.refuse_ambiguous(about, known, names)
+    for path, image, fact in zip(paths, names, facts, strict=True):
         said = records.row_of(image, known)
         patient = records.external_patient(path, image, said.get("patient"))
         numbered = next((name for name in records.NUMBERED if patient.startswith(f"{name} ")), "")

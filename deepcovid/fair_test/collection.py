@@ -16,10 +16,10 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from deepcovid import io
-from deepcovid.data import duplicates, manifest
+from deepcovid.data import duplicates, manifest, records
 from deepcovid.heatmaps import masks
 from deepcovid.models.run import Run
-from deepcovid.runs import UserError, escape_control_chars
+from deepcovid.runs import UserError
 from deepcovid.shortcuts import measure
 from imageaudit import images, patients
 
@@ -29,27 +29,22 @@ COLUMNS = ("image", "path", "sha1", "label", "finding", "patient", "case", "view
            "site", "part")  # fmt: skip
 
 
-def metadata(folder: Path) -> pd.DataFrame:
-    """The rows of a collection's `metadata.csv`, text, by image name; UserError where it is unfit."""
-    path = folder / "metadata.csv"
-    if not path.is_file():
-        raise UserError(f"{path} is not there: a collection's folder has one; see docs/data.md.")
-    table = io.read_table(path, REQUIRED, dtype=str, keep_default_na=False)
-    if len(twice := table.name[table.name.duplicated()]):
-        raise UserError(f"{path} names {escape_control_chars(twice.iloc[0])} twice.")
-    return table.reindex(columns=[*REQUIRED, *OPTIONAL], fill_value="").set_index("name")
-
-
 def outer(folder: Path) -> pd.DataFrame:
-    """The images of a collection's folder, a row each; see COLUMNS. UserError where none fit."""
-    known, rows = metadata(folder), []
-    for name, label in manifest.CLASSES.items():
-        for path in images.find(folder / name):
-            if path.name not in known.index:
-                raise UserError(f"{path} has no row in {folder / 'metadata.csv'}.")
-            image = f"collection/{path.relative_to(folder).as_posix()}"
-            rows.append({"image": image, "path": path, "sha1": images.facts(path)["sha1"],
-                         "label": label, "part": "collection", **known.loc[path.name]})  # fmt: skip
+    """The images of a collection's folder, a row each; see COLUMNS. UserError where none fit, or where
+    its `metadata.csv` is unfit."""
+    about, rows = folder / "metadata.csv", []
+    if not about.is_file():
+        raise UserError(f"{about} is not there: a collection's folder has one; see docs/data.md.")
+    known = records.read(about, REQUIRED)
+    found = {path.relative_to(folder).as_posix(): (path, label)
+             for name, label in manifest.CLASSES.items() for path in images.find(folder / name)}  # fmt: skip
+    records.refuse_ambiguous(about, known, [*found])
+    for image, (path, label) in found.items():
+        if not (said := records.row_of(image, known)):
+            raise UserError(f"{path} has no row in {about}.")
+        rows.append({"image": f"collection/{image}", "path": path, "sha1": images.facts(path)["sha1"],
+                     "label": label, "part": "collection",
+                     **{column: said.get(column, "") for column in (*REQUIRED[1:], *OPTIONAL)}})  # fmt: skip
     if len({row["label"] for row in rows}) < 2:
         raise UserError(f"{folder} must hold images in `covid` and in `non`.")
     table = pd.DataFrame(rows).rename(columns={"published_at": "site"})

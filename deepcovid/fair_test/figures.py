@@ -53,7 +53,7 @@ def by_finding(table: pd.DataFrame) -> Figure:
 
 
 def within(table: pd.DataFrame) -> Figure:
-    """Cross-validated AUC within the collection by what is left of the images; the grey part cannot show lungs."""
+    """Cross-validated AUC within the collection by what is left of the images; the grey part can hardly show lungs."""
     whole = table[table.question == EVERYTHING]
     kind = whole.weights_kind.where(whole.recipe == "regression", "profile")
     groups = whole.assign(kind=kind).set_index(["input", "kind"], drop=False)

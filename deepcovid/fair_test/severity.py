@@ -45,7 +45,8 @@ def correlation(score, severity, group, rival=None, seed: int = 0) -> dict[str, 
     names, number = np.unique(np.asarray(group), return_inverse=True)
     n, counts = len(names), {"images": len(severity), "groups": len(names)}
     if len(severity) < LEAST:
-        return {"rho": np.nan, "low": np.nan, "high": np.nan, **counts}
+        names = ["rho", "low", "high"] + ["gain", "gain_low", "gain_high"] * (rival is not None)
+        return dict.fromkeys(names, np.nan) | counts
     drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
     times = np.array([np.bincount(row, minlength=n) for row in drawn])[:, number]
     times = np.vstack([np.ones(len(severity), int), times])  # first: as they are
@@ -101,6 +102,9 @@ def compare(run: Run, table: pd.DataFrame, scores: dict, bank: FeatureBank) -> p
     """
     known = graded(run, table)
     fresh = known[~known.trained]
+    if fresh.empty:
+        raise UserError(f"{run.profile.severity} grades {len(known)} COVID-19 images of the collection, "
+                        "none of a case that no model saw.")  # fmt: skip
     blind = dict(floors(run, fresh, bank))
     raters = [("junior radiologist", None, fresh.junior, None)]
     raters += [(name, seed, of.set_index("image").score[fresh.image], blind[f"untrained: {name}"])

@@ -10,6 +10,7 @@ from deepcovid import io
 from deepcovid.fair_test import collection, severity, training_data, within
 from deepcovid.fair_test.names import RELEASE, SAME
 from deepcovid.metrics import evaluation, intervals
+from deepcovid.models import lungs
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import external
 from deepcovid.shortcuts.encoders import FeatureBank
@@ -25,13 +26,13 @@ OTHERS = "other findings"
 def run(run: Run) -> None:
     """Write `fair_test/*.csv` of a run, unless that was done; nothing without a collection.
 
-    Training data are compared only where another hospital can judge the answer.
+    Training data are compared only where another hospital can judge the answer, and lungs can be found.
     """
     if not run.profile.collection:
         return
     folder, stamp = run.folder / "fair_test", run.depends("fair_test.study", trained=True)
     names = ["swap", "findings", "within", "sites"] + ["severity"] * bool(run.profile.severity)
-    names += ["training_data"] * bool(run.profile.external)
+    names += ["training_data"] * compares_training_data(run)
     there = all((folder / f"{name}.csv").is_file() for name in names)
     if not (there and io.is_fresh(folder / "swap.csv", stamp)):
         for name, table in tables(run).items():
@@ -39,12 +40,16 @@ def run(run: Run) -> None:
         io.write_stamp(folder / "swap.csv", stamp)
 
 
+def compares_training_data(run: Run) -> bool:
+    return bool(run.profile.external) and lungs.can_be_found(run)
+
+
 def tables(run: Run) -> dict[str, pd.DataFrame]:
     """All tables by their names. What networks make of an image is asked for once."""
     table = collection.with_trained(run, collection.of(run))
     train = run.originals("train").assign(path=lambda of: run.paths(of.image))
     images = [table, train]
-    if run.profile.external:
+    if compares_training_data(run):
         images.insert(1, candidates := training_data.images_of(run, table))
     bank = FeatureBank(run, pd.concat(images, ignore_index=True))
     scores = scored(run, table)
@@ -52,7 +57,7 @@ def tables(run: Run) -> dict[str, pd.DataFrame]:
     if run.profile.severity:
         found["severity"] = severity.compare(run, table, scores, bank)
     found |= within.compare(run, table, bank)
-    if run.profile.external:
+    if compares_training_data(run):
         data = training_data.Data(candidates, bank, run.profile.models)
         found["training_data"] = training_data.compare(data)
     return found

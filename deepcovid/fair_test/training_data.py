@@ -20,11 +20,11 @@ import pandas as pd
 
 from deepcovid.data import duplicates, manifest
 from deepcovid.fair_test.within import left_out
-from deepcovid.metrics.intervals import ci_columns
+from deepcovid.metrics.intervals import auc, ci_columns
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import probing
 from deepcovid.shortcuts.encoders import FeatureBank
-from deepcovid.shortcuts.probing import Candidate, auc_by_group, mean_auc
+from deepcovid.shortcuts.probing import Candidate, auc_by_group
 from imageaudit import images
 
 TRAINED_ON = ("release", "collection", "both")
@@ -101,10 +101,8 @@ class Data(probing.Images):
         known = self.fitted(candidate) & (~self.scored | (self.of.site != "").to_numpy())
         values, weight, aucs = self.values(candidate), partial(self.weights, candidate), []
         for _, fit, test in left_out(self.of, known):
-            if len(np.unique(self.label[fit])) < 2:
-                return np.nan
             score = probing.fit_score(values, self.label, fit, test, candidate.classifier, weight)
-            aucs.append(mean_auc(self.label[test], score))
+            aucs.append(auc(self.label[test], score))
         return float(np.mean(aucs or [np.nan]))
 
 
@@ -118,10 +116,10 @@ def row(data: Data, candidate: Candidate) -> dict:
         "classifier": candidate.classifier, "preprocessing": ",".join(candidate.preprocessing),
         "images": int(data.fitted(candidate).sum()),
         **ci_columns("within", *auc_by_group(inside.label, held, inside.group)),
-        **{end[1:]: mean_auc(inside.label, of.held) for end, of in blind.items()},
+        **{end[1:]: auc(inside.label, of.held) for end, of in blind.items()},
         "site": data.auc_of_sites(candidate),
         **ci_columns("external", *auc_by_group(outside.label, every, outside.group)),
-        **{f"external{end}": mean_auc(outside.label, of.every[data.external])
+        **{f"external{end}": auc(outside.label, of.every[data.external])
            for end, of in blind.items()},
         **{f"external_{name}": n for name, n in probing.counts(outside.label).items()},
     }  # fmt: skip
@@ -131,7 +129,7 @@ def criterion(table: pd.DataFrame) -> pd.Series:
     """What decides: the worst of three numbers from inside the collection, each 0.5 for chance.
 
     AUC on cases that were not trained on; AUC on a site that was not; 0.5 and by how much the
-    picture beats the better of border and frame, in which no disease can be seen.
+    picture beats the better of border and frame, which can hardly show the disease.
     """
     gained = 0.5 + table.within - table[["border", "frame"]].max(axis=1)
     return pd.concat([table.within, table.site, gained], axis=1).min(axis=1, skipna=False)

@@ -16,6 +16,8 @@ import torch
 from deepcovid.fair_test.names import EVERYTHING, INPUTS
 from deepcovid.models import fitting
 from deepcovid.models.run import Run
+from deepcovid.runs import UserError
+from deepcovid.shortcuts import probing
 from deepcovid.shortcuts.ablations import WHOLE, by_input, lung_masks
 from deepcovid.shortcuts.encoders import FeatureBank
 from deepcovid.shortcuts.probing import auc_row, cross_val_scores, fit_score, is_stated, unlike
@@ -45,10 +47,18 @@ def has_both(table: pd.DataFrame, column: str, few: int) -> pd.Index:
 
 
 def questions(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """All images, and parts of them that are alike in one thing, if they hold enough: bool (n,)."""
+    """All images, and parts of them that are alike in one thing, if they hold enough images and cases:
+    bool (n,)."""
     parts = {f"{column} {value} only": (table[column] == value).to_numpy()
              for column in ("site", "view") for value in has_both(table, column, FEW)}  # fmt: skip
-    return {EVERYTHING: np.ones(len(table), bool)} | parts
+    whole = {EVERYTHING: np.ones(len(table), bool)}
+    return whole | {name: rows for name, rows in parts.items()
+                    if fewest_cases(table[rows]) >= probing.FOLDS}  # fmt: skip
+
+
+def fewest_cases(table: pd.DataFrame) -> int:
+    """The cases of the class that has fewest."""
+    return table.groupby("label").group.nunique().min()
 
 
 def of_properties(table: pd.DataFrame) -> Iterator[Probe]:
@@ -127,7 +137,9 @@ def left_out(table: pd.DataFrame, fitted: np.ndarray) -> Iterator[tuple]:
     """
     for site in has_both(table, "site", LEAST):
         test = (table.site == site).to_numpy()
-        yield site, unlike(fitted, table.group.to_numpy(), test), test
+        fit = unlike(fitted, table.group.to_numpy(), test)
+        if table.label.iloc[fit].nunique() == 2:
+            yield site, fit, test
 
 
 def leave_one_site_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dict]:
@@ -143,6 +155,8 @@ def leave_one_site_out(table: pd.DataFrame, probes: list[Probe]) -> Iterator[dic
 
 def compare(run: Run, table: pd.DataFrame, bank: FeatureBank) -> dict[str, pd.DataFrame]:
     """`within` and `sites`, tables of `collection.of`'s images."""
+    if (few := fewest_cases(table)) < (folds := probing.FOLDS):
+        raise UserError(f"The collection has images of {few} cases of a class: {folds} are needed.")
     known = by_input(lung_masks(run.data))
     pictures = of_pictures(bank, table, [known[name] for name in INPUTS if name in known])
     probes = [*of_properties(table), *pictures]

@@ -95,10 +95,12 @@ def random_maps(n: int, shape: tuple[int, int], window: int, seed: int = 0) -> n
 def coarse(masks, window: int) -> tuple[np.ndarray, int]:
     """Masks (n, height, width) and a window at about 64 px a side, for `by_chance`.
 
-    Random maps are smooth: fewer pixels say the same. A mask that gets lost is left out.
+    Random maps are smooth: fewer pixels say the same. A mask that gets lost is left out, unless all do.
     """
     step = max(1, len(masks[0]) // 64)
     small = np.array([mask[::step, ::step] for mask in masks])
+    if not small.any():
+        return np.array(masks), window
     return small[small.any(axis=(1, 2))], max(1, window // step)
 
 

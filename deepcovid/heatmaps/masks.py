@@ -144,6 +144,8 @@ def read_grades(path: Path, columns: list[str], most: int) -> pd.DataFrame:
     meant the path decides, so nothing is matched by a name alone.
     """
     table = read_table(path, ("image", *columns), dtype={"image": str}, keep_default_na=False)
+    if len(twice := table.image[table.image.duplicated()]):
+        raise UserError(f"{path} lists {escape_control_chars(twice.iloc[0])} twice.")
     for column in columns:
         table[column] = pd.to_numeric(table[column], errors="coerce")
         if (wrong := table.image[~table[column].between(0, most)]).any():

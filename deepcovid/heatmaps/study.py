@@ -91,7 +91,7 @@ def judge(run: Run, models: dict, group: str, table: pd.DataFrame) -> tuple[list
                 if i in heat:
                     row = about | {"mask": kind, "image": i, "score": score[i]}
                     rows.append(row | agreement.agreement(heat[i], mask))
-                    if kind == "lesion" and name and main:
+                    if kind == "lesion" and name and main and method.startswith("occlusion"):
                         rows[-1] |= agreement.turned(heat[i], mask, score[i])
         if name and method != wide:
             means = {i: masks.zone_means(heat[i], parts) for i, parts in zone.items()}

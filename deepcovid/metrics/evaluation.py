@@ -44,6 +44,15 @@ def scores_of(folder: Path) -> Scores:
     return {key: read_scores(found[key]) for key in sorted(found)}
 
 
+def evaluated(folder: Path) -> Scores:
+    """`scores_of` the models and seeds in `metrics.csv`: those of an earlier call may lie beside them."""
+    if not (folder / "metrics.csv").is_file():
+        return {}
+    metrics, scores = read_table(folder / "metrics.csv"), scores_of(folder)
+    keys = sorted(zip(metrics.model, metrics.seed, strict=True))
+    return {key: scores[key] for key in keys if key in scores}
+
+
 def of_models(tables: Scores) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The images (label, patient), and each model's scores of them, (seeds, n)."""
     first, scores = None, {}

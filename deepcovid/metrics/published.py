@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import logit
 from scipy.stats import norm
 
-from deepcovid.metrics.evaluation import AT_98, of_models, scores_of
+from deepcovid.metrics.evaluation import AT_98, evaluated, of_models
 from deepcovid.metrics.intervals import logit_interval, mean_auc_interval
 
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
@@ -72,7 +72,7 @@ def judge_auc(what: str, model: str, ours: tuple) -> dict:
 
 def judge_models(folder: Path, what: str) -> Iterator[dict]:
     """`judge_auc` of each model in a folder: means over seeds, intervals by patients and over seeds."""
-    test = {key: table[table.split == "test"] for key, table in scores_of(folder).items()}
+    test = {key: table[table.split == "test"] for key, table in evaluated(folder).items()}
     (images, by_model), claims = of_models(test), published_values()
     for model, scores in by_model.items():
         if ("auc", model) not in claims:  # a network that the paper has not

@@ -4,6 +4,7 @@ A threshold that reaches 98% sensitivity on the test images was tuned on them. O
 other patients need not reach it: how near it comes depends on how many COVID-19 patients it saw.
 """
 
+import math
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from deepcovid.io import read_json, write_csv
 from deepcovid.metrics import intervals
-from deepcovid.metrics.evaluation import Scores, at_sensitivity, read_scores, scores_of, summary
+from deepcovid.metrics.evaluation import Scores, at_sensitivity, evaluated, read_scores, summary
 
 VALIDATION, CROSS_VALIDATED = "validation images", "cross-validated training images"
 TEST = "test images (in sample: tuned where it is judged)"
@@ -24,7 +25,7 @@ def run(run) -> None:
     profile, folder = run.profile, run.folder
     points = evaluate(folder, profile.models, profile.seeds, profile.threshold)
     about = run.manifest[["image", "finding"]].assign(view=run.views(run.manifest))
-    found = subgroups(scores_of(folder), about, points)
+    found = subgroups(evaluated(folder), about, points)
     write_csv(folder / "subgroups.csv", found, float_format="%.6g")
 
 
@@ -47,7 +48,9 @@ def evaluate(folder: Path, models, seeds, threshold: float | str) -> pd.DataFram
             row[f"cv_{name}"] = found[name][found.chosen_on == CROSS_VALIDATED].mean()
         kept = table[(table.split == "test") & ~table.image.isin(doubles)]
         row["doubles"] = row["tp"] + row["fn"] + row["fp"] + row["tn"] - len(kept)
-        rows.append(row | {"auc_without_doubles": intervals.auc(kept.label, kept.score)})
+        whole = kept.label.nunique() == 2  # of few images all of a class may be doubles
+        without = intervals.auc(kept.label, kept.score) if whole else math.nan
+        rows.append(row | {"auc_without_doubles": without})
         points.append(pd.DataFrame({"model": model, "seed": seed}, found.index).join(found))
     write_csv(folder / "operating_points.csv", pd.concat(points))
     write_csv(folder / "metrics.csv", pd.DataFrame(rows))
@@ -58,11 +61,7 @@ def train_test_doubles(folder: Path) -> set[str]:
     """The test images of which a run's audit found the same picture among the training images."""
     path = folder / "audit.json"
     audit = read_json(path) if path.is_file() else {}
-    pairs = audit.get("near_duplicates", {}).get("pairs", [])
-    return {
-        pair[side] for pair in pairs for side in "ab"
-        if pair["where"] == "test and train" and pair[side].startswith("test/")
-    }  # fmt: skip
+    return {*audit.get("near_duplicates", {}).get("test_images_also_in_train", [])}
 
 
 def operating_points(scores: pd.DataFrame, cross_validated=None) -> pd.DataFrame:

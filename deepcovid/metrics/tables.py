@@ -126,8 +126,8 @@ def both_intervals(test: Scores, thresholds: dict) -> pd.DataFrame:
     label = table.label.to_numpy()
     units = {"images": np.arange(len(table)), "patients": table.patient.to_numpy()}
     for model, scores in by_model.items():
-        cut = np.array([[t] for key, t in thresholds.items() if key[0] == model])
-        right = ((scores >= cut) == (label == 1)).mean(axis=0)
+        cut = np.array([[thresholds[key]] for key in test if key[0] == model])
+        right = (intervals.predict_positive(scores, cut) == (label == 1)).mean(axis=0)
         parts = {"ROC AUC": label >= 0, "sensitivity": label == 1, "specificity": label == 0}
         for name, own in parts.items():
             row = cells[NETWORKS.get(model, model), name] = {}

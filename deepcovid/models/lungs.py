@@ -64,6 +64,11 @@ def masked(table: pd.DataFrame, data: Path) -> list[tuple[Path, Path]]:
     return [(image, mask) for image, mask in found.items() if mask.is_file()]
 
 
+def can_be_found(run) -> bool:
+    """Are there masks enough of an opened run's training images to fit a segmenter on?"""
+    return len(masked(run.originals("train"), run.data)) >= FEWEST
+
+
 def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures and masks, uint8 (n, 1, SIZE, SIZE), of the images of a manifest that have a mask.
 
@@ -72,8 +77,8 @@ def pairs(table: pd.DataFrame, data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     found = masked(table, data)
     if len(found) < FEWEST:
         raise UserError(
-            f"{data / 'lung-masks'} holds {len(found)} masks of these images; to find lungs, ten "
-            "are needed at least: leave `crop_lungs` out of the preprocessing, or bring masks."
+            f"{data / 'lung-masks'} holds {len(found)} masks of these images; to find lungs, which "
+            "`crop_lungs`, `mask_lungs` and notebook 07's table of preprocessing do, ten are needed."
         )
     masks = []
     for _, path in found:

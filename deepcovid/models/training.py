@@ -13,6 +13,8 @@ from deepcovid.models.fitting import Inputs, fit
 from deepcovid.models.networks import Classifier, backbone_is_fixed
 from deepcovid.models.run import Run
 
+BESIDE = ("history.csv", "seen.csv", "training.json")  # of a checkpoint
+
 
 def gather(run: Run, model: Classifier, tables: dict, seed: int) -> dict[str, Inputs]:
     """Inputs of each phase, cached wherever backbone and images are the same in every epoch.
@@ -53,7 +55,8 @@ def run(run: Run, name: str, seed: int) -> Path:
     code = io.code_digest(augmentation, networks, features, fitting, __file__)
     given = run.made_from(model) | {"code": code}
     stamp = io.digest(given)
-    if io.is_fresh(folder / "checkpoint.pt", stamp):
+    beside = all((folder / name).is_file() for name in BESIDE)
+    if beside and io.is_fresh(folder / "checkpoint.pt", stamp):
         return folder
     if not io.is_fresh(folder / "resume.pt", stamp):
         (folder / "resume.pt").unlink(missing_ok=True)

@@ -72,7 +72,8 @@ def coarse(picture: Image.Image, path: Path) -> Image.Image:
 def lung_masks(data: Path) -> np.ndarray:
     """The lung masks of training images, whichever class has any: bool (n, GRID, GRID), n from 0."""
     masks = []
-    for path in sorted((data / "lung-masks" / "train").rglob("*.png")):
+    folders = sorted(one for one in data.glob("lung-masks/*") if one.name.lower() == "train")
+    for path in sorted(path for folder in folders for path in folder.rglob("*.png")):
         try:
             with Image.open(path) as file:
                 small = file.convert("1").resize((GRID, GRID), Image.Resampling.NEAREST)

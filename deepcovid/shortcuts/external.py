@@ -127,7 +127,7 @@ def probes(run: Run, fresh: pd.DataFrame) -> Iterator[dict]:
     bank, steps = FeatureBank(run, both), run.profile.preprocessing
     border = bank.encode(both, bank.ablation(steps, border=True), first_model(run))
     blind = {"border alone": ("logistic", border)}
-    if len(lungs.masked(train, run.data)) >= lungs.FEWEST:  # else nobody finds lungs
+    if lungs.can_be_found(run):
         blind["framing alone"] = "table", bank.framing(both, steps)
     for name, (kind, values) in blind.items():
         score = fit_score(values, both.label.astype(int), fitted, ~fitted, kind)

@@ -118,12 +118,7 @@ def auc_row(label, score, group, unit: str = "patient") -> dict[str, float]:
 def auc_by_group(label, score, group) -> list[float]:
     """Mean AUC over scores (n,) or (repeats, n), and its 95% interval by resampling groups."""
     ends = np.quantile(intervals.resample_auc(label, score, group), (0.025, 0.975))
-    return [mean_auc(label, score), *ends]
-
-
-def mean_auc(label, scores) -> float:
-    """Mean AUC over scores (n,) or (repeats, n)."""
-    return float(np.mean([intervals.auc(label, one) for one in np.atleast_2d(scores)]))
+    return [intervals.auc(label, score), *ends]
 
 
 def counts(label) -> dict[str, int]:
@@ -185,7 +180,7 @@ class Images:
         return self.scores(candidate, self.bank.framing(self.of, candidate.preprocessing), "table")
 
     def evaluate(self, candidate: Candidate) -> dict[str, Scores]:
-        """By a candidate's pictures, and what no disease can be seen in: `_border`, `_frame`."""
+        """By a candidate's pictures, and what can hardly show the disease: `_border`, `_frame`."""
         values = (self.values(candidate, border) for border in (False, True))
         whole, border = (self.scores(candidate, of, candidate.classifier) for of in values)
         return {"": whole, "_border": border, "_frame": self.framing(candidate)}

@@ -57,6 +57,14 @@ def test_all_tables_are_made_once_and_anew_where_one_is_gone_or_an_image_changed
     assert len(asked) == 3
 
 
+def test_without_lung_masks_training_data_are_not_compared(run, asked, tmp_path):
+    (tmp_path / "other").mkdir()
+    run = changed(run, collection=str(tmp_path / "other"), external=str(tmp_path / "other"))
+    for _ in range(2):
+        study.run(run)
+    assert len(asked) == 1 and not (run.folder / "fair_test" / "training_data.csv").exists()
+
+
 def test_without_a_collection_nothing_is_made(run, asked):
     study.run(run)
     assert not asked and not (run.folder / "fair_test").exists()

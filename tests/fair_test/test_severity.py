@@ -80,7 +80,8 @@ def test_a_score_is_held_against_a_rival_in_the_same_resamples(monkeypatch):
 
 def test_a_constant_score_has_no_order_and_few_images_no_correlation():
     assert severity.correlation(np.ones(20), np.arange(20), np.arange(20))["rho"] == 0
-    assert np.isnan(severity.correlation(np.arange(5), np.arange(5), np.arange(5))["rho"])
+    few = severity.correlation(*[np.arange(5)] * 4)
+    assert np.isnan(few["rho"]) and np.isnan(few["gain"]) and few["images"] == 5
 
 
 def test_correlations_of_resamples_are_those_of_the_images_repeated():
@@ -100,6 +101,9 @@ def test_a_table_of_severities_that_is_not_one_is_refused(honest, tmp_path):
     run = Run(changed(honest.profile, severity=str(path)))
     with user_error("no table of severities"):
         severity.graded(run, table)
+    path.write_text("image,S-Global,J-Global\ncovid/nobody.png,3,3\n")
+    with user_error("grades 0 COVID-19 images"):
+        severity.compare(run, table.assign(trained=False), {}, None)
     path.write_text("image,S-Global\n")
     with user_error("lacks the columns J-Global"):
         severity.graded(run, table)

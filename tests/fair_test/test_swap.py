@@ -64,13 +64,18 @@ def test_a_collection_that_lacks_something_is_refused(honest, tmp_path):
     folder = tmp_path / "collection"
     good = pd.read_csv(folder / "metadata.csv")
     good.drop(columns="finding").to_csv(folder / "metadata.csv", index=False)
-    with user_error("lacks the columns finding"):
+    with user_error("lacks finding"):
         collection.of(honest)
     good.iloc[1:].to_csv(folder / "metadata.csv", index=False)
     with user_error("has no row"):
         collection.of(honest)
     pd.concat([good, good.iloc[:1]]).to_csv(folder / "metadata.csv", index=False)
-    with user_error("twice"):
+    with user_error("lists more than once"):
+        collection.of(honest)
+    name = good.name[0]
+    (folder / "non" / name).write_bytes((folder / "covid" / name).read_bytes())
+    good.to_csv(folder / "metadata.csv", index=False)
+    with user_error("has one name for several images"):
         collection.of(honest)
     (folder / "metadata.csv").unlink()
     with user_error("metadata.csv is not there"):

@@ -16,9 +16,12 @@ from deepcovid.shortcuts.probing import Candidate
 
 def test_questions_need_enough_images_of_both_classes():
     table = pd.DataFrame({"label": [0, 1] * 20, "site": ["a"] * 30 + ["b"] * 10, "view": "PA"})
+    table["group"] = table.index.astype(str)
     found = within.questions(table)
     assert list(found) == [EVERYTHING, "site a only", "view PA only"]
     assert [rows.sum() for rows in found.values()] == [40, 30, 40]
+    table.loc[table.site == "a", "group"] = "one case"
+    assert list(within.questions(table)) == [EVERYTHING, "view PA only"]
 
 
 def test_a_recipe_that_weighs_sources_or_views_is_trained_on_the_collection_too(honest):

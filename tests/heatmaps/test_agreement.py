@@ -93,6 +93,9 @@ def test_masks_are_made_coarse_to_about_64_pixels():
     small, window = coarse(masks, 32)
     assert small.shape == (1, 75, 75) and window == 10  # the empty one is gone
     assert small.mean() == pytest.approx(masks[0].mean(), rel=0.1)
+    masks[0] = 0
+    masks[0, 50, 50] = True  # between the pixels that are kept
+    assert coarse(masks, 32)[0].sum() == 1
 
 
 def test_another_patient_is_another_patient():

@@ -59,5 +59,8 @@ def test_a_table_of_grades_names_images_by_their_place(tmp_path):
     path.write_text("image,S-A\na/x.png,4")
     with user_error("S-A of a/x.png is no number from 0 to 3"):
         masks.read_grades(path, ["S-A"], 3)
+    path.write_text("image,S-A\na/x.png,3\na/x.png,2")
+    with user_error("lists a/x.png twice"):
+        masks.read_grades(path, ["S-A"], 3)
     with user_error("lacks the columns S-B, .*S-F"):
         masks.read_grades(path, masks.SENIOR, 3)

@@ -41,6 +41,19 @@ def test_seeds_are_in_the_order_of_their_numbers(folder):
     ]
 
 
+def test_what_an_earlier_call_left_is_not_counted(folder):
+    assert list(evaluation.evaluated(folder)) == [("squeezenet", 2), ("squeezenet", 10)]
+
+
+def test_where_all_images_of_a_class_are_doubles_nothing_is_left_to_judge(folder):
+    table = evaluation.scores_of(folder)["squeezenet", 2]
+    found = {"test_images_also_in_train": table.image[table.label == 1].tolist()}
+    write_json(folder / "audit.json", {"near_duplicates": found})
+    run.evaluate(folder, ["squeezenet"], [2], 0.5)
+    row = pd.read_csv(folder / "metrics.csv").iloc[0]
+    assert row.doubles == 22 and pd.isna(row.auc_without_doubles) and 0 < row.auc < 1
+
+
 def test_models_are_compared_over_their_seeds_in_one_row_each(folder):
     scores = evaluation.scores_of(folder)
     one = scores["squeezenet", 2]
@@ -68,6 +81,13 @@ def test_intervals_count_images_beside_patients_in_a_row_per_model(folder):
     scores = {k: t for k, t in evaluation.scores_of(folder).items() if k[0] == "resnet18"}
     found = tables.both_intervals(scores, {("resnet18", 2): 0.5})
     assert [*found.index] == [("ResNet18", n) for n in ("ROC AUC", "sensitivity", "specificity")]
+    two = {(model, seed): scores["resnet18", 2].assign(score=lambda of, seed=seed: of.score * seed / 2)
+           for model, seed in (("resnet18", 1), ("resnet18", 2))}  # fmt: skip
+    cuts = {
+        ("resnet18", 2): 1.0,
+        ("resnet18", 1): 0.5,
+    }  # as seeds were named, not as they are sorted
+    assert tables.both_intervals(two, cuts).value.equals(found.value)
     table = scores["resnet18", 2]
     positive = table[table.label == 1]
     assert found.value["ResNet18", "sensitivity"] == f"{(positive.score >= 0.5).mean():.4f}"
@@ -115,12 +135,11 @@ def test_both_operating_points_and_the_doubles_are_in_the_metrics(folder):
     pd.concat([scores, validation]).to_csv(place / "scores.csv", index=False)
     cv = scores.assign(image="t" + scores.image, fold=0, score=scores.score / 2)
     cv.drop(columns="split").to_csv(place / "cv_scores.csv", index=False)
-    twin = {"a": "train/covid/1.png", "b": "0.png", "where": "test and train"}
-    doubles = [twin | {"b": f"test/{scores.image[0]}"}, twin | {"where": "test"}]
     scores = pd.read_csv(place / "scores.csv")
     scores.image = scores.split.str.cat(scores.image, "/")
     scores.to_csv(place / "scores.csv", index=False)
-    write_json(folder / "audit.json", {"near_duplicates": {"pairs": doubles}})
+    found = {"test_images_also_in_train": [scores.image[scores.split == "test"].iloc[0]]}
+    write_json(folder / "audit.json", {"near_duplicates": found})
     run.evaluate(folder, ["squeezenet"], [2], "sensitivity_98")
     row = pd.read_csv(folder / "metrics.csv").iloc[0]
     assert row.cv_threshold == row.threshold / 2 and row.cv_specificity < row.specificity

@@ -208,6 +208,9 @@ def test_a_finished_training_is_kept_until_its_recipe_changes(run, monkeypatch):
     assert len(calls) == 1
     training.run(changed(run, learning_rate=2e-2), "squeezenet", 0)
     assert len(calls) == 2
+    (run.model_folder("squeezenet", 0) / "seen.csv").unlink()
+    training.run(changed(run, learning_rate=2e-2), "squeezenet", 0)
+    assert len(calls) == 3
 
 
 def test_learning_rates_are_those_of_torchs_scheduler(run):

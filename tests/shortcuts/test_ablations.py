@@ -80,7 +80,7 @@ def test_every_ablation_gives_rgb_of_the_same_size():
 
 
 def test_a_broken_lung_mask_is_named(tmp_path):
-    path = tmp_path / "lung-masks" / "train" / "covid" / "bad.png"
+    path = tmp_path / "lung-masks" / "Train" / "covid" / "bad.png"
     path.parent.mkdir(parents=True)
     path.write_text("no picture")
     with user_error("bad.png"):

@@ -193,6 +193,10 @@ def test_what_is_known_of_external_images_is_taken_from_their_table(tmp_path):
     table.assign(image="covid/a.png").to_csv(tmp_path / "metadata.csv", index=False)
     with user_error("lists more than once"):
         manifest.external(tmp_path)
+    draw(tmp_path / "non" / "a.png", 2)
+    table.assign(image=["a.png", "non/c.png"]).to_csv(tmp_path / "metadata.csv", index=False)
+    with user_error("has one name for several images"):
+        manifest.external(tmp_path)
 
 
 def test_each_source_is_evaluated_by_itself_and_by_patients():
