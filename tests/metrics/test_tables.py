@@ -84,8 +84,8 @@ def test_intervals_count_images_beside_patients_in_a_row_per_model(folder):
     two = {(model, seed): scores["resnet18", 2].assign(score=lambda of, seed=seed: of.score * seed / 2)
            for model, seed in (("resnet18", 1), ("resnet18", 2))}  # fmt: skip
     cuts = {
-        ("resnet18", 2): 1.0,
-        ("resnet18", 1): 0.5,
+        ("resnet18", 2): 0.5,
+        ("resnet18", 1): 0.25,
     }  # as seeds were named, not as they are sorted
     assert tables.both_intervals(two, cuts).value.equals(found.value)
     table = scores["resnet18", 2]
