@@ -33,7 +33,7 @@ def how_little(table: pd.DataFrame, external=()) -> Figure:
     axis, first, least = axes[0, 0], rows.iloc[0], rows.patient_low.min()
     of_area, untrained = rows.kind.isin(["border", "centre"]), rows.kind == "untrained"
     names = rows.input.replace(WORDS) + np.where(untrained, ", untrained", "")
-    names = names.str.replace(r"^(central .+) of each side", r"\1 of width and height", regex=True)
+    names = names.str.replace(r"^(central .+) of each side", r"\1", regex=True)
     names += rows.input_share.map(", {:.0%} of area".format).where(of_area, "")
     border = rows.input.str.startswith("outer") & (rows.input_share <= BORDER)
     rows = rows.assign(hidden=border | rows.input.isin(HIDDEN))
