@@ -12,6 +12,13 @@ RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
 
 
+def of_trainings(folder: Path, name: str) -> dict[tuple[str, int], Path]:
+    """The files `MODEL/seedK/NAME` in a run's folder, by model and seed, in their order."""
+    paths = folder.glob(f"*/seed*/{name}")
+    found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
+    return dict(sorted(found.items()))
+
+
 def state(*places: Path | str) -> str:
     """Stands for all files in folders: names, sizes and times of change, without reading them.
 

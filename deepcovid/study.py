@@ -14,7 +14,7 @@ import pandas as pd
 
 from deepcovid import profiles, runs, steps
 from deepcovid.io import read_json, read_table
-from deepcovid.runs import RESULTS, ROOT, UserError
+from deepcovid.runs import RESULTS, ROOT, UserError, of_trainings
 
 MADE = "DEEPCOVID_MADE"  # in the environment of notebooks that the workflow executes
 REFRESHED = "DEEPCOVID_REFRESHED"  # in that of notebooks that are executed to be committed
@@ -100,11 +100,9 @@ class Study:
     def each(self, run: str, name: str) -> dict[tuple[str, int], Path]:
         """The files called `name` of a run's models, by model and seed, made first if need be."""
         self.path(f"{run}/*/seed*/{name}")
-        paths = self.place(run).glob(f"*/seed*/{name}")
-        found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
-        if self.has_images(run):
-            found = {key: found[key] for key in self.profile(run).trainings if key in found}
-        return dict(sorted(found.items()))
+        found = of_trainings(self.place(run), name)
+        asked = self.profile(run).trainings if self.has_images(run) else found
+        return {key: path for key, path in found.items() if key in asked}
 
     def tables(self, run: str, name: str) -> dict[tuple[str, int], pd.DataFrame]:
         """`each`, read as tables: `history.csv`, `scores.csv`."""

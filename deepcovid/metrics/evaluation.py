@@ -9,7 +9,7 @@ from scipy.special import logit
 from deepcovid.io import read_table
 from deepcovid.metrics import intervals
 from deepcovid.metrics.intervals import TARGET, ci_columns
-from deepcovid.runs import UserError, escape_control_chars
+from deepcovid.runs import UserError, escape_control_chars, of_trainings
 
 Scores = dict[tuple[str, int], pd.DataFrame]  # of the same images, by (model, seed)
 AT_98 = "specificity_at_98_sensitivity"
@@ -39,9 +39,7 @@ def read_scores(path: Path, also: str = "split") -> pd.DataFrame:
 
 def scores_of(folder: Path) -> Scores:
     """All scores in a run's or a published folder, by (model, seed), in their order."""
-    paths = folder.glob("*/seed*/scores.csv")
-    found = {(p.parts[-3], int(p.parts[-2].removeprefix("seed"))): p for p in paths}
-    return {key: read_scores(found[key]) for key in sorted(found)}
+    return {key: read_scores(path) for key, path in of_trainings(folder, "scores.csv").items()}
 
 
 def evaluated(folder: Path) -> Scores:
