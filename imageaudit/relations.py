@@ -85,6 +85,7 @@ def of_shift(fitted: list, table: pd.DataFrame, classes: list[str], seed: int = 
         gap = [half @ x.to_numpy() for half in halves]
         found = (halves[0] - halves[1])[order] @ x.to_numpy()
         gaps.append(gap)
+        found -= found[1:].mean(0)  # the rest's mix of classes may differ between the splits
         spread = found[1:].std(0)
         scaled.append(np.where(spread > 1e-9, np.abs(found) / np.maximum(spread, 1e-9), 0))
     scaled = np.stack(scaled)  # targets, copies, values

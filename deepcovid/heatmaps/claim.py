@@ -23,7 +23,7 @@ KEYS = ["group", "model", "method"]
 MAPS = [*KEYS, "mask", "image", "patient", "score", *MEASURES, "turned", "turned_area"]
 MEANS = ("highlighted", "lungs", "other")
 INTERVALS = ("captured", "over_lungs", "over_other", "contained")
-CLAIMS = [*KEYS, "images", "patients", "verdict", *MEANS,
+CLAIMS = [*KEYS, "images", "patients", "lung_images", "lung_patients", "verdict", *MEANS,
           *(name + end for name in INTERVALS for end in ("", "_low", "_high"))]  # fmt: skip
 
 
@@ -40,8 +40,8 @@ def calibrated(phantoms: pd.DataFrame) -> pd.Series:
 def gains(maps: pd.DataFrame, phantoms: pd.DataFrame) -> pd.DataFrame:
     """What the maps of each group and model contain of what was marked, and how much more than rivals.
 
-    `maps` has the columns `MAPS`; the result is a run's `claims.csv`. `captured`: over all cuts, the
-    mean share of the marks in as much of the image; its gain image by image over the lung field
+    `maps` has the columns `MAPS`; the result is a run's `claims.csv`. `captured`: over all
+    shares of the image, from none to all, the mean share of the marks in as much of it, 0.5 by chance; its gain image by image over the lung field
     (`over_lungs`) and over another patient's map (`over_other`), each with its 95% interval by
     patients. `lungs`, `other`: what these capture, on average. `verdict`: on the paper's claim. At one
     cut: `highlighted`, and `contained` with its interval.
@@ -55,6 +55,8 @@ def gains(maps: pd.DataFrame, phantoms: pd.DataFrame) -> pd.DataFrame:
         each[f"over_{name}"] = each.captured - each[name]
     for key, part in each.dropna(subset="other").groupby(KEYS, sort=False):
         row = dict(zip(KEYS, key, strict=True), images=len(part), patients=part.patient.nunique())
+        beside = part.dropna(subset="over_lungs")  # an image with marks may have no lung mask
+        row |= {"lung_images": len(beside), "lung_patients": beside.patient.nunique()}
         row |= part[list(MEANS)].mean()
         for name in INTERVALS:
             row |= ci_columns(name, *patient_interval(part[name], part.patient))

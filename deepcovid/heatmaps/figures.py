@@ -86,7 +86,7 @@ def perturbation(curves: pd.DataFrame) -> Figure:
 
 
 def contained(gains: pd.DataFrame, curves: pd.DataFrame) -> Figure:
-    """How much of what was marked the maps contain, over all cuts, beside their rivals.
+    """How much of what was marked the maps contain, cut anywhere, beside their rivals.
 
     Left: share of the marks within more and more of the image, mean over images; the lung field
     taken as a map beside. Right: the mean of each curve, with its 95% interval by patients, from which
@@ -116,7 +116,7 @@ def contained(gains: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         style = {"fmt": marker, "color": colour, "mfc": "none", "ms": 6}
         forest(right, gains, [column], label=f"as much of {whose}", **style)
     right.axvline(0.5, **REFERENCE)
-    right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean over all cuts")
+    right.set(xlim=(0.35, 1), xlabel="share of the marks contained", title="mean of each curve")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 

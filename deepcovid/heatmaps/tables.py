@@ -16,10 +16,12 @@ NO_MASKS = Markdown("*This study has no masks of lungs or lesions to compare the
 
 def claims(gains: pd.DataFrame) -> pd.DataFrame:
     """The paper's claim by network and method, with two verdicts: `by the letter` a map contains most,
-    that is more than half, of the marks; `against the lung field`, more than as much of it does.
+    that is more than half, of the marks, which is also what a map that knows nothing contains, on
+    average; `against the lung field`, more than as much of it does.
 
     That a map contains most is open where the interval has 0.5 within.
-    `gains` are rows of `claims.csv`, of one group. `marks contained`: mean over all cuts; `lung field`,
+    `gains` are rows of `claims.csv`, of one group. `marks contained`: mean over all
+    shares of the image that are highlighted; `with lungs`: images, of patients, that have lung masks too; `lung field`,
     `another patient's map`: what they contain in as much of the image; then the map's gain over each.
     """
     unknown = gains.verdict.isin((claim.FAILED, claim.UNKNOWN))
@@ -32,6 +34,8 @@ def claims(gains: pd.DataFrame) -> pd.DataFrame:
         "another patient's map": gains.other.map("{:.2f}".format),
         "gain over that": with_ci(gains, "over_other", "+.2f"),
         "images": gains.images, "patients": gains.patients,
+        "with lungs": [f"{i:.0f} images, {p:.0f} patients" for i, p in
+                       zip(gains.lung_images, gains.lung_patients, strict=True)],
     }).set_index(["network", "method"])  # fmt: skip
 
 

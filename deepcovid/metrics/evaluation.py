@@ -155,8 +155,8 @@ def recalibration(label, score, patient) -> dict[str, float]:
     calibrated, below 1 where they are too extreme. The intercept is that of the same regression with
     the slope held at 1: 0 where they are calibrated, below 0 where they are too high. Their intervals
     are Wald's with errors clustered by patient, Brier's resamples patients. Scores are cut to 1e-6
-    from 0 and 1, whose logits are infinite. Where scores separate the classes no regression is finite,
-    and slope and intercept are None.
+    from 0 and 1, whose logits are infinite. Where scores separate the classes no slope is finite,
+    and where all are alike there is none: None.
     """
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
@@ -164,13 +164,14 @@ def recalibration(label, score, patient) -> dict[str, float]:
     label, score = intervals.validate_scores(label, score)
     row = ci_columns("brier", *intervals.patient_interval((score - label) ** 2, patient))
     x = logit(score.clip(1e-6, 1 - 1e-6))
-    separated = score[label == 1].min() >= score[label == 0].max()
+    ill, well = x[label == 1], x[label == 0]
+    separated = ill.min() >= well.max() or ill.max() <= well.min()
     groups = np.unique(patient, return_inverse=True)[1]
     one = np.ones(len(x))
     designs = {"slope": {"exog": np.c_[x, one]}, "intercept": {"exog": one, "offset": x}}
     for name, design in designs.items():
         values = [None] * 3
-        if not separated and np.ptp(x) > 0:
+        if name == "intercept" or not separated:
             model = GLM(label, family=Binomial(), **design)
             found = model.fit(cov_type="cluster", cov_kwds={"groups": groups})
             values = map(float, (found.params[0], *found.conf_int()[0]))

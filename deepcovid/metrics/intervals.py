@@ -155,7 +155,7 @@ def delong_test(label, score, other, patient=None) -> dict[str, float]:
     seeds = seed_variance(label, score) + seed_variance(label, other)
     difference = float(above.mean())
     error = np.hypot(clustered_error(label, above, below, patient), np.sqrt(seeds))
-    z = difference / error if error else 0.0
+    z = difference / error if error else np.copysign(np.inf, difference) if difference else 0.0
     half = norm.ppf(0.975) * error
     p = float(2 * norm.sf(abs(z))) if error else float(difference == 0)
     ends = {"low": float(difference - half), "high": float(difference + half)}
@@ -172,13 +172,16 @@ def patient_draws(sizes: tuple[int, ...], resamples: int, seed: int) -> list[np.
 def patient_interval(values, patient, resamples: int = 2000, seed: int = 0) -> list[float]:
     """Mean of values over images, and its 95% interval by resampling patients.
 
-    Images without a value (NaN) are left out; where none has one, all three are NaN.
+    Images without a value (NaN) are left out; where none has one, all three are NaN. Of few patients
+    such an interval is too narrow; of a single one it is NaN.
     """
     values, patient = np.asarray(values, dtype=float), np.asarray(patient)
     if not (known := ~np.isnan(values)).any():
         return [np.nan] * 3
     values = values[known]
     group = np.unique(patient[known], return_inverse=True)[1]
+    if not group.any():  # of one patient nothing can be said about others
+        return [float(values.mean()), np.nan, np.nan]
     (draws,) = patient_draws((group.max() + 1,), resamples, seed)
     sums = np.bincount(group, values)
     means = draws @ sums / (draws @ np.bincount(group))

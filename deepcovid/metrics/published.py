@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-from scipy.special import logit
+from scipy.special import expit, logit
 from scipy.stats import norm
 
 from deepcovid.metrics.evaluation import AT_98, evaluated, of_models
-from deepcovid.metrics.intervals import logit_interval, mean_auc_interval
+from deepcovid.metrics.intervals import mean_auc_interval
 
 NETWORKS = {"resnet18": "ResNet18", "resnet50": "ResNet50", "squeezenet": "SqueezeNet",
             "densenet121": "DenseNet121"}  # fmt: skip
@@ -121,9 +121,9 @@ def auc_controls(results: Path) -> pd.DataFrame:
     for row in reduced[reduced.input.isin(REDUCED)].to_dict("records"):
         if row["kind"] == "untrained" or row["target"] != "COVID-19":
             continue
-        # the 90% interval follows from the 95%
-        width = logit(row["patient_high"]) - logit(row["patient_low"])
-        error = width / (2 * norm.ppf(0.975)) * (row["auc"] * (1 - row["auc"]))
-        ours = logit_interval(row["auc"], error, LEVEL)
+        # of each end of the 95% interval, whose sides differ, the distance that 90% have, as logits
+        middle, shorter = logit(row["auc"]), norm.ppf((1 + LEVEL) / 2) / norm.ppf(0.975)
+        ends = (logit(row[f"patient_{end}"]) for end in ("low", "high"))
+        ours = (row["auc"], *(float(expit(middle + shorter * (end - middle))) for end in ends))
         rows.append(judge_auc(f"control: {row['input']}", "squeezenet", ours))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -70,8 +70,9 @@ def operating_points(scores: pd.DataFrame, cross_validated=None) -> pd.DataFrame
     `scores` has all splits, `cross_validated` is a `cv_scores.csv` or None. `n_positive` COVID-19 images of
     `n_patients` patients chose the threshold. `guaranteed_*` is the one-sided 95% lower bound
     (Clopper-Pearson) of the sensitivity among others like them, by images and with each patient as
-    one, who counts as found where all images are. The 95% intervals on test resample patients, and
-    take the threshold as given.
+    one, who counts as found where all images are; not of cross-validated images, which other models
+    scored, nor of the test images themselves. The 95% intervals on test resample patients (Wilson's
+    of patients, where all images are right or none), and take the threshold as given.
     """
     test = scores[scores.split == "test"]
     parts = {VALIDATION: scores[scores.split == "validation"], CROSS_VALIDATED: cross_validated}
@@ -81,11 +82,13 @@ def operating_points(scores: pd.DataFrame, cross_validated=None) -> pd.DataFrame
             continue
         threshold, _ = at_sensitivity(part.label, part.score)
         row = {"rule": "sensitivity_98", "chosen_on": name, **choice(part, threshold)}
+        if name != VALIDATION:
+            row |= dict.fromkeys(("guaranteed_by_image", "guaranteed_by_patient"), math.nan)
         row["test_patients"] = test.patient.nunique()
         for label, quantity in ((1, "sensitivity"), (0, "specificity")):
             own = test[test.label == label]
             right = intervals.predict_positive(own.score, threshold) == bool(label)
-            row |= intervals.ci_columns(quantity, *intervals.patient_interval(right, own.patient))
+            row |= intervals.ci_columns(quantity, *intervals.share_interval(right, own.patient))
         rows.append(row | {"interval": "bootstrap, patients"})
     return pd.DataFrame(rows)
 

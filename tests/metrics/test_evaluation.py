@@ -109,7 +109,11 @@ def test_repeated_images_of_a_patient_widen_the_intervals_of_calibration(overlap
 
 def test_scores_that_separate_the_classes_have_no_slope():
     found = evaluation.recalibration([0, 0, 1, 1], [0.1, 0.2, 0.8, 1.0], range(4))
-    assert found["slope"] is None and found["intercept_low"] is None and found["brier"] < 0.03
+    assert found["slope"] is None and found["intercept_low"] < 0 < found["intercept_high"]
+    assert found["brier"] < 0.03
+    reversed_ = evaluation.recalibration([1, 1, 0, 0], [0.1, 0.2, 0.8, 1.0], range(4))
+    even = evaluation.recalibration([0, 0, 1, 1], [0.5] * 4, range(4))
+    assert reversed_["slope"] is even["slope"] is None and even["intercept"] == pytest.approx(0)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,9 @@ def test_test_scores_move_only_the_point_that_was_tuned_on_them(scores):
 def test_intervals_on_test_count_patients(scores):
     found = points.operating_points(scores)
     row = found.set_index("chosen_on").loc[points.VALIDATION]
-    # both COVID-19 images are of one patient: no resample differs
-    assert (row.sensitivity_low, row.sensitivity_high) == (1, 1)
+    # both COVID-19 images are of one patient, and found
+    ends = row.sensitivity_low, row.sensitivity_high
+    assert ends == pytest.approx(intervals.proportion_interval(1, 1))
     assert (row.specificity_low, row.specificity_high) == (0, 1)
 
 
@@ -61,6 +62,18 @@ def test_the_guarantee_is_kept_by_thresholds_at_the_lowest_of_eight():
     reached = np.array([(random.normal(size=2000) >= one).mean() for one in lowest[:1500]])
     kept = (reached >= intervals.sensitivity_lower_bound(8, 8)).mean()
     assert kept == pytest.approx(0.95, abs=0.02)
+
+
+def test_only_images_that_the_model_itself_scored_guarantee_a_sensitivity():
+    """And where all are right the interval is Wilson's, not a point."""
+    parts = [table(split, [1, 1, 0, 0], [0.9, 0.8, 0.1, 0.2], list("abcd"))
+             for split in ("validation", "test")]  # fmt: skip
+    found = points.operating_points(pd.concat(parts), parts[0].assign(fold=0))
+    found = found.set_index("chosen_on")
+    assert found.guaranteed_by_image.notna().to_dict() == {
+        points.VALIDATION: True, points.CROSS_VALIDATED: False, points.TEST: False,
+    }  # fmt: skip
+    assert (found.specificity == 1).all() and (found.specificity_low < 0.5).all()
 
 
 def test_a_patient_counts_as_found_where_all_of_its_images_are():

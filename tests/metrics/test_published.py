@@ -101,4 +101,10 @@ def test_the_rule_is_applied_to_controls():
     # the rule can fail, and fails the released recipe, which finds 1 to 5 of 100
     released = table[(table.what == "control: released recipe") & (table.model == "resnet18")]
     assert released.verdict.item() == "not equivalent: ours is lower"
+    # the 90% interval of a control lies within its 95%
+    reduced = pd.read_csv(RESULTS / "paper" / "shortcuts.csv")
+    for row in reduced[reduced.kind.isin(["border", "coarse"])].to_dict("records"):
+        if (what := f"control: {row['input']}") in kinds:
+            own = table[table.what == what].iloc[0]
+            assert row["patient_low"] < own.low < own.ours < own.high < row["patient_high"]
     assert (table.smallest_margin > 0).all() and (table.low < table.ours).all()
