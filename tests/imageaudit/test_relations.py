@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from imageaudit import relations
 from imageaudit.examine import examine
+from imageaudit.probes import Probe
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
@@ -54,3 +56,21 @@ def test_a_relation_of_training_that_the_test_lacks_is_named(tmp_path):
     assert not [row for row in found.rows if row["seen"] == "day" and row["differs"]]
     same = np.where(label == "a", "n", "s")
     assert not table(tmp_path / "y", same, label, split)["shift"].raised
+
+
+def test_what_goes_with_one_of_three_classes_hides_no_other_shift():
+    """The mix of the other classes differs between the splits, so that its gap does, too."""
+    counts = {("train", "a"): 60, ("train", "b"): 180, ("train", "c"): 18,
+              ("test", "a"): 60, ("test", "b"): 18, ("test", "c"): 180}  # fmt: skip
+    split, label = (np.repeat(part, [*counts.values()]) for part in zip(*counts, strict=True))
+    rng = np.random.default_rng(0)
+    north = np.where(label == "a", np.where(split == "train", 0.75, 0.25), 0.5)
+    columns = {"site": np.where(rng.random(len(label)) < north, "n", "s"),
+               "ward": np.where(rng.random(len(label)) < np.where(label == "c", 0.9, 0.1), "x", "y")}  # fmt: skip
+    fitted = [(Probe("columns", name, np.zeros((len(label), 1)), 1.0, words=pd.Series(words)),)
+              for name, words in columns.items()]  # fmt: skip
+    people = pd.DataFrame(
+        {"patient": np.arange(len(label)).astype(str), "label": label, "split": split}
+    )
+    rows = {row["seen"]: row for row in relations.of_shift(fitted, people, ["a", "b", "c"])[0].rows}
+    assert rows["site"]["p"] < 0.05 < rows["ward"]["p"]
