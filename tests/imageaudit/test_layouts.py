@@ -156,3 +156,25 @@ def test_grades_are_classes_beside_a_note_and_where_they_are_named(tmp_path):
     with user_error("are no classes: name those that count with --classes .*train.csv"):
         dataset.read(tmp_path)
     assert classes(dataset.read(tmp_path, Options(("0", "1")))) == {"0": 2, "1": 2}
+
+
+def test_a_file_that_its_folder_lacks_is_not_that_of_another_class(tmp_path):
+    put(tmp_path, "COVID/0.png", "NORMAL/0.png", "NORMAL/1.png", "NORMAL/2.png", "NORMAL/3.png")
+    (tmp_path / "EMPTY").mkdir()
+    rows = ("COVID/0.png,a", "COVID/1.png,a", "data/covid/2.png,a", "EMPTY/3.png,a", "data/NORMAL/0.png,b")  # fmt: skip
+    found = dataset.read(write(tmp_path / "t.csv", "path,label", *rows))
+    assert found.missing == ("COVID/1.png", "data/covid/2.png", "EMPTY/3.png")
+    assert [path.parent.name for path in found.table.path] == ["COVID", "NORMAL"]
+
+
+def test_a_mask_is_no_image_unless_the_table_says_its_folder(tmp_path):
+    put(tmp_path, *(f"{room}/{i}.png" for room in ("images", "masks") for i in range(2)))
+    put(tmp_path, "masks/2.png", "P1/masks/3.png", "P1/3.png", "P2/4.png")
+    table = write(tmp_path / "t.csv", "path,label", "0,a", "1.png,b", "2.png,b")
+    found = dataset.read(table)
+    assert [path.parent.name for path in found.table.path] == ["images"] * 2
+    assert found.missing == ("2.png",)
+    write(table, "path,label", "masks/0.png,a", "x/masks/1.png,b")
+    assert {path.parent.name for path in dataset.read(table).table.path} == {"masks"}
+    write(table, "who,label", "P1,a", "P2,b")
+    assert [path.name for path in dataset.read(table).table.path] == ["3.png", "4.png"]
