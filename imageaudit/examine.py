@@ -64,6 +64,10 @@ def examine(
         counts = table.groupby("label").patient.nunique().to_dict()
         raise UserError(sentence("too_few", table, counts, crossfit.FEW))
     fitted, left_out, rate = fit_probes(table, pictures, given, rows)
+    if unasked := ", ".join(f"{name} ({why})" for name, why in left_out["columns"].items()):
+        note = f"Columns that are not asked about, since nothing can be told from them: {unasked}."
+        given = given._replace(notes=(*given.notes, note))
+        say(note)
     search = duplicates.check_search(list(table.path), table, signatures)
     other, external = None, []
     if against:
