@@ -107,7 +107,7 @@ def completed(name: str, table: pd.DataFrame, options: Options, notes: list, **m
 
 
 def named_patients(given: pd.DataFrame, column: str) -> pd.Series:
-    named = patients.stated(given[column].mask(tables.is_blank(given[column]), ""))
+    named = patients.stated(given[column])
     return named.map(lambda name: name and f"{column} {tables.number_text(name)}")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from deepcovid.io import read_table
 from deepcovid.runs import UserError
 from imageaudit import images
-from imageaudit.patients import CHESTXRAY14, SERIES, pseudonym
+from imageaudit.patients import CHESTXRAY14, SERIES, pseudonym, stated
 
 Rows = dict[str, dict[str, str]]  # of a table, by the name of an image
 # the tables that may lie beside the images, by the class that they are about, and their columns
@@ -48,7 +48,10 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, Rows]:
 
 
 def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
-    """The rows of a table, all text, by its column `name`; UserError says what is wrong with it."""
+    """The rows of a table, all text, by its column `name`; UserError says what is wrong with it.
+
+    Patients are `` where they name nobody: NA, unknown.
+    """
     table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if "name" not in table:
         table = table.rename(columns={"image": "name"})
@@ -56,6 +59,8 @@ def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
         raise UserError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(repr, table))}")
     table = table.apply(lambda column: column.str.strip())
     table["name"] = table.name.str.replace("\\", "/")
+    for column in {"patient", "patientid"} & {*table}:
+        table[column] = stated(table[column])
     if len(twice := table.name[table.name.duplicated()].unique()):
         raise UserError(f"{path} lists more than once: {', '.join(twice)}")
     return table.set_index("name").to_dict("index")

@@ -57,13 +57,16 @@ def test_one_name_for_several_images_is_refused(own):
         manifest.make(own, 0)
 
 
-def test_a_blank_patientid_is_no_patient(own):
+@pytest.mark.parametrize("word", [" ", "NA", "nan", "N/A", "unknown"])
+def test_a_patient_without_a_name_is_no_patient(own, word):
     names = [f"scan {i}.png" for i in range(3)]
     for i, name in enumerate(names):
         draw(own / "train" / "covid" / name, 900 + i)
-    write(own, "covid-metadata.csv", COVID, *(f"{n}, ,M,60,PA,X-ray" for n in names))
+    write(own, "covid-metadata.csv", COVID, *(f"{n},{word},M,60,PA,X-ray" for n in names))
+    write(own, "patients.csv", "name,patient", *(f"{n},{word}" for n in names))
     patients = {row["patient"] for image, row in rows(own).items() if "scan" in image}
     assert len(patients) == 3
+    assert {row["patient"] for row in records.read(own / "patients.csv").values()} == {""}
 
 
 def test_a_series_by_days_is_of_one_patient_in_its_folder_alone(own):
