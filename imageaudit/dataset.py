@@ -10,6 +10,7 @@ import pandas as pd
 from imageaudit import folders, images, labels, locate, patients, roles, tables
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 from imageaudit.folders import SPLIT_OF, relative
+from imageaudit.io import expand
 from imageaudit.tables import NAMES, column_of, plain
 
 LEAST = 2  # classes
@@ -63,7 +64,7 @@ def read(source: Path | str, options: Options = Options()) -> Dataset:  # noqa: 
 
 
 def existing(source: Path | str) -> Path:
-    source = Path(source).expanduser()
+    source = expand(source)
     if not os.path.exists(source):  # noqa: PTH110 (Path raises where a name is too long)
         raise UserError(f"There is no {escape_control_chars(source)[:300]}.")
     return source
@@ -125,10 +126,11 @@ def of_folder(source: Path, options: Options) -> Dataset:
 def of_table(source: Path, options: Options) -> Dataset:
     where = escape_control_chars(source)
     given, label, notes = labelled(source, options)
-    folder = Path(options.images or source.parent).expanduser()
+    folder = expand(options.images or source.parent)
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
+    numbered = tables.numbered_anyhow(given)
     given, column, names, said = roles.named_files(given, options.path, among, where, label.name)
     notes.insert(0, f"Images are those of {said}, classes those of {label.name!r}.")
     shown, each = names.map(escape_control_chars), label.loc[given.index]
@@ -147,7 +149,8 @@ def of_table(source: Path, options: Options) -> Dataset:
         if blank := int(tables.is_blank(given[split]).sum()):
             notes.append(f"{blank} rows name no split: they count as train.")
     rest = given.drop(columns=list({column, label.name, patient, split} - {None}))
-    counters = [c for c in rest if plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c])]
+    counters = [c for c in rest if c in numbered
+                or (plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c]))]  # fmt: skip
     notes += [f"The column {name!r} numbers the rows: left out." for name in counters]
     table = pd.concat([table, rest.drop(columns=counters).add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
@@ -163,10 +166,12 @@ def of_table(source: Path, options: Options) -> Dataset:
 def labelled(source: Path, options: Options):
     """The table with those that are joined, the label of each row, named as its column, and notes."""
     given, notes = combined(source, options)
-    for column in {*options.ignore} - {*given}:
-        like = did_you_mean(column, given)
-        raise UserError(f"There is no column {column!r} to ignore.{like}")
-    rest = given.drop(columns=[*options.ignore])
+    ignored = [n if n in given else column_of(given, "label", n) for n in options.ignore]
+    if None in ignored:
+        name = options.ignore[ignored.index(None)]
+        like = did_you_mean(name, given)
+        raise UserError(f"There is no column {name!r} to ignore.{like}")
+    rest = given.drop(columns=ignored)
     try:
         label, more = labels.labels_of(rest, options.label, escape_control_chars(source))
     except UserError as error:
@@ -182,8 +187,8 @@ def combined(source: Path, options: Options):
 
     Tables of the same columns are parts of one, and what their names say of the split is a column.
     """
-    folder = Path(options.images or source.parent).expanduser()
-    paths = [source, *(Path(name).expanduser() for name in options.join)]
+    folder = expand(options.images or source.parent)
+    paths = [source, *(expand(name) for name in options.join)]
     read = [tables.read_table(path, folder) for path in paths]
     given, notes, groups = None, read[0][1], {}
     for path, (rows, _) in zip(paths, read, strict=True):

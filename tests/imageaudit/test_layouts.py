@@ -178,3 +178,22 @@ def test_a_mask_is_no_image_unless_the_table_says_its_folder(tmp_path):
     assert {path.parent.name for path in dataset.read(table).table.path} == {"masks"}
     write(table, "who,label", "P1,a", "P2,b")
     assert [path.name for path in dataset.read(table).table.path] == ["3.png", "4.png"]
+
+
+def test_what_spreadsheets_write_for_nothing_is_blank(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(6)))
+    words = ("a", "b", "#N/A", "#NV", "#NULL!", "NaT")
+    rows = [f"{i}.png,{word}" for i, word in enumerate(words)]
+    found = dataset.read(write(tmp_path / "t.csv", "path,label", *rows))
+    assert classes(found) == {"a": 1, "b": 1} and "4 rows have no label" in told(found)
+
+
+def test_a_nameless_column_of_rows_numbers_is_left_out_in_any_order(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    rows = [f"{n},{i}.png,{'ab'[i // 2]}" for i, n in enumerate((7, 0, 12, 3))]
+    found = dataset.read(write(tmp_path / "t.csv", ",path,label", *rows))
+    assert not found.columns and "The column 'column 1' numbers the rows" in told(found)
+    rows = [f"{i}.png,{'ab'[i // 2]},{n}" for i, n in enumerate((7, 7, 12, 3))]
+    assert dataset.read(write(tmp_path / "t.csv", "path,label,", *rows)).columns == ("column 3",)
+    table = write(tmp_path / "t.csv", ",label", *(f"{i},{'ab'[i // 2]}" for i in (3, 0, 2, 1)))
+    assert classes(dataset.read(table)) == {"a": 2, "b": 2}  # here it names the files
