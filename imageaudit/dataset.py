@@ -83,6 +83,7 @@ def read_any(source: Path | str) -> Dataset:
         if column := column_of(given, "patient"):
             table["patient"] = named_patients(given, column)
         table, _ = located(table.drop_duplicates("image"), among, where, [])
+        table = table.drop_duplicates("image", ignore_index=True)
     if table.empty:
         raise UserError(f"There is no image in {escape_control_chars(source)}.")
     table = table.assign(label="", split="")
@@ -158,6 +159,7 @@ def of_table(source: Path, options: Options) -> Dataset:
     table["label"] = settled(table, given, label.name, notes)
     table = one_row_per_image(table[table.label != ""], where, notes)
     table, missing = located(table, among, where, notes)
+    table = one_row_per_image(table, where, notes)
     return completed(
         source.resolve().stem, table, options, notes, missing=missing, named_in=patient or ""
     )
@@ -257,7 +259,10 @@ def wanted(table: pd.DataFrame, classes: tuple[str, ...], notes: list[str]) -> p
 
 
 def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[str]):
-    """The rows whose file is there, with its path; the names of the others."""
+    """The rows whose file is there, with its path; the names of the others.
+
+    `a.png` and `./a.png` are one image, of the name that stands first.
+    """
     table = table.assign(path=locate.locate(list(table.path), among))
     missing = tuple(table.image[table.path.isna()])
     if len(missing) == len(table):
@@ -268,10 +273,13 @@ def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[st
             f"are looked for in {escape_control_chars(among.folder)}: --images FOLDER says where else."
         )
     table = table[table.path.notna()].reset_index(drop=True)
+    place = locate.places(table.path)
+    table["image"] = table.image.groupby(place, sort=False).transform("first")
     if several := [name for name in missing if locate.stands_for(name, among) > 1]:
         said = f"{len(several)} names are those of several files each, left out"
         notes.append(f"{said}: {several[0]} ...")
-    if unnamed := len(among.paths) - table.path.nunique():
+    here = [path for path in among.paths if not folders.is_mask(path.relative_to(among.folder))]
+    if unnamed := len({*locate.places(here)} - {*place}):
         notes.append(f"{unnamed} images of the folder stand in no row, left out.")
     return table, missing
 

@@ -96,6 +96,12 @@ def locate(names: list[str], among: Index) -> list[Path | None]:
     return [path if fit == best[path] else None for path, fit in found]
 
 
+def places(paths) -> list[str]:
+    """Where files are, however their folders are named: `../x`, or from the root."""
+    rooms = {room: os.path.realpath(room) for room in {path.parent for path in paths}}
+    return [os.path.join(rooms[path.parent], path.name) for path in paths]  # noqa: PTH118
+
+
 def one(name: str, among: Index) -> tuple[Path | None, int]:
     """The file, and how many parts of the paths agree from the end."""
     best, most = fitting(name, among)

@@ -197,3 +197,36 @@ def test_a_nameless_column_of_rows_numbers_is_left_out_in_any_order(tmp_path):
     assert dataset.read(write(tmp_path / "t.csv", "path,label,", *rows)).columns == ("column 3",)
     table = write(tmp_path / "t.csv", ",label", *(f"{i},{'ab'[i // 2]}" for i in (3, 0, 2, 1)))
     assert classes(dataset.read(table)) == {"a": 2, "b": 2}  # here it names the files
+
+
+def test_two_spellings_of_a_path_are_one_image(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    table = write(tmp_path / "t" / "t.csv", "path,label,site", "../0.png,a,x", "../t/../0.png,a,y",
+                  f"{tmp_path}/1.png,b,z", "./../1.png,b,z")  # fmt: skip
+    found = dataset.read(table)
+    assert found.table.image.tolist() == ["../0.png", f"{tmp_path}/1.png"]
+    assert "2 further rows of the same images" in told(found) and not found.columns
+    assert "no row" not in told(found) and len(dataset.read_any(table).table) == 2
+    put(tmp_path, "t/5.png")
+    assert "1 images of the folder stand in no row" in told(dataset.read(table))
+    write(table, "path,label", "../0.png,a", "./../0.png,b", "../1.png,b")
+    with user_error("more than one label: ../0.png"):
+        dataset.read(table)
+
+
+def test_tildes_of_nobody_and_names_in_other_letters(tmp_path):
+    put(tmp_path, "COVID/0.png", "COVID/~nosuch/1.png", "other/2.png")
+    table = write(tmp_path / "t.csv", "path,label,SEX", "COVID/0.png,a,F", "~nosuch/1.png,a,M",
+                  "other/2.png,b,M")  # fmt: skip
+    found = dataset.read(table, Options(ignore=("sex",)))
+    assert len(found.table) == 3 and not found.columns
+    with user_error("'sexx' to ignore. Did you mean SEX"):
+        dataset.read(table, Options(ignore=("sexx",)))
+    with user_error("There is no ~nosuch/x"):
+        dataset.read("~nosuch/x")
+    with user_error("There is no folder ~nosuch/x"):
+        dataset.read(table, Options(images="~nosuch/x"))
+    with user_error("no class 'covid'. Did you mean COVID"):
+        dataset.read(tmp_path, Options(("covid",)))
+    with user_error("no class 'xyz'. There are: COVID, other"):
+        dataset.read(tmp_path, Options(("xyz",)))
