@@ -161,6 +161,16 @@ def test_a_patients_table_about_other_images_is_refused(own):
         manifest.make(own, 0)
 
 
+def test_rows_of_a_patients_table_that_name_no_image_are_said(own, capsys):
+    name = sorted((own / "train" / "covid").iterdir())[0].name
+    write(own, "patients.csv", "image,patient", f"{name},1", f"train/covid/{name},1")
+    rows(own)
+    assert "no image" not in capsys.readouterr().out
+    write(own, "patients.csv", "image,patient", f"{name},1", "train/covid/gone.png,2", "x.png,3")
+    rows(own)
+    assert "2 of 3 rows name no image that is here; the first is train/covid/gone.png" in capsys.readouterr().out  # fmt: skip
+
+
 def test_tables_from_spreadsheets_are_read(own):
     name = sorted((own / "train" / "covid").iterdir())[0].name
     (own / "patients.csv").write_bytes(f"name,patient\r\n{name},7\r\n".encode("utf-8-sig"))
