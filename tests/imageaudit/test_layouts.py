@@ -6,6 +6,7 @@ import pytest
 from conftest import user_error
 from labelled import classes, put, told, write
 
+from deepcovid import audit
 from imageaudit import dataset
 from imageaudit.dataset import Options
 
@@ -222,8 +223,9 @@ def test_tildes_of_nobody_and_names_in_other_letters(tmp_path):
     assert len(found.table) == 3 and not found.columns
     with user_error("'sexx' to ignore. Did you mean SEX"):
         dataset.read(table, Options(ignore=("sexx",)))
-    with user_error("There is no ~nosuch/x"):
-        dataset.read("~nosuch/x")
+    for read in (dataset.read, dataset.read_any, audit):
+        with user_error("There is no ~nosuch/x"):
+            read("~nosuch/x")
     with user_error("There is no folder ~nosuch/x"):
         dataset.read(table, Options(images="~nosuch/x"))
     with user_error("no class 'covid'. Did you mean COVID"):
