@@ -11,10 +11,8 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 def audit(source, out=None, **options):
     """`imageaudit.audit`, whose options it takes; its page goes by default to `runs/audit/`."""
-    from pathlib import Path
-
     from deepcovid import runs
-    from imageaudit import api
+    from imageaudit import api, io
 
-    folder = out or runs.RUNS / "audit" / api.folder_name(Path(source).expanduser())
+    folder = out or runs.RUNS / "audit" / api.folder_name(io.expand(source))
     return api.audit(source, folder, **options)

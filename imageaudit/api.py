@@ -11,7 +11,7 @@ from imageaudit.dataset import Options
 from imageaudit.errors import escape_control_chars
 from imageaudit.examine import examine
 from imageaudit.findings import FAIL_ON
-from imageaudit.io import digest, write_json, write_text
+from imageaudit.io import digest, expand, write_json, write_text
 
 Words = Iterable[str] | str | None
 PAGE, JSON, CACHE = "index.html", "audit.json", "seen"
@@ -80,8 +80,8 @@ def audit(
     the folder `out` (default: one in `audits/`); an audit that is stopped there goes on. Raises
     UserError for what cannot be audited.
     """
-    source = Path(source).expanduser()
-    folder = Path(out).expanduser() if out else Path("audits") / folder_name(source)
+    source = expand(source)
+    folder = expand(out) if out else Path("audits") / folder_name(source)
     kinds = FAIL_ON if fail_on is None else words_of(fail_on)
     given = Options(**{
         name: words_of(value) if Options._field_defaults.get(name) == () else value and str(value)
@@ -93,7 +93,7 @@ def audit(
     if clean_splits:
         from imageaudit.duplicates import write_clean_splits
 
-        path = Path(clean_splits).expanduser()
+        path = expand(clean_splits)
         found.report["clean splits"] = words = write_clean_splits(path, found)
         say(f"{escape_control_chars(path)}: {words}")
     write_json(folder / JSON, found.report)

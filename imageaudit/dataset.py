@@ -10,6 +10,7 @@ import pandas as pd
 from imageaudit import folders, images, labels, locate, patients, roles, tables
 from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 from imageaudit.folders import SPLIT_OF, relative
+from imageaudit.io import expand
 from imageaudit.tables import NAMES, column_of, plain
 
 LEAST = 2  # classes
@@ -63,7 +64,7 @@ def read(source: Path | str, options: Options = Options()) -> Dataset:  # noqa: 
 
 
 def existing(source: Path | str) -> Path:
-    source = Path(source).expanduser()
+    source = expand(source)
     if not os.path.exists(source):  # noqa: PTH110 (Path raises where a name is too long)
         raise UserError(f"There is no {escape_control_chars(source)[:300]}.")
     return source
@@ -82,6 +83,7 @@ def read_any(source: Path | str) -> Dataset:
         if column := column_of(given, "patient"):
             table["patient"] = named_patients(given, column)
         table, _ = located(table.drop_duplicates("image"), among, where, [])
+        table = table.drop_duplicates("image", ignore_index=True)
     if table.empty:
         raise UserError(f"There is no image in {escape_control_chars(source)}.")
     table = table.assign(label="", split="")
@@ -107,7 +109,7 @@ def completed(name: str, table: pd.DataFrame, options: Options, notes: list, **m
 
 
 def named_patients(given: pd.DataFrame, column: str) -> pd.Series:
-    named = patients.stated(given[column].mask(tables.is_blank(given[column]), ""))
+    named = patients.stated(given[column])
     return named.map(lambda name: name and f"{column} {tables.number_text(name)}")
 
 
@@ -125,10 +127,11 @@ def of_folder(source: Path, options: Options) -> Dataset:
 def of_table(source: Path, options: Options) -> Dataset:
     where = escape_control_chars(source)
     given, label, notes = labelled(source, options)
-    folder = Path(options.images or source.parent).expanduser()
+    folder = expand(options.images or source.parent)
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
+    numbered = tables.numbered_anyhow(given)
     given, column, names, said = roles.named_files(given, options.path, among, where, label.name)
     notes.insert(0, f"Images are those of {said}, classes those of {label.name!r}.")
     shown, each = names.map(escape_control_chars), label.loc[given.index]
@@ -147,7 +150,8 @@ def of_table(source: Path, options: Options) -> Dataset:
         if blank := int(tables.is_blank(given[split]).sum()):
             notes.append(f"{blank} rows name no split: they count as train.")
     rest = given.drop(columns=list({column, label.name, patient, split} - {None}))
-    counters = [c for c in rest if plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c])]
+    counters = [c for c in rest if c in numbered
+                or (plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c]))]  # fmt: skip
     notes += [f"The column {name!r} numbers the rows: left out." for name in counters]
     table = pd.concat([table, rest.drop(columns=counters).add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
@@ -155,6 +159,7 @@ def of_table(source: Path, options: Options) -> Dataset:
     table["label"] = settled(table, given, label.name, notes)
     table = one_row_per_image(table[table.label != ""], where, notes)
     table, missing = located(table, among, where, notes)
+    table = one_row_per_image(table, where, notes)
     return completed(
         source.resolve().stem, table, options, notes, missing=missing, named_in=patient or ""
     )
@@ -163,10 +168,12 @@ def of_table(source: Path, options: Options) -> Dataset:
 def labelled(source: Path, options: Options):
     """The table with those that are joined, the label of each row, named as its column, and notes."""
     given, notes = combined(source, options)
-    for column in {*options.ignore} - {*given}:
-        like = did_you_mean(column, given)
-        raise UserError(f"There is no column {column!r} to ignore.{like}")
-    rest = given.drop(columns=[*options.ignore])
+    ignored = [n if n in given else column_of(given, "label", n) for n in options.ignore]
+    if None in ignored:
+        name = options.ignore[ignored.index(None)]
+        like = did_you_mean(name, given)
+        raise UserError(f"There is no column {name!r} to ignore.{like}")
+    rest = given.drop(columns=ignored)
     try:
         label, more = labels.labels_of(rest, options.label, escape_control_chars(source))
     except UserError as error:
@@ -182,8 +189,8 @@ def combined(source: Path, options: Options):
 
     Tables of the same columns are parts of one, and what their names say of the split is a column.
     """
-    folder = Path(options.images or source.parent).expanduser()
-    paths = [source, *(Path(name).expanduser() for name in options.join)]
+    folder = expand(options.images or source.parent)
+    paths = [source, *(expand(name) for name in options.join)]
     read = [tables.read_table(path, folder) for path in paths]
     given, notes, groups = None, read[0][1], {}
     for path, (rows, _) in zip(paths, read, strict=True):
@@ -252,7 +259,10 @@ def wanted(table: pd.DataFrame, classes: tuple[str, ...], notes: list[str]) -> p
 
 
 def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[str]):
-    """The rows whose file is there, with its path; the names of the others."""
+    """The rows whose file is there, with its path; the names of the others.
+
+    `a.png` and `./a.png` are one image, of the name that stands first.
+    """
     table = table.assign(path=locate.locate(list(table.path), among))
     missing = tuple(table.image[table.path.isna()])
     if len(missing) == len(table):
@@ -263,10 +273,13 @@ def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[st
             f"are looked for in {escape_control_chars(among.folder)}: --images FOLDER says where else."
         )
     table = table[table.path.notna()].reset_index(drop=True)
+    place = locate.places(table.path)
+    table["image"] = table.image.groupby(place, sort=False).transform("first")
     if several := [name for name in missing if locate.stands_for(name, among) > 1]:
         said = f"{len(several)} names are those of several files each, left out"
         notes.append(f"{said}: {several[0]} ...")
-    if unnamed := len(among.paths) - table.path.nunique():
+    here = [path for path in among.paths if not folders.is_mask(path.relative_to(among.folder))]
+    if unnamed := len({*locate.places(here)} - {*place}):
         notes.append(f"{unnamed} images of the folder stand in no row, left out.")
     return table, missing
 

@@ -9,8 +9,9 @@ class UserError(Exception):
 
 def did_you_mean(word, among) -> str:
     """` Did you mean x?` where one of `among` looks like `word`, else nothing."""
-    found = difflib.get_close_matches(str(word).lower(), among, 1)
-    return f" Did you mean {found[0]}?" if found else ""
+    names = {str(name).casefold(): name for name in among}
+    found = difflib.get_close_matches(str(word).casefold(), names, 1)
+    return f" Did you mean {names[found[0]]}?" if found else ""
 
 
 def escape_control_chars(text) -> str:

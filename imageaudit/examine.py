@@ -64,6 +64,7 @@ def examine(
         counts = table.groupby("label").patient.nunique().to_dict()
         raise UserError(sentence("too_few", table, counts, crossfit.FEW))
     fitted, left_out, rate = fit_probes(table, pictures, given, rows)
+    given = with_unasked(given, left_out["columns"], say)
     search = duplicates.check_search(list(table.path), table, signatures)
     other, external = None, []
     if against:
@@ -105,6 +106,17 @@ def understood(given: dataset.Dataset) -> str:
     if given.missing:
         words.append(f"Files that are not there: {len(given.missing)}.")
     return "\n".join([*words, *given.notes])
+
+
+def with_unasked(given: dataset.Dataset, left_out: dict[str, str], say) -> dataset.Dataset:
+    """The dataset with a note on the columns that are no probes, and why, which is said as well."""
+    if not left_out:
+        return given
+    each = ", ".join(f"{name} ({why})" for name, why in left_out.items())
+    note = f"Columns that are not asked about, since nothing can be told from them: {each}."
+    note = escape_control_chars(note)
+    say(note)
+    return given._replace(notes=(*given.notes, note))
 
 
 def each_of(values: pd.Series) -> str:

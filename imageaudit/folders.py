@@ -166,4 +166,5 @@ def relative(path: Path, source: Path) -> str:
 def refuse_unknown(classes: tuple[str, ...], there: list[str]) -> None:
     for name in classes:
         if name not in there:
-            raise UserError(f"There is no class {name!r}.{did_you_mean(name, there)}")
+            known = did_you_mean(name, there) or f" There are: {', '.join(there[:MANY])}."
+            raise UserError(f"There is no class {name!r}.{known}")

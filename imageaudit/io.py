@@ -12,6 +12,11 @@ from pathlib import Path
 from imageaudit.errors import UserError, escape_control_chars
 
 
+def expand(path: Path | str) -> Path:
+    """A path whose `~` is the user's folder; one of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path raises for unknown users)
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which it replaces only once it is whole."""

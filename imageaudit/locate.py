@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from imageaudit import images
+from imageaudit import folders, images
 
 FILES = "files of the folder"  # the column that `by_folder` adds
 
@@ -20,15 +20,19 @@ class Index(NamedTuple):
     folder: Path
     paths: list[Path]
     known: dict[str, list[Path]]
+    inside: dict[Path, set[str]]  # the folders that each lies in, below this one
+    rooms: set[str]  # all folders, also those without images
 
 
 def index(folder: Path) -> Index:
-    known, paths = {}, images.find(folder)
+    known, inside, paths = {}, {}, images.find(folder)
     for path in paths:
         name = path.name.lower()
         for key in {name, stem(name)}:
             known.setdefault(key, []).append(path)
-    return Index(folder, paths, known)
+        inside[path] = {*map(str.lower, path.relative_to(folder).parts[:-1])}
+    rooms = {name.lower() for _, names, _ in os.walk(folder) for name in names}
+    return Index(folder, paths, known, inside, rooms.union(*inside.values()))
 
 
 def by_folder(given: pd.DataFrame, among: Index, columns) -> tuple[pd.DataFrame, str]:
@@ -40,6 +44,8 @@ def by_folder(given: pd.DataFrame, among: Index, columns) -> tuple[pd.DataFrame,
     rooms = {}
     for path in among.paths:
         inside = path.relative_to(among.folder)
+        if folders.is_mask(inside):
+            continue
         for part in {*map(str.lower, inside.parts[:-1])}:
             for name in {part, *re.findall(r"^(?:sub-|ses-|[ps])(\d+)$", part)}:
                 rooms.setdefault(name, []).append(inside.as_posix())
@@ -90,6 +96,12 @@ def locate(names: list[str], among: Index) -> list[Path | None]:
     return [path if fit == best[path] else None for path, fit in found]
 
 
+def places(paths) -> list[str]:
+    """Where files are, however their folders are named: `../x`, or from the root."""
+    rooms = {room: os.path.realpath(room) for room in {path.parent for path in paths}}
+    return [os.path.join(rooms[path.parent], path.name) for path in paths]  # noqa: PTH118
+
+
 def one(name: str, among: Index) -> tuple[Path | None, int]:
     """The file, and how many parts of the paths agree from the end."""
     best, most = fitting(name, among)
@@ -97,14 +109,21 @@ def one(name: str, among: Index) -> tuple[Path | None, int]:
 
 
 def fitting(name: str, among: Index) -> tuple[list[Path], int]:
-    """The files that fit a name best, and how well."""
-    direct = among.folder / Path(name).expanduser()
+    """The files that fit a name best, and how well.
+
+    A file lies in all folders that the name says and that there are: `covid/1.png` is not `normal/1.png`.
+    One in a folder of masks is found where the name says that folder.
+    """
+    direct = among.folder / name
     parts = [part.lower() for part in name.split("/") if part not in ("", ".", "..")]
     if os.path.isfile(direct):  # noqa: PTH113 (Path raises where a name is too long)
         return [direct], len(parts) + 1
     if not parts:
         return [], 0
     there = among.known.get(parts[-1]) or among.known.get(stem(parts[-1]), [])
+    said = {*parts[:-1]}
+    there = [path for path in there if said & among.rooms <= among.inside[path]
+             and not any(map(folders.MASK.search, among.inside[path] - said))]  # fmt: skip
     fits = [(common_end(parts, path.parts), path) for path in there]
     most = max((fit for fit, _ in fits), default=0)
     return [path for fit, path in fits if fit == most], most

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from imageaudit.io import digest
-from imageaudit.tables import number_text
+from imageaudit.tables import is_blank, number_text
 
 # patient (up to 00030805) and number of an image of ChestX-ray14; dates look like it, but for the 000
 CHESTXRAY14 = re.compile(r"(?<!\d)(000[0-3]\d{4})_\d{3}(?!\d)")
 NAMED = (  # first what says so itself
     re.compile(r"(?:patient|subject|person|phantom|pat|sub)[-_ ]?\d+", re.IGNORECASE),
-    re.compile(r"(?<![a-z])sub-[a-z0-9]+", re.IGNORECASE),  # BIDS
+    re.compile(r"(?<![a-z])sub-[a-z]*\d[a-z0-9]*", re.IGNORECASE),  # BIDS
     re.compile(r"(?<=/)p\d{8}(?=/s\d{8}[/.])"),  # MIMIC-CXR
     re.compile(r"(?<=[A-Z]-)\d{6,7}(?=-\d{1,4}\.jpe?g$)"),  # Kermany et al., as first published
     re.compile(r"(?:(?<=/)|^)(?:NORMAL2-)?IM-\d{4}(?=-\d{4}(?:-\d{4})?\.jpe?g$)"),  # Kermany et al.
@@ -56,7 +56,7 @@ def is_nobody(number: str) -> bool:
 def stated(numbers: pd.Series) -> pd.Series:
     """A table's patients, `` where they name nobody; 0 is somebody where there is a 1."""
     zero = numbers.str.fullmatch("0+") & bool(set(numbers.map(number_text)) & {"1"})
-    return numbers.mask(numbers.map(is_nobody) & ~zero, "")
+    return numbers.mask(is_blank(numbers) | (numbers.map(is_nobody) & ~zero), "")
 
 
 def known(table: pd.DataFrame) -> pd.Series:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from imageaudit import ablations
+from imageaudit import ablations, tables
 from imageaudit.inspection import PROPERTIES, TAGS
 
 BLIND = ("properties", "tags", "columns", "border")  # cannot show the disease: may raise the alarm
@@ -42,9 +42,11 @@ def column_probes(kind: str, table: pd.DataFrame) -> tuple[list[Probe], dict[str
 def bin_values(values: pd.Series) -> tuple[pd.Series, str]:
     """A column's values as few words, and why it is no probe, if so.
 
-    Numbers become parts of their range, with one part for each number that many images share.
+    Numbers become parts of their range, with one part for each number that many images share; words
+    among them, such as `>90`, stay words.
     """
     text = values.fillna("").astype(str).str.strip()
+    text = text.mask(tables.is_blank(text) | (text == "?"), "")
     stated = text[text != ""]
     number = pd.to_numeric(stated, errors="coerce")
     number = number.where(np.isfinite(number))
@@ -53,14 +55,13 @@ def bin_values(values: pd.Series) -> tuple[pd.Series, str]:
     if text.nunique() == 1:
         return text, f"always {stated.iloc[0]}"
     words = text.where(text != "", NOT_STATED)
-    if number.notna().mean() > 0.9 and number.nunique() > BINS:
+    if number.notna().mean() >= 0.5 and number.nunique() > BINS:
         share = number.map(number.value_counts(normalize=True))
         parts = pd.qcut(number, BINS, duplicates="drop")
         names = {part: f"{part.left:.4g} to {part.right:.4g}" for part in parts.cat.categories}
         if len({*names.values()}) < len(names):  # as dates, which four digits do not tell apart
             names = {part: f"{part.left:.10g} to {part.right:.10g}" for part in names}
-        named = parts.map(names).astype(object)
-        named = named.where(number.notna(), "a word")
+        named = parts.map(names).astype(object).where(number.notna(), stated)
         words[stated.index] = np.where(share >= EXACT, stated, named)
     elif stated.nunique() > max(MOST, len(stated) / 4):
         return text, "nearly every image has its own"

@@ -21,11 +21,12 @@ DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
 # how columns and splits may be called, the likeliest first; case, blanks and punctuation do not count
 NAMES = {row["role"]: row["names"].split() for row in listed("vocabulary.csv")}
+COUNT = re.compile(r"0|[1-9]\d*")
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 KINDS = {b"PK\x03\x04": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
 NO_HEADER = "The table has no header: its columns are 1, 2, ..."
-BLANK = ("", "nan", "na", "n/a", "null", "<na>")
+BLANK = ("", "nan", "na", "n/a", "null", "<na>", "nat", "#n/a", "#nv", "#null!")
 
 
 def plain(word: str) -> str:
@@ -174,6 +175,13 @@ def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def numbers_rows(values: pd.Series) -> bool:
     steps = pd.to_numeric(values, errors="coerce").diff().iloc[1:]
     return len(values) > 1 and bool((steps == 1).all())
+
+
+def numbered_anyhow(table: pd.DataFrame) -> list[str]:
+    """Nameless columns that number the rows in any order and with gaps, as pandas' index does; they may
+    be the names of files as well."""
+    nameless = [name for name in table if re.fullmatch(r"column \d+", name)]
+    return [c for c in nameless if table[c].is_unique and table[c].str.fullmatch(COUNT).all()]
 
 
 def decimal_points(values: pd.Series) -> pd.Series:

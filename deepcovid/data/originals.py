@@ -19,6 +19,7 @@ import pooch
 
 from deepcovid.io import atomic_folder, read_table, refuse_existing
 from deepcovid.runs import UserError, escape_control_chars
+from imageaudit.io import expand
 
 LIST = Path(__file__).with_name("covid-xray-5k.csv")
 ORIGINS = Path(__file__).with_name("origins.csv")
@@ -130,7 +131,7 @@ def obtain_release(folder: Path, address: str | Path = ADDRESS) -> Path:
     where something is in `folder`, and like `unpack`.
     """
     refuse_existing(folder)
-    archive = Path(address).expanduser()
+    archive = expand(address)
     if "://" in str(address):
         archive = folder.absolute().with_name(f"{folder.absolute().name}.zip")
         try:

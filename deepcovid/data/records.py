@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from deepcovid.io import read_table
-from deepcovid.runs import UserError
+from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
-from imageaudit.patients import CHESTXRAY14, SERIES, pseudonym
+from imageaudit.patients import CHESTXRAY14, SERIES, pseudonym, stated
 
 Rows = dict[str, dict[str, str]]  # of a table, by the name of an image
 # the tables that may lie beside the images, by the class that they are about, and their columns
@@ -48,7 +48,10 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, Rows]:
 
 
 def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
-    """The rows of a table, all text, by its column `name`; UserError says what is wrong with it."""
+    """The rows of a table, all text, by its column `name`; UserError says what is wrong with it.
+
+    Patients are `` where they name nobody: NA, unknown.
+    """
     table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if "name" not in table:
         table = table.rename(columns={"image": "name"})
@@ -56,21 +59,32 @@ def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
         raise UserError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(repr, table))}")
     table = table.apply(lambda column: column.str.strip())
     table["name"] = table.name.str.replace("\\", "/")
+    for column in {"patient", "patientid"} & {*table}:
+        table[column] = stated(table[column])
     if len(twice := table.name[table.name.duplicated()].unique()):
         raise UserError(f"{path} lists more than once: {', '.join(twice)}")
     return table.set_index("name").to_dict("index")
 
 
 def refuse_ambiguous(file: Path, rows: Rows, paths: list[str]) -> None:
-    """Raise UserError unless each row of a table is about one of the images at `paths` at most."""
+    """Raise UserError unless each row of a table is about one of the images at `paths` at most.
+
+    Rows of `patients.csv` that are about none are said.
+    """
     names = pd.Series([listed_name(path, rows) for path in paths], paths, object).dropna()
     if len(several := names.index[names.duplicated(keep=False)]):
         raise UserError(
             f"{file} has one name for several images, so give their paths as names instead: "
             + ", ".join(several[:5])
         )
-    if paths and file.name == TABLES["patients"][0] and names.empty:
+    if not paths or file.name != TABLES["patients"][0]:
+        return
+    if names.empty:
         raise UserError(f"{file} names no image that is here; they are called like {paths[0]}")
+    here = {name for path in paths for name in possible_names(path)}
+    if lost := [escape_control_chars(name) for name in rows if name not in here]:
+        said = f"{len(lost)} of {len(rows)} rows name no image that is here"
+        print(f"{file}: {said}; the first is {lost[0]}.")
 
 
 def folder_of(images: pd.Series) -> pd.Series:
@@ -83,12 +97,16 @@ def class_of(image: str) -> str:
     return image.split("/")[1].lower()
 
 
-def listed_name(image: str, rows: Rows) -> str | None:
-    """The name under which a table lists an image: its path, or its file name alone; both also
+def possible_names(image: str) -> list[str]:
+    """What a table may call an image, the likeliest first: its path, or its file name alone; both also
     without an added `.jpg`."""
     names = (image, image.rpartition("/")[2])
-    names = (variant for name in names for variant in (name, name.removesuffix(".jpg")))
-    return next((name for name in names if name in rows), None)
+    return [variant for name in names for variant in (name, name.removesuffix(".jpg"))]
+
+
+def listed_name(image: str, rows: Rows) -> str | None:
+    """The name under which a table lists an image."""
+    return next((name for name in possible_names(image) if name in rows), None)
 
 
 def row_of(image: str, rows: Rows) -> dict[str, str]:

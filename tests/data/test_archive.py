@@ -171,6 +171,8 @@ def test_what_is_no_archive_is_said(server, tmp_path):
         originals.obtain_release(tmp_path / "more", server.address.replace("archive", "gone"))
     with pytest.raises(UserError, match=r"gone\.zip"):
         originals.obtain_release(tmp_path / "more", tmp_path / "gone.zip")
+    with pytest.raises(UserError, match=r"~nosuch/x\.zip cannot be unpacked"):
+        originals.obtain_release(tmp_path / "more", "~nosuch/x.zip")
 
 
 def test_obtain_unpacks_an_address_or_a_local_archive(server, tmp_path):

@@ -57,13 +57,16 @@ def test_one_name_for_several_images_is_refused(own):
         manifest.make(own, 0)
 
 
-def test_a_blank_patientid_is_no_patient(own):
+@pytest.mark.parametrize("word", [" ", "NA", "nan", "N/A", "unknown"])
+def test_a_patient_without_a_name_is_no_patient(own, word):
     names = [f"scan {i}.png" for i in range(3)]
     for i, name in enumerate(names):
         draw(own / "train" / "covid" / name, 900 + i)
-    write(own, "covid-metadata.csv", COVID, *(f"{n}, ,M,60,PA,X-ray" for n in names))
+    write(own, "covid-metadata.csv", COVID, *(f"{n},{word},M,60,PA,X-ray" for n in names))
+    write(own, "patients.csv", "name,patient", *(f"{n},{word}" for n in names))
     patients = {row["patient"] for image, row in rows(own).items() if "scan" in image}
     assert len(patients) == 3
+    assert {row["patient"] for row in records.read(own / "patients.csv").values()} == {""}
 
 
 def test_a_series_by_days_is_of_one_patient_in_its_folder_alone(own):
@@ -156,6 +159,16 @@ def test_a_patients_table_about_other_images_is_refused(own):
     write(own, "patients.csv", "image,patient", "mine/train/covid/x.png,1")
     with user_error("names no image that is here; they are called like train/"):
         manifest.make(own, 0)
+
+
+def test_rows_of_a_patients_table_that_name_no_image_are_said(own, capsys):
+    name = sorted((own / "train" / "covid").iterdir())[0].name
+    write(own, "patients.csv", "image,patient", f"{name},1", f"train/covid/{name},1")
+    rows(own)
+    assert "no image" not in capsys.readouterr().out
+    write(own, "patients.csv", "image,patient", f"{name},1", "train/covid/gone.png,2", "x.png,3")
+    rows(own)
+    assert "2 of 3 rows name no image that is here; the first is train/covid/gone.png" in capsys.readouterr().out  # fmt: skip
 
 
 def test_tables_from_spreadsheets_are_read(own):

@@ -99,6 +99,10 @@ def test_columns_become_few_words():
     assert probes.bin_values(days)[0].nunique() == 10
     assert probes.bin_values(pd.Series(["x"] * 5))[1] == "always x"
     assert probes.bin_values(pd.Series([""] * 5))[1] == "never stated"
+    ages = [*map(str, range(18, 90))]
+    words, why = probes.bin_values(pd.Series([*ages, *["NA", "nan", "?", ">90"] * 10]))
+    assert not why and words.nunique() == 12 and (words == "not stated").sum() == 30
+    assert (words == ">90").sum() == 10
     assert "its own" in probes.bin_values(pd.Series([f"id{i}" for i in range(200)]))[1]
 
 

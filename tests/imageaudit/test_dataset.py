@@ -39,6 +39,7 @@ def test_classes_that_are_asked_for(dataset):
     [
         ("a/patient00012/study1/view1.jpg", "patient00012"),
         ("sub-07_xray.png", "sub-07"),
+        ("sub-solid/1.png", ""),
         ("00001280_004.png", "ChestX-ray14 00001280"),
         ("fever-day3.png", "series fever"),
         ("1.png", ""),

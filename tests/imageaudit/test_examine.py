@@ -43,6 +43,11 @@ def test_one_class_saved_otherwise_and_a_column_that_tells_and_what_is_ignored(d
     assert found["columns"].rows[0]["seen"] == "site" and found["columns"].raised
     assert found["columns"].more["not asked"] == {"same": "always x"}
     assert "columns" not in by_kind(examine(folder / "t.csv", Options(ignore=("site", "same"))))
+    said = []
+    alone = examine(folder / "t.csv", Options(ignore=("site",)), say=said.append)
+    told = "not asked about, since nothing can be told from them: same (always x)."
+    for where in (said, alone.report["understood"], alone.report["notes"]):
+        assert told in " ".join(where)
     quiet = examine(folder / "t.csv", fail_on=("border",))
     assert not quiet.alarm and by_kind(quiet)["columns"].raised
 

@@ -6,6 +6,7 @@ import pytest
 from conftest import user_error
 from labelled import classes, put, told, write
 
+from deepcovid import audit
 from imageaudit import dataset
 from imageaudit.dataset import Options
 
@@ -156,3 +157,78 @@ def test_grades_are_classes_beside_a_note_and_where_they_are_named(tmp_path):
     with user_error("are no classes: name those that count with --classes .*train.csv"):
         dataset.read(tmp_path)
     assert classes(dataset.read(tmp_path, Options(("0", "1")))) == {"0": 2, "1": 2}
+
+
+def test_a_file_that_its_folder_lacks_is_not_that_of_another_class(tmp_path):
+    put(tmp_path, "COVID/0.png", "NORMAL/0.png", "NORMAL/1.png", "NORMAL/2.png", "NORMAL/3.png")
+    (tmp_path / "EMPTY").mkdir()
+    rows = ("COVID/0.png,a", "COVID/1.png,a", "data/covid/2.png,a", "EMPTY/3.png,a", "data/NORMAL/0.png,b")  # fmt: skip
+    found = dataset.read(write(tmp_path / "t.csv", "path,label", *rows))
+    assert found.missing == ("COVID/1.png", "data/covid/2.png", "EMPTY/3.png")
+    assert [path.parent.name for path in found.table.path] == ["COVID", "NORMAL"]
+
+
+def test_a_mask_is_no_image_unless_the_table_says_its_folder(tmp_path):
+    put(tmp_path, *(f"{room}/{i}.png" for room in ("images", "masks") for i in range(2)))
+    put(tmp_path, "masks/2.png", "P1/masks/3.png", "P1/3.png", "P2/4.png")
+    table = write(tmp_path / "t.csv", "path,label", "0,a", "1.png,b", "2.png,b")
+    found = dataset.read(table)
+    assert [path.parent.name for path in found.table.path] == ["images"] * 2
+    assert found.missing == ("2.png",)
+    write(table, "path,label", "masks/0.png,a", "x/masks/1.png,b")
+    assert {path.parent.name for path in dataset.read(table).table.path} == {"masks"}
+    write(table, "who,label", "P1,a", "P2,b")
+    assert [path.name for path in dataset.read(table).table.path] == ["3.png", "4.png"]
+
+
+def test_what_spreadsheets_write_for_nothing_is_blank(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(6)))
+    words = ("a", "b", "#N/A", "#NV", "#NULL!", "NaT")
+    rows = [f"{i}.png,{word}" for i, word in enumerate(words)]
+    found = dataset.read(write(tmp_path / "t.csv", "path,label", *rows))
+    assert classes(found) == {"a": 1, "b": 1} and "4 rows have no label" in told(found)
+
+
+def test_a_nameless_column_of_rows_numbers_is_left_out_in_any_order(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    rows = [f"{n},{i}.png,{'ab'[i // 2]}" for i, n in enumerate((7, 0, 12, 3))]
+    found = dataset.read(write(tmp_path / "t.csv", ",path,label", *rows))
+    assert not found.columns and "The column 'column 1' numbers the rows" in told(found)
+    rows = [f"{i}.png,{'ab'[i // 2]},{n}" for i, n in enumerate((7, 7, 12, 3))]
+    assert dataset.read(write(tmp_path / "t.csv", "path,label,", *rows)).columns == ("column 3",)
+    table = write(tmp_path / "t.csv", ",label", *(f"{i},{'ab'[i // 2]}" for i in (3, 0, 2, 1)))
+    assert classes(dataset.read(table)) == {"a": 2, "b": 2}  # here it names the files
+
+
+def test_two_spellings_of_a_path_are_one_image(tmp_path):
+    put(tmp_path, *(f"{i}.png" for i in range(4)))
+    table = write(tmp_path / "t" / "t.csv", "path,label,site", "../0.png,a,x", "../t/../0.png,a,y",
+                  f"{tmp_path}/1.png,b,z", "./../1.png,b,z")  # fmt: skip
+    found = dataset.read(table)
+    assert found.table.image.tolist() == ["../0.png", f"{tmp_path}/1.png"]
+    assert "2 further rows of the same images" in told(found) and not found.columns
+    assert "no row" not in told(found) and len(dataset.read_any(table).table) == 2
+    put(tmp_path, "t/5.png")
+    assert "1 images of the folder stand in no row" in told(dataset.read(table))
+    write(table, "path,label", "../0.png,a", "./../0.png,b", "../1.png,b")
+    with user_error("more than one label: ../0.png"):
+        dataset.read(table)
+
+
+def test_tildes_of_nobody_and_names_in_other_letters(tmp_path):
+    put(tmp_path, "COVID/0.png", "COVID/~nosuch/1.png", "other/2.png")
+    table = write(tmp_path / "t.csv", "path,label,SEX", "COVID/0.png,a,F", "~nosuch/1.png,a,M",
+                  "other/2.png,b,M")  # fmt: skip
+    found = dataset.read(table, Options(ignore=("sex",)))
+    assert len(found.table) == 3 and not found.columns
+    with user_error("'sexx' to ignore. Did you mean SEX"):
+        dataset.read(table, Options(ignore=("sexx",)))
+    for read in (dataset.read, dataset.read_any, audit):
+        with user_error("There is no ~nosuch/x"):
+            read("~nosuch/x")
+    with user_error("There is no folder ~nosuch/x"):
+        dataset.read(table, Options(images="~nosuch/x"))
+    with user_error("no class 'covid'. Did you mean COVID"):
+        dataset.read(tmp_path, Options(("covid",)))
+    with user_error("no class 'xyz'. There are: COVID, other"):
+        dataset.read(tmp_path, Options(("xyz",)))
