@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tarfile
 import time
@@ -12,7 +13,7 @@ from PIL import Image
 
 from benchmarks import __main__ as program
 from benchmarks import goals, gpu, measure, speed, table, whole
-from deepcovid import runs
+from deepcovid import runs, steps
 
 
 @pytest.fixture
@@ -171,3 +172,60 @@ def test_without_a_card_nothing_is_measured_and_said_so(capsys, monkeypatch):
     monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
     assert gpu.main(["run"]) == 2 and "no CUDA GPU here" in capsys.readouterr().err
     assert gpu.main(["run", "nothing"]) == 2 and "There are: tests" in capsys.readouterr().err
+
+
+# a Python in which of what is installed here only some can be found: the named, what they need,
+# and the wheels that travel
+LENT = """
+import re, sys
+from importlib import import_module, machinery, metadata
+from packaging.requirements import Requirement
+
+def plain(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+there, waiting = {*open("benchmarks/gpu.txt").read().split("\\n")}, {*sys.argv[1].split()}
+while waiting:
+    there, names = there | waiting, waiting & {plain(one.name) for one in metadata.distributions()}
+    needed = [Requirement(line) for name in names for line in metadata.requires(name) or ()]
+    needed = {plain(one.name) for one in needed if not one.marker or one.marker.evaluate({"extra": ""})}
+    waiting = needed - there
+of = {top: {*map(plain, names)} for top, names in metadata.packages_distributions().items()}
+
+class There(machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        top = name.partition(".")[0]
+        return super().find_spec(name, path, target) if of.get(top, there) & there else None
+
+sys.meta_path[:] = [There if one is machinery.PathFinder else one for one in sys.meta_path]
+for name in sys.argv[2:]:
+    import_module(name)
+"""
+LENT_HAS = "torch torchvision pandas numpy scipy scikit-learn pytest pillow matplotlib tqdm psutil pyyaml statsmodels seaborn requests"  # fmt: skip
+
+
+def lent(*modules):
+    words = [sys.executable, "-c", LENT, LENT_HAS, *modules]
+    return subprocess.run(words, cwd=runs.ROOT, capture_output=True, text=True, check=False)
+
+
+def test_with_the_wheels_that_travel_a_lent_machine_has_all_that_is_measured():
+    made = {of.partition(":")[0] for file in ("manifest.csv", "training.csv", "resnet18/seed0/scores.csv")
+            for of in steps.maker(file)}  # fmt: skip
+    shown = ("deepcovid.study", "deepcovid.models.figures", "deepcovid.models.tables")
+    done = lent("benchmarks.gpu", "deepcovid.steps", *(f"deepcovid.{name}" for name in made), *shown,
+                "papermill.__main__", "papermill.execute", "ipykernel.kernelapp")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No module named 'snakemake'" in lent("snakemake.cli").stderr
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\ncase "$*" in *torch*) exit 0;; --version) echo Python 3.10.4;; *) exit 1;; esac\n')  # fmt: skip
+    old.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = [runs.ROOT / "benchmarks" / "gpu.sh", "run"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "needs Python 3.11 or newer" in done.stderr
+    assert "is Python 3.10.4" in done.stderr
