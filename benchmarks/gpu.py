@@ -18,7 +18,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +37,7 @@ PLACE = runs.RUNS / "gpu"
 SIZE = 224
 SENT_MB = 62  # with the tracked files of the checkout, in one call
 # seconds, `paper` for each network; `run --seconds` ends them all together
-LIMITS = {"tests": 80, "forward": 30, "notebook": 80, "paper": 55, "failed": 210}
+LIMITS = {"tests": 80, "tables": 80, "forward": 30, "notebook": 80, "paper": 55, "failed": 210}
 CUDA_TESTS = "graphics_card"  # in the names of the tests that need one
 
 
@@ -122,6 +122,7 @@ class Job:
     out: Path
     settings: dict
     until: float  # time.monotonic() at which no part may run any more
+    runs: str = "runs"  # the folder in `place` that runs are made in
 
     def keep(self, name: str, row: dict) -> None:
         kept = Kept(Asked(self.place, "", (), 0, 0, again=True, folder=self.place), "gpu")
@@ -142,7 +143,7 @@ class Job:
         return str(folder) if there else "random"
 
     def folder(self, recipe: str, model: str) -> Path:
-        return self.place / "runs" / recipe / model / "seed0"
+        return self.place / self.runs / recipe / model / "seed0"
 
     def overrides(self, model: str) -> str:
         return json.dumps(self.settings | {"models": model, "weights": self.weights(model)})
@@ -153,7 +154,7 @@ def limited(job: Job, words: list, seconds: float) -> dict:
     start, end = time.perf_counter(), min(seconds, job.until - time.monotonic())
     if end <= 1:
         return {"seconds": 0.0, "ended": "no time left"}
-    env = os.environ | {"DEEPCOVID_RUNS": str(job.place / "runs"), "TQDM_MININTERVAL": "30"}
+    env = os.environ | {"DEEPCOVID_RUNS": str(job.place / job.runs), "TQDM_MININTERVAL": "30"}
     with (job.place / "log.txt").open("ab") as log:
         process = psutil.Popen(list(map(str, words)), stdout=log, stderr=log, cwd=ROOT, env=env)
         try:
@@ -168,16 +169,14 @@ def limited(job: Job, words: list, seconds: float) -> dict:
     return {"seconds": round(time.perf_counter() - start, 1), "ended": ended}
 
 
-def step(job: Job, recipe: str, model: str, file: str) -> list:
-    return [
-        sys.executable,
-        "-m",
-        "deepcovid.steps",
-        recipe,
-        file,
-        "--overrides",
-        job.overrides(model),
-    ]
+def step(job: Job, recipe: str, model: str, *files: str) -> list:
+    given = ["--overrides", job.overrides(model)]
+    return [sys.executable, "-m", "deepcovid.steps", recipe, *files, *given]
+
+
+def tables(job: Job, recipe: str, model: str) -> None:
+    """What a training needs and is not measured: the run's manifest and its training images."""
+    limited(job, step(job, recipe, model, "manifest.csv", "training.csv"), LIMITS["tables"])
 
 
 def tests(job: Job) -> None:
@@ -221,21 +220,23 @@ def forward(job: Job) -> None:
 def notebook(job: Job) -> None:
     """Notebook 03 by papermill, which trains what it shows."""
     model = "resnet18"
-    for file in ("manifest.csv", "training.csv"):
-        limited(job, step(job, "paper", model, file), LIMITS["notebook"])
+    own = replace(job, runs="notebook")  # else `paper` would find it trained
+    tables(own, "paper", model)
     shown = job.place / "03_training.ipynb"
     parameters = json.dumps({"study": "runs/paper", "overrides": json.loads(job.overrides(model))})
     row = limited(
-        job,
+        own,
         [sys.executable, "-m", "deepcovid.papermill", ROOT / "notebooks" / "03_training.ipynb", shown,
          "-k", "python3", "--cwd", ROOT / "notebooks", "--no-progress-bar", "-y", parameters],
         LIMITS["notebook"],
     )  # fmt: skip
-    job.keep(f"notebook 03: {model}", row | trained(job.folder("paper", model)))
+    job.keep(f"notebook 03: {model}", row | trained(own.folder("paper", model)))
 
 
 def paper(job: Job) -> None:
     """The paper's recipe with each of the four networks."""
+    if not all(job.done(f"paper: {model}") for model in profiles.MODELS):
+        tables(job, "paper", "resnet18")
     for model in profiles.MODELS:
         name = f"paper: {model}"
         if not job.done(name):
@@ -249,17 +250,17 @@ def failed(job: Job) -> None:
     """150 epochs of the failed recipe, whose crops are new in every epoch."""
     model = "resnet18"
     words = step(job, "failed", model, f"{model}/seed0/scores.csv")
-    for file in ("manifest.csv", "training.csv"):
-        limited(job, step(job, "failed", model, file), LIMITS["failed"])
+    tables(job, "failed", model)
     row = limited(job, words, LIMITS["failed"])
     job.keep(f"failed: {model}", row | {"weights": Path(job.weights(model)).name} | trained(job.folder("failed", model)))  # fmt: skip
 
 
 def trained(folder: Path) -> dict:
     """What a training's files say, also of one that was cut: epochs, images a second, test images."""
-    note, resume = folder / "training.json", folder / "resume.csv"
+    note, resume = folder / "training.json", folder / "resume.pt"
     if not note.is_file():
-        return {"epochs": int(pd.read_csv(resume).epoch.max()) if resume.is_file() else 0}
+        kept = torch.load(resume, "cpu", weights_only=True) if resume.is_file() else {"epoch": 0}
+        return {"epochs": kept["epoch"]}
     note = runs.read_json(note)
     epochs = int(pd.read_csv(folder / "history.csv").epoch.max())
     cached, took = note["cached"]["train"], note["seconds"]

@@ -157,15 +157,41 @@ def test_a_measured_part_is_written_at_once_and_a_done_one_is_left(tmp_path, mon
         gpu,
         "limited",
         lambda job, words, seconds: (
-            ran.append(words) or {"seconds": 1.0, "ended": "cut" if len(ran) == 2 else "done"}
+            ran.append(words) or {"seconds": 1.0, "ended": "cut" if len(ran) == 3 else "done"}
         ),
     )
     gpu.paper(job)
-    assert (
-        len(ran) == 4 and len(json.loads((tmp_path / "out" / "gpu.json").read_text())["rows"]) == 4
-    )
+    said = [" ".join(map(str, words)) for words in ran]
+    assert "paper manifest.csv training.csv" in said[0] and len(said) == 5
+    assert len(json.loads((tmp_path / "out" / "gpu.json").read_text())["rows"]) == 4
     gpu.paper(job)  # goes on with the one that was cut
-    assert len(ran) == 5 and "resnet50" in " ".join(map(str, ran[-1]))
+    assert len(ran) == 7 and "resnet50" in " ".join(map(str, ran[-1]))
+
+
+def test_a_training_that_was_cut_tells_its_epochs(tmp_path):
+    assert gpu.trained(tmp_path) == {"epochs": 0}
+    gpu.torch.save({"epoch": 7, "part": {}}, tmp_path / "resume.pt")
+    assert gpu.trained(tmp_path) == {"epochs": 7}
+
+
+def test_the_notebook_trains_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    job = gpu.Job(tmp_path, tmp_path, {"device": "cpu"}, time.monotonic() + 60)
+    used = []
+    monkeypatch.setattr(gpu, "limited", lambda job, *_: used.append(job.runs) or {"ended": "done"})
+    gpu.notebook(job)
+    gpu.paper(job)
+    assert used == ["notebook"] * 2 + ["runs"] * 5
+
+
+def test_a_network_that_was_cut_is_not_among_the_measured(tmp_path):
+    def row(ended):
+        return {"seconds": 9.0, "ended": ended, "machine": {"gpu": "a card"}}
+
+    runs.write_json(tmp_path / "gpu.json", {"rows": {"paper: resnet18": row("cut")}})
+    assert not goals.card(tmp_path)
+    made = {"paper: resnet18": row("cut"), "paper: resnet50": row("done")}
+    runs.write_json(tmp_path / "gpu.json", {"rows": made})
+    assert goals.card(tmp_path)[0][:2] == ("1 networks 9 s", 9.0)
 
 
 def test_without_a_card_nothing_is_measured_and_said_so(capsys, monkeypatch):
