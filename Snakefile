@@ -46,7 +46,7 @@ def beside(what, *names):
 def images():
     """Stands for the images and the tables about them, without the masks that lie beside them."""
     return at("images or their tables", *(path for path in sorted(profile.data_folder.glob("*"))
-              if not path.name.endswith("-masks") and path.name != "brixia.csv"))
+              if not path.name.endswith("-masks") and path.name != "brixia.csv" and path.name[0] != "."))
 
 
 def lungs():
@@ -160,7 +160,7 @@ rule external:
     input: code("external.json"), SCORES
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
-        external=at("external images", profile.external or ""), masks=lungs(),
+        external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
     resources: mem_mb=6000, runtime=60
     output: "external.json", "external.csv"
     log: "logs/external.txt"
@@ -187,7 +187,7 @@ rule fair_test:
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
-        external=at("external images", profile.external or ""), masks=lungs(),
+        external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
     priority: 1
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
@@ -200,7 +200,9 @@ rule fair_test:
 rule fair_data:
     message: "a data folder whose source does not give the class away"
     input: code("fair_data/patients.csv"), "manifest.csv"
-    params: collection=at("collection", profile.collection or ""), images=images()
+    params:
+        collection=at("collection", profile.collection or ""), images=images(),
+        masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"),
     output: "fair_data/patients.csv"
     log: "logs/fair_data.txt"
     shell: STEP + LOG

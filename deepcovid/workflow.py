@@ -32,7 +32,8 @@ def run(name: str, overrides: dict, cores, extra: list[str], cluster=None, goal=
     cores = cores or (None if cluster else usable_cores())
     options = ["--workflow-profile", settings_of(cluster)] if cluster else []
     options += ["--cores", cores] if cores else []
-    options += [*extra, "--config", f"overrides={json.dumps(overrides)}"]
+    # YAML knows no halves of a character, as JSON in ASCII has for some
+    options += [*extra, "--config", f"overrides={json.dumps(overrides, ensure_ascii=False)}"]
     options += [f"cores={cores}"] if cores else []
     if profiles.runs_of(name):
         status = run_study(name, overrides, options)

@@ -137,7 +137,10 @@ CHANGES = {
     "data/train/covid": (ALL, "images or their tables"),
     "other/train/covid": ({"audit", "evaluation", "external", "fair_test"}, "external images"),
     "rest/train/covid": ({"fair_test"}, "collection"),
-    "data/lung-masks/train/covid": ({"heatmaps", "shortcuts"}, "lung masks"),
+    "data/lung-masks/train/covid": (
+        {"heatmaps", "shortcuts", "external", "fair_test"},
+        "lung masks",
+    ),
     "data/lesion-masks/train/covid": ({"heatmaps"}, "lung or lesion masks"),
     "brixia.csv": ({"heatmaps", "fair_test"}, "severities"),
     "weights.pth": (TRAINED | {"failure", "shortcuts"}, "weights"),
@@ -150,6 +153,24 @@ def test_a_change_of_files_runs_what_depends_on_it(project, name):
     replaced(project.room / name)
     found, said = project.planned()
     assert {*found} == rules | SHOWN and told in said, said
+    project.done()
+
+
+def test_what_a_system_hides_in_a_folder_changes_nothing(project):
+    (project.room / "data" / ".DS_Store").write_text("")
+    assert project.planned()[0] == {}
+
+
+def test_changed_masks_make_the_data_folder_of_fair_anew(project):
+    goal = {"goal": "fair_data/patients.csv"}
+    made = project.folder / goal["goal"]
+    made.parent.mkdir()
+    made.touch()
+    for kind in ("lung", "lesion"):
+        project.snakemake("--touch", "--forceall", **goal)
+        assert "Nothing to be done" in project.snakemake("--dry-run", **goal)
+        replaced(project.room / "data" / f"{kind}-masks" / "train" / "covid")
+        assert "lung or lesion masks" in project.snakemake("--dry-run", **goal)
     project.done()
 
 
