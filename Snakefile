@@ -1,8 +1,10 @@
 # Steps make files, then notebooks show them. `./run_all.sh` calls this with --config profile=NAME
 # overrides='{...}' and --directory runs/NAME, so file names below are relative to the run's folder.
+import csv
 import importlib
 import json
 import sys
+from pathlib import Path
 
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
@@ -59,6 +61,14 @@ def first_weights():
     return at("weights", profile.weights)
 
 
+def copies():
+    """The augmented images that the run's own training.csv names."""
+    if not Path("training.csv").is_file():
+        return []
+    with open("training.csv", encoding="utf-8", newline="") as table:
+        return [row["image"] for row in csv.DictReader(table) if row["image"].startswith("augmented/")]
+
+
 # `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
 localrules: pages, record
 
@@ -90,7 +100,7 @@ rule augmentation:
     message: "the training positives, augmented"
     input: code("training.csv"), "manifest.csv"
     params: settings("augment_positives", "preprocessing"), masks=lungs()
-    output: "training.csv", "splits.csv", "leaks.csv"
+    output: kept("training.csv", *copies()), "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
     shell: STEP + LOG
 

@@ -59,11 +59,10 @@ def run_study(study: str, overrides: dict, options: list) -> int:
             check_inputs(profile)
     for i, (run, profile) in enumerate(loaded.items(), 1):
         print(f"\n{study}: run {i} of {len(runs)}, {run}", flush=True)
-        if status := make(profile, runs[run].replace(",", " ").split(), options):
+        if status := make(profile, profiles.goals(runs[run]), options):
             return status
-    for run, profile in loaded.items():
-        if not (profile.folder / f"{'ablation' if run == 'ablation' else 'metrics'}.csv").is_file():
-            return 0  # as with --dry-run
+    if not all((profiles.RUNS / study / file).is_file() for file in profiles.shown(runs)):
+        return 0  # as with --dry-run
     return make(loaded["paper"], ["all"], options, study)
 
 

@@ -71,9 +71,12 @@ def test_a_study_makes_its_runs_in_turn_then_what_compares_them(tmp_path, monkey
     calls = []
 
     def snakemake(folder, options):
-        goals = [o for o in map(str, options) if o in ("all", "results") or ".csv" in o]
+        goals = [
+            o for o in map(str, options) if o in ("all", "results") or o.endswith((".csv", ".json"))
+        ]
         calls.append((folder.name, goals))
-        write_text(folder / f"{'ablation' if folder.name == 'ablation' else 'metrics'}.csv", "")
+        for name in ("run.json", *(name for name in ("metrics.csv", *goals) if "." in name)):
+            write_text(folder / name, "")
         return int(folder.name == stops_at)
 
     monkeypatch.setattr(profiles, "RUNS", tmp_path)
