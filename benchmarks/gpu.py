@@ -42,9 +42,7 @@ CUDA_TESTS = "graphics_card"  # in the names of the tests that need one
 
 
 # what travels
-def pack(
-    data: Path, weights_folder: Path | None, limit: int, python: str, quality: int
-) -> list[Path]:
+def pack(data: Path, weights_folder: Path | None, limit: int, python: str, quality: int) -> list[Path]:  # fmt: skip
     """Write `runs/gpu-1/`, `runs/gpu-2/`, ...: each of `limit` bytes at most; gives their archives."""
     groups, room = [], 0
     for name, content in sent(data, weights_folder, python, quality):
@@ -66,13 +64,11 @@ def pack(
     return archives
 
 
-def sent(
-    data: Path, weights_folder: Path | None, python: str, quality: int
-) -> Iterator[tuple[str, bytes]]:
+def sent(data: Path, weights: Path | None, python: str, quality: int) -> Iterator[tuple[str, bytes]]:  # fmt: skip
     """Names and bytes: wheels, weights that compress well or are small, tables, images."""
     for wheel in wheels(python) if python else ():
         yield f"wheels/{wheel.name}", wheel.read_bytes()
-    for path in sorted(weights_folder.glob("*.pth")) if weights_folder else ():
+    for path in sorted(weights.glob("*.pth")) if weights else ():
         content = gzip.compress(path.read_bytes(), 1)
         if len(content) < 2**23:
             yield f"weights/{path.name}.gz", content
@@ -240,9 +236,8 @@ def paper(job: Job) -> None:
     for model in profiles.MODELS:
         name = f"paper: {model}"
         if not job.done(name):
-            row = limited(
-                job, step(job, "paper", model, f"{model}/seed0/scores.csv"), LIMITS["paper"]
-            )
+            words = step(job, "paper", model, f"{model}/seed0/scores.csv")
+            row = limited(job, words, LIMITS["paper"])
             job.keep(name, row | {"weights": Path(job.weights(model)).name} | trained(job.folder("paper", model)))  # fmt: skip
 
 
@@ -291,15 +286,11 @@ def job_of(args: argparse.Namespace) -> Job:
         place.mkdir(parents=True, exist_ok=True)
         return Job(place, args.out or place, settings, until)
     if not torch.cuda.is_available():
-        raise UserError(
-            "PyTorch finds no CUDA GPU here, so nothing was measured. `benchmarks/gpu.sh run --try` goes "
-            "through all parts on the CPU, with drawn images."
-        )
+        raise UserError("PyTorch finds no CUDA GPU here, so nothing was measured. `benchmarks/gpu.sh "
+                        "run --try` goes through all parts on the CPU, with drawn images.")  # fmt: skip
     data = args.data.absolute() if args.data else PLACE / "data"
     if not data.is_dir() and {*(args.parts or PARTS)} - {"tests", "forward"}:
-        raise UserError(
-            "There are no images: bring what `pack` wrote, or name a folder with --data."
-        )
+        raise UserError("There are no images: bring what `pack` wrote, or name a folder: --data.")
     PLACE.mkdir(parents=True, exist_ok=True)
     return Job(PLACE, args.out or RESULTS, {"data": str(data), "device": "cuda", "image_size": SIZE}, until)  # fmt: skip
 
@@ -318,29 +309,21 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("pack", help="write what travels")
     one.add_argument("data", type=Path, help="a data folder, train|test / covid|non")
     one.add_argument("--weights", type=Path, help="a folder of .pth files; large ones stay behind")
-    one.add_argument(
-        "--python", default="3.12", help="of that machine, for the wheels; '': no wheels"
-    )
+    one.add_argument("--python", default="3.12", help="of that machine; '': no wheels")
     one.add_argument("--quality", type=int, default=75, help="of JPEG, 1 to 95 (default: 75)")
     one.add_argument("--megabytes", type=float, help="of a folder (default: with the checkout, 62)")
     two = commands.add_parser("run", help="measure")
     two.add_argument("parts", nargs="*", metavar="PART")
-    two.add_argument(
-        "--try", action="store_true", dest="try_", help="drawn images, two epochs, on the CPU"
-    )
+    two.add_argument("--try", action="store_true", dest="try_", help="drawn images, on the CPU")
     two.add_argument("--data", type=Path, help="a data folder (default: what travelled)")
-    two.add_argument(
-        "--out", type=Path, help="where gpu.json is written (default: results/benchmarks)"
-    )
+    two.add_argument("--out", type=Path, help="of gpu.json (default: results/benchmarks)")
     two.add_argument("--seconds", type=float, default=570, help="for all parts (default: 570)")
     return found
 
 
 def tracked_mb() -> float:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return sum((ROOT / name).lstat().st_size for name in listed.stdout.split("\0")[:-1]) / 2**20
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
+    return sum((ROOT / name).lstat().st_size for name in listed.split("\0")[:-1]) / 2**20
 
 
 def main(words: list[str] | None = None) -> int:
