@@ -1,8 +1,10 @@
 # Steps make files, then notebooks show them. `./run_all.sh` calls this with --config profile=NAME
 # overrides='{...}' and --directory runs/NAME, so file names below are relative to the run's folder.
+import csv
 import importlib
 import json
 import sys
+from pathlib import Path
 
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
@@ -46,7 +48,7 @@ def beside(what, *names):
 def images():
     """Stands for the images and the tables about them, without the masks that lie beside them."""
     return at("images or their tables", *(path for path in sorted(profile.data_folder.glob("*"))
-              if not path.name.endswith("-masks") and path.name != "brixia.csv"))
+              if not path.name.endswith("-masks") and path.name != "brixia.csv" and path.name[0] != "."))
 
 
 def lungs():
@@ -57,6 +59,14 @@ def lungs():
 def first_weights():
     """Stands for the weights that a network begins with."""
     return at("weights", profile.weights)
+
+
+def copies():
+    """The augmented images that the run's own training.csv names."""
+    if not Path("training.csv").is_file():
+        return []
+    with open("training.csv", encoding="utf-8", newline="") as table:
+        return [row["image"] for row in csv.DictReader(table) if row["image"].startswith("augmented/")]
 
 
 # `resources` is what a cluster is asked for: memory in MB and minutes, enough for all 5,520 images.
@@ -90,7 +100,7 @@ rule augmentation:
     message: "the training positives, augmented"
     input: code("training.csv"), "manifest.csv"
     params: settings("augment_positives", "preprocessing"), masks=lungs()
-    output: "training.csv", "splits.csv", "leaks.csv"
+    output: kept("training.csv", *copies()), "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
     shell: STEP + LOG
 
@@ -160,7 +170,7 @@ rule external:
     input: code("external.json"), SCORES
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
-        external=at("external images", profile.external or ""), masks=lungs(),
+        external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
     resources: mem_mb=6000, runtime=60
     output: "external.json", "external.csv"
     log: "logs/external.txt"
@@ -187,7 +197,7 @@ rule fair_test:
     params:
         settings("models", "seeds", "weights", "image_size", "preprocessing", "threshold"),
         collection=at("collection or severities", profile.collection or "", profile.severity or ""),
-        external=at("external images", profile.external or ""), masks=lungs(),
+        external=at("external images", profile.external or ""), masks=beside("lung masks", "lung-masks"),
     priority: 1
     threads: max(1, cores // 2)
     resources: mem_mb=6000, runtime=240
@@ -200,7 +210,9 @@ rule fair_test:
 rule fair_data:
     message: "a data folder whose source does not give the class away"
     input: code("fair_data/patients.csv"), "manifest.csv"
-    params: collection=at("collection", profile.collection or ""), images=images()
+    params:
+        collection=at("collection", profile.collection or ""), images=images(),
+        masks=beside("lung or lesion masks", "lung-masks", "lesion-masks"),
     output: "fair_data/patients.csv"
     log: "logs/fair_data.txt"
     shell: STEP + LOG

@@ -9,6 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 
 for word in "$@"; do # help needs nothing installed
+    if [ "$word" = --snakemake ]; then break; fi # all that follows is Snakemake's
     if [ "$word" = -h ] || [ "$word" = --help ]; then
         python=$("$here/install.sh" --bare)
         exec "$python" -m deepcovid "$@"

@@ -9,7 +9,8 @@ set -euo pipefail
 unset CDPATH # else `cd` prints where it went
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
-PATH="$(dirname "$(./install.sh)"):$PATH"
+python=$(./install.sh) # on a line of its own, so that what fails ends the script
+PATH="$(dirname "$python"):$PATH"
 
 if [ "${1:-}" = --slow ]; then
     shift

@@ -10,8 +10,7 @@ from deepcovid.runs import ROOT, state
 study, overrides = config["profile"], config.get("overrides") or {}
 runs = profiles.chosen_runs(study, overrides)
 SETTINGS, OWN = json.dumps(overrides), profiles.load(f"{study}/paper", overrides)
-# what each run says of itself, whichever parts of it were asked for
-RUNS = [f"{run}/{'ablation' if run == 'ablation' else 'metrics'}.csv" for run in runs]
+RUNS = profiles.shown(runs)  # whichever parts of each were asked for
 COMPARED = ["ablation.csv", "ablation_effects.csv", "auc_search.csv", "drift.csv"] if "ablation" in runs else []
 if {"paper", "control"} <= {*runs} and "resnet18" in OWN.models:
     COMPARED += ["paper/radiographs.csv", "control/radiographs.csv"]

@@ -82,7 +82,8 @@ def slowest_notebook(folder: Path) -> list:
 
 
 def card(folder: Path) -> list:
-    found = {name: row for name, row in rows(folder, "gpu").items() if name.startswith("paper: ")}
+    found = {name: row for name, row in rows(folder, "gpu").items()
+             if name.startswith("paper: ") and row["ended"] == "done"}  # fmt: skip
     took = sum(row["seconds"] for row in found.values())
     return (
         [(f"{len(found)} networks {took:.0f} s", took, next(iter(found.values())))] if found else []

@@ -18,7 +18,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -37,14 +37,12 @@ PLACE = runs.RUNS / "gpu"
 SIZE = 224
 SENT_MB = 62  # with the tracked files of the checkout, in one call
 # seconds, `paper` for each network; `run --seconds` ends them all together
-LIMITS = {"tests": 80, "forward": 30, "notebook": 80, "paper": 55, "failed": 210}
+LIMITS = {"tests": 80, "tables": 80, "forward": 30, "notebook": 80, "paper": 55, "failed": 210}
 CUDA_TESTS = "graphics_card"  # in the names of the tests that need one
 
 
 # what travels
-def pack(
-    data: Path, weights_folder: Path | None, limit: int, python: str, quality: int
-) -> list[Path]:
+def pack(data: Path, weights_folder: Path | None, limit: int, python: str, quality: int) -> list[Path]:  # fmt: skip
     """Write `runs/gpu-1/`, `runs/gpu-2/`, ...: each of `limit` bytes at most; gives their archives."""
     groups, room = [], 0
     for name, content in sent(data, weights_folder, python, quality):
@@ -66,13 +64,11 @@ def pack(
     return archives
 
 
-def sent(
-    data: Path, weights_folder: Path | None, python: str, quality: int
-) -> Iterator[tuple[str, bytes]]:
+def sent(data: Path, weights: Path | None, python: str, quality: int) -> Iterator[tuple[str, bytes]]:  # fmt: skip
     """Names and bytes: wheels, weights that compress well or are small, tables, images."""
     for wheel in wheels(python) if python else ():
         yield f"wheels/{wheel.name}", wheel.read_bytes()
-    for path in sorted(weights_folder.glob("*.pth")) if weights_folder else ():
+    for path in sorted(weights.glob("*.pth")) if weights else ():
         content = gzip.compress(path.read_bytes(), 1)
         if len(content) < 2**23:
             yield f"weights/{path.name}.gz", content
@@ -122,6 +118,7 @@ class Job:
     out: Path
     settings: dict
     until: float  # time.monotonic() at which no part may run any more
+    runs: str = "runs"  # the folder in `place` that runs are made in
 
     def keep(self, name: str, row: dict) -> None:
         kept = Kept(Asked(self.place, "", (), 0, 0, again=True, folder=self.place), "gpu")
@@ -142,7 +139,7 @@ class Job:
         return str(folder) if there else "random"
 
     def folder(self, recipe: str, model: str) -> Path:
-        return self.place / "runs" / recipe / model / "seed0"
+        return self.place / self.runs / recipe / model / "seed0"
 
     def overrides(self, model: str) -> str:
         return json.dumps(self.settings | {"models": model, "weights": self.weights(model)})
@@ -153,7 +150,7 @@ def limited(job: Job, words: list, seconds: float) -> dict:
     start, end = time.perf_counter(), min(seconds, job.until - time.monotonic())
     if end <= 1:
         return {"seconds": 0.0, "ended": "no time left"}
-    env = os.environ | {"DEEPCOVID_RUNS": str(job.place / "runs"), "TQDM_MININTERVAL": "30"}
+    env = os.environ | {"DEEPCOVID_RUNS": str(job.place / job.runs), "TQDM_MININTERVAL": "30"}
     with (job.place / "log.txt").open("ab") as log:
         process = psutil.Popen(list(map(str, words)), stdout=log, stderr=log, cwd=ROOT, env=env)
         try:
@@ -168,16 +165,14 @@ def limited(job: Job, words: list, seconds: float) -> dict:
     return {"seconds": round(time.perf_counter() - start, 1), "ended": ended}
 
 
-def step(job: Job, recipe: str, model: str, file: str) -> list:
-    return [
-        sys.executable,
-        "-m",
-        "deepcovid.steps",
-        recipe,
-        file,
-        "--overrides",
-        job.overrides(model),
-    ]
+def step(job: Job, recipe: str, model: str, *files: str) -> list:
+    given = ["--overrides", job.overrides(model)]
+    return [sys.executable, "-m", "deepcovid.steps", recipe, *files, *given]
+
+
+def tables(job: Job, recipe: str, model: str) -> None:
+    """What a training needs and is not measured: the run's manifest and its training images."""
+    limited(job, step(job, recipe, model, "manifest.csv", "training.csv"), LIMITS["tables"])
 
 
 def tests(job: Job) -> None:
@@ -221,27 +216,28 @@ def forward(job: Job) -> None:
 def notebook(job: Job) -> None:
     """Notebook 03 by papermill, which trains what it shows."""
     model = "resnet18"
-    for file in ("manifest.csv", "training.csv"):
-        limited(job, step(job, "paper", model, file), LIMITS["notebook"])
+    own = replace(job, runs="notebook")  # else `paper` would find it trained
+    tables(own, "paper", model)
     shown = job.place / "03_training.ipynb"
     parameters = json.dumps({"study": "runs/paper", "overrides": json.loads(job.overrides(model))})
     row = limited(
-        job,
+        own,
         [sys.executable, "-m", "deepcovid.papermill", ROOT / "notebooks" / "03_training.ipynb", shown,
          "-k", "python3", "--cwd", ROOT / "notebooks", "--no-progress-bar", "-y", parameters],
         LIMITS["notebook"],
     )  # fmt: skip
-    job.keep(f"notebook 03: {model}", row | trained(job.folder("paper", model)))
+    job.keep(f"notebook 03: {model}", row | trained(own.folder("paper", model)))
 
 
 def paper(job: Job) -> None:
     """The paper's recipe with each of the four networks."""
+    if not all(job.done(f"paper: {model}") for model in profiles.MODELS):
+        tables(job, "paper", "resnet18")
     for model in profiles.MODELS:
         name = f"paper: {model}"
         if not job.done(name):
-            row = limited(
-                job, step(job, "paper", model, f"{model}/seed0/scores.csv"), LIMITS["paper"]
-            )
+            words = step(job, "paper", model, f"{model}/seed0/scores.csv")
+            row = limited(job, words, LIMITS["paper"])
             job.keep(name, row | {"weights": Path(job.weights(model)).name} | trained(job.folder("paper", model)))  # fmt: skip
 
 
@@ -249,17 +245,17 @@ def failed(job: Job) -> None:
     """150 epochs of the failed recipe, whose crops are new in every epoch."""
     model = "resnet18"
     words = step(job, "failed", model, f"{model}/seed0/scores.csv")
-    for file in ("manifest.csv", "training.csv"):
-        limited(job, step(job, "failed", model, file), LIMITS["failed"])
+    tables(job, "failed", model)
     row = limited(job, words, LIMITS["failed"])
     job.keep(f"failed: {model}", row | {"weights": Path(job.weights(model)).name} | trained(job.folder("failed", model)))  # fmt: skip
 
 
 def trained(folder: Path) -> dict:
     """What a training's files say, also of one that was cut: epochs, images a second, test images."""
-    note, resume = folder / "training.json", folder / "resume.csv"
+    note, resume = folder / "training.json", folder / "resume.pt"
     if not note.is_file():
-        return {"epochs": int(pd.read_csv(resume).epoch.max()) if resume.is_file() else 0}
+        kept = torch.load(resume, "cpu", weights_only=True) if resume.is_file() else {"epoch": 0}
+        return {"epochs": kept["epoch"]}
     note = runs.read_json(note)
     epochs = int(pd.read_csv(folder / "history.csv").epoch.max())
     cached, took = note["cached"]["train"], note["seconds"]
@@ -290,15 +286,11 @@ def job_of(args: argparse.Namespace) -> Job:
         place.mkdir(parents=True, exist_ok=True)
         return Job(place, args.out or place, settings, until)
     if not torch.cuda.is_available():
-        raise UserError(
-            "PyTorch finds no CUDA GPU here, so nothing was measured. `benchmarks/gpu.sh run --try` goes "
-            "through all parts on the CPU, with drawn images."
-        )
+        raise UserError("PyTorch finds no CUDA GPU here, so nothing was measured. `benchmarks/gpu.sh "
+                        "run --try` goes through all parts on the CPU, with drawn images.")  # fmt: skip
     data = args.data.absolute() if args.data else PLACE / "data"
     if not data.is_dir() and {*(args.parts or PARTS)} - {"tests", "forward"}:
-        raise UserError(
-            "There are no images: bring what `pack` wrote, or name a folder with --data."
-        )
+        raise UserError("There are no images: bring what `pack` wrote, or name a folder: --data.")
     PLACE.mkdir(parents=True, exist_ok=True)
     return Job(PLACE, args.out or RESULTS, {"data": str(data), "device": "cuda", "image_size": SIZE}, until)  # fmt: skip
 
@@ -317,29 +309,21 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("pack", help="write what travels")
     one.add_argument("data", type=Path, help="a data folder, train|test / covid|non")
     one.add_argument("--weights", type=Path, help="a folder of .pth files; large ones stay behind")
-    one.add_argument(
-        "--python", default="3.12", help="of that machine, for the wheels; '': no wheels"
-    )
+    one.add_argument("--python", default="3.12", help="of that machine; '': no wheels")
     one.add_argument("--quality", type=int, default=75, help="of JPEG, 1 to 95 (default: 75)")
     one.add_argument("--megabytes", type=float, help="of a folder (default: with the checkout, 62)")
     two = commands.add_parser("run", help="measure")
     two.add_argument("parts", nargs="*", metavar="PART")
-    two.add_argument(
-        "--try", action="store_true", dest="try_", help="drawn images, two epochs, on the CPU"
-    )
+    two.add_argument("--try", action="store_true", dest="try_", help="drawn images, on the CPU")
     two.add_argument("--data", type=Path, help="a data folder (default: what travelled)")
-    two.add_argument(
-        "--out", type=Path, help="where gpu.json is written (default: results/benchmarks)"
-    )
+    two.add_argument("--out", type=Path, help="of gpu.json (default: results/benchmarks)")
     two.add_argument("--seconds", type=float, default=570, help="for all parts (default: 570)")
     return found
 
 
 def tracked_mb() -> float:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return sum((ROOT / name).lstat().st_size for name in listed.stdout.split("\0")[:-1]) / 2**20
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
+    return sum((ROOT / name).lstat().st_size for name in listed.split("\0")[:-1]) / 2**20
 
 
 def main(words: list[str] | None = None) -> int:

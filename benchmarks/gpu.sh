@@ -11,6 +11,10 @@ cd "$here"
 # a machine with a card often has a torch of its own, and no network to install ours from
 python=$(command -v python3 || true)
 "$python" -c 'import torch' 2>/dev/null || python=$("$here/install.sh")
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "The code needs Python 3.11 or newer; $python is $("$python" --version)." >&2
+    exit 1
+}
 
 # what such a machine lacks came with `pack`; its own torch stays
 for pack in runs/gpu-*/pack.tar; do
@@ -19,8 +23,11 @@ for pack in runs/gpu-*/pack.tar; do
     tar -xf "$pack" -C runs/gpu
 done
 if compgen -G 'runs/gpu/weights/*.gz' >/dev/null; then gunzip -f runs/gpu/weights/*.gz; fi
-lacks() { ! "$python" -c "import importlib.util as i, sys; sys.exit(not all(map(i.find_spec, sys.argv[1:])))" "$@"; }
-if compgen -G 'runs/gpu/wheels/*.whl' >/dev/null && lacks ipykernel papermill pydantic; then
+lacks() {
+    ! "$python" -c 'import sys; from importlib.metadata import version
+for name in open("benchmarks/gpu.txt").read().split("\n"): name and name[0] != "#" and version(name)' 2>/dev/null
+}
+if compgen -G 'runs/gpu/wheels/*.whl' >/dev/null && lacks; then
     # without them the other parts can still be measured
     "$python" -m pip install -q --no-index --no-deps --no-compile --upgrade --target runs/gpu/site \
         runs/gpu/wheels/*.whl || echo "The wheels do not fit $("$python" --version): see pack --python." >&2

@@ -153,6 +153,22 @@ def chosen_runs(study: str, overrides: dict) -> dict[str, str]:
             if named & {*split_commas(read(f"{study}/{run}")["models"][0])}}  # fmt: skip
 
 
+def goals(made: str) -> list[str]:
+    return made.replace(",", " ").split()
+
+
+def shown(runs: dict[str, str]) -> list[str]:
+    """The files of a study's runs, of `chosen_runs`, that its notebooks wait for; paths in its folder.
+
+    The steps' tables stand behind `run.json`, which is made of all of a whole run.
+    """
+    files = []
+    for run, made in runs.items():
+        own = ["run.json" if goal == "results" else goal for goal in goals(made)]
+        files += [f"{run}/{file}" for file in ["metrics.csv"] * (run != "ablation") + own]
+    return list(dict.fromkeys(files))
+
+
 def of_run(overrides: dict, given: dict[str, tuple[Any, str]]) -> dict:
     """Of a study's overrides those for one of its runs, whose settings are `given`.
 

@@ -32,7 +32,8 @@ def run(name: str, overrides: dict, cores, extra: list[str], cluster=None, goal=
     cores = cores or (None if cluster else usable_cores())
     options = ["--workflow-profile", settings_of(cluster)] if cluster else []
     options += ["--cores", cores] if cores else []
-    options += [*extra, "--config", f"overrides={json.dumps(overrides)}"]
+    # YAML knows no halves of a character, as JSON in ASCII has for some
+    options += [*extra, "--config", f"overrides={json.dumps(overrides, ensure_ascii=False)}"]
     options += [f"cores={cores}"] if cores else []
     if profiles.runs_of(name):
         status = run_study(name, overrides, options)
@@ -58,11 +59,10 @@ def run_study(study: str, overrides: dict, options: list) -> int:
             check_inputs(profile)
     for i, (run, profile) in enumerate(loaded.items(), 1):
         print(f"\n{study}: run {i} of {len(runs)}, {run}", flush=True)
-        if status := make(profile, runs[run].replace(",", " ").split(), options):
+        if status := make(profile, profiles.goals(runs[run]), options):
             return status
-    for run, profile in loaded.items():
-        if not (profile.folder / f"{'ablation' if run == 'ablation' else 'metrics'}.csv").is_file():
-            return 0  # as with --dry-run
+    if not all((profiles.RUNS / study / file).is_file() for file in profiles.shown(runs)):
+        return 0  # as with --dry-run
     return make(loaded["paper"], ["all"], options, study)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tarfile
 import time
@@ -12,7 +13,7 @@ from PIL import Image
 
 from benchmarks import __main__ as program
 from benchmarks import goals, gpu, measure, speed, table, whole
-from deepcovid import runs
+from deepcovid import runs, steps
 
 
 @pytest.fixture
@@ -156,18 +157,101 @@ def test_a_measured_part_is_written_at_once_and_a_done_one_is_left(tmp_path, mon
         gpu,
         "limited",
         lambda job, words, seconds: (
-            ran.append(words) or {"seconds": 1.0, "ended": "cut" if len(ran) == 2 else "done"}
+            ran.append(words) or {"seconds": 1.0, "ended": "cut" if len(ran) == 3 else "done"}
         ),
     )
     gpu.paper(job)
-    assert (
-        len(ran) == 4 and len(json.loads((tmp_path / "out" / "gpu.json").read_text())["rows"]) == 4
-    )
+    said = [" ".join(map(str, words)) for words in ran]
+    assert "paper manifest.csv training.csv" in said[0] and len(said) == 5
+    assert len(json.loads((tmp_path / "out" / "gpu.json").read_text())["rows"]) == 4
     gpu.paper(job)  # goes on with the one that was cut
-    assert len(ran) == 5 and "resnet50" in " ".join(map(str, ran[-1]))
+    assert len(ran) == 7 and "resnet50" in " ".join(map(str, ran[-1]))
+
+
+def test_a_training_that_was_cut_tells_its_epochs(tmp_path):
+    assert gpu.trained(tmp_path) == {"epochs": 0}
+    gpu.torch.save({"epoch": 7, "part": {}}, tmp_path / "resume.pt")
+    assert gpu.trained(tmp_path) == {"epochs": 7}
+
+
+def test_the_notebook_trains_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    job = gpu.Job(tmp_path, tmp_path, {"device": "cpu"}, time.monotonic() + 60)
+    used = []
+    monkeypatch.setattr(gpu, "limited", lambda job, *_: used.append(job.runs) or {"ended": "done"})
+    gpu.notebook(job)
+    gpu.paper(job)
+    assert used == ["notebook"] * 2 + ["runs"] * 5
+
+
+def test_a_network_that_was_cut_is_not_among_the_measured(tmp_path):
+    def row(ended):
+        return {"seconds": 9.0, "ended": ended, "machine": {"gpu": "a card"}}
+
+    runs.write_json(tmp_path / "gpu.json", {"rows": {"paper: resnet18": row("cut")}})
+    assert not goals.card(tmp_path)
+    made = {"paper: resnet18": row("cut"), "paper: resnet50": row("done")}
+    runs.write_json(tmp_path / "gpu.json", {"rows": made})
+    assert goals.card(tmp_path)[0][:2] == ("1 networks 9 s", 9.0)
 
 
 def test_without_a_card_nothing_is_measured_and_said_so(capsys, monkeypatch):
     monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
     assert gpu.main(["run"]) == 2 and "no CUDA GPU here" in capsys.readouterr().err
     assert gpu.main(["run", "nothing"]) == 2 and "There are: tests" in capsys.readouterr().err
+
+
+# a Python in which of what is installed here only some can be found: the named, what they need,
+# and the wheels that travel
+LENT = """
+import re, sys
+from importlib import import_module, machinery, metadata
+from packaging.requirements import Requirement
+
+def plain(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+there, waiting = {*open("benchmarks/gpu.txt").read().split("\\n")}, {*sys.argv[1].split()}
+while waiting:
+    there, names = there | waiting, waiting & {plain(one.name) for one in metadata.distributions()}
+    needed = [Requirement(line) for name in names for line in metadata.requires(name) or ()]
+    needed = {plain(one.name) for one in needed if not one.marker or one.marker.evaluate({"extra": ""})}
+    waiting = needed - there
+of = {top: {*map(plain, names)} for top, names in metadata.packages_distributions().items()}
+
+class There(machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        top = name.partition(".")[0]
+        return super().find_spec(name, path, target) if of.get(top, there) & there else None
+
+sys.meta_path[:] = [There if one is machinery.PathFinder else one for one in sys.meta_path]
+for name in sys.argv[2:]:
+    import_module(name)
+"""
+LENT_HAS = "torch torchvision pandas numpy scipy scikit-learn pytest pillow matplotlib tqdm psutil pyyaml statsmodels seaborn requests"  # fmt: skip
+
+
+def lent(*modules):
+    words = [sys.executable, "-c", LENT, LENT_HAS, *modules]
+    return subprocess.run(words, cwd=runs.ROOT, capture_output=True, text=True, check=False)
+
+
+def test_with_the_wheels_that_travel_a_lent_machine_has_all_that_is_measured():
+    made = {of.partition(":")[0] for file in ("manifest.csv", "training.csv", "resnet18/seed0/scores.csv")
+            for of in steps.maker(file)}  # fmt: skip
+    shown = ("deepcovid.study", "deepcovid.models.figures", "deepcovid.models.tables")
+    done = lent("benchmarks.gpu", "deepcovid.steps", *(f"deepcovid.{name}" for name in made), *shown,
+                "papermill.__main__", "papermill.execute", "ipykernel.kernelapp")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No module named 'snakemake'" in lent("snakemake.cli").stderr
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\ncase "$*" in *torch*) exit 0;; --version) echo Python 3.10.4;; *) exit 1;; esac\n')  # fmt: skip
+    old.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = [runs.ROOT / "benchmarks" / "gpu.sh", "run"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "needs Python 3.11 or newer" in done.stderr
+    assert "is Python 3.10.4" in done.stderr

@@ -140,6 +140,21 @@ def test_a_python_that_is_too_old_is_told(checkout, tmp_path):
     assert done.returncode == 1 and "Python 3.11 or newer is needed" in done.stderr
 
 
+def test_help_of_snakemake_is_asked_of_the_environment(checkout, tmp_path):
+    program(checkout / "install.sh", f'#!/bin/sh\necho "install $*" >> "$NOTES"; echo {tmp_path}/bin/python3\n')  # fmt: skip
+    for words, asked in ((["--help"], "install --bare"), (["demo", "--snakemake", "--help"], "install ")):  # fmt: skip
+        _, notes = start(checkout / "run_all.sh", *words, cwd=tmp_path)
+        assert notes.splitlines()[0] == asked, words
+
+
+def test_tests_do_not_begin_where_the_installation_failed(tmp_path):
+    shutil.copy(ROOT / "run_tests.sh", tmp_path)
+    program(tmp_path / "install.sh", "#!/bin/sh\nexit 3\n")
+    program(tmp_path / "bin" / "python", PYTHON)
+    done, notes = start("bash", "run_tests.sh", "--slow", cwd=tmp_path, path=[tmp_path / "bin"])
+    assert done.returncode == 3 and not notes
+
+
 WHERE = """#!/usr/bin/env bash
 exec {python} -c 'import deepcovid.runs; print(deepcovid.runs.__file__)'
 """

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
-from deepcovid import steps
+from deepcovid import profiles, steps
 from deepcovid.data import phantom
-from deepcovid.runs import ROOT, state
+from deepcovid.runs import ROOT, state, write_text
 
 pytestmark = pytest.mark.slow  # left out by ./run_tests.sh --fast
 
@@ -56,11 +56,11 @@ class Project:
 
     def __init__(self, room: Path):
         self.room, self.root = room, room / "checkout"
-        for name in ("deepcovid", "imageaudit", "notebooks", "profiles", "docs"):
+        for name in ("deepcovid", "imageaudit", "notebooks", "profiles", "docs", "scripts"):
             shutil.copytree(
                 ROOT / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__")
             )
-        for name in ("Snakefile", "notebooks.smk"):
+        for name in ("Snakefile", "study.smk", "notebooks.smk"):
             shutil.copy(ROOT / name, self.root)
         for name in ("data", "other", "rest"):
             phantom.write(room / name, 0, dict.fromkeys(phantom.GROUPS, 2), 32)
@@ -79,10 +79,11 @@ class Project:
             env=os.environ | {"PYTHONPATH": str(self.root), "DEEPCOVID_RUNS": str(room / "runs")},
         )  # fmt: skip
 
-    def snakemake(self, *options, goal="all", **settings) -> str:
+    def snakemake(self, *options, goal="all", of="demo", **settings) -> str:
         given = {key: str(value) for key, value in (self.settings | settings).items()}
-        words = ["--snakefile", self.root / "Snakefile", "--directory", self.folder, "--cores", 1,
-                 "--nolock", goal, *options, "--config", "profile=demo",
+        file = self.root / ("Snakefile" if of == "demo" else "study.smk")
+        words = ["--snakefile", file, "--directory", self.folder.parent / of, "--cores", 1,
+                 "--nolock", goal, *options, "--config", f"profile={of}",
                  f"overrides={json.dumps(given)}"]  # fmt: skip
         self.planner.stdin.write(json.dumps(list(map(str, words))) + "\n")
         self.planner.stdin.flush()
@@ -137,7 +138,10 @@ CHANGES = {
     "data/train/covid": (ALL, "images or their tables"),
     "other/train/covid": ({"audit", "evaluation", "external", "fair_test"}, "external images"),
     "rest/train/covid": ({"fair_test"}, "collection"),
-    "data/lung-masks/train/covid": ({"heatmaps", "shortcuts"}, "lung masks"),
+    "data/lung-masks/train/covid": (
+        {"heatmaps", "shortcuts", "external", "fair_test"},
+        "lung masks",
+    ),
     "data/lesion-masks/train/covid": ({"heatmaps"}, "lung or lesion masks"),
     "brixia.csv": ({"heatmaps", "fair_test"}, "severities"),
     "weights.pth": (TRAINED | {"failure", "shortcuts"}, "weights"),
@@ -150,6 +154,24 @@ def test_a_change_of_files_runs_what_depends_on_it(project, name):
     replaced(project.room / name)
     found, said = project.planned()
     assert {*found} == rules | SHOWN and told in said, said
+    project.done()
+
+
+def test_what_a_system_hides_in_a_folder_changes_nothing(project):
+    (project.room / "data" / ".DS_Store").write_text("")
+    assert project.planned()[0] == {}
+
+
+def test_changed_masks_make_the_data_folder_of_fair_anew(project):
+    goal = {"goal": "fair_data/patients.csv"}
+    made = project.folder / goal["goal"]
+    made.parent.mkdir()
+    made.touch()
+    for kind in ("lung", "lesion"):
+        project.snakemake("--touch", "--forceall", **goal)
+        assert "Nothing to be done" in project.snakemake("--dry-run", **goal)
+        replaced(project.room / "data" / f"{kind}-masks" / "train" / "covid")
+        assert "lung or lesion masks" in project.snakemake("--dry-run", **goal)
     project.done()
 
 
@@ -191,6 +213,32 @@ def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name, rule
     found, said = project.planned()
     assert found[rule] == 1 and "dataset" not in found, said
     project.make()
+
+
+def test_augmented_images_that_are_gone_are_made_again(project):
+    table, copy = project.folder / "training.csv", project.folder / "augmented" / "a.png"
+    table.write_text("image,label\na.png,1\naugmented/a.png,1\n")
+    copy.parent.mkdir()
+    copy.touch()
+    project.done()
+    assert project.planned()[0] == {}
+    copy.unlink()
+    assert project.planned()[0]["augmentation"] == 1
+    project.make()
+
+
+def test_what_runs_of_a_study_made_anew_is_shown_anew(project):
+    chosen = profiles.chosen_runs("real", {"models": "squeezenet"})
+    compared = ("ablation.csv", "ablation_effects.csv", "auc_search.csv", "drift.csv", "index.html")
+    done = [f"notebooks/.{Path(name).stem}.done" for name in NOTEBOOKS]
+    for name in (*profiles.shown(chosen), *compared, *done, *(f"notebooks/{n}" for n in NOTEBOOKS)):
+        write_text(project.folder.parent / "real" / name, "")
+    for name in ("paper/run.json", "fair/external.json", "robust/mitigation.csv"):
+        project.snakemake("--touch", "--forceall", of="real")
+        assert "Nothing to be done" in project.snakemake("--dry-run", of="real")
+        write_text(project.folder.parent / "real" / name, "made anew")
+        said = project.snakemake("--dry-run", of="real")
+        assert re.search(rf"^notebook +{len(NOTEBOOKS)}$", said, re.MULTILINE), said
 
 
 def test_steps_make_what_rules_ask_of_them(project):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from conftest import changed, user_error
 from filelock import FileLock, Timeout
 
@@ -26,6 +27,16 @@ def test_what_is_not_there_is_refused_before_anything_is_touched(data, profile, 
     ):
         with user_error(message):
             workflow.check_inputs(changed(profile, **settings))
+
+
+def test_settings_reach_the_steps_whatever_letters_are_in_them(tmp_path, monkeypatch):
+    given, settings = [], {"data": "a folder called 𝒳 and ü", "seeds": "0,1"}
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    monkeypatch.setattr(workflow, "check_inputs", lambda profile: None)
+    monkeypatch.setattr(workflow, "snakemake", lambda _, options: given.extend(options) or 0)
+    workflow.run("paper", settings, 1, [])
+    (word,) = (word for word in map(str, given) if word.startswith("overrides="))
+    assert yaml.safe_load(word.partition("=")[2]) == settings  # as Snakemake reads it
 
 
 def test_a_second_run_of_a_profile_is_refused_while_one_is_under_way(profile, monkeypatch):
@@ -60,9 +71,12 @@ def test_a_study_makes_its_runs_in_turn_then_what_compares_them(tmp_path, monkey
     calls = []
 
     def snakemake(folder, options):
-        goals = [o for o in map(str, options) if o in ("all", "results") or ".csv" in o]
+        goals = [
+            o for o in map(str, options) if o in ("all", "results") or o.endswith((".csv", ".json"))
+        ]
         calls.append((folder.name, goals))
-        write_text(folder / f"{'ablation' if folder.name == 'ablation' else 'metrics'}.csv", "")
+        for name in ("run.json", *(name for name in ("metrics.csv", *goals) if "." in name)):
+            write_text(folder / name, "")
         return int(folder.name == stops_at)
 
     monkeypatch.setattr(profiles, "RUNS", tmp_path)

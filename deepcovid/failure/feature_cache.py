@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 
 from deepcovid import io
+from deepcovid.data import augmentation
 from deepcovid.data.augmentation import to_input
 from deepcovid.failure.design import LEVELS
 from deepcovid.models import features, fitting, networks
@@ -66,6 +67,7 @@ class FeatureCache:
         self.identity = {
             "backbone": networks.state_digest(self.backbone), "images": self.images,
             "size": profile.image_size,
+            "code": io.code_digest(augmentation, networks, features, fitting, __file__),
             "reading": [features.reading(profile.image_size), repr(to_input(1, "random"))],
             **{name: getattr(profile, name) for name in ("batch_size", "learning_rate", "precision")},
         }  # fmt: skip
@@ -90,9 +92,12 @@ class FeatureCache:
         return 1 if same else min(self.count, cell["epochs"])
 
     def digest(self, cell: dict) -> str:
-        """Stands for all that a cell's outcome depends on: settings, images, first weights."""
+        """Stands for all that a cell's outcome depends on: settings, images, first weights, code."""
         meant = {factor: levels[cell[factor]] for factor, levels in LEVELS.items()}
-        return io.digest([cell, meant, self.identity, self.n_views(cell)])
+        files = (
+            Path(__file__).with_name(name) for name in ("ablation.py", "design.py", "effects.py")
+        )
+        return io.digest([cell, meant, self.identity, self.n_views(cell), io.code_digest(*files)])
 
     def labels(self, table: pd.DataFrame) -> torch.Tensor:
         return torch.tensor(table.label.to_numpy(), device=self.device)

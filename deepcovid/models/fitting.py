@@ -174,15 +174,10 @@ class Trainer:
         size = self.profile.batch_size
         groups = epoch_batches(len(label), size, self.shuffle, self.drifts, self.chances)
         set_mode(self.profile, self.model)
-        # a frozen backbone sees as its kept features were made
-        half = self.profile.precision == "bfloat16" and self.part is self.model
-        half = half and device.type == "cuda"
-        amp = torch.autocast("cuda", torch.bfloat16, enabled=half)
         losses, scores = [], []
         for group, batch in zip(groups, self.train.batches(groups, self.epoch), strict=True):
             truth = label[group.to(device)]
-            with amp:
-                logits = self.module(batch).float()
+            logits = self.module(batch).float()
             loss, total = F.cross_entropy(logits, truth, reduction="none"), len(truth)
             if self.weight is not None:
                 weight = self.weight[group.to(device)]

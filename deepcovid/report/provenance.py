@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from deepcovid import __version__, profiles
+from deepcovid import __version__, io, profiles
 from deepcovid.data import manifest, pack
 from deepcovid.io import atomic_folder, digest, read_json, read_table, write_csv, write_json
 from deepcovid.metrics.intervals import format_ci_from_row
@@ -125,11 +125,17 @@ def publish(name: str, overrides: dict, target: Path | None = None, replace: boo
     parts = profiles.chosen_runs(name, overrides)
     if not parts:
         return publish_run(Run.open(name, overrides), target, replace)
-    for part, made in parts.items():
-        if part != "ablation":
-            run = Run.open(f"{name}/{part}", overrides)
-            publish_run(run, target and target / part, replace, "results" in made)
+    given = [(Run.open(f"{name}/{part}", overrides), target and target / part, replace, "results" in made)
+             for part, made in parts.items() if part != "ablation"]  # fmt: skip
+    for each in given:  # before anything is replaced
+        refuse(*each)
     folder = profiles.RUNS / name
+    if not target:
+        paper = Run.open(f"{name}/paper", overrides)  # of which data in the study's folder was made
+        own = [run for run, *_ in given if not run.data.is_relative_to(folder) or run.profile.drawn]
+        refuse_other_data(paper, *own)
+    for run, place, _, whole in given:
+        copy_run(run, place, replace, whole)
     copy(folder.glob("*.csv"), folder, target or RESULTS)  # what compares runs
     return target or RESULTS
 
@@ -142,15 +148,37 @@ def publish_run(run: Run, target: Path | None, replace=False, whole=True) -> Pat
     validation and test images, by file name. Raises UserError for an unfinished run, other data, or
     a target that is there already, unless `replace` says to replace it.
     """
+    refuse(run, target, replace, whole)
+    if not target:
+        refuse_other_data(run)
+    return copy_run(run, target, replace, whole)
+
+
+def refuse(run: Run, target: Path | None, replace: bool, whole: bool) -> None:
+    """See `publish_run`; all but other data."""
     if not whole:
         for model, seed in run.profile.trainings:
             run.model(model, seed)  # raises UserError where it is of other settings
         record(run.profile)
     refuse_unfinished(run)
-    if not target and (run.profile.drawn or not pack.is_whole(pack.verify(run.data))):
-        raise UserError(f"results/ holds findings on COVID-Xray-5k, and {run.data} is not that "
-                        "release (see the command verify). Elsewhere: --to FOLDER.")  # fmt: skip
-    target = target or RESULTS / run.profile.name.rpartition("/")[2]
+    if not replace:
+        io.refuse_existing(target or published(run))
+
+
+def refuse_other_data(*opened: Run) -> None:
+    drawn = {run.data: run.profile.drawn for run in opened}
+    for data in drawn:  # each is read once, whichever runs share it
+        if drawn[data] or not pack.is_whole(pack.verify(data)):
+            raise UserError(f"results/ holds findings on COVID-Xray-5k, and {data} is not that "
+                            "release (see the command verify). Elsewhere: --to FOLDER.")  # fmt: skip
+
+
+def published(run: Run) -> Path:
+    return RESULTS / run.profile.name.rpartition("/")[2]
+
+
+def copy_run(run: Run, target: Path | None, replace: bool, whole: bool) -> Path:
+    target = target or published(run)
     with atomic_folder(target, replace) as made:
         copy(of_run(run, whole), run.folder, made)
         for model, seed in run.profile.trainings:

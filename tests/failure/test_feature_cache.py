@@ -4,6 +4,7 @@ from conftest import changed, draw, user_error
 
 from deepcovid.failure import feature_cache
 from deepcovid.failure.design import cell
+from deepcovid.models import fitting, networks
 
 
 def test_a_digest_stands_for_settings_images_and_first_weights(run):
@@ -23,6 +24,20 @@ def test_a_digest_stands_for_settings_images_and_first_weights(run):
     assert len(digests) == 6
     again = feature_cache.FeatureCache(run, "resnet18", "pretrained", views=2)
     assert again.digest(cell("resnet18")) == made.digest(cell("resnet18"))
+
+
+def test_what_other_code_made_is_not_taken(run, monkeypatch):
+    def made():
+        found = feature_cache.FeatureCache(run, "resnet18", "pretrained")
+        return found.path("crops", 0), found.digest(cell("resnet18"))
+
+    before = made()
+    assert made() == before
+    monkeypatch.setattr(fitting, "__file__", networks.__file__)  # as if it were changed
+    assert not {*made()} & {*before}
+    monkeypatch.undo()
+    monkeypatch.setattr(feature_cache.Path, "with_name", lambda *_: networks.__file__)
+    assert made()[1] != before[1]
 
 
 def test_random_crops_are_views_that_epochs_go_through_in_turn(run):

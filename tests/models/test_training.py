@@ -473,6 +473,17 @@ def test_on_a_graphics_card_too_a_head_learns_the_same_from_features_and_images(
     assert max((a - b).abs().max() for a, b in zip(*outcomes, strict=True)) < 1e-3
 
 
+@needs_cuda
+def test_on_a_graphics_card_the_last_layer_decides_in_32_bits(run):
+    run = changed(run, epochs=1, device="cuda", precision="bfloat16", batch_norm="train")
+    model, _ = run.build("resnet18", 0)
+    features.to_device(model, run.device)
+    seen = set()
+    model.head.register_forward_hook(lambda head, given, logits: seen.add(logits.dtype))
+    fitted(run, model, gathered(run, model))
+    assert seen == {torch.float32}
+
+
 def test_a_fitted_model_is_left_as_the_epoch_that_was_selected(run):
     chosen = changed(run, selection="test_accuracy", epochs=4, learning_rate=0.05)
     model, _ = chosen.build("squeezenet", 0)

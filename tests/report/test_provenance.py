@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+from conftest import user_error
 
+from deepcovid import profiles
 from deepcovid.report import provenance
-from deepcovid.runs import RESULTS, read_json
+from deepcovid.runs import RESULTS, UserError, read_json
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,34 @@ def test_a_card_says_whether_the_source_tells_the_class():
         True,
         False,
     ]
+
+
+def test_a_study_is_published_once_all_its_runs_may_be(tmp_path, monkeypatch):
+    looked, copied, unfinished = [], [], []
+
+    def refuse(run):
+        if run.profile.name in unfinished:
+            raise UserError("no finished run")
+
+    monkeypatch.setattr(profiles, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(provenance, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(provenance, "record", lambda profile: None)
+    monkeypatch.setattr(provenance.Run, "model", lambda *_: None)
+    monkeypatch.setattr(provenance, "refuse_unfinished", refuse)
+    monkeypatch.setattr(provenance.pack, "verify", looked.append)
+    monkeypatch.setattr(provenance.pack, "is_whole", lambda _: True)
+    monkeypatch.setattr(provenance, "copy_run", lambda run, *_: copied.append(run.profile.name))
+    settings = {"data": str(tmp_path / "release")}
+    unfinished.append("real/fair")
+    with user_error("no finished run"):
+        provenance.publish("real", settings, replace=True)
+    assert not copied
+    unfinished.clear()
+    provenance.publish("real", settings, replace=True)
+    # what `fair` was trained on was made of the release, and is none
+    assert looked == [tmp_path / "release"] and {"real/paper", "real/fair"} <= {*copied}
+    monkeypatch.setattr(provenance.pack, "is_whole", lambda _: False)
+    copied.clear()
+    with user_error("is not that release"):
+        provenance.publish("real", settings, replace=True)
+    assert not copied
