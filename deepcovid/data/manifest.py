@@ -12,6 +12,7 @@ from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
+from imageaudit.folders import is_mask
 
 NUMBERS = ("label", "width", "height")  # all else is text
 COLUMNS = ("image", "label", "split", "source", "patient", "finding", "augmented_from", "sha1",
@@ -33,7 +34,7 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
     """The image files of each class, `covid` or `non`; of a `data` folder of `train/covid`, ...
 
     These folders may be written in any case. Raises UserError that names every missing or empty
-    one.
+    one, and one for masks among the images.
     """
     if not folder.is_dir():
         raise UserError(
@@ -49,6 +50,13 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
         raise UserError(
             f"No images in {', '.join(empty)} of {folder}. Such a folder holds {', '.join(found)}, "
             f"each with images ({' '.join(images.SUFFIXES)})."
+        )
+    masks = [path for paths in found.values() for path in paths
+             if is_mask(path.relative_to(folder).with_name("any"))]  # fmt: skip
+    if masks:
+        raise UserError(
+            f"{len(masks)} images lie in folders of masks, and would be trained on or judged; the first is "
+            f"{masks[0]}. Masks lie beside the classes: see docs/data.md."
         )
     return found
 

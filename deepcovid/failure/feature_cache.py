@@ -94,7 +94,8 @@ class FeatureCache:
     def digest(self, cell: dict) -> str:
         """Stands for all that a cell's outcome depends on: settings, images, first weights, code."""
         meant = {factor: levels[cell[factor]] for factor, levels in LEVELS.items()}
-        files = (Path(__file__).with_name(name) for name in ("ablation.py", "design.py"))
+        names = "ablation.py", "design.py", "effects.py"  # of the last the verdict on an epoch
+        files = (Path(__file__).with_name(name) for name in names)
         return io.digest([cell, meant, self.identity, self.n_views(cell), io.code_digest(*files)])
 
     def labels(self, table: pd.DataFrame) -> torch.Tensor:

@@ -125,6 +125,13 @@ def test_missing_and_empty_folders_are_named_together(data, tmp_path):
         manifest.make(tmp_path / "own", 0)
 
 
+def test_masks_among_the_images_are_refused(data, tmp_path):
+    shutil.copytree(data, tmp_path / "own")
+    draw(tmp_path / "own" / "train" / "covid" / "masks" / "1.png", 1)
+    with user_error("1 images lie in folders of masks.*covid/masks/1.png"):
+        manifest.make(tmp_path / "own", 0)
+
+
 def test_class_folders_of_any_case_are_taken(data, tmp_path):
     own = shutil.copytree(data, tmp_path / "own")
     (own / "train" / "covid").rename(own / "train" / "COVID")
