@@ -45,8 +45,8 @@ def correlation(score, severity, group, rival=None, seed: int = 0) -> dict[str, 
     names, number = np.unique(np.asarray(group), return_inverse=True)
     n, counts = len(names), {"images": len(severity), "groups": len(names)}
     if len(severity) < LEAST:
-        names = ["rho", "low", "high"] + ["gain", "gain_low", "gain_high"] * (rival is not None)
-        return dict.fromkeys(names, np.nan) | counts
+        unknown = ["rho", "low", "high"] + ["gain", "gain_low", "gain_high"] * (rival is not None)
+        return dict.fromkeys(unknown, np.nan) | counts
     drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
     times = np.array([np.bincount(row, minlength=n) for row in drawn])[:, number]
     times = np.vstack([np.ones(len(severity), int), times])  # first: as they are

@@ -48,8 +48,8 @@ def tables(run: Run) -> dict[str, pd.DataFrame]:
     """All tables by their names. What networks make of an image is asked for once."""
     table = collection.with_trained(run, collection.of(run))
     train = run.originals("train").assign(path=lambda of: run.paths(of.image))
-    images = [table, train]
-    if compares_training_data(run):
+    images, comparing = [table, train], compares_training_data(run)
+    if comparing:
         images.insert(1, candidates := training_data.images_of(run, table))
     bank = FeatureBank(run, pd.concat(images, ignore_index=True))
     scores = scored(run, table)
@@ -57,7 +57,7 @@ def tables(run: Run) -> dict[str, pd.DataFrame]:
     if run.profile.severity:
         found["severity"] = severity.compare(run, table, scores, bank)
     found |= within.compare(run, table, bank)
-    if compares_training_data(run):
+    if comparing:
         data = training_data.Data(candidates, bank, run.profile.models)
         found["training_data"] = training_data.compare(data)
     return found
