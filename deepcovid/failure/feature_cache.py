@@ -25,6 +25,7 @@ from deepcovid.models import features, fitting, networks
 from deepcovid.models.run import Run
 
 VIEWS = 4  # epochs of random crops, or of a drifting backbone, that are kept
+PART = 512  # whole images whose features are in memory at once
 
 
 @dataclass
@@ -116,15 +117,10 @@ class FeatureCache:
             if cell["crop"] == "random":
                 train = [self.crops(i) for i in range(self.n_views(cell))]
             else:
-                train = [self.whole.__getitem__]
+                train = [self.whole()]
         pool = CachedInputs(self.labels(table), train[0], rows=torch.from_numpy(rows), views=train)
         tested = CachedInputs(self.labels(self.test), test[0], views=test, leader=pool)
         return {"train": pool, "test": tested}
-
-    @cached_property
-    def whole(self) -> torch.Tensor:
-        """Features of the whole training images."""
-        return self.extract(self.train, self.backbone)
 
     @cached_property
     def tested(self) -> torch.Tensor:
@@ -139,17 +135,29 @@ class FeatureCache:
         """Where what is seen of the images is kept; several runs may share it."""
         return self.run.profile.features / "views" / io.digest([self.identity, *key])
 
+    def whole(self) -> Callable:
+        """Features of the whole training images, read from a file by rows."""
+        parts = (self.train[i : i + PART] for i in range(0, len(self.train), PART))
+        return self.filed("whole", lambda: (self.extract(part, self.backbone) for part in parts))
+
     def crops(self, view: int) -> Callable:
         """Features of a random crop of each training image, read from a file by rows; other crops
         for each view."""
-        path = self.path("crops", view).with_suffix(".npy")
+
+        def made() -> Iterator[torch.Tensor]:
+            files = features.files_of(self.run, self.train, "random", 0)
+            backbone = networks.fuse_batch_norm(self.backbone)
+            groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
+            return self.forward(backbone, files.batches(groups, self.device, view))
+
+        return self.filed("crops", made, view)
+
+    def filed(self, name: str, make: Callable[[], Iterator[torch.Tensor]], *key) -> Callable:
+        """Features of the training images by rows, from a file that is written as `make` gives them."""
+        path = self.path(name, *key).with_suffix(".npy")
         with io.lock(path):
             if not path.exists():
-                files = features.files_of(self.run, self.train, "random", 0)
-                backbone = networks.fuse_batch_norm(self.backbone)
-                groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
-                batches = self.forward(backbone, files.batches(groups, self.device, view))
-                write_batches(path, batches, len(files))
+                write_batches(path, make(), len(self.train))
         # mapped anew for each batch, so that no more than a batch of it is in memory
         return lambda rows: torch.from_numpy(np.load(path, mmap_mode="r")[rows.numpy()])
 
