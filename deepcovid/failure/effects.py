@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from deepcovid.failure.design import CELL, CHANGES, FACTORS, FAILED, LEVELS
+from deepcovid.failure.design import CELL, CHANGES, FACTORS, FAILED, LEVELS, NAMES
 from deepcovid.metrics import intervals
 
 MEASURES = ("auc", "sensitivity", "specificity", "accuracy", "tp", "fn", "fp", "tn")
@@ -101,7 +101,10 @@ def published(table: pd.DataFrame) -> pd.DataFrame:
         kept = {name: FAILED[name] for name in ("optimiser", "classes", "positives")}
         among = {"all": (part, FACTORS)}
         if part.batch_norm.nunique() > 1:
-            among[", ".join(kept.values())] = select(part, **kept), ("batch_norm",)
+            among[", ".join(NAMES[factor][level] for factor, level in kept.items())] = (
+                select(part, **kept),
+                ("batch_norm",),
+            )
         for outcome in ("sensitivity", "auc"):
             for name, (some, factors) in among.items():
                 about = {"backbone": backbone, "among": name, "outcome": outcome}

@@ -4,16 +4,23 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import reduce
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
+from deepcovid.failure import design
 from deepcovid.metrics.published import NETWORKS
 from deepcovid.study import Study
 
 GROUPS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 FINDINGS = {"06": 1, "04": 2, "07": 3, "08": 4}  # of the overview, by notebook
+# what a word of a table is called here: networks, and the ablation's factors and changes of level
+CALLED = NETWORKS | design.FACTOR | {
+    f"{old} -> {new}": f"from {levels[old]} to {levels[new]}"
+    for levels in design.NAMES.values() for old, new in permutations(levels, 2)
+}  # fmt: skip
 COLUMNS = ["finding", "value (range)", "95% interval", "n", "file"]
 
 
@@ -80,6 +87,6 @@ def words(template: str, part: pd.DataFrame) -> str:
 
     def evaluated(match: re.Match) -> str:
         found = pd.Series(part.eval(match[1], engine="python")).iloc[0]
-        return format(NETWORKS.get(found, found), match[2])
+        return format(CALLED.get(found, found), match[2])
 
     return re.sub(r"\{([^}:]+):?([^}]*)\}", evaluated, template)
