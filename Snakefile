@@ -265,7 +265,7 @@ rule ablation_cells:
     shell: STEP + " --only {wildcards.model} {wildcards.seed}" + LOG
 
 
-# with the first epochs of further seeds, which are quick
+# with the first epoch of further seeds, which is quick
 rule ablation_table:
     message: "ablation: the table"
     input: expand("{place}/cells.done", place=PLACES)

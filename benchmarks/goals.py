@@ -48,6 +48,7 @@ def run(name: str) -> Callable[[Path], list]:
         steps = sum(step["processor_seconds"] for step in row["steps"].values())
         shown = sum(row.get("shown", {}).values())
         beside = f", and notebooks {minutes(shown)} of wall time" * bool(shown)
+        beside += f"; not to their end: {', '.join(row['lacks'])}" if "lacks" in row else ""
         return [(f"{row['models']}: steps {minutes(steps)}{beside}", steps + shown, row)]
 
     return of
@@ -113,5 +114,8 @@ def rendered(folder: Path) -> str:
             reached = (
                 "" if number is None or most is None else "yes" if number <= most else "**no**"
             )
+            reached = (
+                "" if reached == "yes" and "lacks" in row else reached
+            )  # what lacks costs more
             lines.append(f"| {what} | {goal} | {text} | {reached} | {where(row) if row else ''} |")
     return "\n".join(lines)

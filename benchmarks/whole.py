@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.measure import Asked, Kept, peak, spread, turns
 from benchmarks.speed import sample
-from deepcovid import runs
+from deepcovid import profiles, runs
 
 PROGRAM = [sys.executable, "-m", "deepcovid"]
 SCORES = """
@@ -91,7 +91,7 @@ def audit(asked: Asked) -> None:
 
 
 def notebooks(asked: Asked) -> None:
-    """Finished runs (`demo` and `paper`, or --run FOLDER): each step and notebook."""
+    """Runs that were made (`demo` and `paper`, or --run FOLDER): each step and notebook."""
     kept = Kept(asked, "notebooks")
     for folder in asked.finished or (runs.RUNS / "demo", runs.RUNS / "paper"):
         if any(folder.glob("**/costs.csv")):
@@ -104,8 +104,8 @@ def noted(folder: Path) -> dict:
     """What a run says of itself: wall and processor seconds and peak memory of each step, from
     `costs.csv`, and wall seconds of each notebook, as papermill noted them.
 
-    Of a study, each run counts as one step. The whole is from the start of the first to the end of
-    the last, so it is that of a run in one go.
+    Of a study, each run counts as one step; `lacks` names those that are not made, or not to their end.
+    The whole is from the start of the first to the end of the last, so it is that of a run in one go.
     """
     tables = sorted(folder.rglob("costs.csv"))
     runs_of = [pd.read_csv(path).assign(run=path.parent.name) for path in tables]
@@ -121,11 +121,16 @@ def noted(folder: Path) -> dict:
         if of.get("duration") and not of.get("exception"):
             shown[path.stem] = round(of["duration"], 1)
             ends.append(pd.Timestamp(of["end_time"]).timestamp())
-    made = runs.read_json(min(folder.rglob("run.json")))
+    trained = {path.parent.parent.name for path in folder.rglob("seed*/scores.csv")}
     found = {
-        "images": made["data"]["images"], "models": ", ".join(made["profile"]["models"]),
+        "images": len(pd.read_csv(min(folder.rglob("manifest.csv")), usecols=["image"])),
+        "models": ", ".join(name for name in profiles.MODELS if name in trained),
         "seconds": round(max(ends) - min(starts), 1), "steps": steps,
     }  # fmt: skip
+    made = profiles.chosen_runs(folder.name, {}) if folder.name in profiles.names() else {}
+    lacks = [run for run in made
+             if not all((folder / file).is_file() for file in profiles.shown({run: made[run]}))]  # fmt: skip
+    found |= {"lacks": lacks} if lacks else {}
     day = time.strftime("%Y-%m-%d", time.gmtime(max(ends)))
     return found | ({"shown": shown} if shown else {}) | {"day": day}
 

@@ -79,9 +79,9 @@ def test_each_network_learns_the_same_from_kept_features(asked, monkeypatch):
 def test_a_run_that_was_made_tells_what_each_step_took(asked, tmp_path, monkeypatch):
     folder = tmp_path / "runs" / "paper"
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(
-        json.dumps({"data": {"images": 5520}, "profile": {"models": ["squeezenet"]}})
-    )
+    (folder / "manifest.csv").write_text("image\ntrain/covid/a.png\n")
+    (folder / "squeezenet" / "seed0").mkdir(parents=True)
+    (folder / "squeezenet" / "seed0" / "scores.csv").touch()
     (folder / "costs.csv").write_text(
         "step,start,seconds,processor_seconds,peak_mb\nmanifest.csv,1000,10,9,500\n"
         "shortcuts.csv,1020,30,60,1400\nshortcuts.csv,1050,50,90,1500\n"
@@ -100,8 +100,25 @@ def test_a_run_that_was_made_tells_what_each_step_took(asked, tmp_path, monkeypa
     assert row["steps"]["shortcuts.csv"] == {
         "seconds": 80, "processor_seconds": 150, "peak_mb": 1500,
     }  # fmt: skip
+    assert (row["images"], row["models"]) == (1, "squeezenet")
     shown = table.rendered(asked.folder)
     assert "| paper | shortcuts.csv | 80 s, 150 s of processor time, 1,500 MB |" in shown
+
+
+def test_a_study_that_is_not_made_to_its_end_reaches_no_goal(asked, tmp_path):
+    made = tmp_path / "runs" / "real" / "failed"
+    (made / "resnet18" / "seed0").mkdir(parents=True)
+    for name in ("resnet18/seed0/scores.csv", "metrics.csv"):
+        (made / name).touch()
+    (made / "manifest.csv").write_text("image\na.png\n")
+    costs = "step,start,seconds,processor_seconds,peak_mb\nmetrics.csv,1000,10,{},500\n"
+    asked = measure.Asked(**vars(asked) | {"finished": (made.parent,), "again": True})
+    for seconds, reached in ((9, ""), (20_000, "**no**")):
+        (made / "costs.csv").write_text(costs.format(seconds))
+        whole.notebooks(asked)
+        (line,) = (row for row in goals.rendered(asked.folder).splitlines() if "real study" in row)
+        assert "not to their end: paper, sampled" in line and "failed" not in line
+        assert line.split("|")[4].strip() == reached
 
 
 def test_a_sample_has_both_classes_in_both_parts(asked, tmp_path):

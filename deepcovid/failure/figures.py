@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from deepcovid.failure.design import EARLY, FACTORS, FAILED, LEVELS, NAMES, PAPER
+from deepcovid.failure.design import FACTORS, FAILED, LEVELS, NAMES, PAPER
 from deepcovid.failure.effects import select
 from deepcovid.failure.tables import REPORTED
 from deepcovid.metrics.evaluation import roc
@@ -117,7 +117,7 @@ def auc_of_epochs(table: pd.DataFrame, target: float, window: float = 0.02) -> F
         axis.plot(part.after, part.auc, "o-", ms=4, color=PALETTE[n], label=f"seed {seed}")
         axis.annotate(f"{part.auc.iloc[-1]:.3f}", (part.after.iloc[-1], part.auc.iloc[-1]), (6, 0),
                       textcoords="offset points", va="center")  # fmt: skip
-    first = select(failed, epochs=EARLY, after=1)
+    first = select(failed, epochs=1, after=1)
     axis.plot(0.8 * np.ones(len(first)), first.auc, "D", ms=5, color="black", mfc="none",
               label=f"first epoch, {len(first)} seeds")  # fmt: skip
     axis.axhline(0.5, **REFERENCE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from deepcovid.failure.design import EARLY, FACTOR, FAILED, NAMES
+from deepcovid.failure.design import FACTOR, FAILED, NAMES
 from deepcovid.failure.effects import select
 from deepcovid.metrics.intervals import format_ci_from_row, with_ci
 from deepcovid.metrics.tables import NETWORKS
@@ -71,7 +71,7 @@ def explanations(table: pd.DataFrame, target: float, window: float = 0.02) -> pd
     """
     failed = select(table, **FAILED | {"epochs": 150}, selection="last")
     first, last = (select(failed, after=epoch).auc for epoch in (1, 150))
-    early = select(table, **FAILED | {"epochs": EARLY}, after=1, selection="last").auc
+    early = select(table, **FAILED | {"epochs": 1}, after=1, selection="last").auc
     each, other = [early, last], [last, first]
     found = pd.DataFrame({
         "trainings": map(len, each), "AUC, mean": [auc.mean() for auc in each],
