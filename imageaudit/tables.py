@@ -17,6 +17,8 @@ from imageaudit.io import listed
 
 SEPARATORS = ",;\t|"
 FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
+QUOTED = re.compile('"[^"]*"')
+ENGLISH = re.compile(r"[-+]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
 # how columns and splits may be called, the likeliest first; case, blanks and punctuation do not count
@@ -70,37 +72,42 @@ def read_table(source: Path, folder: Path | None = None) -> tuple[pd.DataFrame, 
     if not lines:
         raise UserError(f"{where} cannot be read as a table: it is empty.")
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
-    count = Counter(lines[first])
-    best = max(SEPARATORS, key=lambda sign: count[sign])
-    remarks = [line for line in lines[:first] if line.count(best) < count[best]]
+    mark = excel[1] if excel else separator(lines[first:])
+    remarks = [x for x in lines[:first] if mark and x.count(mark) < lines[first].count(mark)]
     lines = lines[len(remarks) :]
-    mark = excel[1] if excel else best if count[best] else None
-    if mark is None and len(lines[0].split()) > 1:
+    quoted = all(line.startswith('"') for line in lines)
+    if mark is None and not quoted and len(lines[0].split()) > 1:
         rows = by_blanks(lines, folder or source.parent)
     else:
-        rows = by_separator(lines, mark or ",", where)
-    if not rows:
+        rows = by_separator(lines, mark or (" " if quoted else ","), where)
+    notes = [NO_HEADER] * any(FILE.search(cell) for row in rows[:1] for cell in row)
+    if notes:
+        rows.insert(0, [str(place) for place in range(1, 1 + max(map(len, rows)))])
+    if len(rows) < 2:
         raise UserError(f"{where} has no rows.")
-    table, notes = pd.DataFrame(dict(enumerate(zip_longest(*rows, fillvalue="")))), []
-    header = not any(FILE.search(cell) for cell in rows[0])
-    if header:
-        names, table = rows[0], table[1:].reset_index(drop=True)
-    else:
-        names = [str(place) for place in range(1, 1 + table.shape[1])]
-        notes.append(NO_HEADER)
-    if table.empty:
-        raise UserError(f"{where} has no rows.")
-    more = (table.iloc[:, len(names) :] != "").any(axis=1)
-    if more.any():
-        raise UserError(
-            f"{where} cannot be read as a table: row {more.idxmax() + 1 + header} has more values than "
-            f"the header has names ({len(names)})."
-        )
-    table = table.iloc[:, : len(names)].set_axis(unique(names), axis=1)
-    table, dropped = without_counters(table)
+    if quoted and {*map(len, rows[1:])} == {len(rows[0]) + 1}:
+        rows[0].insert(0, "")  # R's write.table gives the names of rows no name
+    width = len(rows[0])
+    for place, row in enumerate(rows, 1 - len(notes)):
+        if any(row[width:]):
+            raise UserError(
+                f"{where} cannot be read as a table: row {place} has more values than the header has "
+                f"names ({width})."
+            )
+    columns = zip(unique(rows[0]), zip_longest(*rows, fillvalue=""), strict=False)
+    table, dropped = without_counters(pd.DataFrame({name: x[1:] for name, x in columns}))
     if mark not in (",", None):
-        table = table.apply(decimal_points)
+        table = table.apply(decimal_points, english=False)
     return table, notes + dropped
+
+
+def separator(lines: list[str]) -> str | None:
+    """The sign between columns: the one that the first line has and most others have as often;
+    what is quoted does not count."""
+    bare = [QUOTED.sub("", line) for line in lines[:100]]
+    count = {s: sum(min(bare[0].count(s), line.count(s)) for line in bare) for s in SEPARATORS}
+    best = max(count, key=count.get)
+    return best if count[best] else None
 
 
 def decode(source: Path) -> str:
@@ -136,11 +143,10 @@ def by_blanks(lines: list[str], folder: Path) -> list[list[str]]:
     width = min(map(len, rows))
     files = [i for row in rows if len(row) == width for i, c in enumerate(row) if FILE.search(c)]
     place = Counter(files).most_common(1)[0][0] if files else 0
-    return [
-        [*row[:place], " ".join(row[place : place + 1 + len(row) - width]),
-         *row[place + 1 + len(row) - width :]] if len(row) > width else row
-        for row in rows
-    ]  # fmt: skip
+    for row in rows:
+        end = place + 1 + len(row) - width
+        row[place:end] = [" ".join(row[place:end])]
+    return rows
 
 
 def with_name(words: list[str], names: dict[str, str]) -> list[str]:
@@ -184,9 +190,12 @@ def numbered_anyhow(table: pd.DataFrame) -> list[str]:
     return [c for c in nameless if table[c].is_unique and table[c].str.fullmatch(COUNT).all()]
 
 
-def decimal_points(values: pd.Series) -> pd.Series:
-    """`3,5` becomes `3.5` where all values are numbers."""
+def decimal_points(values: pd.Series, english: bool = True) -> pd.Series:
+    """`3,5` becomes `3.5` where all values are numbers, and `1,234` becomes `1234` where all may be
+    `english` ones."""
     stated = values[~is_blank(values)]
+    if english and stated.str.fullmatch(ENGLISH).all():
+        return values.str.replace(",", "")
     if stated.str.fullmatch(DECIMAL_COMMA).any() and stated.str.fullmatch(NUMBER).all():
         return values.str.replace(r"\.(?=\d{3}(\D|$))", "", regex=True).str.replace(",", ".")
     return values
