@@ -132,6 +132,13 @@ def test_masks_among_the_images_are_refused(data, tmp_path):
         manifest.make(tmp_path / "own", 0)
 
 
+def test_a_validation_folder_beside_train_and_test_is_refused(data, tmp_path):
+    shutil.copytree(data, tmp_path / "own")
+    draw(tmp_path / "own" / "Valid" / "covid" / "1.png", 1)
+    with user_error("holds Valid, which is not read.*Move its images to train"):
+        manifest.make(tmp_path / "own", 0)
+
+
 def test_class_folders_of_any_case_are_taken(data, tmp_path):
     own = shutil.copytree(data, tmp_path / "own")
     (own / "train" / "covid").rename(own / "train" / "COVID")
