@@ -57,9 +57,13 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
             f"No images in {', '.join(empty)} of {folder}. Such a folder holds {', '.join(found)}, "
             f"each with images ({' '.join(images.SUFFIXES)})."
         )
-    masks = [path for paths in found.values() for path in paths
-             if is_mask(path.relative_to(folder).with_name("any"))]  # fmt: skip
-    if masks:
+    every = [path for paths in found.values() for path in paths]
+    if odd := [path for path in every if str(path).encode(errors="ignore").decode() != str(path)]:
+        raise UserError(
+            f"{len(odd)} names of files are not in UTF-8, as tables are: rename them. The first is "
+            f"{escape_control_chars(odd[0])}."
+        )
+    if masks := [path for path in every if is_mask(path.relative_to(folder).with_name("any"))]:
         raise UserError(
             f"{len(masks)} images lie in folders of masks, and would be trained on or judged; the first is "
             f"{masks[0]}. Masks lie beside the classes: see docs/data.md."
