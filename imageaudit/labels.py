@@ -63,6 +63,12 @@ def whole(values: pd.Series) -> tuple[pd.Series, list[str]]:
     return values.map(lambda word: spelling[word.casefold()]), notes
 
 
+def as_cells(labels: pd.Series) -> pd.Series:
+    """Classes as a table can name them: `class NA` for NA, which is blank there, `class a b` for `a;b`."""
+    odd = (whole(labels.rename("label"))[0] == "") | labels.str.contains(r"[|;]|^\[.*\]$")
+    return labels.mask(odd, "class " + labels.str.replace(r"[|;\[\]]+", " ", regex=True))
+
+
 def one_finding(values: pd.Series, finding: str) -> tuple[pd.Series, list[str]]:
     """Whether each cell names a finding, alone or among several; a blank cell has no label."""
     blank = is_blank(values) | (values == "[]")
