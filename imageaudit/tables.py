@@ -16,14 +16,13 @@ from imageaudit.errors import UserError, escape_control_chars
 from imageaudit.io import listed
 
 SEPARATORS = ",;\t|"
-FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
+FILE = re.compile(r"\.(?:jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
 QUOTED = re.compile('"[^"]*"')
 ENGLISH = re.compile(r"[-+]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
 # how columns and splits may be called, the likeliest first; case, blanks and punctuation do not count
 NAMES = {row["role"]: row["names"].split() for row in listed("vocabulary.csv")}
-COUNT = re.compile(r"0|[1-9]\d*")
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 KINDS = {b"PK\x03\x04": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
@@ -90,10 +89,8 @@ def read_table(source: Path, folder: Path | None = None) -> tuple[pd.DataFrame, 
     width = len(rows[0])
     for place, row in enumerate(rows, 1 - len(notes)):
         if any(row[width:]):
-            raise UserError(
-                f"{where} cannot be read as a table: row {place} has more values than the header has "
-                f"names ({width})."
-            )
+            said = f"row {place} has more values than the header has names ({width})."
+            raise UserError(f"{where} cannot be read as a table: {said}")
     columns = zip(unique(rows[0]), zip_longest(*rows, fillvalue=""), strict=False)
     table, dropped = without_counters(pd.DataFrame({name: x[1:] for name, x in columns}))
     if mark not in (",", None):
@@ -170,24 +167,21 @@ def unique(names: list[str]) -> pd.Series:
 
 
 def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The table without nameless columns that are empty or number the rows, and what was left out."""
+    """The table without nameless columns that are empty or number the rows, and what was left out.
+
+    Numbers stay where nothing else looks like the files: they may be their names.
+    """
     nameless = [name for place, name in enumerate(table, 1) if name == f"column {place}"]
     empty = [name for name in nameless if (table[name] == "").all()]
-    counters = [name for name in nameless if numbers_rows(table[name])]
+    files = column_of(table, "path") or any(table[c].str.contains(FILE).any() for c in table)
+    counters = [name for name in nameless if files and numbers_rows(table[name])]
     said = "without a name, numbers the rows: left out."
     return table.drop(columns=empty + counters), [f"{c.capitalize()}, {said}" for c in counters]
 
 
 def numbers_rows(values: pd.Series) -> bool:
-    steps = pd.to_numeric(values, errors="coerce").diff().iloc[1:]
-    return len(values) > 1 and bool((steps == 1).all())
-
-
-def numbered_anyhow(table: pd.DataFrame) -> list[str]:
-    """Nameless columns that number the rows in any order and with gaps, as pandas' index does; they may
-    be the names of files as well."""
-    nameless = [name for name in table if re.fullmatch(r"column \d+", name)]
-    return [c for c in nameless if table[c].is_unique and table[c].str.fullmatch(COUNT).all()]
+    """Does a column number the rows, in any order and with gaps, as pandas' index does?"""
+    return values.is_unique and bool(values.str.fullmatch(r"\d+").all())
 
 
 def decimal_points(values: pd.Series, english: bool = True) -> pd.Series:
@@ -223,6 +217,9 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     left, right = one_key(left), one_key([key_of(other[b]) for _, b in keys])
     taken = {plain(column) for column in table}
     more = other[[c for c in other if plain(c) not in taken and c not in {b for _, b in keys}]]
+    if more.empty:
+        said = "A list of images says a split where those of the other splits are joined as well."
+        raise UserError(f"{where} adds no column to the table. {said}")
     more = more.assign(**{"": right})[right != ""].drop_duplicates()
     several = {*left[left.duplicated()]} & {*more[""][more[""].duplicated()]}
     if several:

@@ -100,6 +100,15 @@ def test_a_clean_split_says_what_a_table_cannot_name(dataset, tmp_path):
     assert after == {"class NA": 6, "class b c": 6, "d": 5}
 
 
+def test_an_audit_that_will_be_replaced_is_told_before_it_is(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "audit.json").write_text("{}")
+    said = []
+    with user_error("of no class"):
+        imageaudit.audit(tmp_path, tmp_path / "out", say=said.append)
+    assert "out will be replaced: --out keeps both" in said[0]
+
+
 def test_a_table_is_read_without_labels(tmp_path):
     for i in (1, 2):
         draw(tmp_path / "sub-01234" / f"{i}.png", i)

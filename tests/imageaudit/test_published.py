@@ -288,6 +288,8 @@ def test_parts_of_one_table_and_lists_of_a_split(tmp_path):
         write(tmp_path / f"{name}.txt", *(row.split(",")[0] for row in part))
     lists = tuple(str(tmp_path / f"{name}.txt") for name in ("train_val_list", "test_list"))
     assert Counter(dataset.read(table, Options(join=lists)).table.split) == {"train": 4, "test": 2}
+    with user_error("test_list.txt adds no column .*other splits are joined as well"):
+        dataset.read(table, Options(join=lists[1:]))
     for name, part in (("train", rows[:3]), ("valid", rows[3:])):
         write(tmp_path / f"{name}.csv", head, *part)
     found = dataset.read(tmp_path / "train.csv", Options(join=(str(tmp_path / "valid.csv"),)))
