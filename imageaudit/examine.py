@@ -95,12 +95,11 @@ def examine(
 def understood(given: dataset.Dataset) -> str:
     """What there is to audit, in a few lines."""
     table = given.table
-    named = int((table.patient != "").sum())
     words = [f"{len(table)} images: " + each_of(table.label) + "."]
     if (table.split != "").any():
         words.append(f"Splits: {each_of(table.split)}.")
-    people = table.patient[table.patient != ""].nunique()
-    words.append(f"Patients known: {people}, of {named} of {len(table)} images.")
+    named = table.patient[table.patient != ""]
+    words.append(f"Patients known: {named.nunique()}, of {len(named)} of {len(table)} images.")
     if given.columns:
         words.append(f"Columns: {', '.join(given.columns)}.")
     if given.missing:

@@ -173,8 +173,9 @@ def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     nameless = [name for place, name in enumerate(table, 1) if name == f"column {place}"]
     empty = [name for name in nameless if (table[name] == "").all()]
-    files = column_of(table, "path") or any(table[c].str.contains(FILE).any() for c in table)
-    counters = [name for name in nameless if files and numbers_rows(table[name])]
+    counters = [name for name in nameless if numbers_rows(table[name])]
+    if counters and not column_of(table, "path"):
+        counters *= any(table[c].str.contains(FILE).any() for c in table)
     said = "without a name, numbers the rows: left out."
     return table.drop(columns=empty + counters), [f"{c.capitalize()}, {said}" for c in counters]
 
