@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
-from deepcovid.workflow import kept
+from deepcovid.workflow import remade
 from deepcovid.runs import ROOT, state
 
 overrides = config.get("overrides") or {}
@@ -74,8 +74,7 @@ localrules: pages, record
 
 
 PLACES = expand("{model}/seed{seed}", model=profile.models, seed=profile.seeds)
-SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoint.pt", "training.json", "history.csv", "seen.csv")))
-          for place in PLACES]
+SCORES = expand("{place}/scores.csv", place=PLACES)
 
 
 rule dataset:
@@ -98,16 +97,19 @@ rule audit:
 
 rule augmentation:
     message: "the training positives, augmented"
-    input: code("training.csv"), "manifest.csv"
+    input: code("training.csv"), "manifest.csv", lambda _: remade(workflow.dag, "training.csv", *copies())
     params: settings("augment_positives", "preprocessing"), masks=lungs()
-    output: kept("training.csv", *copies()), "splits.csv", "leaks.csv"
+    output: "training.csv", "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
     shell: STEP + LOG
 
 
 rule training:
     message: "{wildcards.model}, seed {wildcards.seed}: trained and scored"
-    input: code("*/seed*/scores.csv"), "manifest.csv", "training.csv"
+    input:
+        code("*/seed*/scores.csv"), "manifest.csv", "training.csv",
+        lambda of: remade(workflow.dag, *(f"{of.model}/seed{of.seed}/{name}" for name in
+                          ("scores.csv", "checkpoint.pt", "training.json", "history.csv", "seen.csv"))),
     params: settings("weights", *RECIPE), masks=lungs(), weights=first_weights()
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120

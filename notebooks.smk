@@ -1,9 +1,8 @@
 # Executes the notebooks on STUDY, once SHOWN is there. Snakefile and study.smk include it.
-from deepcovid.workflow import kept
+from deepcovid.workflow import remade
 
 PARAMETERS = json.dumps({"study": f"runs/{STUDY}", "overrides": overrides})
-NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
-             for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+NOTEBOOKS = [f"notebooks/.{path.stem}.done" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
 # A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
@@ -12,7 +11,9 @@ rule notebook:
     message: "{wildcards.notebook}"
     input:
         imports.files("study", "report.play", "report.key_numbers", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
-        ROOT / "deepcovid" / "report" / "key_numbers.yaml", SHOWN, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+        ROOT / "deepcovid" / "report" / "key_numbers.yaml", SHOWN,
+        lambda of: remade(workflow.dag, f"notebooks/.{of.notebook}.done", f"notebooks/{of.notebook}.ipynb"),
+        ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
     output: touch("notebooks/.{notebook}.done")
     log: "notebooks/{notebook}.ipynb"
     shell:

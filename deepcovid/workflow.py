@@ -70,12 +70,13 @@ def make(profile: Profile, goals: list[str], options: list, study="") -> int:
     """Make files of a run, or of a study (then `profile` is of its first run); Snakemake's exit status."""
     name = study or profile.name
     folder = profiles.RUNS / name
+    dry = any(re.match(r"-[a-z]*n|--dry-?run", str(option)) for option in options)
     with run_lock(folder, name):
         if profile.drawn:  # before any step is asked what it depends on
             from deepcovid.data import miniature
 
             miniature.run(profile)
-        for told in tidy(folder, profile.features):
+        for told in [] if dry else tidy(folder, profile.features):
             print(told, flush=True)
         status = snakemake(folder, [
             "--snakefile", ROOT / ("study.smk" if study else "Snakefile"), "--directory", folder,
@@ -84,7 +85,7 @@ def make(profile: Profile, goals: list[str], options: list, study="") -> int:
             "--quiet", "host", "--nolock", "--rerun-incomplete", *forced(folder), *goals,
             *options, f"profile={name}",
         ])  # fmt: skip
-    if status:
+    if status and not dry:
         print(*failures(folder), sep="\n", file=sys.stderr)
     return status
 
@@ -193,15 +194,15 @@ def end_leftovers(folder: Path) -> list[int]:
     return [process.pid for process in left]
 
 
-def kept(output: str, *others: str) -> str:
-    """`output`, once it is forgotten where one of the others that its step made is gone.
+def remade(dag, output: str, *others: str) -> list[str]:
+    """Has Snakemake make `output` again where one of the others that its step made is gone; no input.
 
-    These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
-    checkpoint that is trained but not yet scored. Paths are relative to the run's folder.
+    The others are no outputs of Snakemake's: it would delete what a failed job has made of them, as
+    a checkpoint that is trained but not yet scored. Paths are relative to the run's folder.
     """
-    if not all(map(os.path.isfile, others)):
-        Path(output).unlink(missing_ok=True)
-    return output
+    if Path(output).is_file() and not all(map(os.path.isfile, others)):
+        dag.forcefiles.add(output)
+    return []
 
 
 def failures(folder: Path) -> list[str]:

@@ -209,9 +209,11 @@ def test_changed_settings_run_what_depends_on_them(project):
     }.items(),
 )
 def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name, rule):
+    before = {*project.folder.rglob("*")} - {project.folder / name}
     (project.folder / name).unlink()
     found, said = project.planned()
     assert found[rule] == 1 and "dataset" not in found, said
+    assert not before - {*project.folder.rglob("*")}  # to look deletes nothing
     project.make()
 
 

@@ -137,6 +137,17 @@ def test_why_each_step_that_failed_in_this_run_did_is_said_last(ending, tmp_path
     assert "heatmaps stopped: maps: 3/9 (it was ended from outside; if memory ran out" in told
 
 
+@pytest.mark.parametrize(
+    ("option", "left"), {"--dry-run": 2, "-np": 2, "--printshellcmds": 0}.items()
+)
+def test_a_dry_run_deletes_nothing(ending, tmp_path, option, left):
+    files = [tmp_path / "demo" / name for name in ("logs/dataset.txt", ".part-half.csv")]
+    for file in files:
+        write_text(file, "of an earlier run")
+    ending(lambda: 0, option)
+    assert sum(map(os.path.isfile, files)) == left
+
+
 def test_all_steps_run_again_where_nothing_says_of_what_they_were_made(tmp_path):
     assert workflow.forced(tmp_path) == []
     (tmp_path / "manifest.csv").touch()
