@@ -47,6 +47,20 @@ def test_a_second_run_of_a_profile_is_refused_while_one_is_under_way(profile, mo
         workflow.run("demo", {}, 1, [])
 
 
+def test_a_second_call_of_a_study_is_refused_also_between_its_runs(tmp_path, monkeypatch):
+    def run_beside(profile, *_):
+        with user_error("Another run of .*real"), workflow.run_lock(tmp_path / "real", "real"):
+            pass
+        begun.append(profile.name)
+        return len(begun) == 2
+
+    begun = []
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    monkeypatch.setattr(workflow, "check_inputs", lambda profile: None)
+    monkeypatch.setattr(workflow, "make", run_beside)
+    assert workflow.run("real", {}, 1, []) and begun == ["real/paper", "real/sampled"]
+
+
 @pytest.fixture
 def ending(tmp_path, monkeypatch, capsys):
     """Run `demo` with a Snakemake that only does what it is given; what is then said."""
