@@ -9,7 +9,7 @@ from pathlib import Path
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
 from deepcovid.workflow import remade
-from deepcovid.runs import ROOT, state
+from deepcovid.runs import ROOT, SOURCES, state
 
 overrides = config.get("overrides") or {}
 profile = profiles.load(str(config["profile"]), overrides)
@@ -246,7 +246,7 @@ rule results:
 rule pages:
     message: "index.html: the notebooks as pages"
     input: code("report.site"), NOTEBOOKS, "run.json"
-    params: settings("external"), docs=at("docs/", ROOT / "docs")
+    params: settings("external"), docs=at("documents", *(ROOT / name for name in SOURCES))
     output: "index.html"
     run: importlib.import_module("deepcovid.report.site").pages(profile)
 

@@ -10,8 +10,7 @@ NOTEBOOKS = [f"notebooks/.{path.stem}.done" for path in sorted((ROOT / "notebook
 rule notebook:
     message: "{wildcards.notebook}"
     input:
-        imports.files("study", "report.play", "report.key_numbers", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
-        ROOT / "deepcovid" / "report" / "key_numbers.yaml", SHOWN,
+        lambda of: imports.files_of(ROOT / "notebooks" / f"{of.notebook}.ipynb"), SHOWN,
         lambda of: remade(workflow.dag, f"notebooks/.{of.notebook}.done", f"notebooks/{of.notebook}.ipynb"),
         ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
     output: touch("notebooks/.{notebook}.done")
