@@ -220,11 +220,12 @@ rule fair_data:
     shell: STEP + LOG
 
 
-RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv", "heatmaps.json", "failure.csv",
-           "shortcuts.csv"]
-RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
+# every output by itself: one that is gone is made again only where it is asked for, and none stands for others
+RESULTS = ["manifest.csv", "audit.json", *rules.augmentation.output, *SCORES, *rules.evaluation.output,
+           *rules.heatmaps.output, "failure.csv", "shortcuts.csv"]
+RESULTS += [*rules.external.output] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
 RESULTS += ["mitigation.csv"] * bool(profile.external and profile.preprocessing != ("none",))
-STUDY, SHOWN = profile.name, RESULTS
+STUDY, SHOWN, ANEW = profile.name, RESULTS, ""
 
 
 include: "notebooks.smk"
@@ -239,8 +240,7 @@ rule record:
 
 
 rule results:
-    # every output by itself: one that is gone is made again only where it is asked for
-    input: RESULTS, rules.augmentation.output, rules.evaluation.output, rules.record.output
+    input: RESULTS, rules.record.output
 
 
 rule pages:

@@ -1,4 +1,4 @@
-# Executes the notebooks on STUDY, once SHOWN is there. Snakefile and study.smk include it.
+# Executes the notebooks on STUDY, once SHOWN is there, and where ANEW changes. Snakefile and study.smk include it.
 from deepcovid.workflow import remade
 
 PARAMETERS = json.dumps({"study": f"runs/{STUDY}", "overrides": overrides})
@@ -13,6 +13,7 @@ rule notebook:
         lambda of: imports.files_of(ROOT / "notebooks" / f"{of.notebook}.ipynb"), SHOWN,
         lambda of: remade(workflow.dag, f"notebooks/.{of.notebook}.done", f"notebooks/{of.notebook}.ipynb"),
         ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+    params: ANEW
     output: touch("notebooks/.{notebook}.done")
     log: "notebooks/{notebook}.ipynb"
     shell:

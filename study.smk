@@ -49,7 +49,8 @@ rule radiographs:
     shell: PYTHON + "-m deepcovid.steps {study}/{wildcards.run} radiographs.csv" + GIVEN + LOG
 
 
-STUDY, SHOWN = study, RUNS + COMPARED
+# a run's file that says the same stands for others that may not: also its time counts
+STUDY, SHOWN, ANEW = study, RUNS + COMPARED, state(*RUNS)
 
 
 include: "notebooks.smk"

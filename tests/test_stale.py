@@ -219,6 +219,7 @@ def test_changed_settings_run_what_depends_on_them(project):
     {
         f"{SEED}/checkpoint.pt": "training",
         "metrics.csv": "evaluation",
+        "maps.csv": "heatmaps",
         "notebooks/06_failed_reproduction.ipynb": "notebook",
     }.items(),
 )
@@ -254,7 +255,7 @@ def test_what_runs_of_a_study_made_anew_is_shown_anew(project):
     for name in ("paper/run.json", "fair/external.json", "robust/mitigation.csv"):
         project.snakemake("--touch", "--forceall", of="real")
         assert "Nothing to be done" in project.snakemake("--dry-run", of="real")
-        write_text(project.folder.parent / "real" / name, "made anew")
+        write_text(project.folder.parent / "real" / name, "")  # which other files stand behind
         said = project.snakemake("--dry-run", of="real")
         assert re.search(rf"^notebook +{len(NOTEBOOKS)}$", said, re.MULTILINE), said
     maps = {"of": "real", "goal": "paper/radiographs.csv"}
