@@ -38,7 +38,7 @@ def test_what_is_killed_and_what_fails_is_told_from_what_ends(tmp_path, kind):
         ends, fails = tiny.overrides(tiny.draw(tmp_path), epochs=1), {"nothing": 1}
     given = tmp_path / "runs", tmp_path / "log"
     assert kills.one(ends, *given, None)
-    assert not kills.one(ends, *given, 0.001)
+    assert not kills.one(ends, *given, -1)
     with pytest.raises(RuntimeError, match="nothing"):
         kills.one(fails, *given, None)
 
