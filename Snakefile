@@ -8,8 +8,8 @@ from pathlib import Path
 
 from deepcovid import imports, profiles, steps
 from deepcovid.profiles import RECIPE
-from deepcovid.workflow import kept
-from deepcovid.runs import ROOT, state
+from deepcovid.workflow import remade
+from deepcovid.runs import ROOT, SOURCES, state
 
 overrides = config.get("overrides") or {}
 profile = profiles.load(str(config["profile"]), overrides)
@@ -74,8 +74,7 @@ localrules: pages, record
 
 
 PLACES = expand("{model}/seed{seed}", model=profile.models, seed=profile.seeds)
-SCORES = [kept(f"{place}/scores.csv", *(f"{place}/{name}" for name in ("checkpoint.pt", "training.json", "history.csv", "seen.csv")))
-          for place in PLACES]
+SCORES = expand("{place}/scores.csv", place=PLACES)
 
 
 rule dataset:
@@ -98,16 +97,19 @@ rule audit:
 
 rule augmentation:
     message: "the training positives, augmented"
-    input: code("training.csv"), "manifest.csv"
+    input: code("training.csv"), "manifest.csv", lambda _: remade(workflow.dag, "training.csv", *copies())
     params: settings("augment_positives", "preprocessing"), masks=lungs()
-    output: kept("training.csv", *copies()), "splits.csv", "leaks.csv"
+    output: "training.csv", "splits.csv", "leaks.csv"
     log: "logs/augmentation.txt"
     shell: STEP + LOG
 
 
 rule training:
     message: "{wildcards.model}, seed {wildcards.seed}: trained and scored"
-    input: code("*/seed*/scores.csv"), "manifest.csv", "training.csv"
+    input:
+        code("*/seed*/scores.csv"), "manifest.csv", "training.csv",
+        lambda of: remade(workflow.dag, *(f"{of.model}/seed{of.seed}/{name}" for name in
+                          ("scores.csv", "checkpoint.pt", "training.json", "history.csv", "seen.csv"))),
     params: settings("weights", *RECIPE), masks=lungs(), weights=first_weights()
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120
@@ -218,11 +220,12 @@ rule fair_data:
     shell: STEP + LOG
 
 
-RESULTS = ["manifest.csv", "audit.json", "training.csv", *SCORES, "metrics.csv", "heatmaps.json", "failure.csv",
-           "shortcuts.csv"]
-RESULTS += ["external.json"] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
+# every output by itself: one that is gone is made again only where it is asked for, and none stands for others
+RESULTS = ["manifest.csv", "audit.json", *rules.augmentation.output, *SCORES, *rules.evaluation.output,
+           *rules.heatmaps.output, "failure.csv", "shortcuts.csv"]
+RESULTS += [*rules.external.output] * bool(profile.external) + ["fair_test/swap.csv"] * bool(profile.collection)
 RESULTS += ["mitigation.csv"] * bool(profile.external and profile.preprocessing != ("none",))
-STUDY, SHOWN = profile.name, RESULTS
+STUDY, SHOWN, ANEW = profile.name, RESULTS, ""
 
 
 include: "notebooks.smk"
@@ -237,14 +240,13 @@ rule record:
 
 
 rule results:
-    # every output by itself: one that is gone is made again only where it is asked for
-    input: RESULTS, rules.augmentation.output, rules.evaluation.output, rules.record.output
+    input: RESULTS, rules.record.output
 
 
 rule pages:
     message: "index.html: the notebooks as pages"
     input: code("report.site"), NOTEBOOKS, "run.json"
-    params: settings("external"), docs=at("docs/", ROOT / "docs")
+    params: settings("external"), docs=at("documents", *(ROOT / name for name in SOURCES))
     output: "index.html"
     run: importlib.import_module("deepcovid.report.site").pages(profile)
 

@@ -5,9 +5,10 @@
 set -euo pipefail
 unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+venv=${DEEPCOVID_VENV:-$here/.venv}
+[ "${venv#/}" != "$venv" ] || venv=$PWD/$venv # the caller's folder, which is left now
 cd "$here"
 export PIP_USER=0 # a user's setting that an environment cannot have
-venv=${DEEPCOVID_VENV:-$here/.venv}
 PATH=${PATH//"$venv/bin:"/} # an environment cannot make itself anew
 
 bare() {
@@ -55,12 +56,18 @@ fi
 
 # an environment knows its place: one that was moved or copied with its checkout is made anew
 made_from="$(cksum < requirements.txt) $venv $here"
-if [ "$(cat "$venv/installed" 2>/dev/null)" != "$made_from" ] || ! [ -x "$venv/bin/python" ]; then
+installed() { [ "$(cat "$venv/installed" 2>/dev/null)" = "$made_from" ] && [ -x "$venv/bin/python" ]; }
+if ! installed; then
     python=$(bare)
     if ! mkdir -p "$venv" 2>/dev/null || ! [ -w "$venv" ]; then
         echo "$venv cannot be written. Name another place: DEEPCOVID_VENV=FOLDER ./run_all.sh" >&2
         exit 1
     fi
+    # one call at a time fills it; this shell holds the lock until it ends, where the disk has locks
+    exec 9< "$venv"
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null || true
+fi
+if ! installed; then # also not by a call that was waited for
     echo "Installing the pinned dependencies into $venv (about 6 GB; once) ..." >&2
     "$python" -m venv --clear "$venv" >&2
     # uv fills an environment in seconds; pip does the same, slowly, where uv is not to be had.

@@ -1,9 +1,8 @@
-# Executes the notebooks on STUDY, once SHOWN is there. Snakefile and study.smk include it.
-from deepcovid.workflow import kept
+# Executes the notebooks on STUDY, once SHOWN is there, and where ANEW changes. Snakefile and study.smk include it.
+from deepcovid.workflow import remade
 
 PARAMETERS = json.dumps({"study": f"runs/{STUDY}", "overrides": overrides})
-NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
-             for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+NOTEBOOKS = [f"notebooks/.{path.stem}.done" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
 # A kernel drops the folder that it starts in from where it imports: so it does not start in ROOT.
@@ -11,8 +10,10 @@ NOTEBOOKS = [kept(f"notebooks/.{path.stem}.done", f"notebooks/{path.name}")
 rule notebook:
     message: "{wildcards.notebook}"
     input:
-        imports.files("study", "report.play", "report.key_numbers", *(name for name in imports.modules() if name.endswith((".figures", ".tables")))),
-        ROOT / "deepcovid" / "report" / "key_numbers.yaml", SHOWN, ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+        lambda of: imports.files_of(ROOT / "notebooks" / f"{of.notebook}.ipynb"), SHOWN,
+        lambda of: remade(workflow.dag, f"notebooks/.{of.notebook}.done", f"notebooks/{of.notebook}.ipynb"),
+        ipynb=ROOT / "notebooks" / "{notebook}.ipynb",
+    params: ANEW
     output: touch("notebooks/.{notebook}.done")
     log: "notebooks/{notebook}.ipynb"
     shell:

@@ -7,10 +7,11 @@
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 unset CDPATH # else `cd` prints where it went
-cd "$(dirname "${BASH_SOURCE[0]}")"
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
-python=$(./install.sh) # on a line of its own, so that what fails ends the script
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
+python=$("$here/install.sh") # on a line of its own, so that what fails ends the script
 PATH="$(dirname "$python"):$PATH"
+cd "$here"
 
 if [ "${1:-}" = --slow ]; then
     shift

@@ -5,7 +5,7 @@ import json
 import sys
 
 from deepcovid import imports, profiles
-from deepcovid.runs import ROOT, state
+from deepcovid.runs import RESULTS, ROOT, SOURCES, state
 
 study, overrides = config["profile"], config.get("overrides") or {}
 runs = profiles.chosen_runs(study, overrides)
@@ -30,7 +30,10 @@ rule ablation:
 
 rule measurement:
     message: "{wildcards.name}: a measurement beside the ablation"
-    input: imports.files("failure.ablation"), "ablation/ablation.csv", script=ROOT / "scripts" / "{name}.py"
+    input:
+        lambda of: imports.files_of(ROOT / "scripts" / f"{of.name}.py"), "ablation/ablation.csv",
+        script=ROOT / "scripts" / "{name}.py",
+    params: external=state(OWN.external or "")
     output: "{name,auc_search|drift}.csv"
     resources: mem_mb=12000, runtime=240
     log: "logs/{name}.txt"
@@ -40,12 +43,14 @@ rule measurement:
 rule radiographs:
     message: "{wildcards.run}: maps of the radiographs that may be shown"
     input: imports.files("heatmaps.radiographs"), "{run}/metrics.csv"
+    params: shown=state(RESULTS / "radiographs")
     output: "{run}/radiographs.csv"
     log: "logs/radiographs-{run}.txt"
     shell: PYTHON + "-m deepcovid.steps {study}/{wildcards.run} radiographs.csv" + GIVEN + LOG
 
 
-STUDY, SHOWN = study, RUNS + COMPARED
+# a run's file that says the same stands for others that may not: also its time counts
+STUDY, SHOWN, ANEW = study, RUNS + COMPARED, state(*RUNS)
 
 
 include: "notebooks.smk"
@@ -54,7 +59,7 @@ include: "notebooks.smk"
 rule pages:
     message: "index.html: the notebooks as pages"
     input: imports.files("report.site"), NOTEBOOKS, "paper/run.json"
-    params: docs=state(ROOT / "docs")
+    params: docs=state(*(ROOT / name for name in SOURCES))
     output: "index.html"
     run: importlib.import_module("deepcovid.report.site").pages(OWN, OWN.folder.parent)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from deepcovid import runs
+from deepcovid import runs, steps
 from deepcovid.report import provenance
 
 RESULTS = runs.RESULTS / "benchmarks"
@@ -100,8 +100,7 @@ def memory_mb() -> int:
     for line in lines_of("/proc/self/status"):
         if line.startswith("VmHWM:"):
             return round(int(line.split()[1]) / 2**10)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(held / (2**20 if sys.platform == "darwin" else 2**10))
+    return round(steps.peak_mb(resource.getrusage(resource.RUSAGE_SELF)))
 
 
 def each_network(asked: Asked, section: str, row: Callable[[Asked, str], dict]) -> None:

@@ -1,6 +1,9 @@
 """Which module imports which, read from the code: what each step of the workflow depends on."""
 
 import ast
+import json
+import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -25,16 +28,29 @@ def full_name(name: str) -> str:
     return name if name in modules() else f"deepcovid.{name}"
 
 
-@cache
 def imported(module: str) -> frozenset[str]:
     """Full names of what a module imports, wherever in it: `torch`, `deepcovid.runs.UserError`."""
-    names = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+    return named(modules()[module])
+
+
+@cache
+def named(file: Path) -> frozenset[str]:
+    """Full names of what a module, a script or a notebook imports."""
+    text, names = file.read_text(encoding="utf-8"), set()
+    cells = json.loads(text)["cells"] if file.suffix == ".ipynb" else [{"source": text}]
+    for cell in cells:
+        with suppress(SyntaxError):  # text, or a cell in another language
+            for node in ast.walk(ast.parse(re.sub("(?m)^[%!].*", "", "".join(cell["source"])))):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+                elif isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
     return frozenset(names)
+
+
+def files_of(file: Path) -> list[Path]:
+    """The files that a script or a notebook depends on beside itself: see `files`."""
+    return files(*named(file) & modules().keys())
 
 
 def needed(*names: str) -> list[str]:
@@ -49,8 +65,15 @@ def needed(*names: str) -> list[str]:
 def files(*names: str) -> list[Path]:
     """The files that a step depends on which calls the named modules: code, and data beside it."""
     found = [modules()[n] for n in needed(*map(full_name, names)) if n not in INERT]
-    beside = (path.with_suffix(end) for path in found for end in (".csv", ".yaml"))
-    return found + [path for path in beside if path.is_file()]
+    return found + sorted({path for module in found for path in data_of(module)})
+
+
+@cache
+def data_of(module: Path) -> list[Path]:
+    """The files beside a module that it names, or that are called as it is."""
+    text = module.read_text(encoding="utf-8")
+    beside = [p for p in module.parent.iterdir() if p.is_file() and not p.suffix.startswith(".py")]
+    return [path for path in beside if path.name in text or path.stem == module.stem]
 
 
 def code(*names: str) -> str:

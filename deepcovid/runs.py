@@ -10,6 +10,9 @@ from imageaudit.errors import UserError, did_you_mean, escape_control_chars
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path(os.environ.get("DEEPCOVID_RUNS") or ROOT / "runs").absolute()
 RESULTS = ROOT / "results"
+# of the repository on each site: documents, and the files that they link to
+SOURCES = ("docs", "results", "profiles", "deepcovid/metrics/published.csv", "CONTRIBUTING.md",
+           "CHANGELOG.md", "CITATION.cff")  # fmt: skip
 
 
 def of_trainings(folder: Path, name: str) -> dict[tuple[str, int], Path]:

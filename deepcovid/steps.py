@@ -59,6 +59,11 @@ def make(file: str, run) -> None:
             function(run.profile if "profile" in takes else run, *each)
 
 
+def peak_mb(used: resource.struct_rusage) -> float:
+    """The peak memory of `getrusage` in MB: macOS counts bytes, others kB."""
+    return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def add_cost(table: Path, step: str, start: float) -> None:
     """Add a row to a table of what steps cost: wall and processor seconds, peak memory in MB.
 
@@ -67,7 +72,7 @@ def add_cost(table: Path, step: str, start: float) -> None:
     """
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     processor = sum(one.ru_utime + one.ru_stime for one in used)
-    peak = max(one.ru_maxrss for one in used) / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = max(map(peak_mb, used))
     with lock(table):
         words = "" if table.is_file() else "step,start,seconds,processor_seconds,peak_mb\n"
         words += f"{step},{start:.1f},{time.time() - start:.1f},{processor:.1f},{peak:.0f}\n"

@@ -40,7 +40,8 @@ def run(name: str, overrides: dict, cores, extra: list[str], cluster=None, goal=
     else:
         profile = profiles.load(name, overrides)
         check_inputs(profile)
-        status = make(profile, [goal], options)
+        with run_lock(profile.folder, name):
+            status = make(profile, [goal], options)
     if not status and not extra:
         made = profiles.RUNS / name / ("index.html" if goal == "all" else goal)
         print(f"\nDone. Read {made}\n{NOTICE}")
@@ -57,34 +58,39 @@ def run_study(study: str, overrides: dict, options: list) -> int:
     for profile in loaded.values():
         if not Path(profile.data).is_relative_to(profiles.RUNS / study):  # made by a run before it
             check_inputs(profile)
-    for i, (run, profile) in enumerate(loaded.items(), 1):
-        print(f"\n{study}: run {i} of {len(runs)}, {run}", flush=True)
-        if status := make(profile, profiles.goals(runs[run]), options):
-            return status
-    if not all((profiles.RUNS / study / file).is_file() for file in profiles.shown(runs)):
-        return 0  # as with --dry-run
-    return make(loaded["paper"], ["all"], options, study)
+    with run_lock(profiles.RUNS / study, study):  # also between its runs
+        for i, (run, profile) in enumerate(loaded.items(), 1):
+            print(f"\n{study}: run {i} of {len(runs)}, {run}", flush=True)
+            if status := make(profile, profiles.goals(runs[run]), options):
+                return status
+        if not all((profiles.RUNS / study / file).is_file() for file in profiles.shown(runs)):
+            return 0  # as with --dry-run
+        return make(loaded["paper"], ["all"], options, study)
 
 
 def make(profile: Profile, goals: list[str], options: list, study="") -> int:
-    """Make files of a run, or of a study (then `profile` is of its first run); Snakemake's exit status."""
+    """Make files of a run, or of a study (then `profile` is of its first run); Snakemake's exit status.
+
+    The caller holds its lock, `run_lock`.
+    """
     name = study or profile.name
     folder = profiles.RUNS / name
-    with run_lock(folder, name):
-        if profile.drawn:  # before any step is asked what it depends on
-            from deepcovid.data import miniature
+    dry = any(re.match(r"-[a-z]*n|--dry-?run", str(option)) for option in options)
+    folder.mkdir(parents=True, exist_ok=True)
+    if profile.drawn:  # before any step is asked what it depends on
+        from deepcovid.data import miniature
 
-            miniature.run(profile)
-        for told in tidy(folder, profile.features):
-            print(told, flush=True)
-        status = snakemake(folder, [
-            "--snakefile", ROOT / ("study.smk" if study else "Snakefile"), "--directory", folder,
-            # its own lock would stay after a killed run; of --keep-incomplete a failed job's
-            # outputs would count as made
-            "--quiet", "host", "--nolock", "--rerun-incomplete", *forced(folder), *goals,
-            *options, f"profile={name}",
-        ])  # fmt: skip
-    if status:
+        miniature.run(profile)
+    for told in [] if dry else tidy(folder, profile.features):
+        print(told, flush=True)
+    status = snakemake(folder, [
+        "--snakefile", ROOT / ("study.smk" if study else "Snakefile"), "--directory", folder,
+        # its own lock would stay after a killed run; of --keep-incomplete a failed job's
+        # outputs would count as made
+        "--quiet", "host", "--nolock", "--rerun-incomplete", *forced(folder), *goals,
+        *options, f"profile={name}",
+    ])  # fmt: skip
+    if status and not dry:
         print(*failures(folder), sep="\n", file=sys.stderr)
     return status
 
@@ -125,7 +131,7 @@ def check_inputs(profile: Profile) -> None:
 
 @contextmanager
 def run_lock(folder: Path, name: str) -> Iterator[None]:
-    """Work in the folder of a run, which is made where need be, while nobody else works there.
+    """Work in the folder of a run or study, which is made where need be, while nobody else works there.
 
     The lock is this process's, in which Snakemake runs, and ends with it, however it ends.
     Raises UserError where somebody else has it.
@@ -193,15 +199,15 @@ def end_leftovers(folder: Path) -> list[int]:
     return [process.pid for process in left]
 
 
-def kept(output: str, *others: str) -> str:
-    """`output`, once it is forgotten where one of the others that its step made is gone.
+def remade(dag, output: str, *others: str) -> list[str]:
+    """Has Snakemake make `output` again where one of the others that its step made is gone; no input.
 
-    These are no outputs of Snakemake's: it would delete what a failed job has made of them, as a
-    checkpoint that is trained but not yet scored. Paths are relative to the run's folder.
+    The others are no outputs of Snakemake's: it would delete what a failed job has made of them, as
+    a checkpoint that is trained but not yet scored. Paths are relative to the run's folder.
     """
-    if not all(map(os.path.isfile, others)):
-        Path(output).unlink(missing_ok=True)
-    return output
+    if Path(output).is_file() and not all(map(os.path.isfile, others)):
+        dag.forcefiles.add(output)
+    return []
 
 
 def failures(folder: Path) -> list[str]:

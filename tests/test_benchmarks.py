@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -39,6 +40,15 @@ def test_a_goal_is_reached_missed_or_not_measured(tmp_path):
     assert lines["| the same: ResNet18"].endswith("| 0.8 | 0.70 | yes | 2 cores, 2026-01-02 |")
     assert "| 0.90 | **no** |" in lines["| the same: ResNet50"]
     assert "| not measured |  |  |" in lines["| `.ci/run` on a clean clone, wall time"]
+
+
+def test_peak_memory_is_in_mb_whatever_the_system_counts_in(monkeypatch):
+    monkeypatch.setattr(measure, "lines_of", lambda path: [])  # as where there is no /proc
+    for system, unit in (("linux", 2**10), ("darwin", 2**20)):
+        used = SimpleNamespace(ru_maxrss=3 * unit)
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr("resource.getrusage", lambda who, used=used: used)
+        assert steps.peak_mb(used) == measure.memory_mb() == 3
 
 
 def test_a_row_that_is_there_is_not_measured_again_unless_asked(asked):

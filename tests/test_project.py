@@ -75,6 +75,28 @@ def test_a_module_is_one_idea_that_fits_in_the_head(module):
             assert node.end_lineno - node.lineno < 60, f"{module}.{node.name} fits on no screen"
 
 
+def test_a_step_depends_on_data_and_templates_that_its_modules_read():
+    """A change of any file of the packages runs again what reads it."""
+    paths = {p for wing in ("deepcovid", "imageaudit") for p in (ROOT / wing).rglob("*.*")}
+    data = {p for p in paths if not p.suffix.startswith(".py") and p.name != "README.md"}
+    data -= {ROOT / "imageaudit" / "pyproject.toml"}
+    assert len(data) > 10 and data == data & {*imports.files(*imports.modules())}
+
+
+def test_a_notebook_depends_on_all_modules_that_it_calls(tmp_path):
+    calls = {
+        "01_dataset": ("data/examples.py", "data/stated.csv", "study.py"),
+        "05_heatmaps": ("heatmaps/radiographs.py", "heatmaps/maps.py", "report/key_numbers.yaml"),
+    }
+    for name, wanted in calls.items():
+        found = imports.files_of(ROOT / "notebooks" / f"{name}.ipynb")
+        assert {ROOT / "deepcovid" / file for file in wanted} <= {*found}, name
+    cells = ["%matplotlib inline\nfrom deepcovid.failure import design", "%%bash\nls notebooks"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(book, tmp_path / "a.ipynb")
+    assert imports.files_of(tmp_path / "a.ipynb") == imports.files("failure.design")
+
+
 def test_conda_users_get_what_pip_users_get():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]

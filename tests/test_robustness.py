@@ -1,9 +1,12 @@
 """The long run's tools do what they say, and its document says what it found."""
 
 import ast
+import sys
+
+import pytest
 
 from benchmarks.robustness import __main__ as long_run
-from benchmarks.robustness import figures, mutations
+from benchmarks.robustness import figures, kills, mutations, tiny
 from deepcovid import imports
 
 SOURCE = (
@@ -26,6 +29,18 @@ def test_every_fault_of_the_last_long_run_was_mended():
     for name in ("a training on images", "the notebooks"):
         assert found["kills"][name]["runs"] == found["kills"][name]["the same bytes"] > 0
     assert found["same"]["the same bytes"] and all(found["same"]["the same bytes"].values())
+
+
+@pytest.mark.parametrize("kind", ["command", pytest.param("computation", marks=pytest.mark.slow)])
+def test_what_is_killed_and_what_fails_is_told_from_what_ends(tmp_path, kind):
+    ends, fails = [sys.executable, "-c", ""], [sys.executable, "-c", "1 / nothing"]
+    if kind == "computation":
+        ends, fails = tiny.overrides(tiny.draw(tmp_path), epochs=1), {"nothing": 1}
+    given = tmp_path / "runs", tmp_path / "log"
+    assert kills.one(ends, *given, None)
+    assert not kills.one(ends, *given, -1)
+    with pytest.raises(RuntimeError, match="nothing"):
+        kills.one(fails, *given, None)
 
 
 def test_single_changes_are_all_there_and_each_is_one():

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,25 @@ def test_where_nothing_can_be_written_another_place_is_asked_for_and_taken(check
     assert "venv" not in notes
     done, _ = install(checkout, tmp_path, DEEPCOVID_VENV=str(tmp_path / "elsewhere"))
     assert done.stdout == f"{tmp_path}/elsewhere/bin/python\n"
+
+
+def test_a_relative_place_is_of_the_callers_folder(checkout, tmp_path):
+    done, notes = install(checkout, tmp_path, DEEPCOVID_VENV="my venv")
+    assert done.stdout == f"{tmp_path}/my venv/bin/python\n"
+    assert f"venv --clear {tmp_path}/my venv\n" in notes
+
+
+def test_of_two_calls_at_once_one_installs_and_the_other_waits(checkout, tmp_path):
+    locks = f'case "$*" in *flock*) exec "{sys.executable}" "$@";; *--clear*) sleep 1;; esac\n'
+    program(tmp_path / "bin" / "python3", PYTHON.replace("echo", f"{locks}echo", 1))
+    callers = [tmp_path / "one", tmp_path / "another"]
+    for caller in callers:
+        caller.mkdir()
+    script, path = checkout / "install.sh", [tmp_path / "bin"]
+    with ThreadPoolExecutor() as pool:
+        made = [*pool.map(lambda caller: start(script, cwd=caller, path=path), callers)]
+    assert {done.stdout for done, _ in made} == {f"{checkout}/.venv/bin/python\n"}
+    assert "".join(notes for _, notes in made).count("venv --clear") == 1
 
 
 def test_a_python_that_is_too_old_is_told(checkout, tmp_path):

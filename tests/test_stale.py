@@ -188,6 +188,20 @@ def test_changed_code_runs_the_steps_that_call_it(project):
         project.done()
 
 
+def test_changed_data_and_templates_run_the_steps_that_read_them(project):
+    for name, rules in (
+        ("deepcovid/data/stated.csv", {"notebook", "pages"}),
+        ("deepcovid/report/card.md", {"record", "pages"}),
+        ("deepcovid/report/run.md", {"pages"}),
+        ("profiles/paper.yaml", {"pages"}),  # a document of the site
+    ):
+        path = project.root / name
+        path.write_text(path.read_text() + "\n")
+        found, said = project.planned()
+        assert {*found} == rules, (name, said)
+        project.done()
+
+
 def test_changed_settings_run_what_depends_on_them(project):
     for settings, rules, told in (
         ({"epochs": 3}, TRAINED, "'epochs': 3"),
@@ -205,13 +219,16 @@ def test_changed_settings_run_what_depends_on_them(project):
     {
         f"{SEED}/checkpoint.pt": "training",
         "metrics.csv": "evaluation",
+        "maps.csv": "heatmaps",
         "notebooks/06_failed_reproduction.ipynb": "notebook",
     }.items(),
 )
 def test_a_step_runs_again_where_a_file_that_it_made_is_gone(project, name, rule):
+    before = {*project.folder.rglob("*")} - {project.folder / name}
     (project.folder / name).unlink()
     found, said = project.planned()
     assert found[rule] == 1 and "dataset" not in found, said
+    assert not before - {*project.folder.rglob("*")}  # to look deletes nothing
     project.make()
 
 
@@ -233,12 +250,22 @@ def test_what_runs_of_a_study_made_anew_is_shown_anew(project):
     done = [f"notebooks/.{Path(name).stem}.done" for name in NOTEBOOKS]
     for name in (*profiles.shown(chosen), *compared, *done, *(f"notebooks/{n}" for n in NOTEBOOKS)):
         write_text(project.folder.parent / "real" / name, "")
+    shown = project.root / "results" / "radiographs" / "radiographs.csv"
+    write_text(shown, "of Hannover")
     for name in ("paper/run.json", "fair/external.json", "robust/mitigation.csv"):
         project.snakemake("--touch", "--forceall", of="real")
         assert "Nothing to be done" in project.snakemake("--dry-run", of="real")
-        write_text(project.folder.parent / "real" / name, "made anew")
+        write_text(project.folder.parent / "real" / name, "")  # which other files stand behind
         said = project.snakemake("--dry-run", of="real")
         assert re.search(rf"^notebook +{len(NOTEBOOKS)}$", said, re.MULTILINE), said
+    maps = {"of": "real", "goal": "paper/radiographs.csv"}
+    write_text(project.folder.parent / "real" / maps["goal"], "")
+    for changed, goal in ((shown, maps), (project.room / "other/train/covid", {"of": "real"})):
+        project.snakemake("--touch", "--forceall", **goal)
+        assert "Nothing to be done" in project.snakemake("--dry-run", **goal)
+        replaced(changed)
+        assert re.search("radiographs|auc_search", project.snakemake("--dry-run", **goal))
+    project.done()
 
 
 def test_steps_make_what_rules_ask_of_them(project):

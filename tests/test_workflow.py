@@ -47,6 +47,20 @@ def test_a_second_run_of_a_profile_is_refused_while_one_is_under_way(profile, mo
         workflow.run("demo", {}, 1, [])
 
 
+def test_a_second_call_of_a_study_is_refused_also_between_its_runs(tmp_path, monkeypatch):
+    def run_beside(profile, *_):
+        with user_error("Another run of .*real"), workflow.run_lock(tmp_path / "real", "real"):
+            pass
+        begun.append(profile.name)
+        return len(begun) == 2
+
+    begun = []
+    monkeypatch.setattr(profiles, "RUNS", tmp_path)
+    monkeypatch.setattr(workflow, "check_inputs", lambda profile: None)
+    monkeypatch.setattr(workflow, "make", run_beside)
+    assert workflow.run("real", {}, 1, []) and begun == ["real/paper", "real/sampled"]
+
+
 @pytest.fixture
 def ending(tmp_path, monkeypatch, capsys):
     """Run `demo` with a Snakemake that only does what it is given; what is then said."""
@@ -135,6 +149,17 @@ def test_why_each_step_that_failed_in_this_run_did_is_said_last(ending, tmp_path
     assert f"evaluation stopped: scores.csv has\n  a score of 7\n  see {logs}" in told
     assert "failure stopped: KeyError: 'patient'\n" in told
     assert "heatmaps stopped: maps: 3/9 (it was ended from outside; if memory ran out" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "left"), {"--dry-run": 2, "-np": 2, "--printshellcmds": 0}.items()
+)
+def test_a_dry_run_deletes_nothing(ending, tmp_path, option, left):
+    files = [tmp_path / "demo" / name for name in ("logs/dataset.txt", ".part-half.csv")]
+    for file in files:
+        write_text(file, "of an earlier run")
+    ending(lambda: 0, option)
+    assert sum(map(os.path.isfile, files)) == left
 
 
 def test_all_steps_run_again_where_nothing_says_of_what_they_were_made(tmp_path):

@@ -18,12 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.robustness import figures, tiny
-from deepcovid import profiles
 from deepcovid.runs import ROOT
 
 
@@ -34,29 +33,18 @@ def notebooks(folder: Path, settings: dict, until: str = "") -> list[str]:
     return [sys.executable, "-m", "deepcovid", "demo", *given, "--cores", "1", *far]
 
 
-def started(command: list[str] | dict, runs: Path, log: Path) -> int:
-    """Start a command, or a computation in a fork of this process, in a group of its own; its id.
+def started(command: list[str] | dict, runs: Path, log: Path) -> tuple:
+    """Start a command, or a computation (`tiny.apart`), in a process group of its own.
 
-    A fork has all libraries loaded, so that a kill falls into the work and not into imports.
+    Its id, what asks for its exit status, and the file with what it wrote.
     """
-    if isinstance(command, list):
-        with log.open("w") as file:
-            return subprocess.Popen(command, cwd=ROOT, env=tiny.around(runs), stdout=file,
-                                    stderr=subprocess.STDOUT, start_new_session=True).pid  # fmt: skip
-    if child := os.fork():
-        return child
-    status = 1
-    try:
-        os.setsid()
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(target, 1), os.dup2(target, 2)
-        profiles.RUNS = runs
-        tiny.compute("demo", command)
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+    if isinstance(command, dict):
+        process, log = tiny.apart(runs, "demo", command)
+        return process.pid, lambda: process.exitcode, log
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env=tiny.around(runs), stdout=file,
+                                   stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+    return process.pid, process.poll, log
 
 
 def one(command: list[str] | dict, runs: Path, log: Path, seconds: float | None) -> bool:
@@ -64,15 +52,16 @@ def one(command: list[str] | dict, runs: Path, log: Path, seconds: float | None)
 
     RuntimeError with what it wrote where it failed.
     """
-    child, end = started(command, runs, log), time.monotonic() + (seconds or 1e9)
-    while not (done := os.waitpid(child, os.WNOHANG))[0]:
+    (child, status, log), end = started(command, runs, log), time.monotonic() + (seconds or 1e9)
+    while (ended := status()) is None:
         if time.monotonic() > end:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return False
+            with suppress(ProcessLookupError):  # it has no group yet
+                os.killpg(child, signal.SIGKILL)
         time.sleep(0.01)
-    if done[1]:
-        raise RuntimeError(f"exit status {done[1]}: {log.read_text()[-3000:]}")
+    if ended == -signal.SIGKILL and time.monotonic() > end:
+        return False
+    if ended:
+        raise RuntimeError(f"exit status {ended}: {log.read_text()[-3000:]}")
     return True
 
 
@@ -82,6 +71,7 @@ def survive(command: list[str] | dict, room: Path, wanted: int, rng: random.Rand
     A kill falls anywhere between start and end of a run that nobody disturbs.
     """
     began = time.monotonic()
+    (room / "log").touch()  # of a computation there is none
     one(command, room / "whole", room / "log", None)
     whole = time.monotonic() - began
     expected = tiny.made(room / "whole" / "demo")
@@ -112,8 +102,8 @@ def run(kills: int, seed: int, until: str, only: str) -> dict:
     with tempfile.TemporaryDirectory() as place:
         room = tiny.draw(Path(place))
         settings = tiny.overrides(room)
-        import deepcovid.models.training  # noqa: F401  (once, for all forks)
-
+        first = tiny.FORKS.Process(target=int)  # what libraries take to load is no part of a run
+        first.start(), first.join()
         commands = {
             "a training on images": settings,
             "the notebooks": notebooks(room, settings, until),

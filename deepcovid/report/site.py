@@ -25,12 +25,9 @@ from deepcovid.models.run import Run
 from deepcovid.profiles import Profile
 from deepcovid.report.notebooks import page
 from deepcovid.report.provenance import template
-from deepcovid.runs import NOTICE, ROOT, UserError, escape_control_chars, write_text
+from deepcovid.runs import NOTICE, ROOT, SOURCES, UserError, escape_control_chars, write_text
 from deepcovid.shortcuts import tables as shortcuts_tables
 
-# documents, and the files that they link to
-SOURCES = ("docs", "results", "profiles", "deepcovid/metrics/published.csv", "CONTRIBUTING.md",
-           "CHANGELOG.md", "CITATION.cff")  # fmt: skip
 ADDRESS = re.compile(r'\b(href|src|action|data-content_root)="(?!#|[a-z]+:)')  # a relative one
 
 
