@@ -9,6 +9,7 @@ set -euo pipefail
 unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
+case "${DEEPCOVID_VENV:-/}" in /*) ;; *) export DEEPCOVID_VENV=$PWD/$DEEPCOVID_VENV ;; esac # of the caller's folder
 python=$("$here/install.sh") # on a line of its own, so that what fails ends the script
 PATH="$(dirname "$python"):$PATH"
 cd "$here"

@@ -6,6 +6,7 @@ unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE} # as run_all.sh has it
+case "${DEEPCOVID_VENV:-/}" in /*) ;; *) export DEEPCOVID_VENV=$PWD/$DEEPCOVID_VENV ;; esac # of the caller's folder
 cd "$here"
 
 # a machine with a card often has a torch of its own, and no network to install ours from
