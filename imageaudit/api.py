@@ -41,8 +41,9 @@ class Audit:
     @property
     def findings(self) -> pd.DataFrame:
         """A row per kind of finding: is it `raised`, does it count, what was found."""
-        table = pd.DataFrame(self.report["findings"]).rename(columns={"words": "found"})
-        return table.set_index("kind")[["raised", "counts", "found"]]
+        rows = [(f["kind"], f["raised"], f["counts"], f["words"]) for f in self.report["findings"]]
+        table = pd.DataFrame(rows, columns=["kind", "raised", "counts", "found"])
+        return table.set_index("kind")
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -86,8 +87,6 @@ def audit(
         name: words_of(value) if Options._field_defaults.get(name) == () else value and str(value)
         for name, value in options.items()
     })  # fmt: skip
-    if (folder / JSON).exists():
-        say(f"The audit in {escape_control_chars(folder)} will be replaced: --out keeps both.")
     found = examine(source, given, kinds, folder / CACHE, say)
     from imageaudit.page import page  # once there is something to show
 

@@ -1,6 +1,7 @@
 """Which images there are, and what is said of them: from a folder or a table, one table."""
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,8 +101,9 @@ def completed(name: str, table: pd.DataFrame, options: Options, notes: list, **m
         notes += ["The splits are those of folders."] * several
     if "patient" not in table:
         table["patient"] = roles.patients_of(table.image, options.patient)
-        if number := sum(table.patient != ""):
-            notes.append(f"The names of {number} of {len(table)} images tell the patient.")
+        number = sum(table.patient != "")
+        told = f"The names of {number} of {len(table)} images tell the patient."
+        notes += [told] * bool(number)
     columns = tuple(c.removeprefix(OWN) for c in table if c.startswith(OWN))
     return Dataset(escape_control_chars(name), table, columns, notes=tuple(notes), **more)
 
@@ -129,26 +131,27 @@ def of_table(source: Path, options: Options) -> Dataset:
     if not folder.is_dir():
         raise UserError(f"There is no folder {escape_control_chars(folder)}.")
     among = locate.index(folder)
+    numbered = tables.numbered_anyhow(given)
     given, column, names, said = roles.named_files(given, options.path, among, where, label.name)
     notes.insert(0, f"Images are those of {said}, classes those of {label.name!r}.")
     shown, each = names.map(escape_control_chars), label.loc[given.index]
     table = pd.DataFrame({"image": shown, "path": names, "label": each}).reset_index(drop=True)
     given = given.reset_index(drop=True)
-    others = given.drop(columns=label.name)  # a label called `case` names no patients
-    patient = column_of(others, "patient", options.patient)
-    split = column_of(others, "split", options.split)
-    split = split or (None if options.split else split_column(others, {column}))
+    patient = column_of(given, "patient", options.patient)
+    split = column_of(given, "split", options.split)
+    split = split or (None if options.split else split_column(given, {column, label.name}))
     if patient:
         table["patient"] = named_patients(given, patient)
         nobody = int((table.patient == "").sum())
-        notes.append(f"Patients are those of the column {patient!r}; {nobody} rows name none.")
+        none = f"; {nobody} rows name none" if nobody else ""
+        notes.append(f"Patients are those of the column {patient!r}{none}.")
     if split:
         table["split"] = roles.splits_of(given[split], where)
         if blank := int(tables.is_blank(given[split]).sum()):
             notes.append(f"{blank} rows name no split: they count as train.")
-    rest = others.drop(columns=list({column, patient, split} - {None}))
-    called = [c for c in rest if plain(c).rstrip("0123456789") in NAMES["counter"]]
-    counters = [c for c in called if tables.numbers_rows(rest[c])]
+    rest = given.drop(columns=list({column, label.name, patient, split} - {None}))
+    counters = [c for c in rest if c in numbered
+                or (plain(c) in NAMES["counter"] and tables.numbers_rows(rest[c]))]  # fmt: skip
     notes += [f"The column {name!r} numbers the rows: left out." for name in counters]
     table = pd.concat([table, rest.drop(columns=counters).add_prefix(OWN)], axis=1)
     table = wanted(table, options.classes, notes)
@@ -168,7 +171,8 @@ def labelled(source: Path, options: Options):
     ignored = [n if n in given else column_of(given, "label", n) for n in options.ignore]
     if None in ignored:
         name = options.ignore[ignored.index(None)]
-        raise UserError(f"There is no column {name!r} to ignore.{did_you_mean(name, given)}")
+        like = did_you_mean(name, given)
+        raise UserError(f"There is no column {name!r} to ignore.{like}")
     rest = given.drop(columns=ignored)
     try:
         label, more = labels.labels_of(rest, options.label, escape_control_chars(source))
@@ -194,7 +198,7 @@ def combined(source: Path, options: Options):
     for group in groups.values():
         files, parts = zip(*group, strict=True)
         parts = [part.set_axis(list(parts[0]), axis=1) for part in parts]
-        said = [folders.word_of_split(path.stem) for path in files]
+        said = [word_of_split(path.stem) for path in files]
         if len(set(said)) > 1 and all(said) and "split" not in tables.by_plain(parts[0]):
             parts = [part.assign(split=word) for part, word in zip(parts, said, strict=True)]
         if len(group) > 1:
@@ -205,6 +209,11 @@ def combined(source: Path, options: Options):
             whole, told = tables.join(given, whole, str(files[0]))
         given, notes = whole, notes + told
     return given, notes
+
+
+def word_of_split(name: str) -> str:
+    words = re.findall("[a-z]+", name.lower())
+    return next((SPLIT_OF[word] for word in words if word in SPLIT_OF), "")
 
 
 def settled(table: pd.DataFrame, given: pd.DataFrame, column: str, notes: list[str]) -> pd.Series:
@@ -267,7 +276,8 @@ def located(table: pd.DataFrame, among: locate.Index, where: str, notes: list[st
     place = locate.places(table.path)
     table["image"] = table.image.groupby(place, sort=False).transform("first")
     if several := [name for name in missing if locate.stands_for(name, among) > 1]:
-        notes.append(f"{len(several)} names are those of several files, left out: {several[0]} ...")
+        said = f"{len(several)} names are those of several files each, left out"
+        notes.append(f"{said}: {several[0]} ...")
     here = [path for path in among.paths if not folders.is_mask(path.relative_to(among.folder))]
     if unnamed := len({*locate.places(here)} - {*place}):
         notes.append(f"{unnamed} images of the folder stand in no row, left out.")

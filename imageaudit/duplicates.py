@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imageaudit import images, labels, matching, patients
+from imageaudit import images, matching, patients
 from imageaudit.dataset import OWN
 from imageaudit.findings import sentence
 from imageaudit.io import write_text
@@ -76,15 +76,14 @@ def write_clean_splits(path: Path, found) -> str:
         split = kept.patient.isin(test).map({True: "test", False: "train"})
     moved = int((split != kept.split).sum()) if given else 0
     number = len(found.table)
+    words = sentence("clean_splits", number, len(kept), moved, number - len(kept) - mixed, mixed)
     folder = path.resolve().parent
     result = pd.DataFrame({
         "path": [os.path.relpath(one.absolute(), folder) for one in kept.path],
-        "label": labels.as_cells(kept.label), "split": split,
+        "label": kept.label, "split": split,
         "patient": kept.patient.mask(kept.patient.str.startswith("image "), ""),
         **{name: kept[OWN + name] for name in found.columns if plain(name) not in OURS},
     })  # fmt: skip
     known = [path.encode(errors="ignore").decode() == path for path in result.path]  # in UTF-8
     write_text(path, result[known].to_csv(index=False, lineterminator="\n"))
-    renamed = sorted({*result.label} - {*kept.label})
-    doubles, unknown = number - len(kept) - mixed, known.count(False)
-    return sentence("clean_splits", number, sum(known), moved, doubles, mixed, unknown, renamed)
+    return words

@@ -37,7 +37,7 @@ def read_folder(source: Path, classes: tuple[str, ...]) -> tuple[pd.DataFrame, l
         for folder in folders(room):
             name = names.setdefault(folder.name.lower(), escape_control_chars(folder.name))
             if name not in classes and (classes or MASK.search(name)):
-                why = "Not asked for" if classes else "Masks, unless --classes names them"
+                why = "Not asked for" if classes else "Masks are no images"
                 notes.append(f"{why}, left out: {relative(folder, source)}.")
                 continue
             found, told = of_class(folder, source, bool(classes and MASK.search(name)))
@@ -95,32 +95,24 @@ def split_in(parts) -> str:
     return ""
 
 
-def word_of_split(name: str) -> str:
-    """The split that a name says with its first such word: `train_val_list`, `covid_test`."""
-    words = re.findall("[a-z]+", name.lower())
-    return next((SPLIT_OF[word] for word in words if word in SPLIT_OF), "")
-
-
 def refuse_patients(table: pd.DataFrame, source: Path) -> None:
-    """Raise UserError where the folders are patients, parts of an archive, or split and class in one."""
+    """Raise UserError where the folders are patients or parts of an archive, and no classes."""
     labels = table.label.unique()
     part = re.compile(r"(images?|part|batch|set)?[ _-]*\d+", re.IGNORECASE)
-    parts = all(map(part.fullmatch, labels)) and tables_in(source)
+    parts = all(map(part.fullmatch, labels))
     people = all(patients.by_name(f"{name}/x") for name in labels)
-    splits = {*map(word_of_split, labels)}
-    joint = len(splits) > 1 and "" not in splits
-    if len(labels) >= 2 and (len(labels) > MANY or people or joint or parts):
-        hint = " A split has a folder of its own, and in it the classes: train/CLASS." * joint
+    if len(labels) >= 2 and (len(labels) > MANY or people or (parts and tables_in(source))):
         raise UserError(
             f"{escape_control_chars(source)} has {len(labels)} subfolders, such as {labels[0]!r}, which "
-            f"are no classes: name those that count with --classes A,B, or give a table."
-            f"{hint or tables_in(source)}"
+            f"are no classes: name those that count with --classes A,B, or give a table.{tables_in(source)}"
         )
 
 
 def tables_in(source: Path) -> str:
-    files = [p.name for p in source.iterdir() if p.suffix.lower() in TABLES and p.is_file()]
-    found = sorted(name for name in files if not NOTE.match(name))
+    found = sorted(
+        p.name for p in source.iterdir()
+        if p.suffix.lower() in TABLES and p.is_file() and not NOTE.match(p.name)
+    )  # fmt: skip
     names = ", ".join(map(escape_control_chars, found[:8]))
     return f" It holds tables, which may say the classes: {names}." if found else ""
 

@@ -35,8 +35,9 @@ def labels_of(table: pd.DataFrame, label: str | None, source: str):
     number = table.nunique()
     few = number[(number > 1) & (number <= MANY)]
     example = f", for instance --label {few[::-1].idxmin()!r}" if len(few) else ""
-    said = f"{source} has no column 'label'. {there}"
-    raise UserError(f"{said} Say which it is with --label COLUMN{example}.")
+    raise UserError(
+        f"{source} has no column 'label'. {there} Say which it is with --label COLUMN{example}."
+    )
 
 
 def whole(values: pd.Series) -> tuple[pd.Series, list[str]]:
@@ -50,7 +51,8 @@ def whole(values: pd.Series) -> tuple[pd.Series, list[str]]:
     if "1" in words and words <= {"1", "0", "-1", ""} and len(words) > 1:
         if words != {"1", "-1"} and ("-1" in words or "0" not in words):
             unsure, blank = int((values == "-1").sum()), int((values == "").sum())
-            notes.append(f"{name}: {blank} blank rows count as 0, {unsure} uncertain (-1) as none.")
+            said = f"{blank} blank rows count as 0, {unsure} uncertain ones (-1) as none."
+            notes.append(f"{name}: {said}")
             values = values.replace({"": "0", "-1": ""})
         if plain(name) not in NAMES["label"]:
             values = values.replace({"1": name, "0": f"no {name}", "-1": f"no {name}"})
@@ -59,12 +61,6 @@ def whole(values: pd.Series) -> tuple[pd.Series, list[str]]:
     for word in values.value_counts().index:
         spelling.setdefault(word.casefold(), word)
     return values.map(lambda word: spelling[word.casefold()]), notes
-
-
-def as_cells(labels: pd.Series) -> pd.Series:
-    """Classes as a table can name them: `class NA` for NA, which is blank there, `class a b` for `a;b`."""
-    odd = (whole(labels.rename("label"))[0] == "") | labels.str.contains(r"[|;]|^\[.*\]$")
-    return labels.mask(odd, "class " + labels.str.replace(r"[|;\[\]]+", " ", regex=True))
 
 
 def one_finding(values: pd.Series, finding: str) -> tuple[pd.Series, list[str]]:
@@ -100,14 +96,18 @@ def refuse_unclear(labels: pd.Series, name: str) -> None:
     """Raise UserError where cells hold several labels, or there are too many classes to go on."""
     count = labels[labels != ""].value_counts()
     several = [word for word in count.index if PARTS.search(word) or LIST.fullmatch(word)]
-    if not several and len(count) <= MANY:
-        return
-    said = f"{name!r} has {len(count)} classes, which takes long and says little"
     if several:
-        said = f"Cells of {name!r} hold several labels, such as {several[0]!r}"
+        said = (
+            f"Cells of {name!r} hold several labels, such as {several[0]!r}. Say which finding is told "
+            "from the rest: --label FINDING."
+        )
+    elif len(count) > MANY:
+        said = (
+            f"{name!r} has {len(count)} classes, which takes long and says little: name those that "
+            "count (--classes A,B) or the finding that is told from the rest (--label FINDING)."
+        )
+    else:
+        return
     bars = labels.str.replace(LIST, lambda found: found[1].replace(",", "|"), regex=True)
     parts = bars.str.split(PARTS).explode().str.strip("'\" ").replace("", None).value_counts()
-    raise UserError(
-        f"{said}: name the finding that is told from the rest (--label FINDING) or the classes that count "
-        f"(--classes A,B). The most frequent are: {', '.join(parts.index[:8])}."
-    )
+    raise UserError(f"{said} The most frequent are: {', '.join(parts.index[:8])}.")

@@ -1,6 +1,5 @@
 """Probes: single things that may tell the classes, where the disease cannot be seen and where it may."""
 
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +13,6 @@ SAMPLE = 2000  # images whose pictures are encoded
 MOST, BINS = 30, 10  # categories, and parts of a number's range
 EXACT = 0.05  # a number that so many images share is a category
 NOT_STATED = "not stated"
-DATE = re.compile(r"^(\d{4})[-/.](\d\d)[-/.](\d\d)([ T].*)?$")  # 2020-03-31
-DAY = re.compile(r"^\d\d?[-/.]\d\d?[-/.](\d{4})( .*)?$")  # 31.3.2020 or 3/31/2020
 
 
 class Probe(NamedTuple):
@@ -46,13 +43,12 @@ def bin_values(values: pd.Series) -> tuple[pd.Series, str]:
     """A column's values as few words, and why it is no probe, if so.
 
     Numbers become parts of their range, with one part for each number that many images share; words
-    among them, such as `>90`, stay words. Of dates that may begin with the day the year counts.
+    among them, such as `>90`, stay words.
     """
     text = values.fillna("").astype(str).str.strip()
-    text = text.mask(tables.is_blank(text) | (text == "?"), "").str.replace(DAY, r"\1", regex=True)
+    text = text.mask(tables.is_blank(text) | (text == "?"), "")
     stated = text[text != ""]
-    number = tables.decimal_points(stated).str.replace(DATE, r"\1\2\3", regex=True)
-    number = pd.to_numeric(number, errors="coerce")
+    number = pd.to_numeric(stated, errors="coerce")
     number = number.where(np.isfinite(number))
     if stated.empty:
         return text, "never stated"

@@ -25,8 +25,6 @@ def named_files(
     if not asked:
         some = {c: given[c].drop_duplicates().iloc[:200].str.replace("\\", "/") for c in others}
         count = {c: sum(locate.stands_for(n, among) > 0 for n in some[c] if n) for c in others}
-        for name in filter(re.compile(r"column \d+").fullmatch, count):
-            count[name] /= 2  # of no name: numbers of rows may be those of other files
         most = max(count.values(), default=0)
         if not column or count.get(column, 0) < most / 2:
             column = max(count, key=count.get) if most else None
@@ -35,10 +33,11 @@ def named_files(
         given, folder = locate.by_folder(given, among, others)
         column, said = locate.FILES, f"the folder that {folder!r} names"
     if column not in given:
-        there = f"no column that names files in {escape_control_chars(among.folder)}"
-        said = "Say which it is with --path COLUMN, and where the images lie with --images FOLDER."
-        columns = f"Its columns are: {', '.join(given)}."
-        raise UserError(f"{where} has no column 'path', and {there}. {columns} {said}")
+        raise UserError(
+            f"{where} has no column 'path', and no column that names files in "
+            f"{escape_control_chars(among.folder)}. Its columns are: {', '.join(given)}. Say which it "
+            "is with --path COLUMN, and where the images lie with --images FOLDER."
+        )
     return given, column, locate.with_folders(given, column, among), said
 
 
@@ -53,8 +52,10 @@ def patients_of(names: pd.Series, pattern: str | None) -> list[str]:
 def splits_by_pattern(names: pd.Series, pattern: str) -> list[str]:
     found = [SPLIT_OF.get(word.lower(), "") for word in by_pattern(names, pattern)]
     if not all(found):
-        said = f"gives no train, validation or test for {names.iloc[found.index('')]}."
-        raise UserError(f"{pattern!r} is no column, and {said}")
+        raise UserError(
+            f"{pattern!r} is no column, and gives no train, validation or test for "
+            f"{names.iloc[found.index('')]}."
+        )
     return found
 
 
@@ -71,6 +72,8 @@ def splits_of(values: pd.Series, where: str) -> list[str]:
     values = values.mask(is_blank(values), "")
     wrong = [v for v in values if v and v.lower() not in SPLIT_OF]
     if wrong:
-        said = f"A column that says something else is left out by --ignore {values.name!r}."
-        raise UserError(f"{where}: a split is train, validation or test, not {wrong[0]!r}. {said}")
+        raise UserError(
+            f"{where}: a split is train, validation or test, not {wrong[0]!r}. A column "
+            f"that says something else is left out by --ignore {values.name!r}."
+        )
     return [SPLIT_OF.get(value.lower(), "train") for value in values]

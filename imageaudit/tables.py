@@ -16,13 +16,12 @@ from imageaudit.errors import UserError, escape_control_chars
 from imageaudit.io import listed
 
 SEPARATORS = ",;\t|"
-FILE = re.compile(r"\.(?:jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
-QUOTED = re.compile('"[^"]*"')
-ENGLISH = re.compile(r"[-+]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d+)?")
+FILE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm|dicom)$", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+)([.,]\d+)?")
 # how columns and splits may be called, the likeliest first; case, blanks and punctuation do not count
 NAMES = {row["role"]: row["names"].split() for row in listed("vocabulary.csv")}
+COUNT = re.compile(r"0|[1-9]\d*")
 INTEGER = re.compile(r"(-?)0*(\d+)(\.0+)?")
 KINDS = {b"PK\x03\x04": "a workbook or an archive", b"\xd0\xcf\x11\xe0": "a workbook", b"PAR1": "Parquet",
          b"{": "JSON", b"[": "JSON"}  # fmt: skip
@@ -71,40 +70,37 @@ def read_table(source: Path, folder: Path | None = None) -> tuple[pd.DataFrame, 
     if not lines:
         raise UserError(f"{where} cannot be read as a table: it is empty.")
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
-    mark = excel[1] if excel else separator(lines[first:])
-    remarks = [x for x in lines[:first] if mark and x.count(mark) < lines[first].count(mark)]
+    count = Counter(lines[first])
+    best = max(SEPARATORS, key=lambda sign: count[sign])
+    remarks = [line for line in lines[:first] if line.count(best) < count[best]]
     lines = lines[len(remarks) :]
-    quoted = all(line.startswith('"') for line in lines)
-    if mark is None and not quoted and len(lines[0].split()) > 1:
+    mark = excel[1] if excel else best if count[best] else None
+    if mark is None and len(lines[0].split()) > 1:
         rows = by_blanks(lines, folder or source.parent)
     else:
-        rows = by_separator(lines, mark or (" " if quoted else ","), where)
-    notes = [NO_HEADER] * any(FILE.search(cell) for row in rows[:1] for cell in row)
-    if notes:
-        rows.insert(0, [str(place) for place in range(1, 1 + max(map(len, rows)))])
-    if len(rows) < 2:
+        rows = by_separator(lines, mark or ",", where)
+    if not rows:
         raise UserError(f"{where} has no rows.")
-    if quoted and {*map(len, rows[1:])} == {len(rows[0]) + 1}:
-        rows[0].insert(0, "")  # R's write.table gives the names of rows no name
-    width = len(rows[0])
-    for place, row in enumerate(rows, 1 - len(notes)):
-        if any(row[width:]):
-            said = f"row {place} has more values than the header has names ({width})."
-            raise UserError(f"{where} cannot be read as a table: {said}")
-    columns = zip(unique(rows[0]), zip_longest(*rows, fillvalue=""), strict=False)
-    table, dropped = without_counters(pd.DataFrame({name: x[1:] for name, x in columns}))
+    table, notes = pd.DataFrame(dict(enumerate(zip_longest(*rows, fillvalue="")))), []
+    header = not any(FILE.search(cell) for cell in rows[0])
+    if header:
+        names, table = rows[0], table[1:].reset_index(drop=True)
+    else:
+        names = [str(place) for place in range(1, 1 + table.shape[1])]
+        notes.append(NO_HEADER)
+    if table.empty:
+        raise UserError(f"{where} has no rows.")
+    more = (table.iloc[:, len(names) :] != "").any(axis=1)
+    if more.any():
+        raise UserError(
+            f"{where} cannot be read as a table: row {more.idxmax() + 1 + header} has more values than "
+            f"the header has names ({len(names)})."
+        )
+    table = table.iloc[:, : len(names)].set_axis(unique(names), axis=1)
+    table, dropped = without_counters(table)
     if mark not in (",", None):
-        table = table.apply(decimal_points, english=False)
+        table = table.apply(decimal_points)
     return table, notes + dropped
-
-
-def separator(lines: list[str]) -> str | None:
-    """The sign between columns: the one that the first line has and most others have as often;
-    what is quoted does not count."""
-    bare = [QUOTED.sub("", line) for line in lines[:100]]
-    count = {s: sum(min(bare[0].count(s), line.count(s)) for line in bare) for s in SEPARATORS}
-    best = max(count, key=count.get)
-    return best if count[best] else None
 
 
 def decode(source: Path) -> str:
@@ -140,10 +136,11 @@ def by_blanks(lines: list[str], folder: Path) -> list[list[str]]:
     width = min(map(len, rows))
     files = [i for row in rows if len(row) == width for i, c in enumerate(row) if FILE.search(c)]
     place = Counter(files).most_common(1)[0][0] if files else 0
-    for row in rows:
-        end = place + 1 + len(row) - width
-        row[place:end] = [" ".join(row[place:end])]
-    return rows
+    return [
+        [*row[:place], " ".join(row[place : place + 1 + len(row) - width]),
+         *row[place + 1 + len(row) - width :]] if len(row) > width else row
+        for row in rows
+    ]  # fmt: skip
 
 
 def with_name(words: list[str], names: dict[str, str]) -> list[str]:
@@ -167,30 +164,29 @@ def unique(names: list[str]) -> pd.Series:
 
 
 def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The table without nameless columns that are empty or number the rows, and what was left out.
-
-    Numbers stay where nothing else looks like the files: they may be their names.
-    """
+    """The table without nameless columns that are empty or number the rows, and what was left out."""
     nameless = [name for place, name in enumerate(table, 1) if name == f"column {place}"]
     empty = [name for name in nameless if (table[name] == "").all()]
     counters = [name for name in nameless if numbers_rows(table[name])]
-    if counters and not column_of(table, "path"):
-        counters *= any(table[c].str.contains(FILE).any() for c in table)
     said = "without a name, numbers the rows: left out."
     return table.drop(columns=empty + counters), [f"{c.capitalize()}, {said}" for c in counters]
 
 
 def numbers_rows(values: pd.Series) -> bool:
-    """Does a column number the rows, in any order and with gaps, as pandas' index does?"""
-    return values.is_unique and bool(values.str.fullmatch(r"\d+").all())
+    steps = pd.to_numeric(values, errors="coerce").diff().iloc[1:]
+    return len(values) > 1 and bool((steps == 1).all())
 
 
-def decimal_points(values: pd.Series, english: bool = True) -> pd.Series:
-    """`3,5` becomes `3.5` where all values are numbers, and `1,234` becomes `1234` where all may be
-    `english` ones."""
+def numbered_anyhow(table: pd.DataFrame) -> list[str]:
+    """Nameless columns that number the rows in any order and with gaps, as pandas' index does; they may
+    be the names of files as well."""
+    nameless = [name for name in table if re.fullmatch(r"column \d+", name)]
+    return [c for c in nameless if table[c].is_unique and table[c].str.fullmatch(COUNT).all()]
+
+
+def decimal_points(values: pd.Series) -> pd.Series:
+    """`3,5` becomes `3.5` where all values are numbers."""
     stated = values[~is_blank(values)]
-    if english and stated.str.fullmatch(ENGLISH).all():
-        return values.str.replace(",", "")
     if stated.str.fullmatch(DECIMAL_COMMA).any() and stated.str.fullmatch(NUMBER).all():
         return values.str.replace(r"\.(?=\d{3}(\D|$))", "", regex=True).str.replace(",", ".")
     return values
@@ -218,9 +214,6 @@ def join(table: pd.DataFrame, other: pd.DataFrame, name: str) -> tuple[pd.DataFr
     left, right = one_key(left), one_key([key_of(other[b]) for _, b in keys])
     taken = {plain(column) for column in table}
     more = other[[c for c in other if plain(c) not in taken and c not in {b for _, b in keys}]]
-    if more.empty:
-        said = "A list of images says a split where those of the other splits are joined as well."
-        raise UserError(f"{where} adds no column to the table. {said}")
     more = more.assign(**{"": right})[right != ""].drop_duplicates()
     several = {*left[left.duplicated()]} & {*more[""][more[""].duplicated()]}
     if several:

@@ -12,7 +12,7 @@ from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
-from imageaudit.folders import is_mask, split_in
+from imageaudit.folders import is_mask
 
 NUMBERS = ("label", "width", "height")  # all else is text
 COLUMNS = ("image", "label", "split", "source", "patient", "finding", "augmented_from", "sha1",
@@ -34,7 +34,7 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
     """The image files of each class, `covid` or `non`; of a `data` folder of `train/covid`, ...
 
     These folders may be written in any case. Raises UserError that names every missing or empty
-    one, and one for masks among the images or a validation folder beside train and test.
+    one, and one for masks among the images.
     """
     if not folder.is_dir():
         raise UserError(
@@ -42,12 +42,6 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
             f"their folder: -p {what} FOLDER. Without images there is ./run_all.sh demo."
         )
     splits, found = ("train", "test") if what == "data" else ("",), {}
-    aside = [p.name for p in folder.iterdir() if p.is_dir() and split_in([p.name]) == "validation"]
-    if aside and what == "data":
-        raise UserError(
-            f"{folder} holds {aside[0]}, which is not read: validation images are drawn from the patients "
-            "of train (validation_fraction). Move its images to train, or away."
-        )
     for split, name in itertools.product(splits, CLASSES):
         inside = named(folder, split) if split else folder
         here = inside and named(inside, name)
@@ -57,13 +51,9 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
             f"No images in {', '.join(empty)} of {folder}. Such a folder holds {', '.join(found)}, "
             f"each with images ({' '.join(images.SUFFIXES)})."
         )
-    every = [path for paths in found.values() for path in paths]
-    if odd := [path for path in every if str(path).encode(errors="ignore").decode() != str(path)]:
-        raise UserError(
-            f"{len(odd)} names of files are not in UTF-8, as tables are: rename them. The first is "
-            f"{escape_control_chars(odd[0])}."
-        )
-    if masks := [path for path in every if is_mask(path.relative_to(folder).with_name("any"))]:
+    masks = [path for paths in found.values() for path in paths
+             if is_mask(path.relative_to(folder).with_name("any"))]  # fmt: skip
+    if masks:
         raise UserError(
             f"{len(masks)} images lie in folders of masks, and would be trained on or judged; the first is "
             f"{masks[0]}. Masks lie beside the classes: see docs/data.md."
@@ -227,11 +217,6 @@ def external(folder: Path) -> pd.DataFrame:
             "sha1": fact["sha1"], "patient": patient, "view": said.get("view", ""),
             "source": said.get("source") or numbered,
         })  # fmt: skip
-    if alone := sum(row["patient"] == f"by path {row['image']}" for row in rows):
-        print(
-            f"{folder}: nothing says whose {alone} of {len(rows)} images are, so that each counts as a "
-            "patient of its own and intervals may be too narrow. metadata.csv there may say it: image, patient."
-        )
     return pd.DataFrame(rows)
 
 

@@ -10,7 +10,6 @@ from deepcovid.io import read_table
 from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
 from imageaudit.patients import CHESTXRAY14, SERIES, pseudonym, stated
-from imageaudit.tables import column_of
 
 Rows = dict[str, dict[str, str]]  # of a table, by the name of an image
 # the tables that may lie beside the images, by the class that they are about, and their columns
@@ -51,19 +50,13 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, Rows]:
 def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
     """The rows of a table, all text, by its column `name`; UserError says what is wrong with it.
 
-    Images and patients may be named in columns called otherwise, as the audit knows them (`Image`,
-    `patient_id`). Patients are `` where they name nobody: NA, unknown.
+    Patients are `` where they name nobody: NA, unknown.
     """
     table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    patient = "patientid" if "patientid" in needed else "patient"
-    for ours, role in (("name", "path"), (patient, "patient")):
-        if ours not in table and (theirs := column_of(table, role)):
-            table = table.rename(columns={theirs: ours})
+    if "name" not in table:
+        table = table.rename(columns={"image": "name"})
     if missing := [column for column in needed if column not in table]:
-        raise UserError(
-            f"{path} lacks {', '.join(missing)}; it has {', '.join(map(repr, table))}. Commas separate "
-            "columns; which are needed is in docs/data.md."
-        )
+        raise UserError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(repr, table))}")
     table = table.apply(lambda column: column.str.strip())
     table["name"] = table.name.str.replace("\\", "/")
     for column in {"patient", "patientid"} & {*table}:

@@ -171,15 +171,6 @@ def test_rows_of_a_patients_table_that_name_no_image_are_said(own, capsys):
     assert "2 of 3 rows name no image that is here; the first is train/covid/gone.png" in capsys.readouterr().out  # fmt: skip
 
 
-def test_columns_have_the_names_that_the_audit_knows(own):
-    name = sorted((own / "train" / "covid").iterdir())[0].name
-    write(own, "patients.csv", "Image,Patient ID", f"{name},7")
-    assert rows(own)[f"train/covid/{name}"]["patient"] == "listed 7"
-    write(own, "patients.csv", "image;patient", f"{name};7")
-    with user_error("it has 'image;patient'. Commas separate columns"):
-        rows(own)
-
-
 def test_tables_from_spreadsheets_are_read(own):
     name = sorted((own / "train" / "covid").iterdir())[0].name
     (own / "patients.csv").write_bytes(f"name,patient\r\n{name},7\r\n".encode("utf-8-sig"))

@@ -1,15 +1,13 @@
 """Is an external set external, and a split that is clean afterwards."""
 
 import json
-import os
 
 import pandas as pd
 import pytest
 from conftest import draw, user_error
 
 import imageaudit
-from imageaudit import cli
-from imageaudit import dataset as datasets
+from imageaudit import cli, dataset
 
 
 def silent(*_):
@@ -87,31 +85,9 @@ def test_a_clean_split_is_found_clean(dataset, tmp_path, splits):
         assert (table.split[table.patient == "patient3"] == "train").all()
 
 
-def test_a_clean_split_says_what_a_table_cannot_name(dataset, tmp_path):
-    folder = dataset(("NA", "b;c", "d"), 6)
-    first = sorted((folder / "d").iterdir())[0]
-    first.rename(first.with_name(os.fsdecode(b"caf\xe9.png")))
-    file = folder / "splits.csv"
-    found = imageaudit.audit(folder, tmp_path / "out", clean_splits=file, say=silent)
-    told = found.report["clean splits"]
-    assert "17 of 18 images" in told and "1 whose names are not in UTF-8" in told
-    assert "called otherwise there: class NA, class b c." in told
-    after = datasets.read(file).table.label.value_counts().to_dict()
-    assert after == {"class NA": 6, "class b c": 6, "d": 5}
-
-
-def test_an_audit_that_will_be_replaced_is_told_before_it_is(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "audit.json").write_text("{}")
-    said = []
-    with user_error("of no class"):
-        imageaudit.audit(tmp_path, tmp_path / "out", say=said.append)
-    assert "out will be replaced: --out keeps both" in said[0]
-
-
 def test_a_table_is_read_without_labels(tmp_path):
     for i in (1, 2):
         draw(tmp_path / "sub-01234" / f"{i}.png", i)
     (tmp_path / "t.tsv").write_text("participant_id\tage\nsub-01234\t3\n")
-    found = datasets.read_any(tmp_path / "t.tsv")
+    found = dataset.read_any(tmp_path / "t.tsv")
     assert len(found.table) == 2 and set(found.table.patient) == {"participant_id sub-01234"}
