@@ -33,12 +33,15 @@ def test_every_fault_of_the_last_long_run_was_mended():
 
 @pytest.mark.parametrize("kind", ["command", pytest.param("computation", marks=pytest.mark.slow)])
 def test_what_is_killed_and_what_fails_is_told_from_what_ends(tmp_path, kind):
-    ends, fails = [sys.executable, "-c", ""], [sys.executable, "-c", "1 / nothing"]
+    python = [sys.executable, "-c"]
+    ends, fails = [*python, ""], [*python, "1 / nothing"]
+    lasts = [*python, "import time; time.sleep(60)"]
     if kind == "computation":
         ends, fails = tiny.overrides(tiny.draw(tmp_path), epochs=1), {"nothing": 1}
+        lasts = ends
     given = tmp_path / "runs", tmp_path / "log"
     assert kills.one(ends, *given, None)
-    assert not kills.one(ends, *given, -1)
+    assert not kills.one(lasts, *given, -1)
     with pytest.raises(RuntimeError, match="nothing"):
         kills.one(fails, *given, None)
 
