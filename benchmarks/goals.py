@@ -111,11 +111,11 @@ def rendered(folder: Path) -> str:
     lines = ["| what | goal | measured | reached | machine, day |", "|---|---|---|---|---|"]
     for what, goal, most, measured in GOALS:
         for text, number, row in measured(folder) or [(NOT, None, None)]:
-            reached = (
-                "" if number is None or most is None else "yes" if number <= most else "**no**"
-            )
-            reached = (
-                "" if reached == "yes" and "lacks" in row else reached
-            )  # what lacks costs more
+            if number is None or most is None:
+                reached = ""
+            elif number > most:
+                reached = "**no**"
+            else:
+                reached = "" if "lacks" in row else "yes"  # what lacks would cost more
             lines.append(f"| {what} | {goal} | {text} | {reached} | {where(row) if row else ''} |")
     return "\n".join(lines)

@@ -6,12 +6,11 @@ unset CDPATH # else `cd` prints where it went
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE} # as run_all.sh has it
-case "${DEEPCOVID_VENV:-/}" in /*) ;; *) export DEEPCOVID_VENV=$PWD/$DEEPCOVID_VENV ;; esac # of the caller's folder
-cd "$here"
 
 # a machine with a card often has a torch of its own, and no network to install ours from
 python=$(command -v python3 || true)
 "$python" -c 'import torch' 2>/dev/null || python=$("$here/install.sh")
+cd "$here"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "The code needs Python 3.11 or newer; $python is $("$python" --version)." >&2
     exit 1
