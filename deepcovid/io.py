@@ -1,6 +1,7 @@
 """Files are written whole or not at all; tables, JSON, and digests of what a result was made from."""
 
 import ast
+import json
 import math
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from imageaudit.errors import UserError, escape_control_chars
-from imageaudit.io import atomic_write, digest, file_digest, read_json, write_json, write_text
+from imageaudit.io import atomic_write, digest, file_digest, write_json, write_text
 
 
 def rounded(data):
@@ -24,6 +25,17 @@ def rounded(data):
     if isinstance(data, float):
         return round(data, 4) if math.isfinite(data) else None
     return data
+
+
+def read_json(path: Path):
+    """What a JSON file holds; UserError where it holds none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # also wrong encodings
+        raise UserError(
+            f"{path} is no whole JSON file ({escape_control_chars(error)}): remove it, and run what "
+            "made it again."
+        ) from None
 
 
 def refuse_existing(folder: Path) -> None:

@@ -41,9 +41,8 @@ class Audit:
     @property
     def findings(self) -> pd.DataFrame:
         """A row per kind of finding: is it `raised`, does it count, what was found."""
-        rows = [(f["kind"], f["raised"], f["counts"], f["words"]) for f in self.report["findings"]]
-        table = pd.DataFrame(rows, columns=["kind", "raised", "counts", "found"])
-        return table.set_index("kind")
+        table = pd.DataFrame(self.report["findings"]).rename(columns={"words": "found"})
+        return table.set_index("kind")[["raised", "counts", "found"]]
 
     @property
     def answers(self) -> pd.DataFrame:

@@ -80,21 +80,17 @@ def of_patients(table: pd.DataFrame) -> list[Finding]:
 
 def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
     """A finding for each kind of probe; `fitted` has Probe, CrossFit and TestResult of each."""
-    result = []
-    for kind in (*probes.BLIND, "little"):
-        table = []
-        for probe, fit, test in fitted:
-            if probe.kind != kind:
-                continue
-            each = {rows.classes[c]: round(float(fit.auc[0, i]), 4)
-                    for i, c in enumerate(rows.targets)}  # fmt: skip
-            smallest = {"smallest_auc": round(test.smallest_auc, 4), "alarm": test.alarm}
-            table.append(answer(probe, rows, test) | smallest | {"auc of each class": each})
-        if not table:
-            continue
-        table.sort(key=lambda row: -row["auc"])
-        raised = any(row["alarm"] for row in table)
-        result.append(Finding(kind, raised, table, {"not asked": left_out.get(kind, {})}))
+    result, tables = [], {kind: [] for kind in (*probes.BLIND, "little")}
+    for probe, fit, test in sorted(fitted, key=lambda one: -one[2].auc):
+        each = {rows.classes[c]: round(float(auc), 4)
+                for c, auc in zip(rows.targets, fit.auc[0], strict=True)}  # fmt: skip
+        smallest = {"smallest_auc": round(test.smallest_auc, 4), "alarm": test.alarm}
+        tables[probe.kind].append(
+            answer(probe, rows, test) | smallest | {"auc of each class": each}
+        )
+    for kind, table in tables.items():
+        more, raised = {"not asked": left_out.get(kind, {})}, any(row["alarm"] for row in table)
+        result += [Finding(kind, raised, table, more)] * bool(table)
     return result
 
 

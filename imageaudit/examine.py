@@ -95,12 +95,11 @@ def examine(
 def understood(given: dataset.Dataset) -> str:
     """What there is to audit, in a few lines."""
     table = given.table
-    named = int((table.patient != "").sum())
     words = [f"{len(table)} images: " + each_of(table.label) + "."]
     if (table.split != "").any():
         words.append(f"Splits: {each_of(table.split)}.")
-    people = table.patient[table.patient != ""].nunique()
-    words.append(f"Patients known: {people}, of {named} of {len(table)} images.")
+    named = table.patient[table.patient != ""]
+    words.append(f"Patients known: {named.nunique()}, of {len(named)} of {len(table)} images.")
     if given.columns:
         words.append(f"Columns: {', '.join(given.columns)}.")
     if given.missing:
@@ -113,9 +112,8 @@ def with_unasked(given: dataset.Dataset, left_out: dict[str, str], say) -> datas
     if not left_out:
         return given
     each = ", ".join(f"{name} ({why})" for name, why in left_out.items())
-    note = f"Columns that are not asked about, since nothing can be told from them: {each}."
-    note = escape_control_chars(note)
-    say(note)
+    said = "Columns that are not asked about, since nothing can be told from them"
+    say(note := escape_control_chars(f"{said}: {each}."))
     return given._replace(notes=(*given.notes, note))
 
 

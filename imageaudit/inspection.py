@@ -135,9 +135,7 @@ def dicom_facts(header) -> dict:
 
 def tag_text(value) -> str:
     """A tag's value as text, the first of several."""
-    if value is None:
-        return ""
     if not isinstance(value, str | bytes) and hasattr(value, "__getitem__"):  # several values
         value = value[0] if len(value) else ""
-    text = str(value).strip()
+    text = "" if value is None else str(value).strip()
     return str(int(text[:3])) if re.fullmatch(r"\d{3}Y", text) else text

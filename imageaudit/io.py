@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imageaudit.errors import UserError, escape_control_chars
-
 
 def expand(path: Path | str) -> Path:
     """A path whose `~` is the user's folder; one of an unknown user stays as it is."""
@@ -41,17 +39,6 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_json(path: Path, data) -> Path:
     return write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path):
-    """What a JSON file holds; UserError where it holds none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # also wrong encodings
-        raise UserError(
-            f"{path} is no whole JSON file ({escape_control_chars(error)}): remove it, and run what "
-            "made it again."
-        ) from None
 
 
 def listed(name: str) -> list[dict[str, str]]:

@@ -37,12 +37,10 @@ def strip(row: dict) -> dict:
 
 def values(found: Examined, kind: str) -> list[dict]:
     """How the values of the columns that tell most are spread over the classes: images and shares."""
-    alarms = [
-        (q, a) for q, _, a in found.fitted if q.kind == kind and a.alarm and q.words is not None
-    ]
-    alarms.sort(key=lambda pair: -pair[1].auc)
+    best = sorted(found.fitted, key=lambda fit: -fit[2].auc)
+    alarms = [p for p, _, a in best if p.kind == kind and a.alarm and p.words is not None]
     result = []
-    for probe, _ in alarms[:SHOWN]:
+    for probe in alarms[:SHOWN]:
         count = pd.crosstab(probe.words, found.table.label)[found.table.label.value_counts().index]
         count = count.loc[count.sum(axis=1).sort_values(ascending=False).index]
         result.append({"seen": probe.seen, "count": count, "share": count / count.sum()})
@@ -103,8 +101,7 @@ def surest(found: Examined, number: int) -> list[dict]:
         return []
     probe, fit = border[0]
     label = found.table.label.to_numpy()[probe.at]
-    classes = list(found.report["classes"])
-    score = fit.score
+    classes, score = list(found.report["classes"]), fit.score
     if len(classes) == 2:
         score = np.concatenate([-score, score], axis=1)
     else:

@@ -159,8 +159,9 @@ def unique(names: list[str]) -> pd.Series:
     names = pd.Series(names, range(1, 1 + len(names)))
     nameless = (names == "") | names.str.lower().str.startswith("unnamed:")
     names = names.mask(nameless, "column " + names.index.astype(str))
-    again = names.groupby(names).cumcount()
-    return names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+    while (again := names.groupby(names).cumcount()).any():
+        names = names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+    return names
 
 
 def without_counters(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -189,6 +189,12 @@ def test_what_spreadsheets_write_for_nothing_is_blank(tmp_path):
     assert classes(found) == {"a": 1, "b": 1} and "4 rows have no label" in told(found)
 
 
+def test_columns_of_one_name_are_told_apart(tmp_path):
+    put(tmp_path, "a.png", "b.png")
+    given = write(tmp_path / "t.csv", "path,label,x,x,x (2)", "a.png,0,1,2,3", "b.png,1,4,5,7")
+    assert dataset.read(given).columns == ("x", "x (2)", "x (2) (2)")
+
+
 def test_a_nameless_column_of_rows_numbers_is_left_out_in_any_order(tmp_path):
     put(tmp_path, *(f"{i}.png" for i in range(4)))
     rows = [f"{n},{i}.png,{'ab'[i // 2]}" for i, n in enumerate((7, 0, 12, 3))]
