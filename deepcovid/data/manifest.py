@@ -12,7 +12,7 @@ from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
-from imageaudit.folders import is_mask
+from imageaudit.folders import is_mask, split_in
 
 NUMBERS = ("label", "width", "height")  # all else is text
 COLUMNS = ("image", "label", "split", "source", "patient", "finding", "augmented_from", "sha1",
@@ -34,7 +34,7 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
     """The image files of each class, `covid` or `non`; of a `data` folder of `train/covid`, ...
 
     These folders may be written in any case. Raises UserError that names every missing or empty
-    one, and one for masks among the images.
+    one, and one for masks among the images, or images for validation beside train and test.
     """
     if not folder.is_dir():
         raise UserError(
@@ -50,6 +50,13 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
         raise UserError(
             f"No images in {', '.join(empty)} of {folder}. Such a folder holds {', '.join(found)}, "
             f"each with images ({' '.join(images.SUFFIXES)})."
+        )
+    aside = [path for path in folder.iterdir() if path.is_dir() and what == "data"
+             and split_in([path.name]) == "validation" and images.find(path)]  # fmt: skip
+    if aside:
+        raise UserError(
+            f"{aside[0]} would not be read: validation images are drawn from the patients of train, as "
+            "validation_fraction says. Move its images to train, or away."
         )
     masks = [path for paths in found.values() for path in paths
              if is_mask(path.relative_to(folder).with_name("any"))]  # fmt: skip

@@ -50,11 +50,12 @@ def metadata(folder: Path, paths: Sequence[str] = ()) -> dict[str, Rows]:
 def read(path: Path, needed: tuple[str, ...] = ("name",)) -> Rows:
     """The rows of a table, all text, by its column `name`; UserError says what is wrong with it.
 
-    Patients are `` where they name nobody: NA, unknown.
+    Columns `image` and `patient_id` are read as `name` and `patient`. Patients are `` where they name
+    nobody: NA, unknown.
     """
     table = read_table(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    if "name" not in table:
-        table = table.rename(columns={"image": "name"})
+    other = {"image": "name", "patient_id": "patient"}
+    table = table.rename(columns={name: ours for name, ours in other.items() if ours not in table})
     if missing := [column for column in needed if column not in table]:
         raise UserError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(repr, table))}")
     table = table.apply(lambda column: column.str.strip())

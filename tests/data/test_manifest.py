@@ -132,6 +132,15 @@ def test_masks_among_the_images_are_refused(data, tmp_path):
         manifest.make(tmp_path / "own", 0)
 
 
+def test_images_for_validation_that_nobody_would_read_are_refused(data, tmp_path):
+    own = shutil.copytree(data, tmp_path / "own")
+    (own / "val" / "covid").mkdir(parents=True)
+    assert len(manifest.make(own, 0))
+    draw(own / "val" / "covid" / "1.png", 1)
+    with user_error("own/val would not be read.*validation_fraction"):
+        manifest.make(own, 0)
+
+
 def test_class_folders_of_any_case_are_taken(data, tmp_path):
     own = shutil.copytree(data, tmp_path / "own")
     (own / "train" / "covid").rename(own / "train" / "COVID")

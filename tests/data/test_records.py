@@ -86,7 +86,7 @@ def test_one_patients_table_for_both_classes(own):
     assert table[f"train/non/{non[0].name}"]["patient"] == "listed 7"
     assert table[f"train/non/{non[1].name}"]["patient"] == "listed 8"
     assert "phantom" in table[f"train/non/{non[2].name}"]["patient"]
-    write(own, "patients.csv", "name,patient", f"{covid[1].name},9")
+    write(own, "patients.csv", "name,patient_id", f"{covid[1].name},9")
     assert rows(own)[f"train/covid/{covid[1].name}"]["patient"] == "listed 9"
 
 
