@@ -29,6 +29,7 @@ EPOCHS, BATCH, RATE = 45, 16, 3e-3
 MARGIN = 0.03  # of the picture's side, left around the lungs
 FEWEST = 10  # masks to fit on, or to judge by
 LEAST = 0.05  # of the picture's area: with less lung than that, nothing was found
+ASKS = {"crop_lungs", "mask_lungs"}  # the steps of preprocessing that ask where the lungs are
 
 # a lung is where it is however a radiograph was turned, framed and exposed
 SMOOTH = v2.InterpolationMode.BILINEAR
@@ -180,14 +181,16 @@ def box(lung: np.ndarray) -> tuple[float, float, float, float]:
 def run(profile: Profile) -> Path:
     """Fit a segmenter for a run's manifest unless that was done; its weights: `lungs.pt`.
 
-    `lungs.json` says how well it does on masks of test images, and in how many of all pictures it
-    finds no lungs. Steps that run side by side wait for the one that fits it.
+    `lungs.json` says how well it does on masks of test images, and, where the run prepares all its
+    pictures by it, in how many it finds no lungs. Steps that run side by side wait for the one that
+    fits it.
     """
     folder, data = profile.folder, profile.data_folder
     target, table = folder / "lungs.pt", manifest.read(folder / "manifest.csv")
     given = table[["image", "split", "sha1"]].to_numpy().tolist()
     given += [io.file_digest(mask) for _, mask in masked(table, data)]
-    stamp = io.digest([given, features.reading(SIZE), io.code_digest(__file__)])
+    counted = bool(ASKS & {*profile.preprocessing})
+    stamp = io.digest([given, counted, features.reading(SIZE), io.code_digest(__file__)])
     with io.lock(target):
         if io.is_fresh(target, stamp):
             return target
@@ -199,10 +202,11 @@ def run(profile: Profile) -> Path:
             each = dice(network, *pairs(test, data))
             least, mean = float(each.min()), float(each.mean())
             result |= {"test_masks": len(each), "dice": mean, "least": least}
-        every = manifest.originals(table)
-        paths = [data / image for image in every.image]
-        lost = [*map(missed, find_all(network, paths, every.sha1, profile.features))]
-        result |= {"pictures": len(lost), "without_lungs": sum(lost)}
+        if counted:
+            every = manifest.originals(table)
+            paths = [data / image for image in every.image]
+            lost = [*map(missed, find_all(network, paths, every.sha1, profile.features))]
+            result |= {"pictures": len(lost), "without_lungs": sum(lost)}
         io.write_json(folder / "lungs.json", result)
         with io.atomic_write(target) as partial:
             torch.save(network.state_dict(), partial)

@@ -22,7 +22,6 @@ from deepcovid.profiles import Profile
 
 SIZE = 96  # pixels a side
 ORDER = ("crop_lungs", "downsample", "equalise", "mask_lungs", "grey")
-SEGMENTED = {"crop_lungs", "mask_lungs"}  # the steps that need to know where the lungs are
 
 
 class Preprocessing:
@@ -33,7 +32,7 @@ class Preprocessing:
 
     def __init__(self, steps, segmenter: nn.Module | None = None, found: dict | None = None):
         self.steps = [step for step in ORDER if step in steps]
-        self.segmenter = segmenter if SEGMENTED & set(steps) else None
+        self.segmenter = segmenter if lungs.ASKS & set(steps) else None
         self.found: dict[Path, np.ndarray] = {} if found is None else found
         # stands for all that the steps do
         self.variant = f"{' '.join(self.steps)} {code_digest(lungs, __file__)}"
@@ -77,6 +76,6 @@ def of(profile: Profile) -> Preprocessing | None:
     steps = profile.preprocessing
     if steps == ("none",):
         return None
-    if SEGMENTED & set(steps):
+    if lungs.ASKS & set(steps):
         return Preprocessing(steps, lungs.load(lungs.run(profile)))
     return Preprocessing(steps)

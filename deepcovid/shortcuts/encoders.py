@@ -13,7 +13,7 @@ from torch import nn
 from deepcovid import io
 from deepcovid.data.augmentation import AFFINE, MEAN, STD, seeded
 from deepcovid.models import features, lungs, networks
-from deepcovid.models.preprocessing import SEGMENTED, Preprocessing
+from deepcovid.models.preprocessing import Preprocessing
 from deepcovid.models.run import Run
 from deepcovid.shortcuts import ablations
 from deepcovid.shortcuts.ablations import BINS, WHOLE, ImageAblation
@@ -134,7 +134,7 @@ class FeatureBank:
     def preprocessing(self, steps: tuple[str, ...]) -> Preprocessing | None:
         if steps in ((), ("none",)):
             return None
-        asked = (self.segmenter, self.lungs) if SEGMENTED & {*steps} else ()
+        asked = (self.segmenter, self.lungs) if lungs.ASKS & {*steps} else ()
         return Preprocessing(steps, *asked)
 
     def ablation(self, steps=(), border: bool = False, copy: int = 0) -> ImageAblation:

@@ -81,10 +81,11 @@ def fitted(drawn, tmp_path, monkeypatch):
     real = lungs.fit
     monkeypatch.setattr(lungs, "fit", lambda *a: calls.append(1) or real(*a, epochs=1))
 
-    def run(fraction=0.0):
+    def run(fraction=0.0, steps=("none",)):
         folder.mkdir(exist_ok=True)
         manifest.make(data, fraction).to_csv(folder / "manifest.csv", index=False)
-        lungs.run(SimpleNamespace(folder=folder, data_folder=data, features=tmp_path / "kept"))
+        places = {"folder": folder, "data_folder": data, "features": tmp_path / "kept"}
+        lungs.run(SimpleNamespace(**places, preprocessing=steps))
         return len(calls)
 
     return run, folder, data
@@ -101,9 +102,11 @@ def test_a_segmenter_is_fitted_again_for_other_masks_data_or_split(fitted, tmp_p
     assert run(0.3) == 4
 
 
-def test_pictures_without_lungs_are_counted(fitted):
+def test_pictures_without_lungs_are_counted_where_all_are_prepared(fitted):
     run, folder, data = fitted
     run()
+    assert "pictures" not in runs.read_json(folder / "lungs.json")  # nobody reads it
+    run(steps=("crop_lungs", "grey"))
     told, network = runs.read_json(folder / "lungs.json"), lungs.load(folder / "lungs.pt")
     found = [lungs.find(network, [images.open_radiograph(data / image)])[0]
              for image in manifest.make(data, 0.0).image]  # fmt: skip
