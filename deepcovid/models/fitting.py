@@ -48,10 +48,14 @@ class Inputs:
     view: torch.Tensor | None = None
 
     def batches(self, groups, epoch=0):
+        """Model inputs of each of `groups`, positions of images, or slices where they are cached."""
         device = self.label.device
-        if self.cached is not None:
-            return (self.cached[group].to(device, non_blocking=True) for group in groups)
-        return self.files.batches(groups, device, epoch)
+        if self.cached is None:
+            return self.files.batches(groups, device, epoch)
+        # rows are copied whole, where an index copies value by value
+        found = (self.cached[group] if isinstance(group, slice) else self.cached.index_select(0, group)
+                 for group in groups)  # fmt: skip
+        return (batch.to(device, non_blocking=True) for batch in found)
 
 
 def set_mode(profile: Profile, model: Classifier) -> None:

@@ -73,6 +73,10 @@ def fuse_batch_norm(module: nn.Module) -> nn.Module:
     return module
 
 
+# what dropout multiplies eight values by, 0 or 2, for each byte of random bits
+MASKS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
+
+
 class Dropout(nn.Module):
     """Dropout of half of the values, as `nn.Dropout(0.5)`.
 
@@ -86,8 +90,8 @@ class Dropout(nn.Module):
             return x
         seed = int(torch.randint(2**62, ()))  # so that torch's generator decides
         random = np.random.default_rng(seed).bytes(-(-x.numel() // 8))
-        bits = np.unpackbits(np.frombuffer(random, np.uint8), count=x.numel())
-        mask = torch.from_numpy(bits).view(x.shape).mul_(2).to(x.device, x.dtype)
+        mask = torch.from_numpy(MASKS.take(np.frombuffer(random, np.uint8), axis=0))
+        mask = mask.flatten()[: x.numel()].view(x.shape).to(x.device, x.dtype)
         return mask.mul_(x)  # in place, twice to six times as fast as a result of its own
 
 

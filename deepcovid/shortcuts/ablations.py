@@ -53,9 +53,8 @@ def borrowed(size: tuple[int, int], path: Path, masks: np.ndarray) -> np.ndarray
 
 def masked(picture: Image.Image, path: Path, mask: Callable, keep: bool) -> Image.Image:
     """Black inside `mask(size, path)`, or, with `keep`, outside it."""
-    pixels = np.array(picture)
-    pixels[mask(picture.size, path) != keep] = 0
-    return Image.fromarray(pixels)
+    shown = Image.fromarray(mask(picture.size, path) == keep)
+    return Image.composite(picture, Image.new(picture.mode, picture.size), shown)
 
 
 def blurred(picture: Image.Image, path: Path) -> Image.Image:
