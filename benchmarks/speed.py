@@ -95,8 +95,10 @@ class Ours:
 
     def epoch(self) -> None:
         self.model.head.train()
-        for group in torch.randperm(len(self.paths)).split(BATCH):
-            loss = F.cross_entropy(self.model.head(self.cached[group]), self.label[group])
+        groups = torch.randperm(len(self.paths)).split(BATCH)
+        kept = fitting.Inputs(self.label, cached=self.cached)
+        for group, batch in zip(groups, kept.batches(groups), strict=True):
+            loss = F.cross_entropy(self.model.head(batch), self.label[group])
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -155,7 +157,7 @@ def feature_row(asked: Asked, name: str) -> dict:
     paths = sample(asked, asked.images)
     ours = Ours(networks.build(name, asked.weights)[0], paths)
     shown = ImageSet(paths, SIZE)
-    groups = torch.arange(len(paths)).split(features.CHUNK)
+    groups = torch.arange(len(paths)).split(features.BATCH)
     batches = list(shown.batches(groups, CPU))
     seconds = turns(
         {

@@ -147,7 +147,7 @@ class FeatureCache:
         def made() -> Iterator[torch.Tensor]:
             files = features.files_of(self.run, self.train, "random", 0)
             backbone = networks.fuse_batch_norm(self.backbone)
-            groups = torch.arange(len(files)).tensor_split(-(-len(files) // features.CHUNK))
+            groups = torch.arange(len(files)).split(features.BATCH)
             return self.forward(backbone, files.batches(groups, self.device, view))
 
         return self.filed("crops", made, view)

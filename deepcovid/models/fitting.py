@@ -13,12 +13,13 @@ from tqdm.auto import tqdm
 
 from deepcovid import io
 from deepcovid.metrics.intervals import auc, predict_positive
-from deepcovid.models.features import ImageSet
+from deepcovid.models.features import BATCH, ImageSet
 from deepcovid.models.networks import Classifier, fuse_batch_norm, has_batch_norm, trained_part
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError
 
 KEPT = ("epoch", "best", "selected", "history")  # of a stopped training, beside its tensors
+SLICE = 256  # cached images that a head judges at once
 SAVE_EVERY = 30  # seconds between the states that a stopped training resumes from
 
 
@@ -78,21 +79,22 @@ def measure(loss: torch.Tensor, label: torch.Tensor, score: torch.Tensor) -> dic
     }
 
 
-def evaluate(model: Classifier, inputs: Inputs, batch_size: int = 256) -> dict[str, float]:
+def evaluate(model: Classifier, inputs: Inputs) -> dict[str, float]:
     """Loss, accuracy and AUC of the model as it is."""
-    logits = predict(model, inputs, batch_size)
+    logits = predict(model, inputs)
     loss = F.cross_entropy(logits, inputs.label, reduction="none")
     return measure(loss, inputs.label, logits.softmax(1)[:, 1])
 
 
 @torch.no_grad()
-def predict(model: Classifier, inputs: Inputs, batch_size: int = 256) -> torch.Tensor:
+def predict(model: Classifier, inputs: Inputs) -> torch.Tensor:
     """Logits, float32 (n, 2), of all inputs in their order."""
     model.eval()
-    groups = torch.arange(len(inputs.label)).split(batch_size)
-    if inputs.cached is not None:  # slices of what is kept, which are no copies
-        groups = [slice(int(group[0]), int(group[-1]) + 1) for group in groups]
-    module = fuse_batch_norm(model) if inputs.cached is None else model.head
+    count = len(inputs.label)
+    if inputs.cached is None:
+        module, groups = fuse_batch_norm(model), torch.arange(count).split(BATCH)
+    else:  # slices of what is kept, which are no copies
+        module, groups = model.head, [slice(i, i + SLICE) for i in range(0, count, SLICE)]
     return torch.cat([module(batch).float() for batch in inputs.batches(groups)])
 
 

@@ -38,7 +38,7 @@ def score(
     device = next(model.parameters()).device
     nothing = torch.zeros(len(paths), dtype=torch.long, device=device)
     inputs = fitting.Inputs(nothing, files=features.ImageSet(list(paths), size, change=change))
-    return probability(fitting.predict(model, inputs, 64))
+    return probability(fitting.predict(model, inputs))
 
 
 def probability(logits: torch.Tensor) -> np.ndarray:
