@@ -14,6 +14,8 @@ from deepcovid.runs import ROOT, SOURCES, state
 overrides = config.get("overrides") or {}
 profile = profiles.load(str(config["profile"]), overrides)
 jobs = len(profile.models) * len(profile.seeds)
+if (profile.trainable, profile.train_crop) == ("head", "none"):  # on kept features
+    jobs = max(jobs, 2)  # gains little from all cores: half are for other steps
 cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 
 # What a step says is shown and kept; the log that is left says why its step failed.
@@ -111,6 +113,7 @@ rule training:
         lambda of: remade(workflow.dag, *(f"{of.model}/seed{of.seed}/{name}" for name in
                           ("scores.csv", "checkpoint.pt", "training.json", "history.csv", "seen.csv"))),
     params: settings("weights", *RECIPE), masks=lungs(), weights=first_weights()
+    priority: 2  # most others wait for it
     threads: max(1, cores // jobs)
     resources: mem_mb=6000, runtime=120
     output: "{model}/seed{seed}/scores.csv"

@@ -52,8 +52,10 @@ def images_of(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     other = other.assign(path=run.paths(other.image), group="other " + other.patient, part="train")
     collected = table.assign(name=[path.name for path in table.path], augmented_from="")
     other = duplicates.unseen(other, collected, run.signatures)
-    known = pd.concat([collected, run.everything()]).drop_duplicates("sha1")
-    there = duplicates.unseen(manifest.external(Path(run.profile.external)), known, run.signatures)
+    there = manifest.external(Path(run.profile.external))
+    for known in (run.everything(), collected):  # the first as the step `external` has asked
+        there = duplicates.unseen(there, known, run.signatures)
+        there = there[there.reason == ""]
     there = there.assign(group="external " + there.patient, part="")
     here = table.assign(group="collection " + table.group.astype(str), reason="")
     parts = {"collection": here, "other": other.assign(site=""), "external": there.assign(site="")}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepcovid import io
 from deepcovid.data import manifest
-from deepcovid.data.duplicates import unseen
+from deepcovid.data.duplicates import SEEN, unseen
 from deepcovid.io import read_json, write_json
 from deepcovid.metrics import evaluation, intervals
 from deepcovid.models import lungs, scoring
@@ -32,7 +32,8 @@ def with_duplicates(run: Run, found: pd.DataFrame) -> Iterator[tuple]:
     """
     everything = run.everything()
     for name, seed in run.profile.trainings:
-        saw = pd.concat([run.seen(name, seed), everything]).drop_duplicates("image")
+        saw = pd.concat([everything, run.seen(name, seed)])
+        saw = saw.drop_duplicates([column for column in SEEN if column != "phase"])
         compared = unseen(found, saw, run.signatures)
         yield name, seed, compared.rename(columns={"reason": "duplicate"})
 
