@@ -108,9 +108,10 @@ class Ours:
 
 
 def several(call: Callable) -> None:
-    """What takes some milliseconds of a sample, in a row, as the epochs of a training are."""
-    for _ in range(IN_A_ROW):
-        call()
+    """What takes some milliseconds of a sample, in a row and one thread, as the epochs of a training are."""
+    with fitting.one_thread():
+        for _ in range(IN_A_ROW):
+            call()
 
 
 def loop(asked: Asked) -> None:

@@ -1,6 +1,8 @@
 """Fit a classifier: how one recipe goes through its epochs, can be stopped, and goes on."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -238,6 +240,17 @@ class Trainer:
         vars(self).update({name: state[name] for name in KEPT})
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute in one thread: in the many small steps of a head several wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def fit(
     profile: Profile, model: Classifier, inputs: dict[str, Inputs], seed: int,
     folder: Path | None = None,
@@ -249,7 +262,8 @@ def fit(
     half minute, and a stopped training goes on from it with the same result.
     """
     fitting = Trainer(profile, model, inputs["train"], seed)
-    with torch.random.fork_rng(devices=[]):
+    threads = one_thread() if inputs["train"].cached is not None else nullcontext()
+    with threads, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if folder:
             fitting.resume(folder)

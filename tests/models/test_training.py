@@ -484,6 +484,21 @@ def test_on_a_graphics_card_the_last_layer_decides_in_32_bits(run):
     assert seen == {torch.float32}
 
 
+def test_a_head_is_trained_in_one_thread_and_the_others_come_back(run, monkeypatch):
+    seen, one_epoch = [], fitting.Trainer.one_epoch
+    monkeypatch.setattr(fitting.Trainer, "one_epoch",
+                        lambda self: seen.append(torch.get_num_threads()) or one_epoch(self))  # fmt: skip
+    model, before = run.build("squeezenet", 0)[0], torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        for cached in (True, False):
+            fitted(run, model, gathered(run, model, monkeypatch, cached))
+        assert {*seen[: run.profile.epochs]} == {1} and {*seen[run.profile.epochs :]} == {2}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_fitted_model_is_left_as_the_epoch_that_was_selected(run):
     chosen = changed(run, selection="test_accuracy", epochs=4, learning_rate=0.05)
     model, _ = chosen.build("squeezenet", 0)
