@@ -14,7 +14,7 @@ from deepcovid.runs import ROOT, SOURCES, state
 overrides = config.get("overrides") or {}
 profile = profiles.load(str(config["profile"]), overrides)
 jobs = len(profile.models) * len(profile.seeds)
-if (profile.trainable, profile.train_crop) == ("head", "none"):  # on kept features
+if (profile.trainable, profile.train_crop, profile.batch_norm) == ("head", "none", "eval"):  # on kept features
     jobs = max(jobs, 2)  # gains little from all cores: half are for other steps
 cores = int(config.get("cores", 1))  # of this machine; on a cluster its profile says how many a job has
 

@@ -59,10 +59,12 @@ def load(files: list[str]) -> None:
     """Import what makes the files. Python looks for garbage neither meanwhile, which takes a quarter of
     the time, nor among all that later."""
     gc.disable()
-    for file in files:
-        list(map(function, maker(file)))
-    gc.freeze()
-    gc.enable()
+    try:
+        for file in files:
+            list(map(function, maker(file)))
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def make(file: str, run) -> None:
@@ -113,8 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
         for file in args.files:
             if not maker(file):
                 raise UserError(f"No step makes {file}. There are: {' '.join(MAKES)}.")
-        load(args.files)
         try:
+            load(args.files)
             for file in args.files:
                 make(file, run)
         finally:

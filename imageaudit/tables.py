@@ -96,8 +96,7 @@ def read_table(source: Path, folder: Path | None = None) -> tuple[pd.DataFrame, 
             f"{where} cannot be read as a table: row {more.idxmax() + 1 + header} has more values than "
             f"the header has names ({len(names)})."
         )
-    table = table.iloc[:, : len(names)].set_axis(unique(names), axis=1)
-    table, dropped = without_counters(table)
+    table, dropped = without_counters(table.iloc[:, : len(names)].set_axis(unique(names), axis=1))
     if mark not in (",", None):
         table = table.apply(decimal_points)
     return table, notes + dropped

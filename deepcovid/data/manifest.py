@@ -12,7 +12,7 @@ from deepcovid.io import read_table, write_csv
 from deepcovid.profiles import Profile
 from deepcovid.runs import UserError, escape_control_chars
 from imageaudit import images
-from imageaudit.folders import is_mask, split_in
+from imageaudit.folders import folders, is_mask, split_in
 
 NUMBERS = ("label", "width", "height")  # all else is text
 COLUMNS = ("image", "label", "split", "source", "patient", "finding", "augmented_from", "sha1",
@@ -51,7 +51,7 @@ def class_folders(folder: Path, what: str = "data") -> dict[str, list[Path]]:
             f"No images in {', '.join(empty)} of {folder}. Such a folder holds {', '.join(found)}, "
             f"each with images ({' '.join(images.SUFFIXES)})."
         )
-    aside = [path for path in folder.iterdir() if path.is_dir() and what == "data"
+    aside = [path for path in folders(folder) if what == "data"
              and split_in([path.name]) == "validation" and images.find(path)]  # fmt: skip
     if aside:
         raise UserError(

@@ -28,7 +28,7 @@ from imageaudit import images
 
 Change = Callable[[Image.Image, Path], Image.Image]  # of a picture before it becomes an input
 CHUNK = 64  # images that are kept in one file
-BATCH = 32  # images that a network sees at once; of 64 the same bits, for up to a fifth more time on CPU
+BATCH = 32  # images that a network sees at once; of 64 they take up to a fifth more time on a CPU
 ROOM = 2 * 2**30  # bytes of pictures that are kept in memory; those beyond are read again
 
 

@@ -242,7 +242,7 @@ class Trainer:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Have torch compute in one thread: in the many small steps of a head several wait for each other."""
+    """Have torch compute in one thread: in many small steps, as of a head, several wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

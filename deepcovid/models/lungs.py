@@ -164,7 +164,7 @@ def find_all(
 
 
 def missed(lung: np.ndarray) -> bool:
-    """Is that too little to be lungs? Such pictures are used whole, and counted in `lungs.json`."""
+    """Is that too little to be lungs? Such pictures are used whole; `run` counts them."""
     return bool(lung.mean() < LEAST)
 
 

@@ -135,6 +135,7 @@ def test_masks_among_the_images_are_refused(data, tmp_path):
 def test_images_for_validation_that_nobody_would_read_are_refused(data, tmp_path):
     own = shutil.copytree(data, tmp_path / "own")
     (own / "val" / "covid").mkdir(parents=True)
+    draw(own / ".val" / "covid" / "1.png", 1)
     assert len(manifest.make(own, 0))
     draw(own / "val" / "covid" / "1.png", 1)
     with user_error("own/val would not be read.*validation_fraction"):
