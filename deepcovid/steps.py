@@ -61,7 +61,8 @@ def load(files: list[str]) -> None:
     gc.disable()
     try:
         for file in files:
-            list(map(function, maker(file)))
+            for place in maker(file):
+                function(place)
         gc.freeze()
     finally:
         gc.enable()

@@ -80,18 +80,15 @@ def of_patients(table: pd.DataFrame) -> list[Finding]:
 
 def of_probes(fitted: list, rows: PatientRows, left_out: dict) -> list[Finding]:
     """A finding for each kind of probe; `fitted` has Probe, CrossFit and TestResult of each."""
-    result, tables = [], {kind: [] for kind in (*probes.BLIND, "little")}
+    tables = {kind: [] for kind in (*probes.BLIND, "little")}
     for probe, fit, test in sorted(fitted, key=lambda one: -one[2].auc):
         each = {rows.classes[c]: round(float(auc), 4)
                 for c, auc in zip(rows.targets, fit.auc[0], strict=True)}  # fmt: skip
         smallest = {"smallest_auc": round(test.smallest_auc, 4), "alarm": test.alarm}
-        tables[probe.kind].append(
-            answer(probe, rows, test) | smallest | {"auc of each class": each}
-        )
-    for kind, table in tables.items():
-        more, raised = {"not asked": left_out.get(kind, {})}, any(row["alarm"] for row in table)
-        result += [Finding(kind, raised, table, more)] * bool(table)
-    return result
+        row = answer(probe, rows, test) | smallest | {"auc of each class": each}
+        tables[probe.kind].append(row)
+    return [Finding(kind, any(row["alarm"] for row in table), table, {"not asked": left_out.get(kind, {})})
+            for kind, table in tables.items() if table]  # fmt: skip
 
 
 def answer(probe: probes.Probe, rows: PatientRows, test: TestResult) -> dict:

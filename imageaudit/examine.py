@@ -112,8 +112,9 @@ def with_unasked(given: dataset.Dataset, left_out: dict[str, str], say) -> datas
     if not left_out:
         return given
     each = ", ".join(f"{name} ({why})" for name, why in left_out.items())
-    said = "Columns that are not asked about, since nothing can be told from them"
-    say(note := escape_control_chars(f"{said}: {each}."))
+    note = f"Columns that are not asked about, since nothing can be told from them: {each}."
+    note = escape_control_chars(note)
+    say(note)
     return given._replace(notes=(*given.notes, note))
 
 

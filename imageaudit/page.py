@@ -101,7 +101,8 @@ def surest(found: Examined, number: int) -> list[dict]:
         return []
     probe, fit = border[0]
     label = found.table.label.to_numpy()[probe.at]
-    classes, score = list(found.report["classes"]), fit.score
+    classes = list(found.report["classes"])
+    score = fit.score
     if len(classes) == 2:
         score = np.concatenate([-score, score], axis=1)
     else:
